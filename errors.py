@@ -1,0 +1,65 @@
+"""Errors written for the person who reads them: what, where, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class CmbenchError(Exception):
+    """An error that the command line prints without a traceback.
+
+    The message names what is wrong, where, and the remedy.
+    """
+
+    exit_code = 1
+
+
+class UsageError(CmbenchError):
+    """The request itself cannot be carried out (a wrong name, a wrong option, a wrong file)."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One thing that is not on this machine.
+
+    Attributes:
+        what: the thing, for example ``"audio of turkish_makam (5297 recordings)"``.
+        where: the place that was looked at.
+        source: where it comes from.
+        licence: under what terms.
+        command: what the user types or does to get it.
+    """
+
+    what: str
+    where: str
+    source: str
+    licence: str
+    command: str
+
+
+class MissingError(UsageError):
+    """Data or weights are missing; carries one :class:`Missing` for each."""
+
+    def __init__(self, missing: Iterable[Missing]) -> None:
+        self.missing = tuple(missing)
+        super().__init__("; ".join(f"{m.what} is missing ({m.where})" for m in self.missing))
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageError:
+    """Build the error for a name that no registry has, with the closest known names.
+
+    Args:
+        kind: what the name was taken for, for example ``"task"``.
+        name: the name as the user typed it.
+        known: every name that would have worked.
+        see: the command that lists them.
+    """
+    names = sorted(known)
+    folded = {n.lower(): n for n in names}
+    close = [folded[c] for c in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    return UsageError(f"There is no {kind} named {name!r}.{hint} `{see}` lists them all.")
