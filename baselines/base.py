@@ -1,0 +1,191 @@
+"""What an encoder is: audio in, the mean over time of every hidden state out.
+
+A built-in family is one file in this folder that defines ``ENCODERS`` (name -> :class:`EncoderEntry`); another
+distribution offers entries through the entry point group ``cmbench.baselines``. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from ..errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ENTRY_POINTS = "cmbench.baselines"
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """Who an encoder is. Everything that changes a feature is in :attr:`fingerprint`.
+
+    Attributes:
+        name: how results name it.
+        family: the file it comes from.
+        sample_rate: of the audio that it takes, Hz.
+        layers: hidden states that ``encode`` returns.
+        dim: length of each.
+        layer_names: one short name per hidden state.
+        min_seconds: shortest window that gives at least one frame, seconds.
+        parameters: number of weights.
+        licence: of the weights.
+        trained_on: corpora of the pre-training; empty if untrained.
+        weights_sha256: hash of the weights; of the definition, for encoders without weights.
+        code_version: raised whenever the encoder's own arithmetic changes.
+        preprocessing: what is done to the waveform before the network, in words.
+        dtype: of the arithmetic.
+        source: repository and revision of the weights, or ``built in``.
+        constant: declares that the features are meant to be the same for every input.
+        description: one sentence.
+    """
+
+    name: str
+    family: str
+    sample_rate: int
+    layers: int
+    dim: int
+    layer_names: tuple[str, ...]
+    min_seconds: float
+    parameters: int
+    licence: str
+    trained_on: tuple[str, ...]
+    weights_sha256: str
+    code_version: str
+    preprocessing: str
+    dtype: str = "float32"
+    source: str = "built in"
+    constant: bool = False
+    description: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change whenever a feature may change."""
+        facts = asdict(self)
+        keep = ("family", "sample_rate", "layers", "dim", "weights_sha256", "code_version", "preprocessing", "dtype")
+        text = json.dumps({k: facts[k] for k in keep} | {"pooling": "mean"}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A frozen audio encoder. No inheritance is asked for, only these two names."""
+
+    @property
+    def card(self) -> EncoderCard:
+        """Who it is."""
+        ...
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over time of every hidden state.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``, all of the same length.
+
+        Returns:
+            ``[batch, layers, dim]`` float32. A row must not depend on the rest of the batch.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How an encoder is to be loaded.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
+        offline: never touch the network.
+    """
+
+    device: str = "auto"
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """One line of the registry: enough to list an encoder without loading it.
+
+    Attributes:
+        name: how the command line calls it.
+        summary: one sentence.
+        licence: of the weights.
+        source: where the weights come from, or ``built in``.
+        load: returns the encoder; raises :class:`cmbench.errors.MissingError` if its weights are not here.
+        details: further facts to show, in order.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    source: str
+    load: Callable[[LoadOptions], Encoder]
+    details: tuple[tuple[str, str], ...] = ()
+
+
+@cache
+def registry() -> Mapping[str, EncoderEntry]:
+    """Every named encoder: the files of this folder, then the entry points of other distributions.
+
+    Raises:
+        UsageError: two encoders share a name, or an entry point does not give :class:`EncoderEntry` objects.
+    """
+    found: dict[str, EncoderEntry] = {}
+    package = importlib.import_module(__package__)
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        found.update(getattr(importlib.import_module(f".{module}", __package__), "ENCODERS", {}))
+    for point in entry_points(group=ENTRY_POINTS):
+        offered = point.load()
+        entries = offered.values() if isinstance(offered, Mapping) else (offered,)
+        for entry in entries:
+            if not isinstance(entry, EncoderEntry):
+                raise UsageError(
+                    f"Entry point {point.value!r} of group {ENTRY_POINTS} gives {type(entry).__name__}, "
+                    "not an EncoderEntry."
+                )
+            if entry.name in found:
+                raise UsageError(f"Entry point {point.value!r} names an encoder {entry.name!r}, which exists already.")
+            found[entry.name] = entry
+    return found
+
+
+def get_encoder_entry(name: str) -> EncoderEntry:
+    """Return the registry's entry of that name.
+
+    Raises:
+        UsageError: there is none; the closest names are in the message.
+    """
+    entries = registry()
+    if name not in entries:
+        raise unknown_name("model", name, entries, "cmbench models")
+    return entries[name]
+
+
+def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
+    """Load an encoder by name, or from a folder in Hugging Face format.
+
+    Args:
+        name: a name of the registry, or a path to a folder (one that contains a path separator or exists).
+        options: device and network policy.
+
+    Raises:
+        UsageError: no such name or folder, or the folder is not a model that cmbench reads.
+        MissingError: the weights are not on this machine.
+    """
+    from pathlib import Path
+
+    options = options or LoadOptions()
+    folder = Path(name).expanduser()
+    if name not in registry() and ("/" in name or "\\" in name or folder.is_dir()):
+        from .mert import load_folder
+
+        return load_folder(folder, options)
+    return get_encoder_entry(name).load(options)

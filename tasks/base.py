@@ -1,0 +1,292 @@
+"""What a task is: tracks with labels, in splits, of one musical tradition.
+
+A built-in task is one file in this folder that defines ``TASK``; a distribution of someone else's
+offers one through the entry point group ``cmbench.tasks``. Nothing here knows of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "valid", "test")
+TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
+ENTRY_POINTS = "cmbench.tasks"
+
+
+@dataclass(frozen=True)
+class Track:
+    """One recording, or a stretch of one, with its labels.
+
+    Attributes:
+        id: stable identifier, unique within the task.
+        path: the audio file.
+        labels: names, each one of the edition's labels; may be empty.
+        group: unit that must not straddle splits (album, concert, artist, source video); ``None`` if unknown.
+        start: where the track begins in the file, seconds.
+        end: where it ends, seconds; ``None`` for the end of the file.
+    """
+
+    id: str
+    path: Path
+    labels: tuple[str, ...]
+    group: str | None = None
+    start: float = 0.0
+    end: float | None = None
+
+
+Splits = Mapping[str, Sequence[Track]]
+Progress = Callable[[str, int, int], None]
+"""``progress(what, done, total)``: called while a loader works."""
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class LoadContext:
+    """What a loader may need to find or make its tracks.
+
+    Attributes:
+        data_root: folder of the real data sets, or ``None`` if the user configured none.
+        cache_root: folder for what can be made again (the rendered ``mini`` edition).
+        workers: processes that a loader may use.
+        progress: told how far the loader is.
+        mini_scale: factor on the number of tracks of the ``mini`` edition.
+        mini_seed: seed of the ``mini`` edition.
+    """
+
+    data_root: Path | None
+    cache_root: Path
+    workers: int = 1
+    progress: Progress = _silent
+    mini_scale: float = 1.0
+    mini_seed: int = 0
+
+
+Loader = Callable[["Task", LoadContext], Splits]
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One form in which a task's data exists: real (``full``), rendered (``mini``) or the user's (``custom``).
+
+    Attributes:
+        name: ``full``, ``mini`` or ``custom``.
+        labels: the ordered labels that this edition has; a subset of the task's for ``mini``.
+        load: finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    load: Loader
+
+    @property
+    def split_name(self) -> str:
+        """``official`` where a publication fixed who is in which split, else ``own``."""
+        return "official" if self.name == "full" else "own"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A multi-label tagging task.
+
+    Attributes:
+        name: how the command line calls it.
+        title: how a reader calls it.
+        tradition: one of :data:`TRADITIONS` (a custom task may name another).
+        description: one sentence.
+        labels: every label, in the published order.
+        families: label -> makam | usul | raga | tala | form | instrument | genre | place | tag.
+        licence: of audio and labels.
+        citation: what to cite.
+        access: how a user gets the audio.
+        editions: by name.
+        max_track_seconds: only this much of each track is used; ``None`` for all of it.
+        counts: published number of tracks by split.
+        test_support: published positives in the test split by label.
+        notes: traps that a reader of a result must know.
+    """
+
+    name: str
+    title: str
+    tradition: str
+    description: str
+    labels: tuple[str, ...]
+    families: Mapping[str, str]
+    licence: str
+    citation: str
+    access: str
+    editions: Mapping[str, Edition]
+    max_track_seconds: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    test_support: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def load(self, edition: str, context: LoadContext) -> TaskData:
+        """Find or make the tracks of one edition.
+
+        Raises:
+            UsageError: the task has no such edition, or its tracks contradict its labels.
+            MissingError: the data are not on this machine.
+        """
+        if edition not in self.editions:
+            raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
+        chosen = self.editions[edition]
+        splits = {name: tuple(tracks) for name, tracks in chosen.load(self, context).items()}
+        return checked(TaskData(self, edition, chosen.labels, splits, chosen.split_name))
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The tracks of one edition of a task, checked.
+
+    Attributes:
+        task: whose they are.
+        edition: which.
+        labels: ordered labels of the edition; the columns of every label matrix.
+        splits: split name -> tracks, in the order of every row.
+        split_name: ``official`` or ``own``.
+    """
+
+    task: Task
+    edition: str
+    labels: tuple[str, ...]
+    splits: Mapping[str, tuple[Track, ...]]
+    split_name: str
+
+    def label_matrix(self, split: str) -> NDArray[np.bool_]:
+        """Labels of a split as booleans ``[tracks, labels]``."""
+        import numpy as np
+
+        column = {label: i for i, label in enumerate(self.labels)}
+        matrix = np.zeros((len(self.splits[split]), len(self.labels)), dtype=bool)
+        for row, track in enumerate(self.splits[split]):
+            matrix[row, [column[label] for label in track.labels]] = True
+        return matrix
+
+    @property
+    def label_sha256(self) -> str:
+        """Hash of the ordered label set."""
+        return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
+
+    @property
+    def split_sha256(self) -> str:
+        """Hash of what decides a score besides the audio: ids, labels, groups, excerpts and order of every split."""
+        digest = hashlib.sha256()
+        for name in SPLITS:
+            for t in self.splits[name]:
+                row = (name, t.id, "|".join(sorted(t.labels)), t.group or "", repr(t.start), repr(t.end))
+                digest.update("\t".join(row).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def checked(data: TaskData) -> TaskData:
+    """Return ``data`` if it is sound.
+
+    Raises:
+        UsageError: a split is absent or empty, an id occurs twice, or a track has a label that the edition lacks.
+    """
+    where = f"Task {data.task.name} ({data.edition})"
+    seen: dict[str, str] = {}
+    known = set(data.labels)
+    for name in SPLITS:
+        if not data.splits.get(name):
+            raise UsageError(f"{where}: split {name!r} has no tracks; train, valid and test are all needed.")
+        for track in data.splits[name]:
+            if track.id in seen:
+                raise UsageError(
+                    f"{where}: track id {track.id!r} occurs twice (in {seen[track.id]} and in {name}); "
+                    "ids must be unique."
+                )
+            seen[track.id] = name
+            if unknown := set(track.labels) - known:
+                raise UsageError(
+                    f"{where}: track {track.id!r} has the label {min(unknown)!r}, which is not among the task's labels."
+                )
+    return data
+
+
+@cache
+def registry() -> Mapping[str, Task]:
+    """Every task by name: the files of this folder, then the entry points of other distributions.
+
+    Raises:
+        UsageError: two tasks share a name, or an entry point does not give a :class:`Task`.
+    """
+    found: dict[str, Task] = {}
+    package = importlib.import_module(__package__)
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        task = getattr(importlib.import_module(f".{module}", __package__), "TASK", None)
+        if isinstance(task, Task):
+            found[task.name] = task
+    for point in entry_points(group=ENTRY_POINTS):
+        task = point.load()
+        if not isinstance(task, Task):
+            raise UsageError(
+                f"Entry point {point.value!r} of group {ENTRY_POINTS} gives {type(task).__name__}, not a Task."
+            )
+        if task.name in found:
+            raise UsageError(f"Entry point {point.value!r} names a task {task.name!r}, which exists already.")
+        found[task.name] = task
+    return found
+
+
+def get_task(name: str) -> Task:
+    """Return the task of that name, or the one that a ``task.yaml`` describes.
+
+    Raises:
+        UsageError: there is no such task or file; the closest names are in the message.
+    """
+    if name.endswith((".yaml", ".yml")):
+        from .custom import load_task
+
+        return load_task(Path(name))
+    tasks = registry()
+    if name not in tasks:
+        raise unknown_name("task", name, [*tasks, *TRADITIONS, "all"], "cmbench tasks")
+    return tasks[name]
+
+
+def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
+    """Return the tasks that a specification means, each once, in its order.
+
+    Args:
+        spec: ``all``, a task's name, a tradition, a path to a ``task.yaml``, or several of these
+            (comma-separated, or as a sequence).
+
+    Raises:
+        UsageError: a part means nothing.
+    """
+    parts = spec.split(",") if isinstance(spec, str) else list(spec)
+    chosen: dict[str, Task] = {}
+    for part in dict.fromkeys(p.strip() for p in parts):
+        if not part:
+            continue
+        if part == "all":
+            tasks = tuple(registry().values())
+        elif part in TRADITIONS:
+            tasks = tuple(t for t in registry().values() if t.tradition == part)
+        else:
+            tasks = (get_task(part),)
+        for task in tasks:
+            if task.name in chosen and chosen[task.name] is not task:
+                raise UsageError(f"Two different tasks are named {task.name!r}; rename one of them.")
+            chosen[task.name] = task
+    if not chosen:
+        raise UsageError("No task was named. Try `--tasks all`, or `cmbench tasks` for the list.")
+    return tuple(chosen.values())

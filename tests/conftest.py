@@ -1,0 +1,144 @@
+"""Things that several tests need: a small corpus on disk, an encoder that needs no weights, a cache of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from cmbench.baselines.base import EncoderCard
+from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
+
+# As in a run: torch's threads must not spin while they wait. Read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+LABELS = ("instrument--low", "instrument--high", "usul--slow")
+
+
+@dataclass
+class CountingEncoder:
+    """Two hidden states of three numbers, the first telling and the second useless; counts what it encodes."""
+
+    name: str = "counting"
+    weights: str = "0" * 64
+    constant: bool = False
+    broken: float | None = None
+    encoded: int = 0
+    stop_after: int | None = None
+    batches: list[tuple[int, ...]] = field(default_factory=list)
+
+    @property
+    def card(self) -> EncoderCard:
+        return EncoderCard(
+            name=self.name,
+            family="test",
+            sample_rate=8000,
+            layers=2,
+            dim=3,
+            layer_names=("a", "b"),
+            min_seconds=0.05,
+            parameters=0,
+            licence="none",
+            trained_on=(),
+            weights_sha256=self.weights,
+            code_version="1",
+            preprocessing="none",
+            constant=self.constant,
+        )
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.stop_after is not None and self.encoded + len(audio) > self.stop_after:
+            raise KeyboardInterrupt
+        self.encoded += len(audio)
+        self.batches.append(audio.shape)
+        crossings = (np.diff(np.signbit(audio), axis=1)).mean(axis=1)
+        energy = np.abs(audio).mean(axis=1)
+        informative = np.stack([crossings, energy, crossings * energy], axis=1)
+        useless = np.round(audio[:, :3] * 32768) % 16  # the noise in the last bits
+        features = np.stack([informative, useless], axis=1).astype(np.float32)
+        if self.broken is not None:
+            features[-1] = self.broken
+        return np.zeros_like(features) if self.constant else features
+
+
+def write_tone(path: Path, frequency: float, seconds: float, seed: int, rate: int = 8000) -> None:
+    """Write a noisy sine."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * rate)) / rate
+    wave = 0.3 * np.sin(2 * np.pi * frequency * t) + 0.02 * rng.standard_normal(len(t))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, wave.astype(np.float32), rate, subtype="PCM_16")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test away from the user's cache, data and models."""
+    monkeypatch.setenv("CMBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CMBENCH_DATA", raising=False)
+    monkeypatch.delenv("CMBENCH_MODELS", raising=False)
+    return tmp_path / "cache"
+
+
+MakeTask = Callable[..., Task]
+
+
+@pytest.fixture
+def make_task(tmp_path: Path) -> MakeTask:
+    """Return a function that writes a tiny corpus of tones and returns its task."""
+
+    def make(
+        name: str = "tones",
+        sizes: Sequence[int] = (16, 8, 12),
+        seconds: float = 1.0,
+        extra: Sequence[Track] = (),
+        cap: float | None = None,
+    ) -> Task:
+        folder = tmp_path / name
+        splits: dict[str, list[Track]] = {}
+        for split, size in zip(("train", "valid", "test"), sizes, strict=True):
+            splits[split] = []
+            for i in range(size):
+                high, slow = i % 2 == 0, i % 4 < 2
+                labels = (LABELS[1] if high else LABELS[0],) + ((LABELS[2],) if slow else ())
+                path = folder / f"{split}-{i:02d}.wav"
+                if not path.exists():
+                    write_tone(path, (1500 if high else 300) + 10 * i, seconds + 0.1 * (i % 3), seed=i)
+                splits[split].append(Track(f"{split}-{i:02d}", path, labels, group=f"{split}-{i // 3}"))
+        splits["train"].extend(extra)
+
+        def load(task: Task, context: LoadContext) -> Splits:
+            return splits
+
+        return Task(
+            name=name,
+            title="Tones",
+            tradition="western",
+            description="High and low tones.",
+            labels=LABELS,
+            families={label: label.split("--")[0] for label in LABELS},
+            licence="CC0-1.0",
+            citation="none",
+            access="made by the test",
+            editions={"custom": Edition("custom", LABELS, load)},
+            max_track_seconds=cap,
+        )
+
+    return make
+
+
+@pytest.fixture
+def encoder() -> CountingEncoder:
+    """An encoder that counts what it encodes."""
+    return CountingEncoder()
+
+
+@pytest.fixture
+def make_encoder() -> type[CountingEncoder]:
+    """The class of the counting encoder, for tests that need several or odd ones."""
+    return CountingEncoder
