@@ -1,0 +1,200 @@
+"""Lyra: instruments, genres and places of 1,570 pieces of Greek traditional and folk music.
+
+Labels in the published order with their test support: pxaris/ccml at 1f20c2f, ``evaluation/lyra/*.txt``;
+counting the published tables gives both again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import Missing, MissingError, UsageError
+from .base import Edition, LoadContext, Splits, Task, Track
+from .mini import mini_edition
+from .official import LAYOUT, PAPER, families_by_prefix, labels_among, require_published_support, task_folder
+from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
+
+TEST_SUPPORT = {
+    "instruments--Voice": 223,
+    "genres--Traditional": 277,
+    "instruments--Violin": 171,
+    "instruments--Percussion": 186,
+    "instruments--Laouto": 141,
+    "instruments--Guitar": 156,
+    "instruments--Klarino": 120,
+    "genres--Nisiotiko": 64,
+    "place--None": 61,
+    "instruments--Bass": 38,
+    "instruments--Accordion": 56,
+    "instruments--Santouri": 39,
+    "genres--Aegean": 30,
+    "place--Aegean-sea": 30,
+    "genres--Epirotic": 30,
+    "place--Epirus": 30,
+    "instruments--Bouzouki": 41,
+    "genres--Mikrasiatiko": 38,
+    "place--Asia-minor": 38,
+    "genres--Rebetiko": 36,
+    "genres--Laiko": 8,
+    "instruments--Piano": 3,
+    "instruments--Lyra": 42,
+    "instruments--Oud": 47,
+    "genres--Macedonian": 15,
+    "place--Macedonia": 15,
+    "genres--Peloponnesian": 10,
+    "place--Peloponnese": 10,
+    "instruments--Mandolin": 10,
+    "instruments--Kanonaki": 31,
+}
+LABELS = tuple(TEST_SUPPORT)
+DUPLICATED_LABELS = (
+    ("genres--Aegean", "place--Aegean-sea"),
+    ("genres--Epirotic", "place--Epirus"),
+    ("genres--Mikrasiatiko", "place--Asia-minor"),
+    ("genres--Macedonian", "place--Macedonia"),
+    ("genres--Peloponnesian", "place--Peloponnese"),
+)
+"""Pairs of labels that no piece of the data set tells apart."""
+
+SOURCE = "https://github.com/pxaris/lyra-dataset"
+FAMILIES = {"instruments": "instrument", "genres": "genre"}
+_LABEL_COLUMNS = ("instruments", "genres", "place")
+_COLUMNS = ("id", *_LABEL_COLUMNS, "youtube-id", "start-ts", "end-ts")
+_TABLES = ("training", "test")
+_VALID_SEED = 10
+VALID_SHA256 = "cc4c8dae73af8982e3e2f5f31eaa3a742e1b4ad4dc248a88f8828394c6ebed4c"
+"""SHA-256 of the validation pieces' ids, in file order, joined by line feeds."""
+
+
+def load_full(task: Task, context: LoadContext) -> Splits:
+    """Read Lyra from ``<data root>/lyra``; the layout is in ``docs/tasks.md``.
+
+    Raises:
+        MissingError: a table or the audio is not there; everything that is missing is named at once.
+        UsageError: a table cannot be read or is not the published one.
+    """
+    folder = task_folder(task, context, SOURCE)
+    tables = {name: folder / "split" / f"{name}.tsv" for name in _TABLES}
+    missing = [_absent_table(task, path) for path in tables.values() if not path.is_file()]
+    audio = audio_by_stem(folder / "audio")
+    if not audio:
+        missing.append(_absent_audio(task, folder / "audio"))
+    if missing:
+        raise MissingError(missing)
+    found = {name: read_pieces(task, path, audio) for name, path in tables.items()}
+    train, valid = draw_valid(found["training"])
+    if len(found["training"]) == task.counts["train"] + task.counts["valid"] and ids_sha256(valid) != VALID_SHA256:
+        raise UsageError(f"{tables['training']} is not the published table: its rows give another validation split.")
+    return require_published_support(task, {"train": train, "valid": valid, "test": found["test"]})
+
+
+def read_pieces(task: Task, table: Path, audio: dict[str, Path]) -> tuple[Track, ...]:
+    """Return the pieces of one published table, in its order.
+
+    Args:
+        task: gives the labels.
+        table: ``training.tsv`` or ``test.tsv``.
+        audio: files by name without ending. A piece's own file (named by its ``id``) is used whole; else the file of
+            its video (named by its ``youtube-id``) is used from ``start-ts`` to ``end-ts``, seconds.
+
+    Raises:
+        UsageError: a row cannot be read.
+    """
+    pieces = []
+    for line, row in read_table(table, _COLUMNS):
+        piece, video = row["id"], row["youtube-id"]
+        start, end = _seconds(table, line, row["start-ts"]), _seconds(table, line, row["end-ts"])
+        if not start < end:
+            raise UsageError(f"{table}, line {line}: {piece} ends at {end} s, before it starts ({start} s).")
+        tags = {f"{column}--{value}" for column in _LABEL_COLUMNS for value in cell_values(row[column])}
+        labels = labels_among(task, tags)
+        if piece not in audio and video in audio:
+            pieces.append(Track(piece, audio[video], labels, group=video, start=start, end=end))
+        else:
+            path = audio.get(piece, table.parents[1] / "audio" / f"{piece}.mp3")
+            pieces.append(Track(piece, path, labels, group=video))
+    return tuple(pieces)
+
+
+def draw_valid(training: Sequence[Track]) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
+    """Return ``(train, valid)`` of the training table: the published draw of a tenth, both parts in file order.
+
+    The row numbers are shuffled by NumPy's legacy generator with seed 10 and the first tenth, rounded down, is
+    validation (pxaris/ccml at c327fc3, ``training/datasets/lyra.py``, ``torch_train_val_split``). That generator's
+    stream is frozen (NEP 19), so the draw does not depend on NumPy's version.
+    """
+    import numpy as np
+
+    rows = list(range(len(training)))
+    np.random.RandomState(_VALID_SEED).shuffle(rows)
+    chosen = set(rows[: len(rows) // 10])
+    train = tuple(track for row, track in enumerate(training) if row not in chosen)
+    return train, tuple(track for row, track in enumerate(training) if row in chosen)
+
+
+def ids_sha256(tracks: Sequence[Track]) -> str:
+    """Return the SHA-256 of the tracks' ids joined by line feeds."""
+    return hashlib.sha256("\n".join(track.id for track in tracks).encode()).hexdigest()
+
+
+def _seconds(table: Path, line: int, cell: str) -> float:
+    """Read a time in seconds."""
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise UsageError(f"{table}, line {line}: {cell!r} is not a time in seconds.") from error
+
+
+def _absent_table(task: Task, path: Path) -> Missing:
+    """Say that a published table is missing."""
+    return Missing(
+        what=f"labels and split of {task.name} ({path.name})",
+        where=str(path),
+        source=f"{SOURCE}/tree/main/data/split",
+        licence="CC BY-NC-SA 4.0",
+        command=f"download {path.name} from there to {path}",
+    )
+
+
+def _absent_audio(task: Task, folder: Path) -> Missing:
+    """Say that there is no audio at all."""
+    return Missing(
+        what=f"audio of {task.name} ({sum(task.counts.values())} pieces of 74 videos)",
+        where=f"{folder} (endings: {', '.join(AUDIO_SUFFIXES)})",
+        source="the YouTube videos named in the tables",
+        licence="the broadcaster's; not redistributable",
+        command=f"put <id>.<ending> per piece or <youtube-id>.<ending> per video into {folder} ({LAYOUT})",
+    )
+
+
+TASK = Task(
+    name="lyra",
+    title="Lyra",
+    tradition="greek",
+    description="Instruments, genres and places of Greek traditional and folk music.",
+    labels=LABELS,
+    families=families_by_prefix(LABELS, FAMILIES),
+    licence="Metadata: CC BY-NC-SA 4.0. Audio: not distributed; rights with the broadcaster and the performers.",
+    citation=(
+        "C. Papaioannou, I. Valiantzas, T. Giannakopoulos, M. Kaliakatsos-Papakostas, A. Potamianos. A Dataset for "
+        f"Greek Traditional and Folk Music: Lyra. ISMIR 2022. Labels and validation split: {PAPER}"
+    ),
+    access=(
+        "Labels and split are public at github.com/pxaris/lyra-dataset; the audio is not, but every piece names its "
+        "YouTube video with start and end. Put your own copy of the pieces or of the 74 videos into the data root."
+    ),
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("lyra")},
+    counts={"train": 1116, "valid": 124, "test": 330},
+    test_support=TEST_SUPPORT,
+    notes=(
+        "Five pairs of labels are identical in all 1570 pieces ("
+        + "; ".join(" = ".join(pair) for pair in DUPLICATED_LABELS)
+        + "): 25 labels are distinct, and five regions count twice in every macro average.",
+        "place--None is a published label: it means that no place is given.",
+        "No test video occurs in training or validation; the validation pieces are drawn from the training table "
+        "piece by piece, so all 124 share a video with training pieces.",
+        "The authors distribute mel-spectrograms of the audio (7.8 GB); they cannot stand in for audio here.",
+    ),
+)

@@ -1,0 +1,174 @@
+"""Lyra: the published tables, pieces of their own or cut from videos, the draw of the validation split."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cmbench.errors import MissingError, UsageError
+from cmbench.tasks.base import LoadContext, TaskData
+from cmbench.tasks.lyra import DUPLICATED_LABELS, TASK, VALID_SHA256, draw_valid, ids_sha256
+
+Rows = Callable[[str], list[dict[str, str]]]
+Write = Callable[..., Path]
+HEADER = "id\tinstruments\tgenres\tplace\tcoordinates\tis-danced\tyoutube-id\tstart-ts\tend-ts"
+
+
+@pytest.fixture
+def root(context: LoadContext, write: Write) -> Path:
+    """Ten training and two test pieces; all of video V1 and the piece t2 have audio."""
+    assert context.data_root is not None
+    folder = context.data_root / "lyra"
+    rows = [
+        f"p{i}\tVoice|Lyra\tTraditional|Cretan\tCrete|Chania\t1|2\t1\tV1\t{10 * i}\t{10 * i + 9}" for i in range(10)
+    ]
+    write(folder / "split" / "training.tsv", [HEADER, *rows])
+    tests = [
+        "t1\tOud\tLaiko\tNone\tNone\t0\tV2\t3.5\t90",
+        "t2\tVoice|Piano\tTraditional|Nisiotiko|Aegean\tAegean-sea|Icaria\t1|2\t0\tV1\t3\t4",
+    ]
+    write(folder / "split" / "test.tsv", [HEADER, *tests])
+    for name in ("V1.ogg", "t2.wav"):
+        write(folder / "audio" / name, [])
+    return folder
+
+
+def test_pieces_are_cut_from_videos_unless_they_have_a_file_of_their_own(root: Path, context: LoadContext) -> None:
+    data = TASK.load("full", context)
+    cut = data.splits["train"][0]
+    number = int(cut.id[1:])
+    assert (cut.path, cut.start, cut.end) == (root / "audio" / "V1.ogg", 10.0 * number, 10.0 * number + 9)
+    absent, own = data.splits["test"]
+    assert (own.id, own.path, own.start, own.end) == ("t2", root / "audio" / "t2.wav", 0.0, None)
+    assert absent.path == root / "audio" / "t1.mp3"
+    assert {track.group for track in (cut, own)} == {"V1"}
+    assert absent.group == "V2"
+
+
+def test_labels_are_made_of_three_columns_and_the_rest_is_left_out(root: Path, context: LoadContext) -> None:
+    data = TASK.load("full", context)
+    assert data.splits["train"][0].labels == ("instruments--Voice", "genres--Traditional", "instruments--Lyra")
+    assert data.splits["test"][0].labels == ("place--None", "genres--Laiko", "instruments--Oud")
+    assert data.splits["test"][1].labels == (
+        "instruments--Voice",
+        "genres--Traditional",
+        "genres--Nisiotiko",
+        "genres--Aegean",
+        "place--Aegean-sea",
+        "instruments--Piano",
+    )
+
+
+def test_a_tenth_is_drawn_and_both_parts_keep_the_files_order(root: Path, context: LoadContext) -> None:
+    data = TASK.load("full", context)
+    train, valid = ([track.id for track in data.splits[name]] for name in ("train", "valid"))
+    assert len(valid) == 1
+    assert train == [f"p{i}" for i in range(10) if f"p{i}" not in valid]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("x\tVoice\tLaiko\tNone\tNone\t0\tV1\t9\t9", "line 2: x ends at 9.0 s, before it starts"),
+        ("x\tVoice\tLaiko\tNone\tNone\t0\tV1\t0:09\t20", "line 2: '0:09' is not a time in seconds"),
+        ("x\tVoice", "line 2: 2 cells"),
+    ],
+)
+def test_a_wrong_row_is_named(root: Path, context: LoadContext, write: Write, row: str, message: str) -> None:
+    write(root / "split" / "test.tsv", [HEADER, row])
+    with pytest.raises(UsageError, match=message):
+        TASK.load("full", context)
+
+
+def test_an_empty_audio_folder_is_missing_audio(root: Path, context: LoadContext) -> None:
+    shutil.rmtree(root / "audio")
+    (root / "audio").mkdir()
+    with pytest.raises(MissingError) as caught:
+        TASK.load("full", context)
+    (missing,) = caught.value.missing
+    assert missing.what == "audio of lyra (1570 pieces of 74 videos)"
+
+
+@pytest.fixture
+def published_root(published: Path, context: LoadContext, write: Write) -> Path:
+    assert context.data_root is not None
+    folder = context.data_root / "lyra"
+    (folder / "split").mkdir(parents=True)
+    for name in ("training.tsv", "test.tsv"):
+        shutil.copy(published / "lyra" / name, folder / "split" / name)
+    write(folder / "audio" / "cKXi8_5_Rd4.mp3", [])
+    return folder
+
+
+@pytest.fixture
+def published_data(published_root: Path, context: LoadContext) -> TaskData:
+    return TASK.load("full", context)
+
+
+def test_the_published_tables_give_the_published_counts_and_supports(published_data: TaskData) -> None:
+    assert {name: len(tracks) for name, tracks in published_data.splits.items()} == dict(TASK.counts)
+    support = published_data.label_matrix("test").sum(axis=0)
+    assert dict(zip(TASK.labels, support.tolist(), strict=True)) == dict(TASK.test_support)
+    assert round(support.sum() / 330, 2) == 6.05
+
+
+def test_the_label_order_is_that_of_the_training_counts(published_data: TaskData) -> None:
+    both = [*published_data.splits["train"], *published_data.splits["valid"]]
+    counts = {label: sum(label in track.labels for track in both) for label in TASK.labels}
+    assert list(TASK.labels) == sorted(sorted(TASK.labels), key=lambda label: -counts[label])
+
+
+def test_five_pairs_of_labels_are_the_same_in_every_piece(published_data: TaskData) -> None:
+    columns = {
+        label: tuple(
+            bool(value)
+            for name in ("train", "valid", "test")
+            for value in published_data.label_matrix(name)[:, TASK.labels.index(label)]
+        )
+        for label in TASK.labels
+    }
+    pairs = {frozenset((a, b)) for a in TASK.labels for b in TASK.labels if a < b and columns[a] == columns[b]}
+    assert pairs == {frozenset(pair) for pair in DUPLICATED_LABELS}
+    assert len(columns["place--None"]) == 1570
+    assert all(f"{a} = {b}" in TASK.notes[0] for a, b in DUPLICATED_LABELS)
+
+
+def test_the_validation_split_is_the_published_draw(published_data: TaskData, published_rows: Rows) -> None:
+    ids = [row["id"] for row in published_rows("lyra/training.tsv")]
+    valid = [track.id for track in published_data.splits["valid"]]
+    # The first rows that the published rule draws: 123, 416, 326 (numpy.random.seed(10); numpy.random.shuffle).
+    assert {ids[123], ids[416], ids[326]} <= set(valid)
+    assert valid == [piece for piece in ids if piece in set(valid)]
+    assert ids_sha256(published_data.splits["valid"]) == VALID_SHA256
+
+
+def test_the_groups_are_the_videos_and_leak_as_stated(published_data: TaskData) -> None:
+    videos = {name: {track.group for track in tracks} for name, tracks in published_data.splits.items()}
+    assert len(set().union(*videos.values())) == 74
+    assert len(videos["test"]) == 15
+    assert not videos["test"] & (videos["train"] | videos["valid"])
+    assert sum(track.group in videos["train"] for track in published_data.splits["valid"]) == 124
+
+
+def test_another_order_of_the_training_table_is_noticed(
+    published_root: Path, context: LoadContext, write: Write
+) -> None:
+    table = published_root / "split" / "training.tsv"
+    header, *rows = table.read_text(encoding="utf-8").splitlines()
+    write(table, [header, *sorted(rows, reverse=True)])
+    with pytest.raises(UsageError, match="not the published table"):
+        TASK.load("full", context)
+
+
+def test_a_changed_test_table_is_noticed(published_root: Path, context: LoadContext) -> None:
+    table = published_root / "split" / "test.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace("Voice|", "", 1), encoding="utf-8")
+    with pytest.raises(UsageError, match="instruments--Voice: 222, published 223"):
+        TASK.load("full", context)
+
+
+def test_drawing_from_nothing_gives_nothing() -> None:
+    assert draw_valid(()) == ((), ())
