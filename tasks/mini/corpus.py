@@ -1,0 +1,182 @@
+"""Which tracks a corpus has: invented performers, what each of their tracks contains, and so its labels.
+
+A tradition is two functions: ``cast`` draws what a performer's album has in common (style, instruments at hand),
+``draw`` one track of it. Both weight their choices by ``need``, which favours labels that a split still lacks, so
+that even the rare ones can be scored; common ones stay common.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .labels import LABELS
+
+TRACKS: Mapping[str, int] = {"train": 120, "valid": 40, "test": 80}
+"""Tracks of each split at scale 1."""
+SECONDS = (6, 7, 8, 9, 10)
+"""Lengths of tracks, seconds."""
+LEAST = 4
+"""Tracks that a split has at any scale."""
+WANTED: Mapping[str, int] = {"train": 8, "valid": 4, "test": 6}
+"""Positives, and negatives, that every label should have at scale 1 or more."""
+ATTEMPTS = 40
+
+Need = Callable[[str], float]
+"""``need(label)``: factor on the weight of a choice that brings this label."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """What the tracks of one album share.
+
+    Attributes:
+        style: a tradition's own name for the kind of music.
+        pool: parts (instruments) at hand.
+    """
+
+    style: str
+    pool: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What one track contains, in the words of its tradition's module.
+
+    Attributes:
+        style: kind of music.
+        form: kind of piece; may be empty.
+        modes: names of the modes, one after another.
+        cycle: name of the rhythmic cycle; empty if the music is free.
+        parts: instruments that sound.
+        labels: which of the edition's labels hold.
+    """
+
+    style: str
+    form: str
+    modes: tuple[str, ...]
+    cycle: str
+    parts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrackSpec:
+    """Everything that decides the samples of a track.
+
+    Attributes:
+        task: whose track.
+        id: unique within the task.
+        split: ``train``, ``valid``, ``test`` or another name for unlabelled extra music.
+        group: the invented performer; shares instruments' timbres and the room.
+        seconds: length.
+        seed: of the edition.
+        content: what is played.
+    """
+
+    task: str
+    id: str
+    split: str
+    group: str
+    seconds: int
+    seed: int
+    content: Draw
+
+
+def generator(*key: object) -> np.random.Generator:
+    """Return a generator that depends on nothing but the key (SHA-256 of its parts)."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+@dataclass(frozen=True)
+class Tradition:
+    """How a task's corpus is drawn and rendered."""
+
+    cast: Callable[[np.random.Generator, Need], Cast]
+    draw: Callable[[np.random.Generator, Cast, Need], Draw]
+
+
+def counts(scale: float) -> dict[str, int]:
+    """Tracks of each split at a scale."""
+    return {split: max(LEAST, round(n * scale)) for split, n in TRACKS.items()}
+
+
+def _groups(total: int, rng: np.random.Generator) -> list[int]:
+    """Sizes of groups: 3 to 6 tracks each."""
+    sizes: list[int] = []
+    left = total
+    while left > 6:
+        sizes.append(min(int(rng.integers(3, 7)), left - 3))
+        left -= sizes[-1]
+    return [*sizes, left]
+
+
+def _attempt(
+    task: str, tradition: Tradition, total: int, wanted: int, rng: np.random.Generator
+) -> list[tuple[int, Draw]]:
+    held = dict.fromkeys(LABELS[task], 0)
+
+    def need(label: str) -> float:
+        if label not in held:
+            return 1.0
+        return 1.0 + 10.0 * max(0.0, 1.0 - held[label] / wanted)
+
+    tracks: list[tuple[int, Draw]] = []
+    for number, size in enumerate(_groups(total, rng)):
+        cast = tradition.cast(rng, need)
+        for _ in range(size):
+            drawn = tradition.draw(rng, cast, need)
+            tracks.append((number, drawn))
+            for label in drawn.labels:
+                held[label] += 1
+    return tracks
+
+
+def _lack(task: str, tracks: Sequence[tuple[int, Draw]], wanted: int) -> int:
+    """Measure what is missing from the positives and negatives that every label should have, squared and summed."""
+    lack = 0
+    for label in LABELS[task]:
+        positives = sum(label in d.labels for _, d in tracks)
+        lack += max(0, wanted - positives) ** 2 + max(0, wanted - (len(tracks) - positives)) ** 2
+    return lack
+
+
+def plan(task: str, tradition: Tradition, seed: int, sizes: Mapping[str, int]) -> list[TrackSpec]:
+    """List the tracks of a corpus, in order of split and group.
+
+    Each split is drawn up to :data:`ATTEMPTS` times until every label has :data:`WANTED` positives and negatives
+    (less in proportion for smaller splits); the best drawing is taken.
+
+    Args:
+        task: name of the task.
+        tradition: draws casts and tracks.
+        seed: of the edition.
+        sizes: split -> number of tracks.
+    """
+    specs: list[TrackSpec] = []
+    for split, total in sizes.items():
+        wanted = max(1, round(WANTED.get(split, 1) * min(1.0, total / TRACKS.get(split, total))))
+        best: list[tuple[int, Draw]] = []
+        least = -1
+        for attempt in range(ATTEMPTS):
+            tracks = _attempt(task, tradition, total, wanted, generator(seed, task, split, attempt))
+            lack = _lack(task, tracks, wanted)
+            if least < 0 or lack < least:
+                best, least = tracks, lack
+            if least == 0:
+                break
+        place: dict[int, int] = {}
+        for number, drawn in best:
+            place[number] = place.get(number, 0) + 1
+            name = f"{split}-{number:03d}-{place[number]}"
+            seconds = int(generator(seed, task, name, "seconds").choice(SECONDS))
+            order = LABELS[task].index
+            drawn = Draw(
+                drawn.style, drawn.form, drawn.modes, drawn.cycle, drawn.parts, tuple(sorted(drawn.labels, key=order))
+            )
+            specs.append(TrackSpec(task, name, split, f"{split}-{number:03d}", seconds, seed, drawn))
+    return specs

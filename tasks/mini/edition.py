@@ -1,0 +1,174 @@
+"""The ``mini`` edition on disk: rendered once into a cache by several processes, then only read.
+
+Layout: ``<cache>/mini/<VERSION>-<seed>-<scale>/<task>/<track id>.flac`` and, written last, ``tracks.csv``. A track's
+samples depend on seed, task and track id alone, so neither the number of processes nor an interruption can
+change a byte; files are written under a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import CmbenchError
+from ..base import SPLITS, LoadContext, Track
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .corpus import TrackSpec, Tradition
+    from .oscillator import Audio
+
+VERSION = "r1"
+"""Changes whenever a sample of any track changes."""
+MANIFEST = "tracks.csv"
+CHUNK = 4
+"""Tracks that a process renders before it reports."""
+_COLUMNS = ("id", "split", "group", "seconds", "labels")
+_MODULES = {
+    "turkish_makam": "turkish",
+    "carnatic": "carnatic",
+    "hindustani": "hindustani",
+    "lyra": "greek",
+    "magnatagatune": "magnatagatune",
+    "fma_medium": "fma_medium",
+}
+
+
+def edition_folder(task: str, context: LoadContext) -> Path:
+    """Folder of a task's rendered tracks."""
+    return context.cache_root / "mini" / f"{VERSION}-{context.mini_seed}-{context.mini_scale:g}" / task
+
+
+def tradition(task: str) -> Tradition:
+    """How a task's corpus is drawn."""
+    found: Tradition = importlib.import_module(f".{_MODULES[task]}", __package__).TRADITION
+    return found
+
+
+def render_track(spec: TrackSpec) -> NDArray[np.float32]:
+    """Render one track, ``[seconds * 24000]`` samples in [-1, 1], from nothing but its description."""
+    import numpy as np
+
+    render: Callable[[TrackSpec], Audio] = importlib.import_module(f".{_MODULES[spec.task]}", __package__).render
+    return render(spec).astype(np.float32)
+
+
+def _write(folder: Path, spec: TrackSpec) -> None:
+    """Render a track to 16-bit FLAC: temporary name, then rename."""
+    import numpy as np
+    import soundfile
+
+    from .oscillator import RATE
+
+    samples = np.round(render_track(spec) * 32767.0).astype(np.int16)
+    half = folder / f".{spec.id}.{os.getpid()}.part"
+    try:
+        soundfile.write(half, samples, RATE, format="FLAC", subtype="PCM_16")
+        half.replace(folder / f"{spec.id}.flac")
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _write_all(folder: Path, specs: Sequence[TrackSpec]) -> int:
+    for spec in specs:
+        _write(folder, spec)
+    return len(specs)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterator[int]:
+    """Render tracks, yielding how many each step finished; in this process if one worker is allowed."""
+    if workers <= 1 or len(specs) <= CHUNK:
+        for spec in specs:
+            _write(folder, spec)
+            yield 1
+        return
+    chunks = [specs[i : i + CHUNK] for i in range(0, len(specs), CHUNK)]
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), _leave_interrupts_to_the_parent)
+    try:
+        waiting: set[Future[int]] = {pool.submit(_write_all, folder, chunk) for chunk in chunks}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _save_manifest(folder: Path, specs: Iterable[TrackSpec]) -> None:
+    half = folder / f".{MANIFEST}.{os.getpid()}.part"
+    with half.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for s in specs:
+            writer.writerow((s.id, s.split, s.group, s.seconds, "|".join(s.content.labels)))
+    half.replace(folder / MANIFEST)
+
+
+def _read_manifest(folder: Path) -> dict[str, list[Track]] | None:
+    """Tracks by split if the manifest and every file it names exist, else ``None``."""
+    path = folder / MANIFEST
+    if not path.exists():
+        return None
+    present = {entry.name for entry in os.scandir(folder)}
+    splits: dict[str, list[Track]] = {split: [] for split in SPLITS}
+    with path.open(newline="", encoding="utf-8") as rows:
+        for row in csv.DictReader(rows):
+            if f"{row['id']}.flac" not in present:
+                return None
+            labels = tuple(row["labels"].split("|")) if row["labels"] else ()
+            splits[row["split"]].append(Track(row["id"], folder / f"{row['id']}.flac", labels, row["group"]))
+    return splits
+
+
+def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
+    """Return the tracks of a task's ``mini`` edition; those that are not in the cache are rendered first.
+
+    Args:
+        task: name of a built-in task.
+        context: cache folder, processes, progress, scale and seed.
+
+    Returns:
+        split -> tracks.
+
+    Raises:
+        CmbenchError: the cache folder cannot be written.
+    """
+    folder = edition_folder(task, context)
+    if splits := _read_manifest(folder):
+        return splits
+    from .corpus import counts, plan
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
+        missing = [s for s in specs if not (folder / f"{s.id}.flac").exists()]
+        what, done = f"Rendering {task} (mini)", len(specs) - len(missing)
+        context.progress(what, done, len(specs))
+        for count in _rendered(folder, missing, context.workers):
+            done += count
+            context.progress(what, done, len(specs))
+        _save_manifest(folder, specs)
+    except OSError as error:
+        raise CmbenchError(
+            f"The mini edition of {task} cannot be written to {folder}: {error}. "
+            "Free some space, or set CMBENCH_CACHE to a folder that can be written."
+        ) from error
+    splits = _read_manifest(folder)
+    if splits is None:
+        raise CmbenchError(
+            f"Files vanished from {folder} while the mini edition was being rendered; run the command again."
+        )
+    return splits

@@ -1,0 +1,113 @@
+"""What every tradition's renderer shares: the players and the room of an album, the tonic and tempo of a track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .corpus import TrackSpec, generator
+from .melody import Note
+from .mix import Room, Stem, draw_room, mixdown
+from .oscillator import Audio
+from .percussion import drum
+from .playing import Manner, play
+from .rhythms import Cycle
+from .timbres import Timbre, player
+
+
+@dataclass
+class Stage:
+    """One track being rendered.
+
+    Attributes:
+        spec: the track.
+        rng: the track's generator.
+        room: the album's room.
+        tonic: pitch class of the tonic as Hz in [110, 220).
+        stems: parts so far.
+    """
+
+    spec: TrackSpec
+    rng: np.random.Generator
+    room: Room
+    tonic: float
+    stems: list[Stem] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the track."""
+        return float(self.spec.seconds)
+
+    def timbre(self, instrument: str) -> Timbre:
+        """Return the album's player of an instrument."""
+        return player(instrument, generator(self.spec.seed, self.spec.task, self.spec.group, instrument))
+
+    def singer(self, male: float = 0.55) -> str:
+        """Name the album's singer: a man with probability ``male``, else a woman."""
+        drawn = generator(self.spec.seed, self.spec.task, self.spec.group, "singer").random()
+        return "male voice" if drawn < male else "female voice"
+
+    def tonic_of(self, timbre: Timbre) -> float:
+        """Return the tonic in the octave nearest to the timbre's register, Hz."""
+        return float(self.tonic * 2.0 ** np.round(np.log2(timbre.centre / self.tonic)))
+
+    def add(self, audio: Audio, level: float) -> None:
+        """Add a part at a level in dB relative to the others."""
+        self.stems.append(Stem(audio, level))
+
+    def melodic(self, instrument: str, lines: Sequence[Sequence[Note]], manner: Manner, level: float) -> None:
+        """Let an instrument of the album play lines of notes."""
+        timbre = self.timbre(instrument)
+        self.add(play(timbre, lines, self.seconds, self.tonic_of(timbre), manner, self.rng), level)
+
+    def drums(
+        self, kit: str, cycle: Cycle, pulse: float, offset: float, level: float, fill: float = 0.15, omit: float = 0.05
+    ) -> None:
+        """Let a drummer of the album play a cycle.
+
+        Args:
+            kit: a key of :data:`cmbench.tasks.mini.percussion.KITS`.
+            cycle: what.
+            pulse: its pulse, seconds.
+            offset: where in the cycle the track begins, seconds.
+            level: dB.
+            fill: probability of an extra light stroke on an empty pulse.
+            omit: probability that an unaccented stroke is left out.
+        """
+        events: list[tuple[float, str, float]] = []
+        light = min(cycle.strokes, key=lambda s: s[2])[1]
+        empty = [p for p in range(cycle.pulses) if all(int(s[0]) != p for s in cycle.strokes)]
+        start = -offset
+        while start < self.seconds:
+            for at, syllable, accent in cycle.strokes:
+                if accent > 0.8 or self.rng.random() > omit:
+                    events.append((start + at * pulse, syllable, accent))
+            events.extend((start + p * pulse, light, 0.4) for p in empty if self.rng.random() < fill)
+            start += cycle.pulses * pulse
+        made = generator(self.spec.seed, self.spec.task, self.spec.group, kit)
+        self.add(drum(kit, events, self.seconds, self.tonic, made, self.rng), level)
+
+    def finish(self, spread: float = 3.0) -> Audio:
+        """Mix what was added."""
+        return mixdown(self.stems, self.room, self.rng, spread)
+
+
+def open_stage(spec: TrackSpec, old: float) -> Stage:
+    """Begin a track: its generator, its album's room, a tonic uniform over the octave.
+
+    Args:
+        spec: the track.
+        old: probability that the album is a historical recording.
+    """
+    rng = generator(spec.seed, spec.task, spec.id)
+    room = draw_room(generator(spec.seed, spec.task, spec.group, "room"), old)
+    return Stage(spec, rng, room, 110.0 * 2.0 ** float(rng.random()))
+
+
+def tempo(cycle: Cycle, rng: np.random.Generator) -> tuple[float, float]:
+    """Draw a pulse (seconds) and the place in the cycle at which the track begins (seconds)."""
+    low, high = cycle.pulse_seconds
+    pulse = low * (high / low) ** float(rng.random())
+    return pulse, float(rng.uniform(0.0, cycle.pulses)) * pulse

@@ -1,0 +1,146 @@
+"""Turkish makam music: one melody in heterophony, usul on a drum, or a free taksim over a held tonic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .corpus import Cast, Draw, Need, TrackSpec, Tradition
+from .melody import Beat, Note, free, heterophony, metred, pick, walk
+from .modes import MAKAMS
+from .oscillator import Audio
+from .playing import Manner
+from .rhythms import USULS
+from .stage import Stage, open_stage, tempo
+
+SOUNDS: Mapping[str, str] = {
+    "Kanun": "kanun",
+    "Tanbur": "tanbur",
+    "Ney": "ney",
+    "Oud": "oud",
+    "Classical kemençe": "kemence",
+    "Cello": "cello",
+    "Violin": "violin",
+    "Clarinet": "clarinet",
+}
+DRUMS: Mapping[str, str] = {"Bendir": "bendir", "Kudüm": "kudüm", "Percussion": "percussion"}
+
+_MELODIC = {
+    "Kanun": 5.0,
+    "Tanbur": 5.0,
+    "Ney": 5.0,
+    "Oud": 4.0,
+    "Classical kemençe": 4.0,
+    "Cello": 3.0,
+    "Violin": 3.0,
+    "Clarinet": 1.6,
+}
+_DRUM = {"": 1.2, "Percussion": 1.5, "Bendir": 1.0, "Kudüm": 0.8}
+_MAKAM = {
+    "Hicaz": 3.0,
+    "Nihavent": 1.9,
+    "Hüzzam": 1.7,
+    "Kürdilihicazkar": 1.4,
+    "Uşşak": 1.5,
+    "Rast": 1.2,
+    "Segah": 1.1,
+    "Hüseyni": 0.9,
+    "Saba": 0.4,
+    "Hicazkar": 0.4,
+    "Mahur": 0.4,
+    "Karcigar": 0.3,
+    "Suzinak": 0.3,
+}
+_USUL = {
+    "Aksak": 2.4,
+    "Düyek": 2.2,
+    "Aksaksemai": 1.9,
+    "Curcuna": 1.4,
+    "Yürüksemai": 1.1,
+    "Sofyan": 1.2,
+    "Ağıraksak": 1.0,
+    "Semai": 0.4,
+    "Devr-i Hindi": 0.4,
+}
+_MANNER = Manner(vibrato=0.9, grace=0.10, trill=0.12, meend=0.08, meend_seconds=0.18)
+
+
+def _needed(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
+    return {name: w * need(f"{prefix}{name}") for name, w in weights.items()}
+
+
+def cast(rng: np.random.Generator, need: Need) -> Cast:
+    """Draw an ensemble: an orchestra, or two to four melodic instruments, a drum, perhaps a singer."""
+    drum = pick(rng, _needed(_DRUM, "instrument--", need))
+    singer = ("Voice",) if rng.random() < 0.74 else ()
+    if rng.random() < 0.06 * need("instrument--performing orchestra"):
+        return Cast("orchestra", tuple(p for p in ("performing orchestra", *singer, drum) if p))
+    weights = _needed(_MELODIC, "instrument--", need)
+    pool: list[str] = []
+    for _ in range(int(rng.integers(2, 4))):
+        pool.append(pick(rng, weights))
+        del weights[pool[-1]]
+    return Cast("ensemble", tuple(p for p in (*pool, *singer, drum) if p))
+
+
+def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
+    """Draw a piece: makam, usul or none, and who of the ensemble plays."""
+    makam = pick(rng, _needed(_MAKAM, "makam--", need))
+    usul = "" if rng.random() < 0.12 and cast.style != "orchestra" else pick(rng, _needed(_USUL, "usul--", need))
+    melodic = [p for p in cast.pool if p in SOUNDS]
+    if cast.style == "orchestra":
+        parts = ["performing orchestra"]
+    else:
+        rng.shuffle(melodic)
+        parts = melodic[: 1 if not usul else int(rng.integers(1, len(melodic) + 1))]
+    if "Voice" in cast.pool and rng.random() < 0.88:
+        parts.append("Voice")
+    if usul:
+        parts.extend(p for p in cast.pool if p in DRUMS and rng.random() < 0.9)
+    labels = [f"instrument--{p}" for p in parts]
+    if makam in tuple(_MAKAM)[:8]:
+        labels.append(f"makam--{makam}")
+    if usul in tuple(_USUL)[:7]:
+        labels.append(f"usul--{usul}")
+    return Draw(cast.style, "" if usul else "taksim", (makam,), usul, tuple(parts), tuple(labels))
+
+
+def _orchestra(stage: Stage, notes: list[Note]) -> None:
+    for name in ("strings", "kanun", "strings", "tanbur", "ney"):
+        line = heterophony(notes, stage.rng, 0.022, 0.04)
+        stage.melodic(name, [line], _MANNER, -2.0 if name == "strings" else -5.0)
+
+
+def render(spec: TrackSpec) -> Audio:
+    """Render a track ``[samples]``: the melody by each melodic part, the usul by each drum."""
+    stage = open_stage(spec, old=0.18)
+    rng, content = stage.rng, spec.content
+    mode = MAKAMS[content.modes[0]]
+    pulse, offset = 0.25, 0.0
+    beats: list[Beat]
+    if content.cycle:
+        usul = USULS[content.cycle]
+        pulse, offset = tempo(usul, rng)
+        density = float(np.clip(rng.uniform(3.0, 5.5) * pulse, 0.3, 1.1))
+        beats = metred(usul, pulse, offset, stage.seconds, density, float(np.clip(2.2 * pulse - 0.25, 0.0, 0.5)), rng)
+    else:
+        beats = free(stage.seconds, float(rng.uniform(0.2, 0.38)), rng)
+    notes = walk(mode, beats, rng)
+    for k, part in enumerate(content.parts):
+        if part == "performing orchestra":
+            _orchestra(stage, notes)
+        elif part == "Voice":
+            stage.melodic(stage.singer(), [heterophony(notes, rng, 0.01, 0.12)], _MANNER, 1.0)
+        elif part in SOUNDS:
+            line = notes if k == 0 else heterophony(notes, rng, 0.014)
+            stage.melodic(SOUNDS[part], [line], _MANNER, 0.0 if k == 0 else -1.0)
+        else:
+            stage.drums(DRUMS[part], USULS[content.cycle], pulse, offset, -1.0)
+    if not content.cycle and rng.random() < 0.5:
+        held = [Note(0.0, stage.seconds, 0.0, 0.8)]
+        stage.melodic("strings" if rng.random() < 0.5 else "ney", [held], Manner(vibrato=0.0), -14.0)
+    return stage.finish(2.0)
+
+
+TRADITION = Tradition(cast, draw)

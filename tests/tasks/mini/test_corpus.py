@@ -1,0 +1,97 @@
+"""Which tracks there are: label counts, groups, and that nothing but the labels' causes gives them away."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from cmbench.tasks.mini.corpus import TRACKS, TrackSpec, counts, generator, plan
+from cmbench.tasks.mini.edition import render_track, tradition
+from cmbench.tasks.mini.labels import LABELS
+from cmbench.tasks.mini.stage import open_stage
+
+TASKS = tuple(LABELS)
+
+
+@cache
+def planned(task: str, seed: int = 3) -> tuple[TrackSpec, ...]:
+    return tuple(plan(task, tradition(task), seed, counts(1.0)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_splits_have_their_sizes_and_groups_stay_in_one(task: str) -> None:
+    specs = planned(task)
+    sizes = {split: sum(s.split == split for s in specs) for split in TRACKS}
+    assert sizes == {"train": 120, "valid": 40, "test": 80}
+    assert len({s.id for s in specs}) == len(specs)
+    groups: dict[str, list[TrackSpec]] = {}
+    for s in specs:
+        groups.setdefault(s.group, []).append(s)
+    assert all(len({s.split for s in members}) == 1 for members in groups.values())
+    assert {len(members) for members in groups.values()} <= {3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_label_can_be_scored(task: str) -> None:
+    for split, least in (("train", 5), ("valid", 2), ("test", 4)):
+        tracks = [s for s in planned(task) if s.split == split]
+        for label in LABELS[task]:
+            positives = sum(label in s.content.labels for s in tracks)
+            assert least <= positives <= len(tracks) - least, (split, label, positives)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_labels_are_imbalanced_and_in_order(task: str) -> None:
+    specs = planned(task)
+    held = [sum(label in s.content.labels for s in specs) for label in LABELS[task]]
+    assert max(held) > 3 * min(held)
+    for s in specs:
+        order = [LABELS[task].index(x) for x in s.content.labels]
+        assert order == sorted(set(order))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_plan_is_always_the_same(task: str) -> None:
+    assert plan(task, tradition(task), 3, {"valid": 40}) == [s for s in planned(task) if s.split == "valid"]
+
+
+def test_more_music_can_be_planned_beside_the_splits() -> None:
+    extra = plan("carnatic", tradition("carnatic"), 3, {"extra": 7})
+    assert [s.split for s in extra] == ["extra"] * 7
+    assert not {s.id for s in extra} & {s.id for s in planned("carnatic")}
+
+
+@pytest.mark.parametrize(("task", "family"), [("turkish_makam", "makam--"), ("hindustani", "raga--")])
+def test_the_tonic_is_uniform_whatever_the_mode(task: str, family: str) -> None:
+    specs = planned(task)
+    by_label: dict[str, list[float]] = {}
+    for s in specs:
+        for label in s.content.labels:
+            if label.startswith(family):
+                by_label.setdefault(label, []).append(float(np.log2(open_stage(s, 0.0).tonic / 110.0)))
+    everything = [x for places in by_label.values() for x in places]
+    assert min(everything) < 0.05
+    assert max(everything) > 0.95
+    for label, places in by_label.items():
+        turned = abs(np.mean(np.exp(2j * np.pi * np.array(places))))
+        assert turned < 3.0 / np.sqrt(len(places)), label
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_tradition_renders_sound_audio(task: str) -> None:
+    for spec in planned(task)[7::160]:
+        audio = render_track(spec)
+        assert audio.dtype == np.float32
+        assert audio.shape == (spec.seconds * 24000,)
+        assert np.isfinite(audio).all()
+        assert np.abs(audio).max() <= 0.971
+        seconds = audio.reshape(spec.seconds, 24000).std(axis=1)
+        assert (seconds > 1e-4).all()
+
+
+def test_generators_depend_on_every_part_of_their_key() -> None:
+    draws = [generator(*key).random() for key in ((0, "a"), (1, "a"), (0, "b"), (0, "a", "x"))]
+    assert len(set(draws)) == 4
+    assert generator(0, "a").random() == draws[0]

@@ -1,0 +1,140 @@
+"""The rendered edition: what is on disk, that it is always the same, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from cmbench.errors import CmbenchError, UsageError
+from cmbench.tasks.base import LoadContext, Track
+from cmbench.tasks.mini import edition, mini_edition
+from cmbench.tasks.mini.corpus import SECONDS, counts, plan
+from cmbench.tasks.mini.labels import LABELS
+
+SCALE = 0.05
+Splits = Mapping[str, Sequence[Track]]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def load(task: str, root: Path, workers: int = 1, **more: object) -> Splits:
+    context = LoadContext(None, root, workers=workers, mini_scale=SCALE, **more)  # type: ignore[arg-type]
+    return edition.load_mini(task, context)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("cache")
+    load("turkish_makam", folder)
+    return folder
+
+
+def folder_of(root: Path, task: str = "turkish_makam", seed: int = 0) -> Path:
+    return edition.edition_folder(task, LoadContext(None, root, mini_scale=SCALE, mini_seed=seed))
+
+
+def test_two_workers_write_the_same_bytes_as_one(root: Path, tmp_path: Path) -> None:
+    load("turkish_makam", tmp_path, workers=2)
+    once, again = digests(folder_of(root)), digests(folder_of(tmp_path))
+    assert once == again
+    assert len(once) == sum(counts(SCALE).values()) + 1
+
+
+def test_files_are_sound(root: Path) -> None:
+    splits = load("turkish_makam", root)
+    assert {name: len(tracks) for name, tracks in splits.items()} == counts(SCALE)
+    for track in (t for tracks in splits.values() for t in tracks):
+        info = soundfile.info(track.path)
+        assert (info.samplerate, info.channels, info.subtype) == (24000, 1, "PCM_16")
+        assert info.frames / 24000 in SECONDS
+        samples, _ = soundfile.read(track.path)
+        assert np.abs(samples).max() < 0.98
+        assert np.sqrt(np.mean(samples**2)) > 0.003
+        assert set(track.labels) <= set(LABELS["turkish_makam"])
+
+
+def test_a_finished_cache_is_only_read(root: Path) -> None:
+    def never(what: str, done: int, total: int) -> None:
+        raise AssertionError(what)
+
+    before = {p.name: p.stat().st_mtime_ns for p in folder_of(root).iterdir()}
+    load("turkish_makam", root, progress=never)
+    assert {p.name: p.stat().st_mtime_ns for p in folder_of(root).iterdir()} == before
+
+
+def test_a_missing_file_is_rendered_again_and_nothing_else(root: Path) -> None:
+    folder = folder_of(root)
+    before = digests(folder)
+    kept = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.flac")}
+    lost = sorted(kept)[3]
+    (folder / lost).unlink()
+    told: list[tuple[str, int, int]] = []
+    load("turkish_makam", root, progress=lambda *report: told.append(report))
+    assert digests(folder) == before
+    assert {n for n, t in kept.items() if (folder / n).stat().st_mtime_ns != t} == {lost}
+    total = sum(counts(SCALE).values())
+    assert [(done, of) for _, done, of in told] == [(total - 1, total), (total, total)]
+
+
+def test_an_interruption_leaves_whole_files_and_goes_on(root: Path, tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load("turkish_makam", tmp_path, progress=stop)
+    folder = folder_of(tmp_path)
+    assert len(list(folder.iterdir())) == 3
+    assert all(p.suffix == ".flac" for p in folder.iterdir())
+    load("turkish_makam", tmp_path)
+    assert digests(folder) == digests(folder_of(root))
+
+
+def test_a_failed_track_leaves_no_part_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *_args: object, **_options: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(soundfile, "write", full)
+    with pytest.raises(CmbenchError, match="CMBENCH_CACHE"):
+        load("turkish_makam", tmp_path)
+    assert list(folder_of(tmp_path).iterdir()) == []
+
+
+def test_another_seed_gives_other_audio(root: Path) -> None:
+    one, other = (plan("turkish_makam", edition.tradition("turkish_makam"), seed, {"train": 4})[0] for seed in (0, 1))
+    n = 6 * 24000
+    assert not np.array_equal(edition.render_track(one)[:n], edition.render_track(other)[:n])
+
+
+def test_an_unknown_task_is_named() -> None:
+    with pytest.raises(UsageError, match="Did you mean carnatic"):
+        mini_edition("carnatik")
+
+
+def test_naming_the_edition_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from cmbench.tasks.mini import mini_edition; mini_edition('lyra');"
+        "print([m for m in ('numpy', 'scipy', 'soundfile', 'torch') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_rendering_never_imports_torch() -> None:
+    code = (
+        "import sys; from cmbench.tasks.mini.edition import *; from cmbench.tasks.mini.corpus import plan;"
+        "render_track(plan('carnatic', tradition('carnatic'), 0, {'train': 4})[0]);"
+        "print([m for m in ('torch', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
