@@ -1,0 +1,1 @@
+"""The engine: from tracks and an encoder to records and reports."""

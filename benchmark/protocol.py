@@ -1,0 +1,179 @@
+"""The evaluation protocol: everything that changes a number, in one hashed object.
+
+A change of any value is a new protocol version. Results under different protocols never share a column.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from ..errors import UsageError, unknown_name
+
+
+def _sha256(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How a track becomes windows. A track shorter than one window is one window of its own length.
+
+    Attributes:
+        seconds: length of a window.
+        hop_seconds: distance between the starts of two windows.
+        tail: ``end``: a last window ends where the track ends; ``keep``: the remainder is a shorter window.
+        min_tail_seconds: a remainder shorter than this is dropped (both rules).
+        resampler: quality name of soxr.
+        dtype: of the stored features.
+        version: raised when the arithmetic of :mod:`cmbench.benchmark.audio` changes.
+    """
+
+    seconds: float = 30.0
+    hop_seconds: float = 30.0
+    tail: str = "end"
+    min_tail_seconds: float = 1.0
+    resampler: str = "HQ"
+    dtype: str = "float16"
+    version: int = 1
+
+    def sha256(self, max_track_seconds: float | None) -> str:
+        """Hash of the windowing together with the task's cap on the track length (seconds, or ``None``)."""
+        return _sha256([asdict(self), max_track_seconds])
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """How a probe is trained and chosen.
+
+    Attributes:
+        hidden: width of the one hidden layer (ReLU).
+        dropout: after the hidden layer.
+        standardise: scale every feature by mean and deviation of the training windows.
+        each_layer: whether every hidden state alone is a candidate.
+        fused: whether the softmax-weighted sum of hidden states is a candidate.
+        fused_from: first hidden state in the sum.
+        fused_init: initial logits of the sum: ``zeros`` (equal weights) or ``normal``.
+        learning_rates: the grid; Adam.
+        batch: windows per step.
+        max_epochs: passes over the training windows at most.
+        patience: epochs without a better validation score before a probe stops.
+        plateau_factor: the rate is multiplied by this …
+        plateau_patience: … after this many epochs without a better validation score.
+        select: validation score: ``mean`` (of macro ROC-AUC and macro AP) or ``roc_auc``.
+        search_seed: the seed of the grid.
+        seeds: seeds of the chosen configuration; the result is the mean over them.
+    """
+
+    hidden: int = 512
+    dropout: float = 0.2
+    standardise: bool = True
+    each_layer: bool = True
+    fused: bool = True
+    fused_from: int = 0
+    fused_init: str = "zeros"
+    learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+    batch: int = 64
+    max_epochs: int = 100
+    patience: int = 10
+    plateau_factor: float = 0.5
+    plateau_patience: int = 3
+    select: str = "mean"
+    search_seed: int = 1
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A versioned evaluation protocol.
+
+    Attributes:
+        name: ``cmbench-1`` or ``marble-1``; with a suffix where the user changed the number of seeds.
+        windowing: from tracks to windows.
+        probe: from features to probabilities.
+        aggregation: how windows become a track.
+        metric_version: version of :mod:`cmbench.benchmark.metrics`.
+        f1_threshold: probability from which a label counts as predicted.
+        interval_level: of the cluster-bootstrap intervals.
+        resamples: bootstrap resamples.
+        bootstrap_seed: seed of the resamples.
+        min_coverage: share of a task's tracks that must be usable, or the cell fails; what is missing from the rest is
+            counted in the record and shown with every score.
+        origin: where each choice comes from.
+    """
+
+    name: str
+    windowing: Windowing
+    probe: ProbeSettings
+    aggregation: str = "mean of window logits"
+    metric_version: int = 1
+    f1_threshold: float = 0.5
+    interval_level: float = 0.95
+    resamples: int = 1000
+    bootstrap_seed: int = 1
+    min_coverage: float = 0.5
+    origin: str = ""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every value but the name and the words about origin."""
+        facts = asdict(self)
+        del facts["name"], facts["origin"]
+        return _sha256(facts)
+
+    def with_seeds(self, count: int) -> Protocol:
+        """Return this protocol with ``count`` seeds, under a name that says so.
+
+        Raises:
+            UsageError: ``count`` is not positive.
+        """
+        if count < 1:
+            raise UsageError(f"--seeds must be at least 1, not {count}.")
+        if count == len(self.probe.seeds):
+            return self
+        first = self.probe.seeds[0]
+        probe = replace(self.probe, seeds=tuple(range(first, first + count)))
+        return replace(self, name=f"{self.name}+seeds{count}", probe=probe)
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "cmbench-1": Protocol(
+        name="cmbench-1",
+        windowing=Windowing(),
+        probe=ProbeSettings(),
+        origin=(
+            "MLP-512 probe, ReLU, dropout 0.2, batch 64, plateau and early stopping as in MARBLE v1; 30 s windows "
+            "as in MARBLE's MTG tasks; every other value is our own choice."
+        ),
+    ),
+    "marble-1": Protocol(
+        name="marble-1",
+        windowing=Windowing(tail="keep"),
+        probe=ProbeSettings(
+            standardise=False,
+            fused_from=1,
+            fused_init="normal",
+            learning_rates=(5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2),
+            select="roc_auc",
+            search_seed=1234,
+            seeds=(1234,),
+        ),
+        origin=(
+            "a43992899/MARBLE-Benchmark@d9300e3: MTGTop50 and MTT base configurations and probe_MERT.sh; single "
+            "precision where MARBLE trains in half; undefined labels are excluded where MARBLE counts them as 0."
+        ),
+    ),
+}
+
+
+def get_protocol(name: str) -> Protocol:
+    """Return the protocol of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PROTOCOLS:
+        raise unknown_name("protocol", name, PROTOCOLS, "cmbench run --help")
+    return PROTOCOLS[name]

@@ -1,0 +1,386 @@
+"""The one result format: a JSON record for each (model, task, edition, split, protocol).
+
+Tables, figures and boards are views over records and hold no number of their own. A value that does not exist is
+``null`` with a reason; NaN is never written. Everything that may differ between two runs of the same command
+(times, memory, machine) is in ``environment`` and ``cost``; the rest is the same to the byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import CmbenchError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SCHEMA_VERSION = "1.0"
+
+Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    """A part of a record: no unknown key, no NaN, no change after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(_Part):
+    """A two-sided interval of a score."""
+
+    low: Score
+    high: Score
+
+
+class Metric(_Part):
+    """A score over all labels: the mean over seeds, with its interval.
+
+    ``value`` is ``null`` where no label is defined; ``reason`` then says why.
+    """
+
+    value: Score | None
+    interval: Interval | None
+    per_seed: tuple[Score | None, ...]
+    reason: str | None = None
+
+
+class LabelScore(_Part):
+    """One label: mean over seeds. ``reason`` says why a score is ``null``."""
+
+    label: str
+    family: str
+    support: int
+    train_support: int
+    prevalence: Score
+    roc_auc: Score | None
+    roc_auc_interval: Interval | None
+    average_precision: Score | None
+    average_precision_interval: Interval | None
+    f1: Score | None
+    reason: str | None = None
+
+
+class FamilyScore(_Part):
+    """Macro means over the defined labels of one family."""
+
+    family: str
+    labels: int
+    defined: int
+    roc_auc: Score | None
+    roc_auc_interval: Interval | None
+    average_precision: Score | None
+    average_precision_interval: Interval | None
+
+
+class LayerScore(_Part):
+    """The best learning rate of one candidate input, judged on the validation split (one seed)."""
+
+    layer: str
+    learning_rate: Number
+    roc_auc: Score | None
+    average_precision: Score | None
+    score: Score | None
+    epochs: int
+
+
+class Selection(_Part):
+    """What the validation split chose."""
+
+    layer: str
+    learning_rate: Number
+    valid_score: Score
+    fused_weights: tuple[Number, ...] | None
+    epochs_per_seed: tuple[int, ...]
+
+
+class FailedTrack(_Part):
+    """A track that could not be used."""
+
+    id: str
+    split: str
+    file: str
+    reason: str
+
+
+class Coverage(_Part):
+    """How many tracks were asked for and used."""
+
+    asked: dict[str, int]
+    used: dict[str, int]
+    failed: tuple[FailedTrack, ...]
+    warnings: tuple[FailedTrack, ...] = ()
+
+
+class ModelPart(_Part):
+    """The encoder's card."""
+
+    name: str
+    family: str
+    fingerprint: str
+    sample_rate: int
+    layers: int
+    layer_names: tuple[str, ...]
+    dim: int
+    parameters: int
+    licence: str
+    trained_on: tuple[str, ...]
+    weights_sha256: str
+    code_version: str
+    preprocessing: str
+    dtype: str
+    source: str
+    description: str
+
+
+class TaskPart(_Part):
+    """The task, the edition and the split."""
+
+    name: str
+    title: str
+    tradition: str
+    edition: str
+    split: str
+    labels: tuple[str, ...]
+    families: dict[str, str]
+    split_sha256: str
+    label_sha256: str
+    audio_sha256: str
+    tracks: dict[str, int]
+    groups: dict[str, int | None]
+    licence: str
+    citation: str
+    notes: tuple[str, ...]
+
+
+class ProtocolPart(_Part):
+    """The protocol by name, hash and content."""
+
+    name: str
+    sha256: str
+    settings: dict[str, object]
+
+
+class PredictionsPart(_Part):
+    """The predictions file beside the record."""
+
+    file: str
+    sha256: str
+
+
+class EnvironmentPart(_Part):
+    """The machine and the moment; differs between runs."""
+
+    created: str
+    cmbench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    device: str
+    device_name: str
+    threads: int
+
+
+class CostPart(_Part):
+    """What the cell cost; differs between runs. Times of resumed work add up."""
+
+    audio_seconds: Number
+    encode_seconds: Number
+    probe_seconds: Number
+    peak_memory_mib: Number
+
+
+class Record(_Part):
+    """The result of one model on one task under one protocol."""
+
+    schema_version: str = SCHEMA_VERSION
+    cell_sha256: str
+    model: ModelPart
+    task: TaskPart
+    protocol: ProtocolPart
+    metrics: dict[str, Metric]
+    defined_labels: int
+    total_labels: int
+    undefined_labels: dict[str, str]
+    labels: tuple[LabelScore, ...]
+    families: tuple[FamilyScore, ...]
+    selection: Selection
+    layers: tuple[LayerScore, ...]
+    coverage: Coverage
+    predictions: PredictionsPart
+    environment: EnvironmentPart
+    cost: CostPart
+
+    @property
+    def stem(self) -> str:
+        """File name without its ending."""
+        return cell_stem(self.task.name, self.task.edition, self.task.split, self.protocol.name)
+
+    def stable_json(self) -> str:
+        """Return the canonical JSON without the parts that may differ between two runs."""
+        return _canonical(self.model_dump(mode="json", exclude={"environment", "cost"}))
+
+
+METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
+
+
+def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:
+    """File name, without its ending, of a cell's record and predictions."""
+    return f"{task}.{edition}.{split}.{protocol}"
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is either wholly there or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_record(record: Record, folder: Path) -> Path:
+    """Write a record below ``folder``, one sub-folder per model, and return its path."""
+    path = folder / safe_name(record.model.name) / f"{record.stem}.json"
+    write_atomically(path, _canonical(record.model_dump(mode="json")).encode())
+    return path
+
+
+def safe_name(name: str) -> str:
+    """Turn a model's name into a file name."""
+    return "".join(c if c.isalnum() or c in "-_.@+" else "_" for c in name).strip(".") or "model"
+
+
+def read_record(path: Path) -> Record:
+    """Read and check one record.
+
+    Raises:
+        CmbenchError: the file is not a record of a schema version that this cmbench reads.
+    """
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the top level"
+        raise CmbenchError(
+            f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
+        ) from error
+
+
+def iter_records(*places: Path) -> Iterator[Record]:
+    """Yield every record in the given files and below the given folders, by path.
+
+    Raises:
+        UsageError: a place does not exist.
+        CmbenchError: a ``.json`` file below a folder is not a record.
+    """
+    for place in places:
+        if place.is_dir():
+            for path in sorted(place.rglob("*.json")):
+                yield read_record(path)
+        elif place.is_file():
+            yield read_record(place)
+        else:
+            raise UsageError(f"{place} does not exist; name record files, or the folder given to `cmbench run --out`.")
+
+
+def records_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """One row for each record and metric: who, on what, under which protocol, the value and its interval."""
+    import pandas as pd
+
+    rows = [
+        {
+            "model": r.model.name,
+            "task": r.task.name,
+            "tradition": r.task.tradition,
+            "edition": r.task.edition,
+            "split": r.task.split,
+            "protocol": r.protocol.name,
+            "metric": name,
+            "value": metric.value,
+            "low": metric.interval.low if metric.interval else None,
+            "high": metric.interval.high if metric.interval else None,
+            "layer": r.selection.layer,
+            "test_tracks": r.task.tracks["test"],
+            "defined_labels": r.defined_labels,
+            "total_labels": r.total_labels,
+        }
+        for r in records
+        for name, metric in r.metrics.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def load_records(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read every record below a folder into a frame; see :func:`records_frame` for its columns."""
+    return records_frame(iter_records(Path(folder)))
+
+
+def predictions_bytes(
+    track_ids: Iterable[str],
+    groups: Iterable[str | None],
+    labels: Iterable[str],
+    targets: NDArray[np.bool_],
+    probabilities: NDArray[np.float32],
+) -> bytes:
+    """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
+
+    Args:
+        track_ids: of the test tracks.
+        groups: of the test tracks; an unknown group is stored as an empty string.
+        labels: ordered label names.
+        targets: ``[tracks, labels]``.
+        probabilities: float32 ``[seeds, tracks, labels]``.
+    """
+    import io
+    import zipfile
+
+    import numpy as np
+
+    arrays = {
+        "track_ids": np.array(list(track_ids), dtype=np.str_),
+        "groups": np.array([g or "" for g in groups], dtype=np.str_),
+        "labels": np.array(list(labels), dtype=np.str_),
+        "targets": targets.astype(np.bool_),
+        "probabilities": probabilities.astype(np.float32),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            # A fixed date keeps the archive the same on every run.
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content.getvalue())
+    return buffer.getvalue()
+
+
+def sha256_of(content: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def json_schema() -> dict[str, object]:
+    """JSON Schema of a record."""
+    return Record.model_json_schema()

@@ -1,0 +1,101 @@
+"""Records: strict JSON, canonical, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from cmbench.benchmark.record import (
+    Interval,
+    Metric,
+    Record,
+    iter_records,
+    json_schema,
+    predictions_bytes,
+    read_record,
+    safe_name,
+    write_atomically,
+)
+from cmbench.errors import CmbenchError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_committed_schema_is_that_of_the_code() -> None:
+    committed = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    assert committed == json_schema(), "write it again with `python -m cmbench schema > docs/record.schema.json`"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.1])
+def test_a_score_is_a_number_between_0_and_1(value: float) -> None:
+    with pytest.raises(ValidationError):
+        Metric(value=value, interval=None, per_seed=())
+    with pytest.raises(ValidationError):
+        Interval(low=0.0, high=value)
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Interval.model_validate({"low": 0.1, "high": 0.2, "middle": 0.15})
+
+
+def test_predictions_are_the_same_bytes_and_need_no_pickle() -> None:
+    rng = np.random.default_rng(0)
+    targets, probabilities = rng.random((3, 2)) > 0.5, rng.random((5, 3, 2)).astype(np.float32)
+
+    def content() -> bytes:
+        return predictions_bytes(["a", "b", "şarkı"], ["g", None, "h"], ["x", "y"], targets, probabilities)
+
+    assert content() == content()
+    with np.load(io.BytesIO(content()), allow_pickle=False) as read:
+        assert read["track_ids"].tolist() == ["a", "b", "şarkı"]
+        assert read["groups"].tolist() == ["g", "", "h"]
+        assert np.array_equal(read["targets"], targets)
+        assert np.array_equal(read["probabilities"], probabilities)
+    assert {i.date_time for i in zipfile.ZipFile(io.BytesIO(content())).infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a" / "x.json"
+    write_atomically(path, b"old")
+
+    def fail(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "not json", '{"schema_version": "0.1"}'])
+def test_what_is_no_record_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with pytest.raises(CmbenchError, match=r"bad\.json is not a cmbench record"):
+        read_record(path)
+
+
+def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        list(iter_records(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "..", "", "hf:owner/name@rev"])
+def test_a_models_name_cannot_leave_the_folder(name: str) -> None:
+    safe = safe_name(name)
+    assert safe
+    assert "/" not in safe
+    assert safe not in (".", "..")
+
+
+def test_the_schema_names_every_part_of_a_record() -> None:
+    assert set(json_schema()["properties"]) == set(Record.model_fields)  # type: ignore[call-overload]
