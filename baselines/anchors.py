@@ -1,0 +1,109 @@
+"""Anchors: encoders that have learnt nothing. A result means something only by its distance from theirs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .base import EncoderCard, EncoderEntry, LoadOptions
+from .checkpoint import Preprocessor
+from .hubert import HubertShape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .mert import HubertEncoder
+
+_CONSTANT_DIM = 16
+
+# MERT's front end (24 kHz, 320 samples per frame) and Transformer, narrow enough for a CPU.
+NANO = HubertShape(
+    conv_dim=(48,) * 7, hidden=96, layers=4, heads=2, intermediate=384, position_kernel=64, position_groups=16
+)
+_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape()}
+_SEED = 20_230_531
+
+
+@dataclass(frozen=True)
+class ConstantEncoder:
+    """Gives ones for whatever it hears: every score above chance under it is an error of the benchmark.
+
+    Attributes:
+        card: who it is; declares :attr:`EncoderCard.constant`.
+    """
+
+    card: EncoderCard
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ones ``[batch, 1, 16]`` float32 for ``audio`` ``[batch, samples]``."""
+        import numpy as np
+
+        return np.ones((len(audio), self.card.layers, self.card.dim), np.float32)
+
+
+def load_constant(options: LoadOptions) -> ConstantEncoder:
+    """Return the constant encoder; it needs no device."""
+    rate = 16_000
+    return ConstantEncoder(
+        EncoderCard(
+            name="constant",
+            family="anchors",
+            sample_rate=rate,
+            layers=1,
+            dim=_CONSTANT_DIM,
+            layer_names=("ones",),
+            min_seconds=1 / rate,
+            parameters=0,
+            licence="Apache-2.0",
+            trained_on=(),
+            weights_sha256=hashlib.sha256(b"ones").hexdigest(),
+            code_version="1",
+            preprocessing="none",
+            constant=True,
+            description="The same features for every input: the floor.",
+        )
+    )
+
+
+def load_random(name: str, options: LoadOptions) -> HubertEncoder:
+    """Return MERT's architecture with weights drawn from a fixed seed.
+
+    Args:
+        name: ``random-mert-nano`` or ``random-mert-95m``.
+        options: the device.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    from .hubert import random_weights
+    from .mert import bare_card, build_encoder
+
+    shape = _SHAPES[name]
+    card = bare_card(name, "anchors", "Apache-2.0", (), "built in", "MERT's architecture with random weights.")
+    return build_encoder(card, shape, random_weights(shape, _SEED), Preprocessor(24_000, False, "none"), options.device)
+
+
+def _random_entry(name: str) -> EncoderEntry:
+    size = f"{_SHAPES[name].layers} layers of {_SHAPES[name].hidden}"
+    return EncoderEntry(
+        name=name,
+        summary=f"MERT's architecture ({size}) with random weights: what the architecture hears untrained.",
+        licence="Apache-2.0",
+        source="built in",
+        load=partial(load_random, name),
+    )
+
+
+ENCODERS: dict[str, EncoderEntry] = {
+    "constant": EncoderEntry(
+        name="constant",
+        summary="The same features for every input: must score at chance on every task.",
+        licence="Apache-2.0",
+        source="built in",
+        load=load_constant,
+    ),
+    **{name: _random_entry(name) for name in _SHAPES},
+}

@@ -1,0 +1,265 @@
+"""MERT and CultureMERT: HuBERT networks for music at 24 kHz; and any folder that holds such a network.
+
+The remote code of the released models is never run: their weights are read into :mod:`.hubert` by
+:mod:`.checkpoint`. Model facts: the model cards of m-a-p and ntua-slp on the hub.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CmbenchError, UsageError
+from .base import EncoderCard, EncoderEntry, LoadOptions
+from .checkpoint import NORMALISED, Checkpoint, Preprocessor, read_checkpoint, weights_sha256
+from .hub import Repository, locate
+from .hubert import HubertShape, pooled_states, prepare
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CODE_VERSION = "1"
+FORCED = "@marble-norm"
+
+
+@dataclass(frozen=True)
+class HubertEncoder:
+    """A frozen HuBERT network with its preprocessing; satisfies :class:`cmbench.baselines.base.Encoder`.
+
+    Attributes:
+        card: who it is.
+        shape: of the network.
+        normalise: whether each window is brought to zero mean and unit variance first.
+        device: where it computes.
+        weights: as :func:`.hubert.prepare` returns them.
+    """
+
+    card: EncoderCard
+    shape: HubertShape
+    normalise: bool
+    device: torch.device
+    weights: Mapping[str, Tensor]
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over time of every hidden state.
+
+        On a CPU the clips of a batch are computed one by one: a long clip fills the machine by itself, and a row is
+        then the same to the last bit whatever else is in the batch.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
+
+        Returns:
+            ``[batch, layers, dim]`` float32.
+
+        Raises:
+            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
+            CmbenchError: a feature is not finite.
+        """
+        import numpy as np
+        import torch
+
+        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
+            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        if audio.shape[1] < self.shape.receptive_field:
+            raise UsageError(
+                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s "
+                f"({self.shape.receptive_field} samples); this one has {audio.shape[1]} samples."
+            )
+        audio = np.ascontiguousarray(unit_variance(audio) if self.normalise else audio)
+        step = 1 if self.device.type == "cpu" else len(audio)
+        parts = [
+            pooled_states(self.weights, self.shape, torch.tensor(audio[i : i + step], device=self.device)).cpu()
+            for i in range(0, len(audio), step)
+        ]
+        features = np.concatenate([np.asarray(part, np.float32) for part in parts])
+        if not np.isfinite(features).all():
+            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
+        return features
+
+
+def unit_variance(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring each row of ``[batch, samples]`` to zero mean and unit variance.
+
+    As ``Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm`` of transformers, eps 1e-7; a silent row stays silent.
+    """
+    import numpy as np
+
+    centred = audio - audio.mean(1, keepdims=True)
+    scaled: NDArray[np.float32] = centred / np.sqrt(audio.var(1, keepdims=True) + np.float32(1e-7))
+    return scaled
+
+
+def build_encoder(
+    card: EncoderCard, shape: HubertShape, weights: Mapping[str, Tensor], preprocessor: Preprocessor, device: str
+) -> HubertEncoder:
+    """Put an encoder together; what follows from shape, weights and preprocessor is filled into the card.
+
+    Args:
+        card: name, family, licence, source, corpora and description; the rest is replaced.
+        shape: of the network.
+        weights: canonical float32 tensors.
+        preprocessor: of the waveform.
+        device: as in :class:`LoadOptions`.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    from .torch_device import choose_device
+
+    place = choose_device(device)
+    card = replace(
+        card,
+        sample_rate=preprocessor.sample_rate,
+        layers=shape.layers + 1,
+        dim=shape.hidden,
+        layer_names=tuple(f"L{i}" for i in range(shape.layers + 1)),
+        min_seconds=shape.receptive_field / preprocessor.sample_rate,
+        parameters=sum(tensor.numel() for tensor in weights.values()),
+        weights_sha256=weights_sha256(weights),
+        code_version=CODE_VERSION,
+        preprocessing=preprocessor.words,
+    )
+    return HubertEncoder(card, shape, preprocessor.normalise, place, prepare(weights, shape, place))
+
+
+def bare_card(
+    name: str, family: str, licence: str, trained_on: tuple[str, ...], source: str, description: str
+) -> EncoderCard:
+    """Return a card for :func:`build_encoder` to complete."""
+    return EncoderCard(
+        name, family, 0, 0, 0, (), 0.0, 0, licence, trained_on, "", "", "", source=source, description=description
+    )
+
+
+def load_folder(path: str | Path, options: LoadOptions) -> HubertEncoder:
+    """Load a HuBERT or MERT network from a folder, or from the hub as ``hf:owner/name@revision``.
+
+    Args:
+        path: a folder in Hugging Face format, or ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
+        options: device and network policy.
+
+    Raises:
+        UsageError: no such folder, or it does not hold such a network; the message names the file and the tensor.
+        MissingError: the hub's model is not on this machine and cannot be fetched.
+    """
+    text = path if isinstance(path, str) else path.as_posix()
+    if text.startswith("hf:"):
+        repository, _, revision = text.removeprefix("hf:").partition("@")
+        wanted = Repository(repository.replace("/", "--"), repository, revision or None)
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
+        found = locate(wanted, options)
+        name, folder, source = repository, found.folder, found.source
+    else:
+        folder = Path(path)
+        if not folder.is_dir():
+            raise UsageError(f"There is no model folder {folder}. `cmbench models` lists the models known by name.")
+        name, source = folder.resolve().name, "a local folder"
+    read = read_checkpoint(folder)
+    card = bare_card(name, "mert", read.licence, ("not stated",), source, "A HuBERT network read from a folder.")
+    return build_encoder(card, read.shape, read.weights, read.preprocessor, options.device)
+
+
+@dataclass(frozen=True)
+class Released:
+    """A model that its authors have published.
+
+    Attributes:
+        hub: where it is.
+        summary: one sentence.
+        trained_on: corpora of its pre-training.
+        layers: Transformer layers that its configuration must have.
+        hidden: length of a hidden state that its configuration must have.
+    """
+
+    hub: Repository
+    summary: str
+    trained_on: tuple[str, ...]
+    layers: int = 12
+    hidden: int = 768
+
+
+_LICENCE = "CC BY-NC 4.0"
+_CULTURES = ("Lyra 50 h", "Turkish-makam 200 h", "Hindustani 200 h", "Carnatic 200 h", "Music4All 20 h (replay)")
+
+# Hours of MERT: its README. Hours of CultureMERT: its model card; both of its models start from MERT-v1-95M.
+RELEASED: tuple[Released, ...] = (
+    Released(
+        Repository("MERT-v1-95M", "m-a-p/MERT-v1-95M", "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5", _LICENCE),
+        "MERT, 12 layers, self-supervised on music at 24 kHz.",
+        ("20,000 h of music (not published)",),
+    ),
+    Released(
+        Repository("MERT-v1-330M", "m-a-p/MERT-v1-330M", None, _LICENCE),
+        "MERT, 24 layers, self-supervised on music at 24 kHz.",
+        ("160,000 h of music (not published)",),
+        layers=24,
+        hidden=1024,
+    ),
+    Released(
+        Repository("MERT-v0-public", "m-a-p/MERT-v0-public", None, _LICENCE),
+        "MERT of the first generation, trained on public music only, at 16 kHz.",
+        ("Music4All 900 h",),
+    ),
+    Released(
+        Repository("CultureMERT-95M", "ntua-slp/CultureMERT-95M", None, _LICENCE),
+        "MERT-v1-95M after continual pre-training on four traditions together.",
+        ("20,000 h of music (MERT-v1-95M)", *_CULTURES),
+    ),
+    Released(
+        Repository("CultureMERT-TA-95M", "ntua-slp/CultureMERT-TA-95M", None, _LICENCE),
+        "Task arithmetic (scale 0.2) over four single-tradition adaptations of MERT-v1-95M.",
+        ("20,000 h of music (MERT-v1-95M)", *_CULTURES),
+    ),
+)
+
+
+def _load_released(model: Released, forced: bool, options: LoadOptions) -> HubertEncoder:
+    found = locate(model.hub, options)
+    read = read_checkpoint(found.folder)
+    _check_shape(model, read, found.folder)
+    _tell_licence(model.hub.name, model.hub.licence)
+    preprocessor = replace(read.preprocessor, normalise=True, words=NORMALISED) if forced else read.preprocessor
+    name = model.hub.name + (FORCED if forced else "")
+    card = bare_card(name, "mert", model.hub.licence, model.trained_on, found.source, model.summary)
+    return build_encoder(card, read.shape, read.weights, preprocessor, options.device)
+
+
+def _check_shape(model: Released, read: Checkpoint, folder: Path) -> None:
+    has, known = (read.shape.layers, read.shape.hidden), (model.layers, model.hidden)
+    if has != known:
+        raise UsageError(
+            f"{folder}: this is not {model.hub.name}, which has {known[0]} layers of {known[1]}; this has {has[0]} of "
+            f"{has[1]}. To use it under its own name: --model {folder}"
+        )
+
+
+@cache
+def _tell_licence(name: str, licence: str) -> None:
+    logging.getLogger(__name__).warning("The weights of %s are licensed %s: non-commercial use only.", name, licence)
+
+
+def _entry(model: Released, forced: bool) -> EncoderEntry:
+    summary = model.summary + (" Input normalised per window, as MARBLE forces it." if forced else "")
+    return EncoderEntry(
+        name=model.hub.name + (FORCED if forced else ""),
+        summary=summary,
+        licence=model.hub.licence,
+        source=model.hub.source,
+        load=partial(_load_released, model, forced),
+        details=(("trained on", ", ".join(model.trained_on)),),
+    )
+
+
+ENCODERS: dict[str, EncoderEntry] = {
+    entry.name: entry for forced in (False, True) for entry in (_entry(model, forced) for model in RELEASED)
+}

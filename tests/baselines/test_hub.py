@@ -1,0 +1,163 @@
+"""Finding a model's files: the models folder, the hub's cache, the hub; and the words for each way to fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cmbench.baselines import LoadOptions, load_encoder
+from cmbench.baselines.checkpoint import NORMALISED, read_shape
+from cmbench.baselines.hubert import random_weights
+from cmbench.baselines.mert import load_folder
+from cmbench.errors import MissingError, UsageError
+
+CPU = LoadOptions(device="cpu", offline=True)
+
+
+def save_tiny(folder: Path, **changes: Any) -> Path:
+    """Write a small random model; every key that is not written has the default of HuBERT base."""
+    from safetensors.torch import save_file
+
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    config = {"model_type": "mert_model", "conv_dim": [16] * 7, "num_conv_pos_embeddings": 16} | small | changes
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(random_weights(read_shape(config, folder), 0), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A models folder and a hub cache that are both empty, and a hub that must not be asked."""
+    import huggingface_hub.constants
+    from huggingface_hub import HfApi
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(HfApi, "model_info", forbidden)
+    return tmp_path / "models"
+
+
+def test_named_model_in_the_models_folder(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save_tiny(models / "CultureMERT-95M", hidden_size=768, num_hidden_layers=12)
+    card = load_encoder("CultureMERT-95M", CPU).card
+    assert (card.name, card.licence, card.layers) == ("CultureMERT-95M", "CC BY-NC 4.0", 13)
+    assert "CC BY-NC 4.0" in caplog.text
+    forced = load_encoder("CultureMERT-95M@marble-norm", CPU).card
+    assert forced.preprocessing == NORMALISED
+    assert forced.fingerprint != card.fingerprint
+    save_tiny(models / "MERT-v1-330M")
+    with pytest.raises(UsageError, match="not MERT-v1-330M, which has 24 layers"):
+        load_encoder("MERT-v1-330M", CPU)
+
+
+def test_hub_cache_is_used_without_network(models: Path) -> None:
+    commit = "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"
+    for repository, revision in (("someone--something", "main"), ("someone--other", "refs/pr/3")):
+        stored = models.parent / "hub" / f"models--{repository}"
+        save_tiny(stored / "snapshots" / commit)
+        (stored / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
+        (stored / "refs" / revision).write_text(commit)
+    card = load_encoder("hf:someone/something", LoadOptions(device="cpu")).card
+    assert (card.name, card.source) == ("someone/something", f"hf:someone/something@{commit}")
+    card = load_encoder("hf:someone/other@refs/pr/3", CPU).card
+    assert card.source == f"hf:someone/other@{commit}"
+    assert load_encoder(f"hf:someone/something@{commit}", CPU).card.source.endswith(commit)
+    with pytest.raises(MissingError):
+        load_encoder("hf:someone/something@v2", CPU)
+
+
+def test_offline_says_so_without_asking(models: Path) -> None:
+    with pytest.raises(MissingError) as caught:
+        load_encoder("MERT-v1-95M", CPU)
+    (missing,) = caught.value.missing
+    assert "offline" in missing.where
+    assert str(models / "MERT-v1-95M") in missing.where
+    assert missing.licence == "CC BY-NC 4.0"
+    assert missing.command.startswith("hf download m-a-p/MERT-v1-95M --revision 12af15f")
+    assert missing.source.startswith("hf:m-a-p/MERT-v1-95M@12af15f")
+    assert str(models / "MERT-v1-95M") in missing.command
+
+
+def _failures() -> dict[str, tuple[type[Exception], str]]:
+    from huggingface_hub import errors
+
+    # The client's HTTP library has its own exceptions, which are not OSErrors; which library depends on the release.
+    connect = type("ConnectError", (Exception,), {"__module__": "httpx"})
+
+    return {
+        "gated": (errors.GatedRepoError, "gated"),
+        "absent": (errors.RepositoryNotFoundError, "no repository 'a/b'"),
+        "revision": (errors.RevisionNotFoundError, "no revision 'v9'"),
+        "network": (connect, "cannot be reached"),
+        "refused": (ConnectionError, "cannot be reached"),
+        "forced offline": (errors.OfflineModeIsEnabled, "cannot be reached"),
+    }
+
+
+@pytest.mark.parametrize("case", ["gated", "absent", "revision", "network", "refused", "forced offline"])
+def test_hub_failures_have_their_own_words(case: str, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import HfApi
+
+    kind, words = _failures()[case]
+
+    def fail(*_: object, **__: object) -> None:
+        error = kind.__new__(kind)
+        error.args = ("as the client says it",)
+        raise error
+
+    monkeypatch.setattr(HfApi, "model_info", fail)
+    with pytest.raises(MissingError, match=words):
+        load_encoder("hf:a/b@v9", LoadOptions(device="cpu"))
+
+
+def test_programming_errors_are_not_taken_for_network_failures(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import HfApi
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        load_encoder("hf:a/b", LoadOptions(device="cpu"))
+
+
+def test_fetching_pins_the_commit_and_takes_no_code(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub import HfApi
+
+    class File:
+        def __init__(self, name: str) -> None:
+            self.rfilename = name
+
+    class Info:
+        sha = "c" * 40
+        siblings = tuple(File(n) for n in ("config.json", "modeling_MERT.py", "pytorch_model.bin", "model.safetensors"))
+
+    asked: dict[str, Any] = {}
+    folder = save_tiny(models.parent / "fetched")
+
+    def download(repository: str, **how: Any) -> str:
+        if how.get("local_files_only"):
+            raise huggingface_hub.errors.LocalEntryNotFoundError("not cached")
+        asked.update(how, repository=repository)
+        return str(folder)
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: Info())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    card = load_encoder("hf:a/b", LoadOptions(device="cpu")).card
+    assert card.source == "hf:a/b@" + "c" * 40
+    assert asked["revision"] == "c" * 40
+    assert set(asked["allow_patterns"]) == {"config.json", "preprocessor_config.json", "README.md", "*.safetensors"}
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(MissingError, match="holds no config"):
+        load_encoder("hf:a/b", LoadOptions(device="cpu"))
+
+
+def test_malformed_hub_names(models: Path) -> None:
+    for name in ("hf:MERT", "hf:a/b/c", "hf:a/b c"):
+        with pytest.raises(UsageError, match="hf:owner/name"):
+            load_folder(name, CPU)
