@@ -1,0 +1,427 @@
+"""The feature store: pooled hidden states on disk, computed once per encoder, track and windowing.
+
+One store is one folder, ``features/<encoder fingerprint>/<task>-<edition>-<windowing hash>/``. A shard is a
+safetensors file of features ``[windows, layers, dim]`` and an index piece, a JSON file of the same name that says
+which rows belong to which track. Both are written under a temporary name, synced and renamed, the piece last: the
+piece is what makes a shard exist. Two processes may share a store; a lock per shard keeps them from doing the same
+work. A killed run loses the shard in flight and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..errors import CmbenchError
+from .audio import file_sha256
+from .record import sha256_of, write_atomically
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+    from numpy.typing import NDArray
+
+    from ..baselines.base import EncoderCard
+    from ..tasks.base import Task, Track
+    from .protocol import Windowing
+
+_TENSOR = "features"
+_OPEN_SHARDS = 256
+
+
+@dataclass(frozen=True)
+class StoredTrack:
+    """What the store knows of one track.
+
+    Attributes:
+        id: of the track.
+        start: of the excerpt, seconds.
+        end: of the excerpt, seconds, or ``None``.
+        stat: size in bytes and modification time in ns of the audio file when it was read; ``None`` if it was absent.
+        sha256: of the audio file; ``None`` if it was absent.
+        rows: first row and row after the last in the shard; both 0 for a track that could not be used.
+        seconds: audio that was encoded.
+        failure: why the track could not be used; ``None`` if it could.
+        warnings: what a reader should know of a usable track.
+    """
+
+    id: str
+    start: float
+    end: float | None
+    stat: tuple[int, int] | None
+    sha256: str | None
+    rows: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+    failure: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The index piece of one shard."""
+
+    shard: str
+    sha256: str
+    tracks: tuple[StoredTrack, ...]
+    encode_seconds: float
+    path: Path = field(compare=False)
+
+    @property
+    def windows(self) -> int:
+        """Rows of the shard."""
+        return max((t.rows[1] for t in self.tracks), default=0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One track and the shard that holds it."""
+
+    track: StoredTrack
+    piece: Piece
+
+
+def _file_stat(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> Path:
+    """Folder of the store of one encoder on one edition of a task, below the cache root."""
+    key = windowing.sha256(task.max_track_seconds)[:12]
+    return root / "features" / card.fingerprint / f"{task.name}-{edition}-{key}"
+
+
+class FeatureStore:
+    """One folder of features.
+
+    Args:
+        folder: where it is; made when first written to.
+        layers: hidden states per window.
+        dim: length of each.
+    """
+
+    def __init__(self, folder: Path, layers: int, dim: int) -> None:
+        self.folder = folder
+        self.layers = layers
+        self.dim = dim
+
+    def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
+        """Write ``about.json``, for people and for ``cmbench cache``."""
+        about = self.folder / "about.json"
+        if not about.exists():
+            facts = {
+                "encoder": asdict(card),
+                "task": task.name,
+                "edition": edition,
+                "windowing": asdict(windowing) | {"max_track_seconds": task.max_track_seconds},
+            }
+            write_atomically(about, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the index piece of every shard that exists, by name.
+
+        Raises:
+            CmbenchError: a piece is not readable; the message names it.
+        """
+        for path in sorted(self.folder.glob("*.index.json")):
+            yield read_piece(path)
+
+    def valid_entries(self, tracks: Iterable[Track]) -> dict[str, Entry]:
+        """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
+
+        A file whose size and time are unchanged is taken as unchanged; otherwise its hash decides.
+        """
+        wanted = {t.id: t for t in tracks}
+        found: dict[str, Entry] = {}
+        for piece in self.pieces():
+            for stored in piece.tracks:
+                track = wanted.get(stored.id)
+                if track is not None and stored.id not in found and _still_true(stored, track):
+                    found[stored.id] = Entry(stored, piece)
+        return found
+
+    def lock(self, shard: str) -> FileLock:
+        """Return the lock of a shard; the operating system frees it when its holder dies."""
+        from filelock import FileLock
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f"{shard}.lock")
+
+    def write(
+        self, shard: str, features: NDArray[np.float16], tracks: Sequence[StoredTrack], encode_seconds: float
+    ) -> Piece:
+        """Write one shard and then its index piece.
+
+        Args:
+            shard: its name, from :func:`shard_name`.
+            features: ``[windows, layers, dim]``.
+            tracks: whose rows they are, failures included.
+            encode_seconds: wall-clock seconds that the encoder took, seconds.
+
+        Raises:
+            ValueError: the shape of the features is not that of the store.
+        """
+        from safetensors.numpy import save
+
+        if features.shape[1:] != (self.layers, self.dim):
+            raise ValueError(f"features are {features.shape}, the store holds [windows, {self.layers}, {self.dim}]")
+        content = save({_TENSOR: features})
+        write_atomically(self.folder / f"{shard}.safetensors", content)
+        piece = {
+            "shard": f"{shard}.safetensors",
+            "sha256": sha256_of(content),
+            "encode_seconds": encode_seconds,
+            "tracks": [asdict(t) for t in tracks],
+        }
+        path = self.folder / f"{shard}.index.json"
+        write_atomically(path, json.dumps(piece, ensure_ascii=False, allow_nan=False).encode())
+        return read_piece(path)
+
+    def view(self, entries: Sequence[Entry]) -> FeatureView:
+        """Features of some usable tracks, read through memory maps.
+
+        Args:
+            entries: in the order of the rows of a label matrix.
+        """
+        return FeatureView(self, entries)
+
+
+class FeatureView:
+    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for.
+
+    Attributes:
+        layers: hidden states per window.
+        dim: length of each.
+        track_of_window: position of each window's track among the given ones ``[windows]``.
+    """
+
+    def __init__(self, store: FeatureStore, entries: Sequence[Entry]) -> None:
+        self.layers = store.layers
+        self.dim = store.dim
+        counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
+        self.track_of_window: NDArray[np.int64] = np.repeat(np.arange(len(entries)), counts)
+        shards = {e.piece.path: i for i, e in enumerate({e.piece.path: e for e in entries}.values())}
+        self._paths = [path.with_name(path.name.removesuffix(".index.json") + ".safetensors") for path in shards]
+        self._shard = np.repeat([shards[e.piece.path] for e in entries], counts).astype(np.int64)
+        rows = [np.arange(*e.track.rows) for e in entries]
+        self._row: NDArray[np.int64] = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the features of some windows ``[len(rows), layers, dim]``."""
+        out = np.empty((len(rows), self.layers, self.dim), dtype=np.float16)
+        shards = self._shard[rows]
+        for shard in np.unique(shards):
+            here = np.flatnonzero(shards == shard)
+            out[here] = _open_shard(self._paths[shard])[self._row[rows[here]]]
+        return out
+
+
+@lru_cache(maxsize=_OPEN_SHARDS)
+def _open_shard(path: Path) -> NDArray[np.float16]:
+    """Memory-map the one tensor of a shard.
+
+    The file is an 8-byte little-endian header length, a JSON header, then raw tensors
+    (https://github.com/huggingface/safetensors, section Format); the library itself only offers copies in numpy.
+    """
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        about = json.loads(file.read(length))[_TENSOR]
+    if about["dtype"] != "F16":
+        raise CmbenchError(f"{path} holds {about['dtype']} features where F16 was expected; `cmbench cache verify`.")
+    if 0 in about["shape"]:
+        return np.zeros(about["shape"], dtype=np.float16)
+    offset = 8 + length + about["data_offsets"][0]
+    mapped = np.memmap(path, dtype="<f2", mode="r", offset=offset, shape=tuple(about["shape"]))
+    return cast("NDArray[np.float16]", mapped)
+
+
+def read_piece(path: Path) -> Piece:
+    """Read one index piece.
+
+    Raises:
+        CmbenchError: the file is not an index piece.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(path.read_bytes())
+        tracks = tuple(
+            StoredTrack(
+                **{k: v for k, v in t.items() if k not in ("stat", "rows", "warnings")},
+                stat=tuple(t["stat"]) if t["stat"] else None,
+                rows=tuple(t["rows"]),
+                warnings=tuple(t["warnings"]),
+            )
+            for t in facts["tracks"]
+        )
+        return Piece(facts["shard"], facts["sha256"], tracks, facts["encode_seconds"], path)
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise CmbenchError(
+            f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."
+        ) from error
+
+
+def _still_true(stored: StoredTrack, track: Track) -> bool:
+    if (stored.start, stored.end) != (track.start, track.end):
+        return False
+    now = _file_stat(track.path)
+    if now is None or stored.stat is None or stored.sha256 is None:
+        # A file that could not even be read is tried again whenever it is there.
+        return now is None and stored.stat is None
+    return now == stored.stat or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
+
+
+def _readable_sha256(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
+
+
+def identify(track: Track) -> StoredTrack:
+    """Return what identifies a track's audio now, as a stored track without features."""
+    return StoredTrack(track.id, track.start, track.end, _file_stat(track.path), _readable_sha256(track.path))
+
+
+def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
+    """Hash of the audio of some tracks, missing files included as missing.
+
+    Args:
+        tracks: in any order.
+        known: valid entries of a store, whose hashes are not computed again.
+    """
+    lines = []
+    for track in sorted(tracks, key=lambda t: t.id):
+        digest = known[track.id].track.sha256 if track.id in known else identify(track).sha256
+        lines.append(f"{track.id}\t{digest or 'missing'}\n")
+    return sha256_of("".join(lines).encode())
+
+
+def shard_name(tracks: Sequence[Track]) -> str:
+    """Name of the shard of these tracks: the same tracks have the same name in every process."""
+    text = "\n".join(f"{t.id}\t{t.start!r}\t{t.end!r}" for t in tracks)
+    return sha256_of(text.encode())[:20]
+
+
+@dataclass(frozen=True)
+class StoreSummary:
+    """One store, as ``cmbench cache ls`` shows it."""
+
+    folder: Path
+    encoder: str
+    task: str
+    edition: str
+    tracks: int
+    windows: int
+    bytes: int
+    last_used: float
+
+
+def store_folders(root: Path) -> list[Path]:
+    """Folder of every store below the cache root."""
+    return sorted(about.parent for about in (root / "features").glob("*/*/about.json"))
+
+
+def list_stores(root: Path) -> list[StoreSummary]:
+    """Summaries of every store below the cache root, by encoder and task."""
+    found = []
+    for folder in store_folders(root):
+        about = folder / "about.json"
+        facts = json.loads(about.read_bytes())
+        card = facts["encoder"]
+        store = FeatureStore(folder, card["layers"], card["dim"])
+        pieces = list(store.pieces())
+        size = sum(p.stat().st_size for p in folder.iterdir())
+        used = about.stat().st_mtime
+        tracks = sum(len(p.tracks) for p in pieces)
+        windows = sum(p.windows for p in pieces)
+        found.append(StoreSummary(folder, card["name"], facts["task"], facts["edition"], tracks, windows, size, used))
+    return sorted(found, key=lambda s: (s.encoder, s.task, s.edition))
+
+
+def verify_store(folder: Path) -> list[str]:
+    """Hash every shard of a store again and return what is wrong, one line each."""
+    return [problem for index in sorted(folder.glob("*.index.json")) if (problem := piece_problem(index))]
+
+
+def piece_problem(index: Path) -> str | None:
+    """Say what is wrong with one index piece and its shard; ``None`` if nothing is."""
+    try:
+        piece = read_piece(index)
+    except CmbenchError as error:
+        return str(error)
+    shard = index.parent / piece.shard
+    if not shard.is_file():
+        return f"{shard} is missing, but {index.name} lists it"
+    return None if file_sha256(shard) == piece.sha256 else f"{shard} has changed since it was written"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What :func:`collect_garbage` removed, or would remove."""
+
+    paths: tuple[Path, ...]
+    bytes: int
+
+
+def collect_garbage(root: Path, *, unused_days: float | None = None, dry_run: bool = False) -> Collected:
+    """Remove what no run can use: broken shards, leavings of killed runs and, if asked, stores long unused.
+
+    Leavings younger than an hour stay: another process may be about to name them.
+
+    Args:
+        root: the cache root.
+        unused_days: stores that no run has touched for so many days go as a whole; ``None`` keeps them.
+        dry_run: remove nothing.
+    """
+    doomed: list[Path] = []
+    for folder in store_folders(root):
+        unused = time.time() - (folder / "about.json").stat().st_mtime
+        if unused_days is not None and unused > unused_days * 86400:
+            doomed.append(folder)
+        else:
+            doomed += _broken_files(folder) + _leavings(folder)
+    size = sum(f.stat().st_size for p in doomed for f in ([p] if p.is_file() else p.iterdir()))
+    if not dry_run:
+        for path in doomed:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    return Collected(tuple(doomed), size)
+
+
+def _broken_files(folder: Path) -> list[Path]:
+    """Index pieces whose shard is missing, changed or unreadable, each followed by its shard if there is one."""
+    found: list[Path] = []
+    for index in sorted(folder.glob("*.index.json")):
+        if piece_problem(index):
+            shard = index.with_name(index.name.removesuffix(".index.json") + ".safetensors")
+            # The piece goes first: without it the shard does not exist.
+            found += [index, shard] if shard.exists() else [index]
+    return found
+
+
+def _leavings(folder: Path) -> list[Path]:
+    limit = time.time() - 3600.0
+    found = []
+    for path in sorted(folder.iterdir()):
+        orphan = path.suffix == ".safetensors" and not path.with_suffix(".index.json").exists()
+        if (path.name.startswith(".") or orphan or path.suffix == ".lock") and path.stat().st_mtime < limit:
+            found.append(path)
+    return found
+
+
+def touch_store(folder: Path) -> None:
+    """Mark a store as used now."""
+    os.utime(folder / "about.json")
