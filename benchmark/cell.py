@@ -1,0 +1,318 @@
+"""One cell: one model on one task under one protocol, from features to the record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import CmbenchError
+from ..paths import cache_root
+from ..tasks.base import SPLITS, TaskData, Track
+from .cache import Entry, FeatureStore, audio_sha256, store_folder, touch_store
+from .environment import describe_environment, peak_memory_mib
+from .features import extract
+from .record import (
+    CostPart,
+    Coverage,
+    FailedTrack,
+    ModelPart,
+    PredictionsPart,
+    ProtocolPart,
+    Record,
+    Selection,
+    TaskPart,
+    cell_stem,
+    predictions_bytes,
+    read_record,
+    safe_name,
+    sha256_of,
+    write_atomically,
+    write_record,
+)
+from .scoring import score_predictions
+
+if TYPE_CHECKING:
+    from ..baselines.base import EncoderCard
+    from .observer import Observer
+    from .probe import ProbeResult, ProbeSplit
+    from .protocol import Protocol
+    from .run import RunOptions, Shelf
+
+
+def compute_cell(
+    shelf: Shelf, name: str, data: TaskData, protocol: Protocol, options: RunOptions, watch: Observer
+) -> Record:
+    """Return the record of one cell: the finished one if there is one, else a new one.
+
+    Args:
+        shelf: has the encoder.
+        name: of the encoder on the shelf.
+        data: the task's tracks.
+        protocol: the evaluation protocol.
+        options: where and how.
+        watch: told how it goes.
+
+    Raises:
+        CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
+    """
+    card = shelf.card(name)
+    windowing, cap = protocol.windowing, data.task.max_track_seconds
+    folder = store_folder(cache_root(), card, data.task, data.edition, windowing)
+    store = FeatureStore(folder, card.layers, card.dim)
+    tracks = [t for split in SPLITS for t in data.splits[split]]
+    entries = store.valid_entries(tracks)
+    audio = audio_sha256(tracks, entries)
+    key = cell_sha256(card, data, protocol, audio)
+    stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
+    if not options.force and (finished := find_finished(options.out / safe_name(card.name) / f"{stem}.json", key)):
+        watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
+        watch.finished(finished, was_there=True)
+        return finished
+    if len(entries) < len(tracks):
+        store.describe(card, data.task, data.edition, windowing)
+        device = shelf.device
+        entries = extract(
+            shelf.encoder(name),
+            tracks,
+            store,
+            windowing,
+            cap,
+            batch_seconds=BATCH_SECONDS["cpu" if device == "cpu" else "accelerator"],
+            workers=options.workers,
+            progress=lambda state: watch.extracting(card.name, data.task.name, state),
+        )
+    touch_store(folder)
+    coverage = count_coverage(data, entries)
+    watch.failed_tracks(data.task.name, data.edition, coverage.failed)
+    require_coverage(data, coverage, protocol)
+    return _probe_and_record(shelf, card, data, protocol, options, watch, _Inputs(store, entries, coverage, audio, key))
+
+
+BATCH_SECONDS = {"cpu": 30.0, "accelerator": 480.0}
+"""Audio of one batch: on a processor the front end of a 95M model already fills its caches with one 30 s window
+(and needs 0.6 GB for it); an accelerator wants more."""
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a cell's probes start from."""
+
+    store: FeatureStore
+    entries: Mapping[str, Entry]
+    coverage: Coverage
+    audio_sha256: str
+    key: str
+
+
+def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: str) -> str:
+    """Hash of everything that a cell's scores depend on.
+
+    Args:
+        card: of the encoder.
+        data: the task's tracks and labels.
+        protocol: the evaluation protocol.
+        audio: hash of the audio of all tracks.
+    """
+    facts = [
+        card.name,
+        card.fingerprint,
+        [data.task.name, data.edition, data.split_name, data.split_sha256, data.label_sha256],
+        protocol.windowing.sha256(data.task.max_track_seconds),
+        protocol.sha256,
+        audio,
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def find_finished(path: Path, key: str) -> Record | None:
+    """Return the record at ``path`` if it is of this very cell and its predictions are beside it unchanged."""
+    if not path.is_file():
+        return None
+    try:
+        record = read_record(path)
+        predictions = (path.parent / record.predictions.file).read_bytes()
+    except (CmbenchError, FileNotFoundError):
+        return None
+    same = record.cell_sha256 == key and sha256_of(predictions) == record.predictions.sha256
+    return record if same else None
+
+
+def count_coverage(data: TaskData, entries: Mapping[str, Entry]) -> Coverage:
+    """Count the usable tracks of each split and name the others."""
+    failed: list[FailedTrack] = []
+    warnings: list[FailedTrack] = []
+    used: dict[str, int] = {}
+    for split in SPLITS:
+        used[split] = 0
+        for track in data.splits[split]:
+            stored = entries[track.id].track
+            if stored.failure is None:
+                used[split] += 1
+                warnings.extend(_about(track, split, w) for w in stored.warnings)
+            else:
+                failed.append(_about(track, split, stored.failure))
+    asked = {split: len(data.splits[split]) for split in SPLITS}
+    return Coverage(asked=asked, used=used, failed=tuple(failed), warnings=tuple(warnings))
+
+
+def _about(track: Track, split: str, reason: str) -> FailedTrack:
+    return FailedTrack(id=track.id, split=split, file=track.path.name, reason=reason)
+
+
+def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> None:
+    """Check that enough tracks are usable.
+
+    Raises:
+        CmbenchError: fewer than the protocol's share of all tracks, or none of a split.
+    """
+    asked, used = sum(coverage.asked.values()), sum(coverage.used.values())
+    empty = [split for split in SPLITS if not coverage.used[split]]
+    if used >= protocol.min_coverage * asked and not empty:
+        return
+    what = f"no track of the {empty[0]} split" if empty else f"only {used} of {asked} tracks"
+    listed = "".join(f"\n  {f.file}: {f.reason}" for f in coverage.failed[:10])
+    more = f"\n  … and {len(coverage.failed) - 10} more" if len(coverage.failed) > 10 else ""
+    raise CmbenchError(
+        f"Task {data.task.name} ({data.edition}): {what} can be used; protocol {protocol.name} needs "
+        f"{protocol.min_coverage:.0%} of all tracks and some of each split. Mend or replace these files:{listed}{more}"
+    )
+
+
+def _probe_split(data: TaskData, split: str, inputs: _Inputs) -> tuple[list[Track], ProbeSplit]:
+    """Usable tracks of a split and what the probes see of them."""
+    from .probe import ProbeSplit
+
+    usable = [inputs.entries[t.id].track.failure is None for t in data.splits[split]]
+    tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
+    view = inputs.store.view([inputs.entries[t.id] for t in tracks])
+    return tracks, ProbeSplit(view, data.label_matrix(split)[np.array(usable)])
+
+
+def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
+    """Raise if an encoder that does not declare it gives the same features for every window."""
+    windows = len(split.features.track_of_window)
+    sample = split.features.take(np.unique(np.linspace(0, windows - 1, 64).astype(np.int64)))
+    if windows > 1 and not card.constant and (sample == sample[0]).all():
+        raise CmbenchError(
+            f"Model {card.name} gives the same features for every window: its weights are broken, or it does not hear "
+            "the audio. An anchor that is meant to be constant says so in its card."
+        )
+
+
+def _probe_and_record(
+    shelf: Shelf,
+    card: EncoderCard,
+    data: TaskData,
+    protocol: Protocol,
+    options: RunOptions,
+    watch: Observer,
+    inputs: _Inputs,
+) -> Record:
+    from .probe import run_probes
+
+    splits = {split: _probe_split(data, split, inputs) for split in SPLITS}
+    _refuse_constant(card, splits["train"][1])
+    started = time.perf_counter()
+    result = run_probes(
+        splits["train"][1],
+        splits["valid"][1],
+        splits["test"][1],
+        protocol.probe,
+        card.layer_names,
+        shelf.device,
+        lambda done, total: watch.probing(card.name, data.task.name, done, total),
+    )
+    probe_seconds = time.perf_counter() - started
+    tracks, test = splits["test"]
+    predictions = predictions_bytes(
+        (t.id for t in tracks), (t.group for t in tracks), data.labels, test.labels, result.probabilities
+    )
+    folder = options.out / safe_name(card.name)
+    stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
+    write_atomically(folder / f"{stem}.npz", predictions)
+    scores = score_predictions(
+        test.labels,
+        result.probabilities,
+        [t.group for t in tracks],
+        data.labels,
+        data.task.families,
+        splits["train"][1].labels.sum(axis=0).tolist(),
+        protocol,
+    )
+    record = Record(
+        cell_sha256=inputs.key,
+        model=_model_part(card),
+        task=_task_part(data, inputs.audio_sha256),
+        protocol=_protocol_part(protocol),
+        selection=_selection(result),
+        layers=result.layers,
+        coverage=inputs.coverage,
+        predictions=PredictionsPart(file=f"{stem}.npz", sha256=sha256_of(predictions)),
+        environment=describe_environment(shelf.device),
+        cost=_cost(inputs.entries.values(), probe_seconds),
+        **vars(scores),
+    )
+    # What is shown is what was written.
+    record = read_record(write_record(record, options.out))
+    watch.finished(record, was_there=False)
+    return record
+
+
+def _selection(result: ProbeResult) -> Selection:
+    return Selection(
+        layer=result.layer,
+        learning_rate=result.learning_rate,
+        valid_score=result.valid_score,
+        fused_weights=result.fused_weights,
+        epochs_per_seed=result.epochs_per_seed,
+    )
+
+
+def _protocol_part(protocol: Protocol) -> ProtocolPart:
+    settings = json.loads(json.dumps(asdict(protocol)))
+    return ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings)
+
+
+def _model_part(card: EncoderCard) -> ModelPart:
+    facts = asdict(card)
+    del facts["min_seconds"], facts["constant"]
+    return ModelPart(fingerprint=card.fingerprint, **facts)
+
+
+def _task_part(data: TaskData, audio: str) -> TaskPart:
+    groups = {split: {t.group for t in data.splits[split]} for split in SPLITS}
+    return TaskPart(
+        name=data.task.name,
+        title=data.task.title,
+        tradition=data.task.tradition,
+        edition=data.edition,
+        split=data.split_name,
+        labels=data.labels,
+        families={label: data.task.families[label] for label in data.labels},
+        split_sha256=data.split_sha256,
+        label_sha256=data.label_sha256,
+        audio_sha256=audio,
+        tracks={split: len(data.splits[split]) for split in SPLITS},
+        groups={split: None if None in names else len(names) for split, names in groups.items()},
+        licence=data.task.licence,
+        citation=data.task.citation,
+        notes=data.task.notes,
+    )
+
+
+def _cost(entries: Iterable[Entry], probe_seconds: float) -> CostPart:
+    entries = list(entries)
+    pieces = {e.piece.path: e.piece for e in entries}
+    return CostPart(
+        audio_seconds=sum(e.track.seconds for e in entries),
+        encode_seconds=sum(p.encode_seconds for p in pieces.values()),
+        probe_seconds=probe_seconds,
+        peak_memory_mib=peak_memory_mib(),
+    )

@@ -1,0 +1,281 @@
+"""The commands: parse, call, print. No logic lives here, and nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import CmbenchError, Missing, MissingError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="cmbench",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="How well does a music model understand the world's music?\n\n"
+    "Start with `cmbench run --model chroma --tasks all --edition mini`.",
+    epilog="A result is a folder of JSON records; every table and picture is a view of it.",
+)
+tasks_app = typer.Typer(no_args_is_help=False, help="List tasks, or show one.", invoke_without_command=True)
+models_app = typer.Typer(no_args_is_help=False, help="List models, or show one.", invoke_without_command=True)
+cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the feature store.")
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
+app.add_typer(cache_app, name="cache")
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from .. import __version__
+
+        typer.echo(f"cmbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+@app.command(
+    epilog="**Examples**\n\n"
+    "`cmbench run --model mfcc,chroma --tasks all --edition mini`\n\n"
+    "`cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora`\n\n"
+    "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`"
+)
+def run(
+    model: Annotated[
+        list[str],
+        typer.Option("--model", "-m", help="Name of a model, or a folder in Hugging Face format; several with commas."),
+    ],
+    tasks: Annotated[
+        list[str],
+        typer.Option("--tasks", "-t", help="`all`, tasks, a tradition, or paths to a task.yaml; several with commas."),
+    ],
+    edition: Annotated[
+        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
+        "cmbench-1"
+    ),
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Decoding threads and rendering processes; the processors if not given.")
+    ] = None,
+    mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Evaluate models on tasks: records, a table and a page.
+
+    Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
+    """
+    from .progress import TerminalObserver
+    from .report import print_table, write_page
+    from .run import run as run_benchmark
+
+    with TerminalObserver(_console(stderr=True)) as observer:
+        records = run_benchmark(
+            _parts(model),
+            _parts(tasks),
+            edition=edition,
+            protocol=protocol,
+            data_root=data_root,
+            out=out,
+            device=device,
+            seeds=seeds,
+            offline=offline,
+            force=force,
+            workers=workers,
+            mini_scale=mini_scale,
+            mini_seed=mini_seed,
+            observer=observer,
+        )
+    print_table(records, _console())
+    typer.echo(f"Records: {out}\nPage:    {write_page(records, out / 'report.html')}")
+
+
+def _parts(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+@app.command(epilog="**Example**\n\n`cmbench report results --figures figures`")
+def report(
+    places: Annotated[list[Path], typer.Argument(help="Records, or folders of records.", metavar="RECORDS…")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
+    ] = None,
+) -> None:
+    """Print the table of some records and write their page: one file, no network."""
+    from .record import iter_records
+    from .report import print_table, write_figures, write_page
+
+    records = list(iter_records(*places))
+    if not records:
+        raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    print_table(records, _console())
+    typer.echo(f"Page: {write_page(records, out)}")
+    if figures is not None:
+        for path in write_figures(records, figures):
+            typer.echo(f"Figure: {path}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a record."""
+    import json
+
+    from .record import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
+
+
+@tasks_app.callback()
+def list_tasks(context: typer.Context) -> None:
+    """List every task."""
+    if context.invoked_subcommand is None:
+        from ..tasks.base import registry
+        from .listing import print_tasks
+
+        print_tasks(registry().values(), _console())
+
+
+@tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
+def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
+    """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
+    from ..tasks.base import get_task
+    from .listing import print_task
+
+    print_task(get_task(name), _console())
+
+
+@models_app.callback()
+def list_models(context: typer.Context) -> None:
+    """List every model."""
+    if context.invoked_subcommand is None:
+        from ..baselines.base import registry
+        from .listing import print_models
+
+        print_models(registry().values(), _console())
+
+
+@models_app.command("show", epilog="**Example**\n\n`cmbench models show chroma`")
+def show_model(
+    name: Annotated[str, typer.Argument(help="Name of a model, or a folder in Hugging Face format.")],
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+) -> None:
+    """Load one model and show its card."""
+    from ..baselines.base import LoadOptions, load_encoder
+    from .listing import print_model
+
+    print_model(load_encoder(name, LoadOptions(device="cpu", offline=offline)).card, _console())
+
+
+@cache_app.command("ls")
+def cache_ls() -> None:
+    """List the stores: which encoder, which task, how large."""
+    from ..paths import cache_root
+    from .cache import list_stores
+    from .listing import print_stores
+
+    print_stores(list_stores(cache_root()), cache_root(), _console())
+
+
+@cache_app.command("verify")
+def cache_verify() -> None:
+    """Hash every shard again; exit code 1 if one is broken."""
+    from ..paths import cache_root
+    from .cache import store_folders, verify_store
+
+    stores = store_folders(cache_root())
+    problems = [problem for folder in stores for problem in verify_store(folder)]
+    for problem in problems:
+        typer.echo(problem)
+    typer.echo(f"{len(stores)} stores, {len(problems)} problems.")
+    if problems:
+        typer.echo("`cmbench cache gc` removes broken shards; the next run makes their features again.")
+        raise typer.Exit(1)
+
+
+@cache_app.command("gc", epilog="**Example**\n\n`cmbench cache gc --unused-days 30 --dry-run`")
+def cache_gc(
+    unused_days: Annotated[
+        float | None, typer.Option(help="Also remove stores not used for this many days.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove broken shards, leavings of killed runs and, if asked, stores long unused."""
+    from ..paths import cache_root
+    from .cache import collect_garbage
+
+    collected = collect_garbage(cache_root(), unused_days=unused_days, dry_run=dry_run)
+    for path in collected.paths:
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+    typer.echo(f"{len(collected.paths)} files or folders, {collected.bytes / 1e6:.1f} MB.")
+
+
+def _print_missing(missing: tuple[Missing, ...], console: Console) -> None:
+    from rich.markup import escape
+
+    console.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
+    for one in missing:
+        console.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
+        for title, text in (
+            ("looked in", one.where),
+            ("source", one.source),
+            ("licence", one.licence),
+            ("to get it", one.command),
+        ):
+            console.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
+    console.print(
+        "\nNothing was computed. Without the data, `--edition mini` runs the same tasks on audio rendered here."
+    )
+
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; errors meant for people are printed without a traceback."""
+    try:
+        app()
+    except MissingError as error:
+        _print_missing(error.missing, _console(stderr=True))
+        sys.exit(error.exit_code)
+    except CmbenchError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except SystemExit as stop:
+        # Typer turns Ctrl-C into this code and says nothing.
+        if stop.code == INTERRUPTED:
+            typer.echo("Interrupted. What is finished is kept; the same command goes on from there.", err=True)
+        raise

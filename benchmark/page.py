@@ -1,0 +1,242 @@
+"""Records as one self-contained page for the browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .figures import FLOORS, INK, LINE, heat_map, in_parts, layer_curves, style
+from .record import EnvironmentPart, FailedTrack, Interval, Record, write_atomically
+from .sections import (
+    HEADLINE,
+    METRIC_TITLES,
+    NO_REASON,
+    NOT_RUN,
+    Column,
+    Row,
+    Section,
+    coverage_text,
+    percent,
+    sections,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+BAR_STARTS: Mapping[str, float] = {"roc_auc": 30.0, "average_precision": 0.0}
+"""Percent at the left end of a bar's cell; the right end is 100. A ROC-AUC under 30 is drawn at the edge."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page.
+
+    Attributes:
+        svg: the element.
+        title: short alternative text.
+        caption: printed below the figure.
+    """
+
+    svg: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A track that was left out, or used with a warning, and the models for which it was so."""
+
+    task: str
+    track: FailedTrack
+    outcome: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """What the template shows of a section, and cannot ask it directly.
+
+    Attributes:
+        id: prefix of the section's anchors.
+        section: the scores.
+        heat_maps: for several models.
+        layer_curves: the models by as many as one figure can tell apart.
+        failures: each track once.
+        examples: for each column, a record of it: for what is the same for every model.
+        settings: the protocol's values, flat.
+        software: what the records were made with, each combination once.
+    """
+
+    id: str
+    section: Section
+    heat_maps: tuple[Picture, ...]
+    layer_curves: tuple[Picture, ...]
+    failures: tuple[Failure, ...]
+    examples: tuple[Record, ...]
+    settings: tuple[tuple[str, str], ...]
+    software: tuple[str, ...]
+
+
+def write_page(records: Sequence[Record], out: Path) -> Path:
+    """Write scores, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
+
+    Args:
+        records: of any editions, splits and protocols; each combination is a section of its own.
+        out: the file.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: there are no records, or two contradict each other.
+    """
+    found = sections(records)
+    with style("none"):
+        views = [_view(section, f"s{i + 1}") for i, section in enumerate(found)]
+    write_atomically(out, _render(views).encode())
+    return out
+
+
+def _render(views: Sequence[SectionView]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, coverage=coverage_text, by_tradition=_by_tradition)
+    environment.globals.update(
+        titles=METRIC_TITLES, headline=HEADLINE, not_run=NOT_RUN, no_reason=NO_REASON, bar_style=_bar_style
+    )
+    return environment.get_template("page.html").render(views=views)
+
+
+def _by_tradition(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:
+    return [(tradition, list(members)) for tradition, members in groupby(columns, key=lambda c: c.tradition)]
+
+
+def _bar_style(value: float, span: Interval | None, metric: str, chance: float | None) -> str:
+    """Return a bar's CSS variables, in percent of its cell: its ends, its interval's ends, the level of chance."""
+    start = BAR_STARTS[metric]
+
+    def place(share: float) -> str:
+        at = (100 * share - start) / (100 - start) * 100
+        return f"{min(100.0, max(0.0, at)):.1f}".removesuffix(".0")
+
+    # page.css knows where a bar starts, so only its other end is said.
+    ends = {"z" if value >= FLOORS[metric] / 100 else "a": value}
+    if span:
+        ends |= {"l": span.low, "h": span.high}
+    if chance is not None:
+        ends["c"] = chance
+    return ";".join(f"--{name}:{place(share)}" for name, share in ends.items())
+
+
+def _view(section: Section, anchor: str) -> SectionView:
+    examples = tuple(next(r for row in section.rows if (r := section.record(row, c))) for c in section.columns)
+    heat_maps = [_heat_map(section, metric, anchor) for metric in HEADLINE] if len(section.rows) > 1 else []
+    # One hidden state makes no curve; such encoders are drawn, as a line, only beside others.
+    parts = in_parts(section.rows) if any(len(r.layers) > 1 for r in section.cells.values()) else []
+    return SectionView(
+        id=anchor,
+        section=section,
+        heat_maps=tuple(heat_maps),
+        layer_curves=tuple(_curves(section, rows, f"{anchor}l{i}") for i, rows in enumerate(parts)),
+        failures=tuple(_failures(section)),
+        examples=examples,
+        settings=tuple(_flat(examples[0].protocol.settings)),
+        software=tuple(dict.fromkeys(_software(r.environment) for r in section.cells.values())),
+    )
+
+
+def _software(environment: EnvironmentPart) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+    return f"cmbench {environment.cmbench}, Python {environment.python}, {packages} on {environment.platform}"
+
+
+def _heat_map(section: Section, metric: str, anchor: str) -> Picture:
+    scored = [
+        (found.value, row.name, column.name)
+        for row in section.rows
+        for column in section.columns
+        if (found := section.metric(row, column, metric)) and found.value is not None
+    ]
+    title = f"Heat map of {METRIC_TITLES[metric]} by model and task, percent: {section.title}"
+    caption = "The numbers of the table above. Hatched: no score."
+    if scored:
+        best, worst = max(scored), min(scored)
+        caption = (
+            f"The numbers of the {METRIC_TITLES[metric]} table above, "
+            f"from {percent(worst[0])} ({worst[1]} on {worst[2]}) to {percent(best[0])} ({best[1]} on {best[2]}). "
+            "Hatched: no score."
+        )
+    return Picture(_svg(heat_map(section, metric), f"{anchor}-{metric}", title, caption), title, caption)
+
+
+def _curves(section: Section, rows: Sequence[Row], anchor: str) -> Picture:
+    title = f"Validation score by hidden state, percent: {section.title}"
+    chosen = "; ".join(
+        f"{row.name}: " + ", ".join(f"{c.name} {r.selection.layer}" for c, r in section.records_of(row)) for row in rows
+    )
+    caption = "Ringed: the input that validation chose. Dashed: an encoder with a single hidden state."
+    svg = _svg(layer_curves(section, rows), anchor, title, f"Chosen on validation: {chosen}.")
+    return Picture(svg, title, caption)
+
+
+def _svg(figure: Figure, prefix: str, title: str, description: str) -> str:
+    """Return a figure as an ``<svg>`` element: real text, the page's colours, its own ids, alternative text."""
+    from markupsafe import Markup, escape
+
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # A style element would hold for the whole page; page.css says the same for figures only.
+    text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1system-ui, sans-serif", text)
+    text = re.sub(r">\s+<", "><", text)
+    text = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", text)
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    text = text.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    opening = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', text)
+    assert opening is not None
+    head = f'<svg role="img" aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc" viewBox="{opening[1]}">'
+    names = f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>'
+    # matplotlib escapes every text that it is given.
+    return Markup(head + names + text[opening.end() :].strip())  # noqa: S704
+
+
+def _failures(section: Section) -> Iterator[Failure]:
+    for column in section.columns:
+        found: dict[tuple[FailedTrack, str], list[str]] = {}
+        for row in section.rows:
+            if record := section.record(row, column):
+                for outcome, tracks in (("left out", record.coverage.failed), ("warning", record.coverage.warnings)):
+                    for track in tracks:
+                        found.setdefault((track, outcome), []).append(row.name)
+        for (track, outcome), models in found.items():
+            yield Failure(column.name, track, outcome, tuple(models))
+
+
+def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested settings as ``probe.hidden`` and their values as text."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple)):
+            yield f"{prefix}{name}", ", ".join(map(str, value))
+        else:
+            yield f"{prefix}{name}", str(value)

@@ -1,0 +1,213 @@
+"""The story of a run: tasks x models -> records."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..baselines.base import Encoder, EncoderCard, LoadOptions, load_encoder
+from ..errors import Missing, MissingError, UsageError
+from ..paths import cache_root
+from ..paths import data_root as configured_data_root
+from ..tasks.base import LoadContext, Task, TaskData, select_tasks
+from .observer import Observer
+from .protocol import Protocol, get_protocol
+
+if TYPE_CHECKING:
+    from .record import Record
+
+EDITIONS = ("full", "mini")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a run is done; nothing here changes a score.
+
+    Attributes:
+        out: folder of the records.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        offline: never touch the network.
+        force: compute finished cells again.
+        workers: decoding threads and rendering processes.
+    """
+
+    out: Path
+    device: str = "auto"
+    offline: bool = False
+    force: bool = False
+    workers: int = 2
+
+
+def run(
+    model: str | Encoder | Sequence[str | Encoder],
+    tasks: str | Sequence[str] = "all",
+    *,
+    edition: str | None = None,
+    protocol: str | Protocol = "cmbench-1",
+    data_root: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] = "results",
+    device: str = "auto",
+    seeds: int | None = None,
+    offline: bool = False,
+    force: bool = False,
+    workers: int | None = None,
+    mini_scale: float = 1.0,
+    mini_seed: int = 0,
+    observer: Observer | None = None,
+) -> list[Record]:
+    """Evaluate models on tasks and return one record for each cell, models outermost.
+
+    Finished cells are read, not computed again; features of unfinished ones are taken from the store as far as they
+    are there. Everything that is missing is found before anything is computed.
+
+    Args:
+        model: names, paths of folders in Hugging Face format, encoder objects, or a comma-separated string of names.
+        tasks: ``all``, task names, traditions, paths to a ``task.yaml``; a sequence or a comma-separated string.
+        edition: ``full`` or ``mini``; ``None`` for ``full``. Custom tasks have their own data in any case.
+        protocol: name of a protocol, or one of your own.
+        data_root: folder of the real data sets; ``CMBENCH_DATA`` if not given.
+        out: folder of the records.
+        device: where encoders and probes compute.
+        seeds: number of probe seeds, if not the protocol's; the protocol's name and hash then say so.
+        offline: never touch the network.
+        force: compute finished cells again.
+        workers: decoding threads and rendering processes; the number of processors if not given.
+        mini_scale: factor on the number of tracks of the ``mini`` edition.
+        mini_seed: seed of the ``mini`` edition.
+        observer: told how the run goes.
+
+    Raises:
+        MissingError: data or weights are not on this machine; nothing has been computed.
+        UsageError: a name or a value means nothing.
+        CmbenchError: a cell cannot be computed; finished cells are kept.
+    """
+    _let_idle_threads_sleep()
+    if edition is not None and edition not in EDITIONS:
+        raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
+    if mini_scale <= 0:
+        raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
+    chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    if seeds is not None:
+        chosen = chosen.with_seeds(seeds)
+    workers = workers or os.cpu_count() or 1
+    options = RunOptions(Path(out), device, offline, force, workers)
+    watch = observer or Observer()
+    context = LoadContext(
+        data_root=configured_data_root(data_root),
+        cache_root=cache_root(),
+        workers=workers,
+        progress=watch.preparing,
+        mini_scale=mini_scale,
+        mini_seed=mini_seed,
+    )
+    shelf = Shelf(LoadOptions(device=device, offline=offline))
+    names = [shelf.add(m) for m in _as_models(model)]
+    if not names:
+        raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
+    data = preflight(shelf, names, select_tasks(tasks), edition, context)
+    # Torch is loaded only now that there is something to compute.
+    from .cell import compute_cell
+
+    return [compute_cell(shelf, name, one, chosen, options, watch) for name in names for one in data]
+
+
+def _let_idle_threads_sleep() -> None:
+    """Keep torch's threads from spinning while they wait, unless the user or an earlier import of torch decided.
+
+    Decoding threads and other programs share the processors with torch: with spinning threads, the many small steps
+    of the probes took up to 25 times as long on a busy two-core machine, and no less time on an idle one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
+    if isinstance(model, str):
+        return [part.strip() for part in model.split(",") if part.strip()]
+    if isinstance(model, Encoder):
+        return [model]
+    return list(model)
+
+
+class Shelf:
+    """Encoders by name, at most one of the named ones in memory at a time.
+
+    Args:
+        options: how they are loaded.
+    """
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+        self._given: dict[str, Encoder] = {}
+        self._loaded: dict[str, Encoder] = {}
+        self._cards: dict[str, EncoderCard] = {}
+
+    @property
+    def device(self) -> str:
+        """Device that encoders and probes compute on, for example ``cpu`` or ``cuda:0``."""
+        from ..baselines.torch_device import choose_device
+
+        return str(choose_device(self._options.device))
+
+    def add(self, model: str | Encoder) -> str:
+        """Put a model on the shelf and return the name to ask for it by."""
+        if isinstance(model, str):
+            return model
+        self._given[model.card.name] = model
+        return model.card.name
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder, loading it if it is not the one in memory."""
+        if name in self._given:
+            return self._given[name]
+        if name not in self._loaded:
+            self._loaded.clear()
+            self._loaded[name] = load_encoder(name, self._options)
+            self._cards[name] = self._loaded[name].card
+        return self._loaded[name]
+
+    def card(self, name: str) -> EncoderCard:
+        """Return an encoder's card; the encoder is loaded at most once for it."""
+        if name not in self._cards:
+            self._cards[name] = self.encoder(name).card
+        return self._cards[name]
+
+
+def preflight(
+    shelf: Shelf, names: Iterable[str], tasks: Sequence[Task], edition: str | None, context: LoadContext
+) -> list[TaskData]:
+    """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
+
+    Raises:
+        MissingError: with everything that is missing, of all models and tasks.
+    """
+    missing: list[Missing] = []
+    cards: dict[str, str] = {}
+    for name in names:
+        try:
+            card = shelf.card(name)
+        except MissingError as error:
+            missing.extend(error.missing)
+            continue
+        if cards.setdefault(card.name, name) != name:
+            raise UsageError(f"{cards[card.name]} and {name} are both named {card.name}: rename one folder.")
+    editions = {t.name: _edition_of(t, edition) for t in tasks}
+    data: dict[str, TaskData] = {}
+    for task in sorted(tasks, key=lambda t: editions[t.name] == "mini"):
+        if missing and editions[task.name] == "mini":
+            break
+        try:
+            data[task.name] = task.load(editions[task.name], context)
+        except MissingError as error:
+            missing.extend(error.missing)
+    if missing:
+        raise MissingError(missing)
+    return [data[t.name] for t in tasks]
+
+
+def _edition_of(task: Task, edition: str | None) -> str:
+    if "custom" in task.editions:
+        return "custom"
+    return edition or "full"

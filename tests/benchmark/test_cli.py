@@ -1,0 +1,153 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMANDS = (
+    ("run",),
+    ("report",),
+    ("schema",),
+    ("tasks",),
+    ("tasks", "show"),
+    ("models",),
+    ("models", "show"),
+    ("cache",),
+    ("cache", "ls"),
+    ("cache", "verify"),
+    ("cache", "gc"),
+)
+
+
+def cmbench(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the program; its output as text, wide enough not to wrap."""
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        [sys.executable, "-m", "cmbench", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=240,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: tuple[str, ...]) -> None:
+    done = cmbench(*command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    if command in (("run",), ("report",), ("tasks", "show"), ("models", "show"), ("cache", "gc")):
+        assert "Example" in done.stdout
+
+
+def test_tasks_and_models_are_listed() -> None:
+    tasks, models = cmbench("tasks").stdout, cmbench("models").stdout
+    for name in ("turkish_makam", "carnatic", "hindustani", "lyra", "magnatagatune", "fma_medium"):
+        assert re.search(rf"^\s*{name}\b", tasks, re.MULTILINE)
+    for name in ("constant", "mfcc", "chroma", "random-mert-nano", "MERT-v1-95M", "CultureMERT-95M"):
+        assert re.search(rf"^\s*{name}\b", models, re.MULTILINE)
+
+
+def test_a_task_is_shown_whole() -> None:
+    shown = cmbench("tasks", "show", "lyra").stdout
+    for words in ("instruments--Voice (223)", "genre", "licence", "citation", "audio", "Epirus"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "--model", "chroma", "--tasks", "lira", "--edition", "mini"), "Did you mean lyra"),
+        (("run", "--model", "crhoma", "--tasks", "lyra", "--edition", "mini"), "Did you mean chroma"),
+        (("tasks", "show", "makams"), "no task named"),
+        (("models", "show", "./nowhere"), "nowhere"),
+        (("report", "nowhere"), "does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_without_a_traceback(
+    words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    done = cmbench(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.glob("results*")) == []
+
+
+def test_missing_data_are_listed_with_their_remedy_and_nothing_is_done(tmp_path: Path) -> None:
+    done = cmbench("run", "--model", "chroma", "--tasks", "all", cwd=tmp_path)
+    assert done.returncode == 2
+    words = " ".join(done.stderr.split())
+    for word in ("turkish_makam", "lyra", "magnatagatune", "licence", "source", "--edition mini"):
+        assert word in words
+    assert not (tmp_path / "results").exists()
+
+
+MINI = ("run", "--model", "constant,chroma", "--tasks", "hindustani", "--edition", "mini", "--mini-scale", "0.1")
+
+
+def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(tmp_path: Path, own_cache: Path) -> None:
+    first = cmbench(*MINI, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "mini" in first.stdout
+    assert "hindustani" in first.stdout
+    page = tmp_path / "results" / "report.html"
+    assert "mini" in page.read_text(encoding="utf-8")
+    records = {p: p.read_bytes() for p in (tmp_path / "results").rglob("*.json")}
+    assert len(records) == 2
+    second = cmbench(*MINI, cwd=tmp_path)
+    assert second.stdout == first.stdout
+    assert "finished before" in second.stderr
+    assert {p: p.read_bytes() for p in (tmp_path / "results").rglob("*.json")} == records
+    assert "chroma" in cmbench("cache", "ls").stdout
+    assert "0 problems" in cmbench("cache", "verify").stdout
+    report = cmbench("report", "results", "--out", "page.html", "--figures", "figures", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
+    assert sorted({p.suffix for p in (tmp_path / "figures").iterdir()}) == [".png", ".svg"]
+    shard = next(own_cache.rglob("*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    assert cmbench("cache", "verify").returncode == 1
+    assert "removed" in cmbench("cache", "gc").stdout
+    assert cmbench("cache", "verify").returncode == 0
+
+
+def start(tmp_path: Path, out: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cmbench", *MINI, "--out", out],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_goes_on_and_ends_the_same(tmp_path: Path, blow: signal.Signals) -> None:
+    process = start(tmp_path, "cut")
+    features = Path(os.environ["CMBENCH_CACHE"]) / "features"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not list(features.rglob("*.index.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(blow)
+    _, errors = process.communicate(timeout=60)
+    if blow is signal.SIGINT and process.returncode != 0:
+        assert process.returncode == 130, errors
+        assert "the same command goes on" in errors
+        assert "Traceback" not in errors
+    assert cmbench(*MINI, "--out", "cut", cwd=tmp_path).returncode == 0
+    os.environ["CMBENCH_CACHE"] += "-undisturbed"  # the fixture sets it again for the next test
+    assert cmbench(*MINI, "--out", "whole", cwd=tmp_path).returncode == 0
+    from cmbench.benchmark.record import iter_records
+
+    cut, whole = ([r.stable_json() for r in iter_records(tmp_path / out)] for out in ("cut", "whole"))
+    assert cut == whole

@@ -1,0 +1,206 @@
+"""The story of a run: from audio files to records, once, and the same every time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import cmbench
+from cmbench.benchmark import run as run_module
+from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
+from cmbench.benchmark.record import Record, iter_records
+from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
+from cmbench.tasks.base import Track
+
+QUICK = replace(
+    get_protocol("cmbench-1"),
+    name="quick",
+    probe=ProbeSettings(hidden=16, learning_rates=(3e-3, 1e-2), max_epochs=30, seeds=(1, 2)),
+    resamples=200,
+)
+
+
+class Watcher(Observer):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+        self.there: list[bool] = []
+
+    def failed_tracks(self, task: str, edition: str, failed: Any) -> None:
+        self.failed += [f.id for f in failed]
+
+    def finished(self, record: Record, was_there: bool) -> None:
+        self.there.append(was_there)
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run an encoder on a task object through the public function."""
+
+    def run(encoder: Any, task: Any, out: str = "out", protocol: Protocol = QUICK, **options: Any) -> list[Record]:
+        monkeypatch.setattr(run_module, "select_tasks", lambda _: (task,))
+        return cmbench.run(encoder, "tones", protocol=protocol, out=tmp_path / out, **options)
+
+    return run
+
+
+def test_good_features_score_high_and_useless_ones_at_chance(go: Any, make_task: Any, make_encoder: Any) -> None:
+    (good,) = go(make_encoder(), make_task(sizes=(24, 12, 24)))
+    by_label = {s.label: s for s in good.labels}
+    assert by_label["instrument--low"].roc_auc > 0.95
+    assert good.selection.layer != "b", "the useless hidden state is not chosen"
+    assert [layer.layer for layer in good.layers] == ["a", "b", "fused"]
+    (flat,) = go(make_encoder(name="flat", weights="2" * 64, constant=True), make_task(sizes=(24, 12, 24)))
+    assert flat.metrics["roc_auc"].value == 0.5
+    assert (flat.metrics["roc_auc"].interval.low, flat.metrics["roc_auc"].interval.high) == (0.5, 0.5)
+    prevalence = np.mean([s.prevalence for s in flat.labels])
+    assert flat.metrics["average_precision"].value == pytest.approx(prevalence)
+
+
+def test_two_runs_give_the_same_bytes(
+    go: Any, make_task: Any, make_encoder: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    task = make_task()
+    (first,) = go(make_encoder(), task, "one", workers=1)
+    monkeypatch.setenv("CMBENCH_CACHE", str(tmp_path / "another cache"))
+    (second,) = go(make_encoder(), task, "two", workers=4)
+    assert first.stable_json() == second.stable_json()
+    assert first.predictions.sha256 == second.predictions.sha256
+
+
+def test_a_finished_cell_is_read_and_a_changed_one_is_not(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path
+) -> None:
+    task, watcher, encoder = make_task(), Watcher(), make_encoder()
+    (first,) = go(encoder, task, observer=watcher)
+    encoded = encoder.encoded
+    assert go(encoder, task, observer=watcher) == [first]
+    assert (watcher.there, encoder.encoded) == ([False, True], encoded)
+    go(encoder, task, observer=watcher, force=True)
+    assert (watcher.there[-1], encoder.encoded) == (False, encoded), "stored features are used"
+    path = tmp_path / "tones" / "test-00.wav"
+    audio, rate = soundfile.read(path)
+    soundfile.write(path, audio[::-1], rate, subtype="PCM_16")
+    (changed,) = go(encoder, task, observer=watcher)
+    assert watcher.there[-1] is False
+    assert changed.task.audio_sha256 != first.task.audio_sha256
+    assert encoder.encoded == encoded + 1
+    predictions = tmp_path / "out" / "counting" / first.predictions.file
+    predictions.write_bytes(b"damaged")
+    go(encoder, task, observer=watcher)
+    assert watcher.there[-1] is False
+    go(make_encoder(weights="1" * 64), task, observer=watcher)
+    assert watcher.there[-1] is False
+    go(encoder, task, observer=watcher, seeds=3)
+    assert watcher.there[-1] is False
+    assert {p.name for p in predictions.parent.glob("*.json")} == {
+        "tones.custom.own.quick.json",
+        "tones.custom.own.quick+seeds3.json",
+    }
+
+
+def test_finished_cells_need_no_features(go: Any, make_task: Any, make_encoder: Any, own_cache: Path) -> None:
+    import shutil
+
+    task, encoder = make_task(), make_encoder()
+    (first,) = go(encoder, task)
+    shutil.rmtree(own_cache)
+    encoded = encoder.encoded
+    assert go(encoder, task) == [first]
+    assert encoder.encoded == encoded
+
+
+def test_broken_tracks_are_counted_by_name_and_the_run_goes_on(
+    go: Any, make_task: Any, encoder: Any, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(b"")
+    watcher = Watcher()
+    extra = [Track("empty", empty, ()), Track("gone", tmp_path / "gone.wav", ())]
+    (record,) = go(encoder, make_task(extra=extra), observer=watcher)
+    assert record.coverage.asked == {"train": 18, "valid": 8, "test": 12}
+    assert record.coverage.used == {"train": 16, "valid": 8, "test": 12}
+    assert [(f.id, f.split, f.file) for f in record.coverage.failed] == [
+        ("empty", "train", "empty.wav"),
+        ("gone", "train", "gone.wav"),
+    ]
+    assert watcher.failed == ["empty", "gone"]
+    assert all(f.reason for f in record.coverage.failed)
+
+
+def test_too_little_coverage_stops_the_cell_and_names_files(
+    go: Any, make_task: Any, encoder: Any, tmp_path: Path
+) -> None:
+    extra = [Track(f"gone-{i}", tmp_path / f"gone-{i}.wav", ()) for i in range(40)]
+    with pytest.raises(CmbenchError, match=r"only 36 of 76 tracks can be used(.|\n)*gone-0\.wav"):
+        go(encoder, make_task(extra=extra))
+
+
+def test_a_deaf_model_is_refused_unless_it_says_so(go: Any, make_task: Any, make_encoder: Any) -> None:
+    deaf = make_encoder()
+    deaf.encode = lambda audio: np.ones((len(audio), 2, 3), np.float32)
+    with pytest.raises(CmbenchError, match="the same features for every window"):
+        go(deaf, make_task())
+
+
+def test_everything_missing_is_said_at_once_and_nothing_is_done(
+    make_task: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nothing(what: str) -> Any:
+        def load(*_: Any) -> Any:
+            raise MissingError([Missing(what, "here", "there", "terms", "get it")])
+
+        return load
+
+    task = make_task()
+    full = replace(task.editions["custom"], name="full", load=nothing("audio"))
+    rendered: list[str] = []
+    mini = replace(task.editions["custom"], name="mini", load=lambda *_: rendered.append("mini"))
+    absent = replace(task, editions={"full": full, "mini": mini})
+    monkeypatch.setattr(run_module, "select_tasks", lambda _: (absent,))
+    monkeypatch.setattr(run_module, "load_encoder", nothing("weights"))
+    with pytest.raises(MissingError) as caught:
+        cmbench.run("some-model", out=tmp_path / "out")
+    assert [m.what for m in caught.value.missing] == ["weights", "audio"]
+    with pytest.raises(MissingError):
+        cmbench.run("some-model", edition="mini", out=tmp_path / "out")
+    assert rendered == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_values_are_refused(tmp_path: Path) -> None:
+    for options, words in (
+        ({"edition": "medium"}, "There is no edition 'medium'"),
+        ({"mini_scale": 0.0}, "must be positive"),
+        ({"seeds": 0}, "at least 1"),
+        ({"protocol": "cmbench"}, "Did you mean cmbench-1"),
+        ({"tasks": "makam"}, "no task named 'makam'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            cmbench.run("constant", **{"out": tmp_path / "out"} | options)
+    with pytest.raises(UsageError, match="No model was named"):
+        cmbench.run("", out=tmp_path / "out")
+
+
+def test_records_are_strict_json_and_load_as_a_frame(go: Any, make_task: Any, encoder: Any, tmp_path: Path) -> None:
+    (record,) = go(encoder, make_task())
+    path = tmp_path / "out" / "counting" / "tones.custom.own.quick.json"
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} in a record")
+
+    json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert list(iter_records(tmp_path / "out")) == [record]
+    frame = cmbench.load_records(tmp_path / "out")
+    assert frame.set_index("metric").loc["roc_auc", "value"] == record.metrics["roc_auc"].value
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as predictions:
+        assert predictions["probabilities"].shape == (2, 12, 3)
+        assert ((predictions["probabilities"] >= 0) & (predictions["probabilities"] <= 1)).all()

@@ -1,0 +1,92 @@
+"""Speed and memory of the MERT network against ``transformers``'s eager HuBERT, each in a process of its own.
+
+Not collected by a normal test run. Run it on an idle machine with
+
+    python -m pytest tests/benchmarks/bench_encoders.py -s
+
+``CMBENCH_BENCH_THREADS`` sets the threads (2). The acceptance: at least 1.5 times the speed of transformers eager on
+one 30 s window at the 95M size, at least 75 % of the measured matrix ceiling, peak memory under 3.5 GiB.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+MEASURE = """
+import json, resource, sys, time
+import numpy as np, torch
+from cmbench.baselines.hubert import HubertShape, pooled_states, prepare, random_weights
+who, size, seconds, threads = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+torch.set_num_threads(threads)
+if size == "95m":
+    shape = HubertShape()
+else:
+    from cmbench.baselines.anchors import NANO as shape
+weights = random_weights(shape, 0)
+audio = torch.from_numpy(np.random.default_rng(0).standard_normal((1, round(24000 * seconds)), dtype=np.float32))
+if who == "cmbench":
+    from cmbench.baselines.torch_device import choose_device
+    weights = prepare(weights, shape, choose_device("cpu"))
+    run = lambda: pooled_states(weights, shape, audio)
+else:
+    from transformers import HubertConfig, HubertModel
+    config = HubertConfig(
+        hidden_size=shape.hidden, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate, conv_dim=list(shape.conv_dim), mask_time_prob=0.0,
+        num_conv_pos_embeddings=shape.position_kernel, num_conv_pos_embedding_groups=shape.position_groups,
+        attn_implementation=who,
+    )
+    model = HubertModel(config).eval()
+    model.load_state_dict(weights)
+    def run():
+        with torch.no_grad():
+            states = model(audio, output_hidden_states=True).hidden_states
+            return torch.stack([state.mean(1) for state in states], 1)
+def clock(call, times):
+    spans = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        spans.append(time.perf_counter() - start)
+    return min(spans)
+run()
+left, right = torch.randn(2249, 768), torch.randn(768, 3072)
+ceiling = 2 * 2249 * 768 * 3072 / clock(lambda: left @ right, 20)
+print(json.dumps({
+    "seconds": clock(run, 3), "ceiling": ceiling, "sum": float(run().double().abs().sum()),
+    "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+}))
+"""
+
+# Multiplications and additions of one 30 s window at the 95M size (counted from the shapes).
+FLOP_30S = 812e9
+
+
+def measure(who: str, size: str, seconds: float) -> dict[str, float]:
+    """Time one window in a fresh process; ``who`` is ``cmbench``, ``eager`` or ``sdpa``."""
+    threads = os.environ.get("CMBENCH_BENCH_THREADS", "2")
+    command = [sys.executable, "-c", MEASURE, who, size, str(seconds), threads]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": threads}
+    )
+    result: dict[str, float] = json.loads(done.stdout)
+    print(who, size, f"{seconds:g} s:", {key: f"{value:.4g}" for key, value in result.items()})
+    return result
+
+
+def test_95m_on_30_seconds() -> None:
+    ours, eager = measure("cmbench", "95m", 30), measure("eager", "95m", 30)
+    assert ours["sum"] == pytest.approx(eager["sum"], rel=1e-5)
+    assert eager["seconds"] / ours["seconds"] >= 1.5
+    assert FLOP_30S / ours["seconds"] >= 0.75 * ours["ceiling"]
+    assert ours["peak_gib"] < 3.5
+
+
+@pytest.mark.parametrize("seconds", [10.0, 30.0])
+def test_nano_encodes_200_times_faster_than_real_time(seconds: float) -> None:
+    assert seconds / measure("cmbench", "nano", seconds)["seconds"] >= 200
