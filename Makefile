@@ -1,0 +1,38 @@
+# Two commands: `make run` shows cmbench at work, `make test` checks it. Both need Python 3.11 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# `make run CONSTRAINTS=` installs whatever torch your index prefers, for example a CUDA build.
+CONSTRAINTS ?= -c constraints.txt
+MODELS ?= constant,mfcc,chroma,random-mert-nano
+
+.PHONY: run test test-slow bench lint types check clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(BIN)/cmbench: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cmbench needs Python 3.11 or newer; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(CONSTRAINTS) -e .
+	@touch $@
+
+$(VENV)/.test: $(BIN)/cmbench
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(CONSTRAINTS) -e '.[test]'
+	@touch $@
+
+run: $(BIN)/cmbench  ## evaluate the baselines on the mini edition of all six tasks
+	$(BIN)/cmbench run --model $(MODELS) --tasks all --edition mini --out results
+
+test: $(VENV)/.test  ## run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.test  ## run the long checks
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.test  ## measure speed side by side
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
+
+clean:  ## remove the virtual environment and the results
+	rm -rf $(VENV) results build *.egg-info
