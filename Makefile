@@ -15,11 +15,11 @@ help:  ## show this list
 $(BIN)/cmbench: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cmbench needs Python 3.11 or newer; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(CONSTRAINTS) -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile $(CONSTRAINTS) -e .
 	@touch $@
 
 $(VENV)/.test: $(BIN)/cmbench
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(CONSTRAINTS) -e '.[test]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile $(CONSTRAINTS) -e '.[test]'
 	@touch $@
 
 run: $(BIN)/cmbench  ## evaluate the baselines on the mini edition of all six tasks

@@ -31,9 +31,15 @@ app.add_typer(cache_app, name="cache")
 
 
 def _console(stderr: bool = False) -> Console:
+    import os
+
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        # A file or a pipe has no width; this one holds a table of six tasks.
+        console.width = 110
+    return console
 
 
 def _version(show: bool) -> None:

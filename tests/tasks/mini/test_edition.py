@@ -138,3 +138,16 @@ def test_rendering_never_imports_torch() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_script_without_a_main_guard_may_use_several_processes(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from cmbench.tasks import LoadContext, get_task\n"
+        "print('once')\n"
+        f"context = LoadContext(None, Path({str(tmp_path / 'cache')!r}), workers=2, mini_scale=0.02)\n"
+        "print(len(get_task('lyra').load('mini', context).splits['train']) > 0)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["once", "True"]
