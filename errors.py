@@ -42,10 +42,14 @@ class Missing:
 
 
 class MissingError(UsageError):
-    """Data or weights are missing; carries one :class:`Missing` for each."""
+    """Data or weights are missing; carries one :class:`Missing` for each.
 
-    def __init__(self, missing: Iterable[Missing]) -> None:
+    ``mini_would_do`` tells whether the ``mini`` edition could stand in for some of the data.
+    """
+
+    def __init__(self, missing: Iterable[Missing], *, mini_would_do: bool = False) -> None:
         self.missing = tuple(missing)
+        self.mini_would_do = mini_would_do
         super().__init__("; ".join(f"{m.what} is missing ({m.where})" for m in self.missing))
 
 

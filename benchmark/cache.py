@@ -10,6 +10,7 @@ work. A killed run loses the shard in flight and nothing else.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import struct
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from ..tasks.base import Task, Track
     from .protocol import Windowing
 
+logger = logging.getLogger(__name__)
+
 _TENSOR = "features"
 _OPEN_SHARDS = 256
 
@@ -44,6 +47,7 @@ class StoredTrack:
 
     Attributes:
         id: of the track.
+        path: of the audio file, resolved.
         start: of the excerpt, seconds.
         end: of the excerpt, seconds, or ``None``.
         stat: size in bytes and modification time in ns of the audio file when it was read; ``None`` if it was absent.
@@ -55,6 +59,7 @@ class StoredTrack:
     """
 
     id: str
+    path: str
     start: float
     end: float | None
     stat: tuple[int, int] | None
@@ -71,6 +76,7 @@ class Piece:
 
     shard: str
     sha256: str
+    bytes: int
     tracks: tuple[StoredTrack, ...]
     encode_seconds: float
     path: Path = field(compare=False)
@@ -97,6 +103,15 @@ def _file_stat(path: Path) -> tuple[int, int] | None:
     return facts.st_size, facts.st_mtime_ns
 
 
+def _about(folder: Path) -> dict[str, Any]:
+    """Return what a store says of itself; empty if it says nothing that can be read."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return facts
+
+
 def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> Path:
     """Folder of the store of one encoder on one edition of a task, below the cache root."""
     key = windowing.sha256(task.max_track_seconds)[:12]
@@ -120,7 +135,7 @@ class FeatureStore:
     def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
         """Write ``about.json``, for people and for ``cmbench cache``."""
         about = self.folder / "about.json"
-        if not about.exists():
+        if not _about(self.folder):
             facts = {
                 "encoder": asdict(card),
                 "task": task.name,
@@ -130,18 +145,23 @@ class FeatureStore:
             write_atomically(about, json.dumps(facts, indent=1, sort_keys=True).encode())
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the index piece of every shard that exists, by name.
-
-        Raises:
-            CmbenchError: a piece is not readable; the message names it.
-        """
+        """Yield the index piece of every whole shard, by name; what is broken is named in a warning and left out."""
         for path in sorted(self.folder.glob("*.index.json")):
-            yield read_piece(path)
+            try:
+                piece = read_piece(path)
+                size = (self.folder / piece.shard).stat().st_size
+            except (CmbenchError, FileNotFoundError) as error:
+                logger.warning("A shard of the feature store is broken and will be made again: %s", error)
+                continue
+            if size == piece.bytes:
+                yield piece
+            else:
+                logger.warning("%s was cut short and will be made again", self.folder / piece.shard)
 
     def valid_entries(self, tracks: Iterable[Track]) -> dict[str, Entry]:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
 
-        A file whose size and time are unchanged is taken as unchanged; otherwise its hash decides.
+        A file of the same path, size and time is taken as unchanged; otherwise its hash decides.
         """
         wanted = {t.id: t for t in tracks}
         found: dict[str, Entry] = {}
@@ -182,6 +202,7 @@ class FeatureStore:
         piece = {
             "shard": f"{shard}.safetensors",
             "sha256": sha256_of(content),
+            "bytes": len(content),
             "encode_seconds": encode_seconds,
             "tracks": [asdict(t) for t in tracks],
         }
@@ -264,8 +285,8 @@ def read_piece(path: Path) -> Piece:
             )
             for t in facts["tracks"]
         )
-        return Piece(facts["shard"], facts["sha256"], tracks, facts["encode_seconds"], path)
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
+    except (ValueError, KeyError, TypeError) as error:
         raise CmbenchError(
             f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."
         ) from error
@@ -278,7 +299,8 @@ def _still_true(stored: StoredTrack, track: Track) -> bool:
     if now is None or stored.stat is None or stored.sha256 is None:
         # A file that could not even be read is tried again whenever it is there.
         return now is None and stored.stat is None
-    return now == stored.stat or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
+    same_file = stored.path == str(track.path.resolve()) and now == stored.stat
+    return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
 
 
 def _readable_sha256(path: Path) -> str | None:
@@ -290,7 +312,8 @@ def _readable_sha256(path: Path) -> str | None:
 
 def identify(track: Track) -> StoredTrack:
     """Return what identifies a track's audio now, as a stored track without features."""
-    return StoredTrack(track.id, track.start, track.end, _file_stat(track.path), _readable_sha256(track.path))
+    stat, digest = _file_stat(track.path), _readable_sha256(track.path)
+    return StoredTrack(track.id, str(track.path.resolve()), track.start, track.end, stat, digest)
 
 
 def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
@@ -337,7 +360,10 @@ def list_stores(root: Path) -> list[StoreSummary]:
     found = []
     for folder in store_folders(root):
         about = folder / "about.json"
-        facts = json.loads(about.read_bytes())
+        facts = _about(folder)
+        if not facts:
+            logger.warning("%s is not readable; the next run that uses the store writes it again", about)
+            continue
         card = facts["encoder"]
         store = FeatureStore(folder, card["layers"], card["dim"])
         pieces = list(store.pieces())

@@ -75,8 +75,9 @@ def compute_cell(
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
         return finished
+    require_judgeable(data)
+    store.describe(card, data.task, data.edition, windowing)
     if len(entries) < len(tracks):
-        store.describe(card, data.task, data.edition, windowing)
         device = shelf.device
         entries = extract(
             shelf.encoder(name),
@@ -112,7 +113,7 @@ class _Inputs:
 
 
 def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: str) -> str:
-    """Hash of everything that a cell's scores depend on.
+    """Hash of everything that a cell's record says or depends on, results aside.
 
     Args:
         card: of the encoder.
@@ -121,12 +122,10 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
         audio: hash of the audio of all tracks.
     """
     facts = [
-        card.name,
-        card.fingerprint,
-        [data.task.name, data.edition, data.split_name, data.split_sha256, data.label_sha256],
+        _model_part(card).model_dump(mode="json"),
+        _task_part(data, audio).model_dump(mode="json"),
         protocol.windowing.sha256(data.task.max_track_seconds),
         protocol.sha256,
-        audio,
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -164,6 +163,20 @@ def count_coverage(data: TaskData, entries: Mapping[str, Entry]) -> Coverage:
 
 def _about(track: Track, split: str, reason: str) -> FailedTrack:
     return FailedTrack(id=track.id, split=split, file=track.path.name, reason=reason)
+
+
+def require_judgeable(data: TaskData) -> None:
+    """Check, before anything is computed, that the validation split can choose a probe.
+
+    Raises:
+        CmbenchError: no label has both a track that carries it and one that does not.
+    """
+    labels = data.label_matrix("valid")
+    if not (labels.any(axis=0) & ~labels.all(axis=0)).any():
+        raise CmbenchError(
+            f"Task {data.task.name} ({data.edition}): no label has both a track that carries it and one that does not "
+            f"among the {len(labels)} of the valid split, so no probe can be chosen. Move tracks between the splits."
+        )
 
 
 def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> None:

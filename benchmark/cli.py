@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CmbenchError, Missing, MissingError, UsageError
+from ..errors import CmbenchError, MissingError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,6 +105,7 @@ def run(
     Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
     """
     from .progress import TerminalObserver
+    from .record import iter_records
     from .report import print_table, write_page
     from .run import run as run_benchmark
 
@@ -126,7 +127,8 @@ def run(
             observer=observer,
         )
     print_table(records, _console())
-    typer.echo(f"Records: {out}\nPage:    {write_page(records, out / 'report.html')}")
+    # The page shows everything that the folder holds, this run's models beside earlier ones.
+    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html')}")
 
 
 def _parts(values: list[str]) -> list[str]:
@@ -200,10 +202,15 @@ def show_model(
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
 ) -> None:
     """Load one model and show its card."""
-    from ..baselines.base import LoadOptions, load_encoder
-    from .listing import print_model
+    from ..baselines.base import LoadOptions, load_encoder, registry
+    from .listing import print_model, print_models
 
-    print_model(load_encoder(name, LoadOptions(device="cpu", offline=offline)).card, _console())
+    try:
+        card = load_encoder(name, LoadOptions(device="cpu", offline=offline)).card
+    except MissingError:
+        print_models([registry()[name]] if name in registry() else [], _console())
+        raise
+    print_model(card, _console())
 
 
 @cache_app.command("ls")
@@ -249,9 +256,10 @@ def cache_gc(
     typer.echo(f"{len(collected.paths)} files or folders, {collected.bytes / 1e6:.1f} MB.")
 
 
-def _print_missing(missing: tuple[Missing, ...], console: Console) -> None:
+def _print_missing(error: MissingError, console: Console) -> None:
     from rich.markup import escape
 
+    missing = error.missing
     console.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
     for one in missing:
         console.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
@@ -262,9 +270,8 @@ def _print_missing(missing: tuple[Missing, ...], console: Console) -> None:
             ("to get it", one.command),
         ):
             console.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
-    console.print(
-        "\nNothing was computed. Without the data, `--edition mini` runs the same tasks on audio rendered here."
-    )
+    hint = " Without the data, `--edition mini` runs the same tasks on audio rendered here."
+    console.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
 
 
 INTERRUPTED = 130
@@ -275,11 +282,14 @@ def main() -> None:
     try:
         app()
     except MissingError as error:
-        _print_missing(error.missing, _console(stderr=True))
+        _print_missing(error, _console(stderr=True))
         sys.exit(error.exit_code)
     except CmbenchError as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        typer.echo(f"Error: {error}. Is the folder writable, and is there space?", err=True)
+        sys.exit(1)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         if stop.code == INTERRUPTED:

@@ -130,6 +130,9 @@ def encode_windows(
     out = np.empty((len(windows), card.layers, card.dim), dtype=np.float16)
     for rows in _batches(windows, int(batch_seconds * card.sample_rate)):
         batch = encoder.encode(np.stack([windows[r] for r in rows]))
+        if not isinstance(batch, np.ndarray) or not np.issubdtype(batch.dtype, np.floating):
+            kind = batch.dtype if isinstance(batch, np.ndarray) else type(batch).__name__
+            raise CmbenchError(f"Model {card.name} returned {kind} where a float32 array is expected.")
         expected = (len(rows), card.layers, card.dim)
         if batch.shape != expected:
             raise CmbenchError(f"Model {card.name} returned features of shape {batch.shape}; its card says {expected}.")

@@ -31,8 +31,10 @@ def print_tasks(tasks: Iterable[Task], console: Console) -> None:
 def print_task(task: Task, console: Console) -> None:
     """Print a task: labels by family with support, counts, licence, citation, access, notes."""
     console.print(f"[bold]{escape(task.title)}[/] ({task.name}, {task.tradition})", highlight=False)
-    console.print(escape(task.description) + "\n", highlight=False)
-    table = Table("family", "label (positives in the published test split)", box=None, header_style="bold")
+    if task.description:
+        console.print(escape(task.description), highlight=False)
+    console.print()
+    table = Table("family", "label (positives in the test split)", box=None, header_style="bold")
     families = dict.fromkeys(task.families[label] for label in task.labels)
     for family in families:
         labels = [label for label in task.labels if task.families[label] == family]
@@ -51,17 +53,31 @@ def print_task(task: Task, console: Console) -> None:
             facts[edition.name] = f"{len(edition.labels)} labels: {', '.join(edition.labels)}"
     console.print()
     for title, text in facts.items():
-        console.print(f"[bold]{title}[/]  {escape(text)}", highlight=False)
+        if text:
+            console.print(f"[bold]{title}[/]  {escape(text)}", highlight=False)
     for note in task.notes:
         console.print(f"[bold]note[/]  {escape(note)}", highlight=False)
 
 
+VARIANT = "@marble-norm"
+"""Ending of the names of encoders that are variants of others; listed once for all."""
+
+
 def print_models(entries: Iterable[EncoderEntry], console: Console) -> None:
     """Print one line for each model."""
-    table = Table("model", "what it is", "licence", "weights", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("model", no_wrap=True)
+    for title in ("what it is", "licence", "weights"):
+        table.add_column(title)
+    variants = False
     for entry in entries:
+        if entry.name.endswith(VARIANT):
+            variants = True
+            continue
         table.add_row(*(escape(text) for text in (entry.name, entry.summary, entry.licence, entry.source)))
     console.print(table)
+    if variants:
+        console.print(f"NAME{VARIANT} normalises the input of a MERT model as MARBLE does.", markup=False)
     console.print("`--model path/to/folder` takes a MERT checkpoint in Hugging Face format.", markup=False)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
 from ..errors import CmbenchError, UsageError
@@ -160,7 +161,7 @@ def run_probes(
         )
     assert chosen.scores is not None
     return ProbeResult(
-        probabilities=torch.from_numpy(logits).sigmoid().numpy(),
+        probabilities=probabilities_of(logits),
         layer=_name(chosen.member.layer, layer_names),
         learning_rate=chosen.member.learning_rate,
         valid_score=chosen.scores.score,
@@ -168,6 +169,15 @@ def run_probes(
         epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
         layers=tuple(_layer_score(layer, searched, layer_names) for layer in inputs),
     )
+
+
+def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sigmoid of logits; equal logits have equal probabilities wherever they stand.
+
+    Torch's sigmoid rounds the last elements of an array, those beyond its vectors, differently, and so breaks ties.
+    """
+    probabilities: NDArray[np.float32] = expit(logits)
+    return probabilities
 
 
 def _check_splits(splits: dict[str, ProbeSplit], layer_names: Sequence[str]) -> None:

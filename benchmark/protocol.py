@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
 
 
 def _sha256(facts: object) -> str:
@@ -175,5 +175,5 @@ def get_protocol(name: str) -> Protocol:
         UsageError: there is none.
     """
     if name not in PROTOCOLS:
-        raise unknown_name("protocol", name, PROTOCOLS, "cmbench run --help")
+        raise UsageError(f"There is no protocol named {name!r}; choose {' or '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]

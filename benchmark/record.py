@@ -321,7 +321,7 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
             "low": metric.interval.low if metric.interval else None,
             "high": metric.interval.high if metric.interval else None,
             "layer": r.selection.layer,
-            "test_tracks": r.task.tracks["test"],
+            "test_tracks": r.coverage.used["test"],
             "defined_labels": r.defined_labels,
             "total_labels": r.total_labels,
         }

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..baselines.base import Encoder, EncoderCard, LoadOptions, load_encoder
+from ..baselines.base import Encoder, EncoderCard, LoadOptions, load_encoder, registry
 from ..errors import Missing, MissingError, UsageError
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.base import LoadContext, Task, TaskData, select_tasks
 from .observer import Observer
 from .protocol import Protocol, get_protocol
+from .record import safe_name
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .record import Record
 
 EDITIONS = ("full", "mini")
@@ -87,8 +93,13 @@ def run(
     _let_idle_threads_sleep()
     if edition is not None and edition not in EDITIONS:
         raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
-    if mini_scale <= 0:
+    if not (math.isfinite(mini_scale) and mini_scale > 0):
         raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"At least one worker is needed, not {workers}.")
+    for what, folder in (("--out", Path(out)), ("CMBENCH_CACHE", cache_root())):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{what}: {folder} is a file, where a folder is needed.")
     chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
@@ -103,7 +114,12 @@ def run(
         mini_scale=mini_scale,
         mini_seed=mini_seed,
     )
+    if context.data_root is not None and not context.data_root.is_dir():
+        raise UsageError(f"The data root {context.data_root} is not a folder; see --data-root and CMBENCH_DATA.")
     shelf = Shelf(LoadOptions(device=device, offline=offline))
+    if device not in ("auto", "cpu"):
+        # A device that is not there is said before anything is rendered.
+        _ = shelf.device
     names = [shelf.add(m) for m in _as_models(model)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
@@ -126,9 +142,52 @@ def _let_idle_threads_sleep() -> None:
 def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
     if isinstance(model, str):
         return [part.strip() for part in model.split(",") if part.strip()]
-    if isinstance(model, Encoder):
-        return [model]
-    return list(model)
+    models: list[object] = list(model) if isinstance(model, list | tuple) else [model]
+    for one in models:
+        if isinstance(one, type) or not isinstance(one, str | Encoder):
+            raise UsageError(
+                f"{one!r} is not a model: name one, or pass an object with a `card` (EncoderCard) and `encode(audio)`"
+                + (", not its class." if isinstance(one, type) else ".")
+            )
+    return [one for one in models if isinstance(one, str | Encoder)]
+
+
+@dataclass(frozen=True)
+class GivenEncoder:
+    """An encoder that the caller made, known by what it does as well as by what its card says.
+
+    Its card comes from code that may change from one run to the next without a word; so what it makes of a second of
+    noise is hashed into its weights' hash, and features of an earlier version are never taken for its own.
+
+    Attributes:
+        inner: the encoder.
+        card: its card, with that hash.
+    """
+
+    inner: Encoder
+    card: EncoderCard
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> GivenEncoder:
+        """Look at an encoder.
+
+        Raises:
+            CmbenchError: it contradicts its card, or returns NaN.
+        """
+        import numpy as np
+
+        from .features import encode_windows
+
+        card = encoder.card
+        samples = round(max(1.0, 2 * card.min_seconds) * card.sample_rate)
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
+        heard = encode_windows(encoder, [noise], batch_seconds=1.0).tobytes()
+        digest = hashlib.sha256(card.weights_sha256.encode() + heard).hexdigest()
+        return cls(encoder, replace(card, weights_sha256=digest))
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode as the encoder does."""
+        return self.inner.encode(audio)
 
 
 class Shelf:
@@ -155,8 +214,11 @@ class Shelf:
         """Put a model on the shelf and return the name to ask for it by."""
         if isinstance(model, str):
             return model
-        self._given[model.card.name] = model
-        return model.card.name
+        name = model.card.name
+        if name in self._given or name in registry():
+            raise UsageError(f"Two models are named {name!r}; give the encoder that you pass another name in its card.")
+        self._given[name] = GivenEncoder.of(model)
+        return name
 
     def encoder(self, name: str) -> Encoder:
         """Return an encoder, loading it if it is not the one in memory."""
@@ -185,14 +247,14 @@ def preflight(
     """
     missing: list[Missing] = []
     cards: dict[str, str] = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         try:
             card = shelf.card(name)
         except MissingError as error:
             missing.extend(error.missing)
             continue
-        if cards.setdefault(card.name, name) != name:
-            raise UsageError(f"{cards[card.name]} and {name} are both named {card.name}: rename one folder.")
+        if (other := cards.setdefault(safe_name(card.name), name)) != name:
+            raise UsageError(f"Models {other} and {name} would share the folder {safe_name(card.name)}; rename one.")
     editions = {t.name: _edition_of(t, edition) for t in tasks}
     data: dict[str, TaskData] = {}
     for task in sorted(tasks, key=lambda t: editions[t.name] == "mini"):
@@ -203,7 +265,8 @@ def preflight(
         except MissingError as error:
             missing.extend(error.missing)
     if missing:
-        raise MissingError(missing)
+        replaceable = any("mini" in t.editions and editions[t.name] == "full" for t in tasks if t.name not in data)
+        raise MissingError(missing, mini_would_do=replaceable)
     return [data[t.name] for t in tasks]
 
 

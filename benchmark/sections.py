@@ -27,6 +27,9 @@ METRIC_TITLES: Mapping[str, str] = {
     "f1_macro": "F1 macro",
 }
 
+PAPER_TASKS = {"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"}
+"""The tasks of the paper's tables."""
+
 HEADLINE = ("roc_auc", "average_precision")
 """The metrics of the paper's tables."""
 
@@ -50,7 +53,7 @@ class Column:
         name: the task's name, with the start of its hashes where two columns would be called the same.
         title: the task's title.
         tradition: of the task.
-        test_tracks: number of tracks in the test split.
+        test_tracks: number of tracks in the test split that were scored.
         defined: labels with a score; ``None`` where it differs between the models.
         total: labels of the task.
     """
@@ -130,6 +133,11 @@ class Section:
     def warning(self) -> str:
         """What must stand beside every number of this section; empty for real data."""
         return MINI_LABEL if self.edition == "mini" else ""
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether the columns are the six tasks of the paper's summary, on real data."""
+        return self.edition == "full" and {c.name for c in self.columns} == PAPER_TASKS
 
     @property
     def slug(self) -> str:
@@ -248,7 +256,7 @@ def _columns(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Column, 
                 name=key[0] if names.count(key[0]) == 1 else f"{key[0]}#{key[1][:4]}{key[2][:4]}",
                 title=task.title,
                 tradition=task.tradition,
-                test_tracks=task.tracks["test"],
+                test_tracks=max(r.coverage.used["test"] for r in found),
                 defined=defined.pop() if len(defined) == 1 else None,
                 total=found[0].total_labels,
             )

@@ -247,15 +247,15 @@ def registry() -> Mapping[str, Task]:
 
 
 def get_task(name: str) -> Task:
-    """Return the task of that name, or the one that a ``task.yaml`` describes.
+    """Return the task of that name, or the one that a ``task.yaml``, or the one in a folder, describes.
 
     Raises:
         UsageError: there is no such task or file; the closest names are in the message.
     """
-    if name.endswith((".yaml", ".yml")):
+    if name.endswith((".yaml", ".yml")) or (Path(name) / "task.yaml").is_file():
         from .custom import load_task
 
-        return load_task(Path(name))
+        return load_task(Path(name) if name.endswith((".yaml", ".yml")) else Path(name) / "task.yaml")
     tasks = registry()
     if name not in tasks:
         raise unknown_name("task", name, [*tasks, *TRADITIONS, "all"], "cmbench tasks")

@@ -214,8 +214,8 @@ def test_a_lock_keeps_another_process_out_and_dies_with_its_holder(tmp_path: Pat
 def test_stored_tracks_survive_the_round_trip(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "store", 1, 1)
     tracks = (
-        StoredTrack("şarkı", 0.5, None, None, None, failure="no such file"),
-        StoredTrack("b", 0.0, 2.5, (3, 4), "ab", rows=(0, 1), seconds=2.5, warnings=("clipped",)),
+        StoredTrack("şarkı", "a.wav", 0.5, None, None, None, failure="no such file"),
+        StoredTrack("b", "b.wav", 0.0, 2.5, (3, 4), "ab", rows=(0, 1), seconds=2.5, warnings=("clipped",)),
     )
     piece = store.write("s", np.ones((1, 1, 1), np.float16), tracks, 1.25)
     assert piece.tracks == tracks
@@ -225,3 +225,43 @@ def test_stored_tracks_survive_the_round_trip(tmp_path: Path) -> None:
 def test_features_of_another_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the store holds \[windows, 1, 1\]"):
         FeatureStore(tmp_path, 1, 1).write("s", np.ones((1, 2, 1), np.float16), [], 0.0)
+
+
+def test_files_that_share_size_and_time_are_told_apart(tmp_path: Path) -> None:
+    """As after unpacking an archive whose times were all set alike, when paths are exchanged in a table."""
+    tracks = some_tracks(tmp_path / "audio", 2)
+    for track in tracks:
+        os.utime(track.path, ns=(1, 1))
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    exchanged = [replace(tracks[0], path=tracks[1].path), replace(tracks[1], path=tracks[0].path)]
+    assert store.valid_entries(exchanged) == {}
+    moved = replace(tracks[0], path=tracks[0].path.rename(tmp_path / "elsewhere.wav"))
+    assert set(store.valid_entries([moved])) == {"t0"}, "the same content in another place"
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "index"])
+def test_a_broken_shard_is_made_again_and_said(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    shard, index = (next(store.folder.glob(f"*.{ending}")) for ending in ("safetensors", "index.json"))
+    if damage == "missing":
+        shard.unlink()
+    elif damage == "short":
+        shard.write_bytes(shard.read_bytes()[:-4])
+    else:
+        index.write_text("[]")
+    assert store.valid_entries(tracks) == {}
+    assert "made again" in caplog.text
+
+
+def test_a_store_that_lost_its_description_gets_it_back(tmp_path: Path, make_task: Any, make_encoder: Any) -> None:
+    task, card = make_task(), make_encoder().card
+    folder = store_folder(tmp_path, card, task, "custom", Windowing())
+    store = FeatureStore(folder, card.layers, card.dim)
+    store.describe(card, task, "custom", Windowing())
+    (folder / "about.json").write_text("garbage")
+    assert list_stores(tmp_path) == []
+    store.describe(card, task, "custom", Windowing())
+    assert [s.encoder for s in list_stores(tmp_path)] == ["counting"]

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
 from cmbench.benchmark import probe, probe_bank, probe_inputs
-from cmbench.benchmark.probe import ProbeResult, ProbeSplit, run_probes
+from cmbench.benchmark.probe import ProbeResult, ProbeSplit, probabilities_of, run_probes
 from cmbench.benchmark.probe_bank import FUSED, Member, SeedStream, Shape, Stack, Trainer
 from cmbench.benchmark.probe_inputs import Windows, fit_scaling
 from cmbench.benchmark.probe_training import Course, Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
@@ -529,3 +529,12 @@ def test_a_tiny_training_set_trains() -> None:
 def test_no_torch_comes_with_the_command_line() -> None:
     code = "import sys, cmbench.benchmark.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("tracks", [1, 3, 5, 6, 9, 17, 20, 37])
+def test_equal_logits_have_equal_probabilities(tracks: int) -> None:
+    values = np.random.default_rng(tracks).normal(scale=2.0, size=300).astype(np.float32)
+    for value in values:
+        probabilities = probabilities_of(np.full((1, tracks, 1), value, dtype=np.float32))
+        assert probabilities.dtype == np.float32
+        assert len(np.unique(probabilities)) == 1

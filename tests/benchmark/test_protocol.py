@@ -60,7 +60,7 @@ def test_other_seeds_make_another_protocol() -> None:
 def test_protocols_know_their_names_and_differ() -> None:
     assert all(name == p.name for name, p in PROTOCOLS.items())
     assert len({p.sha256 for p in PROTOCOLS.values()}) == len(PROTOCOLS)
-    with pytest.raises(UsageError, match="Did you mean cmbench-1"):
+    with pytest.raises(UsageError, match="choose cmbench-1 or marble-1"):
         get_protocol("cmbench1")
 
 

@@ -27,6 +27,10 @@ QUICK = replace(
 )
 
 
+LOOK = 1
+"""Windows of noise that a given encoder is known by."""
+
+
 class Watcher(Observer):
     """Remembers what it was told."""
 
@@ -83,16 +87,16 @@ def test_a_finished_cell_is_read_and_a_changed_one_is_not(
     (first,) = go(encoder, task, observer=watcher)
     encoded = encoder.encoded
     assert go(encoder, task, observer=watcher) == [first]
-    assert (watcher.there, encoder.encoded) == ([False, True], encoded)
+    assert (watcher.there, encoder.encoded) == ([False, True], encoded + LOOK)
     go(encoder, task, observer=watcher, force=True)
-    assert (watcher.there[-1], encoder.encoded) == (False, encoded), "stored features are used"
+    assert (watcher.there[-1], encoder.encoded) == (False, encoded + 2 * LOOK), "stored features are used"
     path = tmp_path / "tones" / "test-00.wav"
     audio, rate = soundfile.read(path)
     soundfile.write(path, audio[::-1], rate, subtype="PCM_16")
     (changed,) = go(encoder, task, observer=watcher)
     assert watcher.there[-1] is False
     assert changed.task.audio_sha256 != first.task.audio_sha256
-    assert encoder.encoded == encoded + 1
+    assert encoder.encoded == encoded + 3 * LOOK + 1
     predictions = tmp_path / "out" / "counting" / first.predictions.file
     predictions.write_bytes(b"damaged")
     go(encoder, task, observer=watcher)
@@ -115,7 +119,7 @@ def test_finished_cells_need_no_features(go: Any, make_task: Any, make_encoder: 
     shutil.rmtree(own_cache)
     encoded = encoder.encoded
     assert go(encoder, task) == [first]
-    assert encoder.encoded == encoded
+    assert encoder.encoded == encoded + LOOK
 
 
 def test_broken_tracks_are_counted_by_name_and_the_run_goes_on(
@@ -181,7 +185,7 @@ def test_wrong_values_are_refused(tmp_path: Path) -> None:
         ({"edition": "medium"}, "There is no edition 'medium'"),
         ({"mini_scale": 0.0}, "must be positive"),
         ({"seeds": 0}, "at least 1"),
-        ({"protocol": "cmbench"}, "Did you mean cmbench-1"),
+        ({"protocol": "cmbench"}, "choose cmbench-1 or marble-1"),
         ({"tasks": "makam"}, "no task named 'makam'"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -204,3 +208,67 @@ def test_records_are_strict_json_and_load_as_a_frame(go: Any, make_task: Any, en
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as predictions:
         assert predictions["probabilities"].shape == (2, 12, 3)
         assert ((predictions["probabilities"] >= 0) & (predictions["probabilities"] <= 1)).all()
+
+
+@pytest.mark.parametrize("tracks", [5, 6, 7, 13])
+def test_constant_features_score_exactly_one_half_whatever_the_size(
+    go: Any, make_task: Any, make_encoder: Any, tracks: int, tmp_path: Path
+) -> None:
+    go(make_encoder(constant=True), make_task(sizes=(9, 7, tracks)))
+    with np.load(tmp_path / "out" / "counting" / "tones.custom.own.quick.npz") as predictions:
+        probabilities = predictions["probabilities"]
+    assert all(len(np.unique(p[:, k])) == 1 for p in probabilities for k in range(3))
+
+
+def test_an_encoder_that_changed_without_a_word_does_not_get_its_old_features(
+    go: Any, make_task: Any, make_encoder: Any
+) -> None:
+    task, first, second = make_task(), make_encoder(), make_encoder()
+    hear = second.encode
+    second.encode = lambda audio: -hear(audio)
+    (before,), (after,) = go(first, task), go(second, task)
+    assert before.model.fingerprint != after.model.fingerprint
+    assert second.encoded > LOOK
+
+
+def test_models_that_cannot_be_told_apart_are_refused(make_encoder: Any, tmp_path: Path) -> None:
+    wrong: tuple[tuple[Any, str], ...] = (
+        ([make_encoder(), make_encoder()], "Two models are named 'counting'"),
+        ([make_encoder(name="chroma"), "chroma"], "Two models are named 'chroma'"),
+        ([make_encoder(name="a/b"), make_encoder(name="a_b")], "would share the folder a_b"),
+        (type(make_encoder()), "not its class"),
+        (3, "3 is not a model"),
+    )
+    for models, words in wrong:
+        with pytest.raises(UsageError, match=words):
+            cmbench.run(models, "lyra", edition="mini", out=tmp_path / "out")
+
+
+def test_a_validation_split_that_cannot_choose_is_said_before_anything_is_encoded(
+    go: Any, make_task: Any, encoder: Any
+) -> None:
+    with pytest.raises(CmbenchError, match="among the 1 of the valid split"):
+        go(encoder, make_task(sizes=(16, 1, 12)))
+    assert encoder.encoded == LOOK
+
+
+def test_the_words_of_a_task_are_part_of_its_cell(go: Any, make_task: Any, encoder: Any) -> None:
+    task = make_task()
+    (first,) = go(encoder, task)
+    (second,) = go(encoder, replace(task, families=dict.fromkeys(task.families, "tag"), title="Other"))
+    assert (first.families[0].family, second.families[0].family) == ("instrument", "tag")
+    assert second.task.title == "Other"
+
+
+def test_folders_that_cannot_be_are_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UsageError, match=r"--out: .*file is a file"):
+        cmbench.run("constant", "lyra", edition="mini", out=file)
+    with pytest.raises(UsageError, match=r"data root .*nowhere is not a folder"):
+        cmbench.run("constant", "lyra", data_root=tmp_path / "nowhere", out=tmp_path / "out")
+    with pytest.raises(UsageError, match="At least one worker"):
+        cmbench.run("constant", "lyra", workers=-1, out=tmp_path / "out")
+    monkeypatch.setenv("CMBENCH_CACHE", str(file))
+    with pytest.raises(UsageError, match=r"CMBENCH_CACHE: .*file is a file"):
+        cmbench.run("constant", "lyra", edition="mini", out=tmp_path / "out")
