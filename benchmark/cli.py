@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How well does a music model understand the world's music?\n\n"
     "Start with `cmbench run --model chroma --tasks all --edition mini`.",
-    epilog="A result is a folder of JSON records; every table and picture is a view of it.",
+    epilog="A result is a folder of JSON records; every table and picture is a view of it.\n\n"
+    "Environment: `CMBENCH_DATA` (real data sets), `CMBENCH_CACHE` (features, rendered audio), `CMBENCH_MODELS` "
+    "(folders of models by name).",
 )
 tasks_app = typer.Typer(no_args_is_help=False, help="List tasks, or show one.", invoke_without_command=True)
 models_app = typer.Typer(no_args_is_help=False, help="List models, or show one.", invoke_without_command=True)

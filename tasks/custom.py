@@ -368,9 +368,19 @@ def _drawn(table: _Table, tracks: list[Track], split_of: Mapping[str, str], miss
     taken = {split: SHARES[split] for split in missing if split != "train"}
     shares = {"train": 1.0 - sum(taken.values())} | taken
     try:
-        return draw_splits(pool, shares)
+        drawn = draw_splits(pool, shares)
     except UsageError as error:
         raise UsageError(f"{table.path}: {error}") from None
+    for split in taken:
+        chosen = [track.labels for track in pool if drawn[track.id] == split]
+        if not any(0 < sum(label in labels for labels in chosen) < len(chosen) for label in {*sum(chosen, ())}):
+            _refuse(
+                table.path,
+                None,
+                f"there are too few tracks or groups to draw the split {split!r}: none of its {len(chosen)} would have "
+                "a label that another of them lacks. Add tracks, or fill in the column `split`; nothing was written",
+            )
+    return drawn
 
 
 def _write_splits(table: _Table, split_of: Mapping[str, str]) -> None:

@@ -267,7 +267,7 @@ def test_missing_splits_are_drawn_once_and_written(
 
 
 def test_write_back_keeps_everything_else(tmp_path: Path) -> None:
-    lines = ["id,path,labels,note"] + [f'ş{i},"a, {i}.wav",l{i % 3},"say ""{i}"""' for i in range(9)]
+    lines = ["id,path,labels,note"] + [f'ş{i},"a, {i}.wav",l{i % 3},"say ""{i}"""' for i in range(30)]
     path = made(tmp_path, SIMPLE, b"\xef\xbb\xbf" + ("\r\n".join(lines) + "\r\n").encode())
     table = tmp_path / "tracks.csv"
     table.chmod(0o640)
@@ -283,7 +283,7 @@ def test_write_back_keeps_everything_else(tmp_path: Path) -> None:
 
 
 def test_write_back_follows_a_link(tmp_path: Path) -> None:
-    path = made(tmp_path, SIMPLE, unsplit(12, 12))
+    path = made(tmp_path, SIMPLE, unsplit(30, 30))
     (tmp_path / "tracks.csv").rename(tmp_path / "real.csv")
     (tmp_path / "tracks.csv").symlink_to("real.csv")
     load_task(path)
@@ -317,7 +317,7 @@ def test_absent_splits_come_out_of_train(tmp_path: Path, present: tuple[str, ...
 
 
 def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = made(tmp_path, SIMPLE, unsplit(12, 12))
+    path = made(tmp_path, SIMPLE, unsplit(30, 30))
     before = (tmp_path / "tracks.csv").read_bytes()
 
     def refused(*args: Any, **kwargs: Any) -> None:
@@ -362,3 +362,14 @@ def test_makam_contours_drawn(tmp_path: Path) -> None:
         assert support.min() >= 1
     whole = {(t.group, split) for split, tracks in data.splits.items() for t in tracks}
     assert len(whole) == len({group for group, _ in whole}) > 20
+
+
+def test_a_draw_that_could_not_be_judged_is_refused_and_not_written(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("name: four\nlabels: [a, b]\n", encoding="utf-8")
+    rows = "".join(f"t{i},t{i}.wav,{'a' if i % 2 else 'b'}\n" for i in range(6))
+    table = tmp_path / "tracks.csv"
+    table.write_text("id,path,labels\n" + rows, encoding="utf-8")
+    before = table.read_bytes()
+    with pytest.raises(UsageError, match="too few tracks or groups to draw the split"):
+        load_task(tmp_path / "task.yaml")
+    assert table.read_bytes() == before
