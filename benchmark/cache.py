@@ -12,9 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import struct
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -103,7 +101,7 @@ def _file_stat(path: Path) -> tuple[int, int] | None:
     return facts.st_size, facts.st_mtime_ns
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def read_about(folder: Path) -> dict[str, Any]:
     """Return what a store says of itself; empty if it says nothing that can be read."""
     try:
         facts: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
@@ -135,7 +133,7 @@ class FeatureStore:
     def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
         """Write ``about.json``, for people and for ``cmbench cache``."""
         about = self.folder / "about.json"
-        if not _about(self.folder):
+        if not read_about(self.folder):
             facts = {
                 "encoder": asdict(card),
                 "task": task.name,
@@ -334,118 +332,6 @@ def shard_name(tracks: Sequence[Track]) -> str:
     """Name of the shard of these tracks: the same tracks have the same name in every process."""
     text = "\n".join(f"{t.id}\t{t.start!r}\t{t.end!r}" for t in tracks)
     return sha256_of(text.encode())[:20]
-
-
-@dataclass(frozen=True)
-class StoreSummary:
-    """One store, as ``cmbench cache ls`` shows it."""
-
-    folder: Path
-    encoder: str
-    task: str
-    edition: str
-    tracks: int
-    windows: int
-    bytes: int
-    last_used: float
-
-
-def store_folders(root: Path) -> list[Path]:
-    """Folder of every store below the cache root."""
-    return sorted(about.parent for about in (root / "features").glob("*/*/about.json"))
-
-
-def list_stores(root: Path) -> list[StoreSummary]:
-    """Summaries of every store below the cache root, by encoder and task."""
-    found = []
-    for folder in store_folders(root):
-        about = folder / "about.json"
-        facts = _about(folder)
-        if not facts:
-            logger.warning("%s is not readable; the next run that uses the store writes it again", about)
-            continue
-        card = facts["encoder"]
-        store = FeatureStore(folder, card["layers"], card["dim"])
-        pieces = list(store.pieces())
-        size = sum(p.stat().st_size for p in folder.iterdir())
-        used = about.stat().st_mtime
-        tracks = sum(len(p.tracks) for p in pieces)
-        windows = sum(p.windows for p in pieces)
-        found.append(StoreSummary(folder, card["name"], facts["task"], facts["edition"], tracks, windows, size, used))
-    return sorted(found, key=lambda s: (s.encoder, s.task, s.edition))
-
-
-def verify_store(folder: Path) -> list[str]:
-    """Hash every shard of a store again and return what is wrong, one line each."""
-    return [problem for index in sorted(folder.glob("*.index.json")) if (problem := piece_problem(index))]
-
-
-def piece_problem(index: Path) -> str | None:
-    """Say what is wrong with one index piece and its shard; ``None`` if nothing is."""
-    try:
-        piece = read_piece(index)
-    except CmbenchError as error:
-        return str(error)
-    shard = index.parent / piece.shard
-    if not shard.is_file():
-        return f"{shard} is missing, but {index.name} lists it"
-    return None if file_sha256(shard) == piece.sha256 else f"{shard} has changed since it was written"
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What :func:`collect_garbage` removed, or would remove."""
-
-    paths: tuple[Path, ...]
-    bytes: int
-
-
-def collect_garbage(root: Path, *, unused_days: float | None = None, dry_run: bool = False) -> Collected:
-    """Remove what no run can use: broken shards, leavings of killed runs and, if asked, stores long unused.
-
-    Leavings younger than an hour stay: another process may be about to name them.
-
-    Args:
-        root: the cache root.
-        unused_days: stores that no run has touched for so many days go as a whole; ``None`` keeps them.
-        dry_run: remove nothing.
-    """
-    doomed: list[Path] = []
-    for folder in store_folders(root):
-        unused = time.time() - (folder / "about.json").stat().st_mtime
-        if unused_days is not None and unused > unused_days * 86400:
-            doomed.append(folder)
-        else:
-            doomed += _broken_files(folder) + _leavings(folder)
-    size = sum(f.stat().st_size for p in doomed for f in ([p] if p.is_file() else p.iterdir()))
-    if not dry_run:
-        for path in doomed:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-    return Collected(tuple(doomed), size)
-
-
-def _broken_files(folder: Path) -> list[Path]:
-    """Index pieces whose shard is missing, changed or unreadable, each followed by its shard if there is one."""
-    found: list[Path] = []
-    for index in sorted(folder.glob("*.index.json")):
-        if piece_problem(index):
-            shard = index.with_name(index.name.removesuffix(".index.json") + ".safetensors")
-            # The piece goes first: without it the shard does not exist.
-            found += [index, shard] if shard.exists() else [index]
-    return found
-
-
-def _leavings(folder: Path) -> list[Path]:
-    limit = time.time() - 3600.0
-    found = []
-    for path in sorted(folder.iterdir()):
-        orphan = path.suffix == ".safetensors" and not path.with_suffix(".index.json").exists()
-        if (path.name.startswith(".") or orphan or path.suffix == ".lock") and path.stat().st_mtime < limit:
-            found.append(path)
-    return found
 
 
 def touch_store(folder: Path) -> None:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from .observer import Observer
     from .probe import ProbeResult, ProbeSplit
     from .protocol import Protocol
-    from .run import RunOptions, Shelf
+    from .run import RunOptions
+    from .shelf import Shelf
 
 
 def compute_cell(

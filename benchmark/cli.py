@@ -219,8 +219,8 @@ def show_model(
 def cache_ls() -> None:
     """List the stores: which encoder, which task, how large."""
     from ..paths import cache_root
-    from .cache import list_stores
     from .listing import print_stores
+    from .upkeep import list_stores
 
     print_stores(list_stores(cache_root()), cache_root(), _console())
 
@@ -229,7 +229,7 @@ def cache_ls() -> None:
 def cache_verify() -> None:
     """Hash every shard again; exit code 1 if one is broken."""
     from ..paths import cache_root
-    from .cache import store_folders, verify_store
+    from .upkeep import store_folders, verify_store
 
     stores = store_folders(cache_root())
     problems = [problem for folder in stores for problem in verify_store(folder)]
@@ -250,7 +250,7 @@ def cache_gc(
 ) -> None:
     """Remove broken shards, leavings of killed runs and, if asked, stores long unused."""
     from ..paths import cache_root
-    from .cache import collect_garbage
+    from .upkeep import collect_garbage
 
     collected = collect_garbage(cache_root(), unused_days=unused_days, dry_run=dry_run)
     for path in collected.paths:

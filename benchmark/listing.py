@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..baselines.base import EncoderCard, EncoderEntry
     from ..tasks.base import Task
-    from .cache import StoreSummary
+    from .upkeep import StoreSummary
 
 
 def print_tasks(tasks: Iterable[Task], console: Console) -> None:

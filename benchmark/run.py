@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..baselines.base import Encoder, EncoderCard, LoadOptions, load_encoder, registry
+from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
@@ -18,11 +17,9 @@ from ..tasks.base import LoadContext, Task, TaskData, select_tasks
 from .observer import Observer
 from .protocol import Protocol, get_protocol
 from .record import safe_name
+from .shelf import Shelf
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from .record import Record
 
 EDITIONS = ("full", "mini")
@@ -91,15 +88,7 @@ def run(
         CmbenchError: a cell cannot be computed; finished cells are kept.
     """
     _let_idle_threads_sleep()
-    if edition is not None and edition not in EDITIONS:
-        raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
-    if not (math.isfinite(mini_scale) and mini_scale > 0):
-        raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
-    if workers is not None and workers < 1:
-        raise UsageError(f"At least one worker is needed, not {workers}.")
-    for what, folder in (("--out", Path(out)), ("CMBENCH_CACHE", cache_root())):
-        if folder.exists() and not folder.is_dir():
-            raise UsageError(f"{what}: {folder} is a file, where a folder is needed.")
+    _check_request(edition, mini_scale, workers, Path(out))
     chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
@@ -130,6 +119,19 @@ def run(
     return [compute_cell(shelf, name, one, chosen, options, watch) for name in names for one in data]
 
 
+def _check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
+    """Raise a usage error for a value that means nothing."""
+    if edition is not None and edition not in EDITIONS:
+        raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
+    if not (math.isfinite(mini_scale) and mini_scale > 0):
+        raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"At least one worker is needed, not {workers}.")
+    for what, folder in (("--out", out), ("CMBENCH_CACHE", cache_root())):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{what}: {folder} is a file, where a folder is needed.")
+
+
 def _let_idle_threads_sleep() -> None:
     """Keep torch's threads from spinning while they wait, unless the user or an earlier import of torch decided.
 
@@ -150,91 +152,6 @@ def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Enc
                 + (", not its class." if isinstance(one, type) else ".")
             )
     return [one for one in models if isinstance(one, str | Encoder)]
-
-
-@dataclass(frozen=True)
-class GivenEncoder:
-    """An encoder that the caller made, known by what it does as well as by what its card says.
-
-    Its card comes from code that may change from one run to the next without a word; so what it makes of a second of
-    noise is hashed into its weights' hash, and features of an earlier version are never taken for its own.
-
-    Attributes:
-        inner: the encoder.
-        card: its card, with that hash.
-    """
-
-    inner: Encoder
-    card: EncoderCard
-
-    @classmethod
-    def of(cls, encoder: Encoder) -> GivenEncoder:
-        """Look at an encoder.
-
-        Raises:
-            CmbenchError: it contradicts its card, or returns NaN.
-        """
-        import numpy as np
-
-        from .features import encode_windows
-
-        card = encoder.card
-        samples = round(max(1.0, 2 * card.min_seconds) * card.sample_rate)
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
-        heard = encode_windows(encoder, [noise], batch_seconds=1.0).tobytes()
-        digest = hashlib.sha256(card.weights_sha256.encode() + heard).hexdigest()
-        return cls(encoder, replace(card, weights_sha256=digest))
-
-    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Encode as the encoder does."""
-        return self.inner.encode(audio)
-
-
-class Shelf:
-    """Encoders by name, at most one of the named ones in memory at a time.
-
-    Args:
-        options: how they are loaded.
-    """
-
-    def __init__(self, options: LoadOptions) -> None:
-        self._options = options
-        self._given: dict[str, Encoder] = {}
-        self._loaded: dict[str, Encoder] = {}
-        self._cards: dict[str, EncoderCard] = {}
-
-    @property
-    def device(self) -> str:
-        """Device that encoders and probes compute on, for example ``cpu`` or ``cuda:0``."""
-        from ..baselines.torch_device import choose_device
-
-        return str(choose_device(self._options.device))
-
-    def add(self, model: str | Encoder) -> str:
-        """Put a model on the shelf and return the name to ask for it by."""
-        if isinstance(model, str):
-            return model
-        name = model.card.name
-        if name in self._given or name in registry():
-            raise UsageError(f"Two models are named {name!r}; give the encoder that you pass another name in its card.")
-        self._given[name] = GivenEncoder.of(model)
-        return name
-
-    def encoder(self, name: str) -> Encoder:
-        """Return an encoder, loading it if it is not the one in memory."""
-        if name in self._given:
-            return self._given[name]
-        if name not in self._loaded:
-            self._loaded.clear()
-            self._loaded[name] = load_encoder(name, self._options)
-            self._cards[name] = self._loaded[name].card
-        return self._loaded[name]
-
-    def card(self, name: str) -> EncoderCard:
-        """Return an encoder's card; the encoder is loaded at most once for it."""
-        if name not in self._cards:
-            self._cards[name] = self.encoder(name).card
-        return self._cards[name]
 
 
 def preflight(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +19,10 @@ from cmbench.benchmark.cache import (
     FeatureStore,
     StoredTrack,
     audio_sha256,
-    collect_garbage,
     identify,
-    list_stores,
-    piece_problem,
     read_piece,
     shard_name,
     store_folder,
-    verify_store,
 )
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
@@ -152,42 +147,6 @@ def test_a_foreign_index_is_an_error_that_names_it(tmp_path: Path) -> None:
         read_piece(path)
 
 
-def test_verify_finds_damage_and_gc_removes_it(tmp_path: Path, make_task: Any, make_encoder: Any) -> None:
-    task, card = make_task(), make_encoder().card
-    folder = store_folder(tmp_path, card, task, "custom", Windowing())
-    store = FeatureStore(folder, card.layers, card.dim)
-    store.describe(card, task, "custom", Windowing())
-    tracks = some_tracks(tmp_path / "audio", 4)
-    write_shard(store, tracks[:2])
-    write_shard(store, tracks[2:])
-    assert verify_store(folder) == []
-    (summary,) = list_stores(tmp_path)
-    assert (summary.tracks, summary.windows, summary.encoder) == (4, 8, "counting")
-    shard = folder / f"{shard_name(tracks[:2])}.safetensors"
-    content = bytearray(shard.read_bytes())
-    content[-1] ^= 1
-    shard.write_bytes(content)
-    orphan = folder / "orphan.safetensors"
-    orphan.write_bytes(b"")
-    os.utime(orphan, (0, 0))
-    fresh = folder / ".fresh.tmp"
-    fresh.write_bytes(b"")
-    assert len(verify_store(folder)) == 1
-    assert "has changed" in str(piece_problem(folder / f"{shard_name(tracks[:2])}.index.json"))
-    planned = collect_garbage(tmp_path, dry_run=True)
-    assert shard.exists()
-    assert collect_garbage(tmp_path).paths == planned.paths
-    assert not shard.exists()
-    assert not orphan.exists()
-    assert fresh.exists(), "another process may be writing it"
-    assert verify_store(folder) == []
-    assert set(store.valid_entries(tracks)) == {"t2", "t3"}
-    os.utime(folder / "about.json", (time.time() - 10 * 86400,) * 2)
-    assert collect_garbage(tmp_path, unused_days=11).paths == ()
-    assert collect_garbage(tmp_path, unused_days=9).paths == (folder,)
-    assert not folder.exists()
-
-
 def _hold(folder: str, locked: Any, release: Any) -> None:
     with FeatureStore(Path(folder), 1, 1).lock("s"):
         locked.set()
@@ -254,14 +213,3 @@ def test_a_broken_shard_is_made_again_and_said(tmp_path: Path, damage: str, capl
         index.write_text("[]")
     assert store.valid_entries(tracks) == {}
     assert "made again" in caplog.text
-
-
-def test_a_store_that_lost_its_description_gets_it_back(tmp_path: Path, make_task: Any, make_encoder: Any) -> None:
-    task, card = make_task(), make_encoder().card
-    folder = store_folder(tmp_path, card, task, "custom", Windowing())
-    store = FeatureStore(folder, card.layers, card.dim)
-    store.describe(card, task, "custom", Windowing())
-    (folder / "about.json").write_text("garbage")
-    assert list_stores(tmp_path) == []
-    store.describe(card, task, "custom", Windowing())
-    assert [s.encoder for s in list_stores(tmp_path)] == ["counting"]
