@@ -135,8 +135,9 @@ def _check_request(edition: str | None, mini_scale: float, workers: int | None, 
 def _let_idle_threads_sleep() -> None:
     """Keep torch's threads from spinning while they wait, unless the user or an earlier import of torch decided.
 
-    Decoding threads and other programs share the processors with torch: with spinning threads, the many small steps
-    of the probes took up to 25 times as long on a busy two-core machine, and no less time on an idle one.
+    Decoding threads and other programs share the processors with torch: on a busy two-core machine the many small
+    steps of one cell's probes took 3 to 20 s with spinning threads and under 1 s without (single runs, one after the
+    other).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
