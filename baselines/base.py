@@ -1,7 +1,9 @@
 """What an encoder is: audio in, the mean over time of every hidden state out.
 
-A built-in family is one file in this folder that defines ``ENCODERS`` (name -> :class:`EncoderEntry`); another
-distribution offers entries through the entry point group ``cmbench.baselines``. Nothing here imports torch.
+A built-in family is one file in this folder that defines any of ``ENCODERS`` (name -> :class:`EncoderEntry`),
+``FOLDER_READERS`` (``model_type`` of a ``config.json`` -> :data:`FolderReader`) and ``PREPARERS`` (name ->
+:class:`Preparer`). Another distribution offers encoders through the entry point group ``cmbench.baselines``. Nothing
+here imports torch.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..errors import UsageError, unknown_name
@@ -131,6 +135,64 @@ class EncoderEntry:
     details: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class ModelFolder:
+    """A folder in Hugging Face format that is on this machine.
+
+    Attributes:
+        path: the folder.
+        name: how results name the model.
+        source: ``hf:owner/name@commit``, or ``a local folder``.
+        config: the content of its ``config.json``.
+    """
+
+    path: Path
+    name: str
+    source: str
+    config: Mapping[str, object]
+
+
+FolderReader = Callable[[ModelFolder, LoadOptions], Encoder]
+"""Loads the encoder of a folder; raises :class:`cmbench.errors.UsageError` if anything in it does not fit."""
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """Makes weights that no hub holds usable: ``cmbench models prepare NAME``.
+
+    Attributes:
+        name: how the command line calls it.
+        summary: what is fetched or read, and its size.
+        licence: of what is fetched.
+        prepare: puts the converted weights into a folder below the models folder and returns it. Its argument is a
+            folder or file that the user has already, or ``None`` to fetch; it raises
+            :class:`cmbench.errors.CmbenchError` where that cannot be done or a hash is wrong.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    prepare: Callable[[Path | None], Path]
+
+
+def _families() -> Iterator[ModuleType]:
+    package = importlib.import_module(__package__)
+    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
+        yield importlib.import_module(f".{module}", __package__)
+
+
+@cache
+def folder_readers() -> Mapping[str, FolderReader]:
+    """Return what reads a folder, by the ``model_type`` of its configuration."""
+    return {kind: reader for family in _families() for kind, reader in getattr(family, "FOLDER_READERS", {}).items()}
+
+
+@cache
+def preparers() -> Mapping[str, Preparer]:
+    """Return everything that ``cmbench models prepare`` can make, by name."""
+    return {name: one for family in _families() for name, one in getattr(family, "PREPARERS", {}).items()}
+
+
 @cache
 def registry() -> Mapping[str, EncoderEntry]:
     """Every named encoder: the files of this folder, then the entry points of other distributions.
@@ -139,9 +201,8 @@ def registry() -> Mapping[str, EncoderEntry]:
         UsageError: two encoders share a name, or an entry point does not give :class:`EncoderEntry` objects.
     """
     found: dict[str, EncoderEntry] = {}
-    package = importlib.import_module(__package__)
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-        found.update(getattr(importlib.import_module(f".{module}", __package__), "ENCODERS", {}))
+    for family in _families():
+        found.update(getattr(family, "ENCODERS", {}))
     for point in entry_points(group=ENTRY_POINTS):
         offered = point.load()
         entries = offered.values() if isinstance(offered, Mapping) else (offered,)
@@ -170,22 +231,20 @@ def get_encoder_entry(name: str) -> EncoderEntry:
 
 
 def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
-    """Load an encoder by name, or from a folder in Hugging Face format.
+    """Load an encoder by name, from a folder in Hugging Face format, or from the hub.
 
     Args:
-        name: a name of the registry, or a path to a folder (one that contains a path separator or exists).
+        name: a name of the registry, a path to a folder (one that contains a path separator or exists), or
+            ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
         options: device and network policy.
 
     Raises:
         UsageError: no such name or folder, or the folder is not a model that cmbench reads.
         MissingError: the weights are not on this machine.
     """
-    from pathlib import Path
-
     options = options or LoadOptions()
-    folder = Path(name).expanduser()
-    if name not in registry() and ("/" in name or "\\" in name or folder.is_dir()):
-        from .mert import load_folder
+    if name not in registry() and ("/" in name or "\\" in name or Path(name).expanduser().is_dir()):
+        from .folders import load_folder
 
-        return load_folder(folder, options)
+        return load_folder(name, options)
     return get_encoder_entry(name).load(options)

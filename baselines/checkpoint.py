@@ -113,7 +113,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         UsageError: it is not a folder of a HuBERT or MERT model, or anything in it does not fit; the message names
             the file and the key or tensor.
     """
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     shape = read_shape(config, folder / "config.json")
     tensors, file = read_tensors(folder)
     weights, rest = match_tensors(tensors, shape, file)
@@ -352,7 +352,7 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
     file = folder / "preprocessor_config.json"
     normalise, words = False, "none (the model has no preprocessor_config.json)"
     if file.is_file():
-        content = _read_json(file)
+        content = read_json(file)
         rate = content.get("sampling_rate", rate)
         normalise = bool(content.get("do_normalize", True))
         words = NORMALISED if normalise else "none"
@@ -368,7 +368,12 @@ def _read_licence(folder: Path) -> str:
     return stated.group(1).strip() if stated else "not stated"
 
 
-def _read_json(file: Path) -> dict[str, object]:
+def read_json(file: Path) -> dict[str, object]:
+    """Read a JSON object of a model folder.
+
+    Raises:
+        UsageError: there is no such file, or it is not a JSON object.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -158,8 +158,9 @@ def prepare(weights: Mapping[str, Tensor], shape: HubertShape, target: device) -
     import torch
 
     ready = {name: tensor.detach() for name, tensor in weights.items() if name not in (GAIN, DIRECTION)}
-    direction = weights[DIRECTION].detach()
-    ready[f"{POSITION}.weight"] = direction * (weights[GAIN].detach() / direction.norm(dim=(0, 1), keepdim=True))
+    # In double precision: a float32 norm over 65,000 numbers alone doubles the rounding error of the whole network.
+    gain, direction = weights[GAIN].detach().double(), weights[DIRECTION].detach().double()
+    ready[f"{POSITION}.weight"] = (direction * (gain / direction.norm(dim=(0, 1), keepdim=True))).float()
     for i in range(shape.layers):
         name = f"encoder.layers.{i}.attention"
         for kind in ("weight", "bias"):

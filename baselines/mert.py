@@ -7,26 +7,26 @@ The remote code of the released models is never run: their weights are read into
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError, UsageError
-from .base import EncoderCard, EncoderEntry, LoadOptions
-from .checkpoint import NORMALISED, Checkpoint, Preprocessor, read_checkpoint, weights_sha256
+from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
+from .checkpoint import MODEL_TYPES, NORMALISED, Checkpoint, Preprocessor, read_checkpoint, weights_sha256
 from .hub import Repository, locate
 from .hubert import HubertShape, pooled_states, prepare
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 FORCED = "@marble-norm"
 
 
@@ -140,32 +140,16 @@ def bare_card(
     )
 
 
-def load_folder(path: str | Path, options: LoadOptions) -> HubertEncoder:
-    """Load a HuBERT or MERT network from a folder, or from the hub as ``hf:owner/name@revision``.
-
-    Args:
-        path: a folder in Hugging Face format, or ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
-        options: device and network policy.
+def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
+    """Load a HuBERT or MERT network from a folder.
 
     Raises:
-        UsageError: no such folder, or it does not hold such a network; the message names the file and the tensor.
-        MissingError: the hub's model is not on this machine and cannot be fetched.
+        UsageError: it does not hold such a network; the message names the file and the tensor.
     """
-    text = path if isinstance(path, str) else path.as_posix()
-    if text.startswith("hf:"):
-        repository, _, revision = text.removeprefix("hf:").partition("@")
-        wanted = Repository(repository.replace("/", "--"), repository, revision or None)
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-            raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
-        found = locate(wanted, options)
-        name, folder, source = repository, found.folder, found.source
-    else:
-        folder = Path(path)
-        if not folder.is_dir():
-            raise UsageError(f"There is no model folder {folder}. `cmbench models` lists the models known by name.")
-        name, source = folder.resolve().name, "a local folder"
-    read = read_checkpoint(folder)
-    card = bare_card(name, "mert", read.licence, ("not stated",), source, "A HuBERT network read from a folder.")
+    read = read_checkpoint(folder.path)
+    card = bare_card(
+        folder.name, "mert", read.licence, ("not stated",), folder.source, "A HuBERT network read from a folder."
+    )
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options.device)
 
 
@@ -263,3 +247,5 @@ def _entry(model: Released, forced: bool) -> EncoderEntry:
 ENCODERS: dict[str, EncoderEntry] = {
     entry.name: entry for forced in (False, True) for entry in (_entry(model, forced) for model in RELEASED)
 }
+
+FOLDER_READERS: dict[str, FolderReader] = dict.fromkeys(MODEL_TYPES, read_folder)

@@ -10,8 +10,8 @@ import pytest
 
 from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.checkpoint import NORMALISED, read_shape
+from cmbench.baselines.folders import load_folder
 from cmbench.baselines.hubert import random_weights
-from cmbench.baselines.mert import load_folder
 from cmbench.errors import MissingError, UsageError
 
 CPU = LoadOptions(device="cpu", offline=True)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.checkpoint import NORMALISED, weights_sha256
+from cmbench.baselines.folders import load_folder
 from cmbench.baselines.hubert import DIRECTION, GAIN, HubertShape, pooled_states, prepare, random_weights
-from cmbench.baselines.mert import HubertEncoder, load_folder
+from cmbench.baselines.mert import HubertEncoder
 from cmbench.errors import UsageError
 
 CPU = LoadOptions(device="cpu", offline=True)
@@ -346,7 +347,9 @@ def test_preprocessor_decides_rate_and_normalisation(tmp_path: Path) -> None:
         file.unlink(missing_ok=True)
         if content is not None:
             file.write_text(json.dumps(content))
-        return load_folder(folder, CPU)
+        read = load_folder(folder, CPU)
+        assert isinstance(read, HubertEncoder)
+        return read
 
     bare, plain = load(None), load({"do_normalize": False, "sampling_rate": 16000})
     normalised, default = load({"do_normalize": True, "sampling_rate": 24000}), load({"sampling_rate": 24000})
@@ -371,7 +374,9 @@ def _by_transformers(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> HubertEncoder:
-    return load_folder(save(tmp_path / "m", TINY, uneven_weights(TINY)), CPU)
+    read = load_folder(save(tmp_path / "m", TINY, uneven_weights(TINY)), CPU)
+    assert isinstance(read, HubertEncoder)
+    return read
 
 
 def test_a_row_does_not_depend_on_its_batch(encoder: HubertEncoder) -> None:
