@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .base import EncoderCard, EncoderEntry, LoadOptions
-from .checkpoint import Preprocessor
+from .checkpoint import Checkpoint, Preprocessor
 from .hubert import HubertShape
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _CONSTANT_DIM = 16
 NANO = HubertShape(
     conv_dim=(48,) * 7, hidden=96, layers=4, heads=2, intermediate=384, position_kernel=64, position_groups=16
 )
-_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape()}
+RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape()}
 _SEED = 20_230_531
 
 
@@ -73,21 +73,28 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
 
     Args:
         name: ``random-mert-nano`` or ``random-mert-95m``.
-        options: the device.
+        options: device and precision.
 
     Raises:
         UsageError: there is no such device.
     """
-    from .hubert import random_weights
     from .mert import bare_card, build_encoder
 
-    shape = _SHAPES[name]
-    card = bare_card(name, "anchors", "Apache-2.0", (), "built in", "MERT's architecture with random weights.")
-    return build_encoder(card, shape, random_weights(shape, _SEED), Preprocessor(24_000, False, "none"), options.device)
+    read = random_checkpoint(name)
+    card = bare_card(name, "anchors", read.licence, (), "built in", "MERT's architecture with random weights.")
+    return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
+
+
+def random_checkpoint(name: str) -> Checkpoint:
+    """Return the weights of ``random-mert-nano`` or ``random-mert-95m`` as if they had been read from a folder."""
+    from .hubert import random_weights
+
+    shape = RANDOM_SHAPES[name]
+    return Checkpoint(shape, random_weights(shape, _SEED), {}, Preprocessor(24_000, False, "none"), "Apache-2.0")
 
 
 def _random_entry(name: str) -> EncoderEntry:
-    size = f"{_SHAPES[name].layers} layers of {_SHAPES[name].hidden}"
+    size = f"{RANDOM_SHAPES[name].layers} layers of {RANDOM_SHAPES[name].hidden}"
     return EncoderEntry(
         name=name,
         summary=f"MERT's architecture ({size}) with random weights: what the architecture hears untrained.",
@@ -105,5 +112,5 @@ ENCODERS: dict[str, EncoderEntry] = {
         source="built in",
         load=load_constant,
     ),
-    **{name: _random_entry(name) for name in _SHAPES},
+    **{name: _random_entry(name) for name in RANDOM_SHAPES},
 }

@@ -101,6 +101,9 @@ class Encoder(Protocol):
         ...
 
 
+PRECISIONS = ("float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """How an encoder is to be loaded.
@@ -108,10 +111,12 @@ class LoadOptions:
     Attributes:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
         offline: never touch the network.
+        precision: of the arithmetic, ``float32`` or ``bfloat16``; a model that cannot is refused.
     """
 
     device: str = "auto"
     offline: bool = False
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -239,10 +244,20 @@ def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
         options: device and network policy.
 
     Raises:
-        UsageError: no such name or folder, or the folder is not a model that cmbench reads.
+        UsageError: no such name or folder, the folder is not a model that cmbench reads, or the model cannot compute
+            in the precision asked for.
         MissingError: the weights are not on this machine.
     """
     options = options or LoadOptions()
+    if options.precision not in PRECISIONS:
+        raise UsageError(f"There is no precision {options.precision!r}; choose {' or '.join(PRECISIONS)}.")
+    encoder = _load(name, options)
+    if options.precision != encoder.card.dtype:
+        raise UsageError(f"{name} computes in {encoder.card.dtype} only, not in {options.precision}.")
+    return encoder
+
+
+def _load(name: str, options: LoadOptions) -> Encoder:
     if name not in registry() and ("/" in name or "\\" in name or Path(name).expanduser().is_dir()):
         from .folders import load_folder
 

@@ -83,6 +83,21 @@ class HubertShape:
             samples = (samples - kernel) // stride + 1
         return samples
 
+    def operations(self, samples: int) -> int:
+        """Multiplications and additions of one forward pass over ``samples`` samples.
+
+        Counted from the shapes: convolutions, projections and attention; norms and activations are left out.
+        """
+        total, incoming, length = 0, 1, samples
+        for out, kernel, stride in zip(self.conv_dim, self.conv_kernel, self.conv_stride, strict=True):
+            length = (length - kernel) // stride + 1
+            total += length * out * incoming * kernel
+            incoming = out
+        frames = self.frames(samples)
+        total += frames * self.hidden * (incoming + self.hidden // self.position_groups * self.position_kernel)
+        block = frames * self.hidden * (4 * self.hidden + 2 * self.intermediate) + 2 * frames**2 * self.hidden
+        return 2 * (total + self.layers * block)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor that the network needs."""
         found: dict[str, tuple[int, ...]] = {}
@@ -181,19 +196,20 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
         audio: ``[batch, samples]`` float32, at least :attr:`HubertShape.receptive_field` samples.
 
     Returns:
-        ``[batch, layers + 1, hidden]``.
+        ``[batch, layers + 1, hidden]`` float32; computed in the precision of ``ready``.
     """
     import torch
 
     with torch.inference_mode():
-        states = _front_end(ready, shape, audio)
+        dtype = ready["feature_projection.projection.weight"].dtype
+        states = _front_end(ready, shape, audio.to(dtype))
         states = states + _positions(ready, shape, states)
         if not shape.pre_norm:
             states = _layer_norm(ready, "encoder.layer_norm", states, shape.eps)
-        means = [states.mean(1)]
+        means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):
             states = _layer(ready, shape, f"encoder.layers.{i}", states)
-            means.append(states.mean(1))
+            means.append(states.mean(1, dtype=torch.float32))
         return torch.stack(means, 1)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CmbenchError, MissingError, UsageError
+from .model_commands import models_app
+from .terminal import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,23 +27,12 @@ app = typer.Typer(
     "(folders of models by name).",
 )
 tasks_app = typer.Typer(no_args_is_help=False, help="List tasks, or show one.", invoke_without_command=True)
-models_app = typer.Typer(no_args_is_help=False, help="List models, or show one.", invoke_without_command=True)
+export_app = typer.Typer(no_args_is_help=True, help="Write models in the formats of other tools.")
 cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the feature store.")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
-
-
-def _console(stderr: bool = False) -> Console:
-    import os
-
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        # A file or a pipe has no width; this one holds a table of six tasks.
-        console.width = 110
-    return console
+app.add_typer(export_app, name="export")
 
 
 def _version(show: bool) -> None:
@@ -70,7 +61,11 @@ def root(
 def run(
     model: Annotated[
         list[str],
-        typer.Option("--model", "-m", help="Name of a model, or a folder in Hugging Face format; several with commas."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+        ),
     ],
     tasks: Annotated[
         list[str],
@@ -88,6 +83,7 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
     seeds: Annotated[
         int | None,
         typer.Option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so."),
@@ -111,7 +107,7 @@ def run(
     from .report import print_table, write_page
     from .run import run as run_benchmark
 
-    with TerminalObserver(_console(stderr=True)) as observer:
+    with TerminalObserver(console(stderr=True)) as observer:
         records = run_benchmark(
             _parts(model),
             _parts(tasks),
@@ -120,6 +116,7 @@ def run(
             data_root=data_root,
             out=out,
             device=device,
+            precision=precision,
             seeds=seeds,
             offline=offline,
             force=force,
@@ -128,7 +125,7 @@ def run(
             mini_seed=mini_seed,
             observer=observer,
         )
-    print_table(records, _console())
+    print_table(records, console())
     # The page shows everything that the folder holds, this run's models beside earlier ones.
     typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html')}")
 
@@ -152,7 +149,7 @@ def report(
     records = list(iter_records(*places))
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
-    print_table(records, _console())
+    print_table(records, console())
     typer.echo(f"Page: {write_page(records, out)}")
     if figures is not None:
         for path in write_figures(records, figures):
@@ -176,7 +173,7 @@ def list_tasks(context: typer.Context) -> None:
         from ..tasks.base import registry
         from .listing import print_tasks
 
-        print_tasks(registry().values(), _console())
+        print_tasks(registry().values(), console())
 
 
 @tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
@@ -185,34 +182,49 @@ def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path 
     from ..tasks.base import get_task
     from .listing import print_task
 
-    print_task(get_task(name), _console())
+    print_task(get_task(name), console())
 
 
-@models_app.callback()
-def list_models(context: typer.Context) -> None:
-    """List every model."""
-    if context.invoked_subcommand is None:
-        from ..baselines.base import registry
-        from .listing import print_models
+@app.command(epilog="**Examples**\n\n`cmbench doctor`\n\n`cmbench doctor --benchmark --device cuda`")
+def doctor(
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Also measure the encoder against the machine's matrix products.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+) -> None:
+    """Say what this machine has for a run, and with `--benchmark` how fast it is."""
+    from .doctor import examine, measure, print_findings, print_speeds
 
-        print_models(registry().values(), _console())
+    well = print_findings(examine(), console())
+    if benchmark:
+        print_speeds(measure(device), console())
+    if not well:
+        raise typer.Exit(1)
 
 
-@models_app.command("show", epilog="**Example**\n\n`cmbench models show chroma`")
-def show_model(
-    name: Annotated[str, typer.Argument(help="Name of a model, or a folder in Hugging Face format.")],
+@export_app.command(
+    "hf", epilog="**Example**\n\n`cmbench export hf ./my-mert --out my-mert-export --scores results/my-mert`"
+)
+def export_model(
+    model: Annotated[str, typer.Argument(help="A MERT-shaped model: its name, its folder, or hf:owner/name@revision.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    scores: Annotated[
+        Path | None, typer.Option(help="Records whose scores go into the model card.", show_default=False)
+    ] = None,
+    eval_dataset: Annotated[
+        str | None,
+        typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub."),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
 ) -> None:
-    """Load one model and show its card."""
-    from ..baselines.base import LoadOptions, load_encoder, registry
-    from .listing import print_model, print_models
+    """Write a model as a folder that transformers' HubertModel loads, with a model card."""
+    from ..baselines.base import LoadOptions
+    from .export_hf import export_hf, open_model
+    from .record import iter_records
 
-    try:
-        card = load_encoder(name, LoadOptions(device="cpu", offline=offline)).card
-    except MissingError:
-        print_models([registry()[name]] if name in registry() else [], _console())
-        raise
-    print_model(card, _console())
+    records = list(iter_records(scores)) if scores is not None else []
+    opened = open_model(model, LoadOptions(device="cpu", offline=offline))
+    typer.echo(f"Written: {export_hf(opened, out, records, eval_dataset)}")
 
 
 @cache_app.command("ls")
@@ -222,7 +234,7 @@ def cache_ls() -> None:
     from .listing import print_stores
     from .upkeep import list_stores
 
-    print_stores(list_stores(cache_root()), cache_root(), _console())
+    print_stores(list_stores(cache_root()), cache_root(), console())
 
 
 @cache_app.command("verify")
@@ -258,22 +270,22 @@ def cache_gc(
     typer.echo(f"{len(collected.paths)} files or folders, {collected.bytes / 1e6:.1f} MB.")
 
 
-def _print_missing(error: MissingError, console: Console) -> None:
+def _print_missing(error: MissingError, screen: Console) -> None:
     from rich.markup import escape
 
     missing = error.missing
-    console.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
+    screen.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
     for one in missing:
-        console.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
+        screen.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
         for title, text in (
             ("looked in", one.where),
             ("source", one.source),
             ("licence", one.licence),
             ("to get it", one.command),
         ):
-            console.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
+            screen.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
     hint = " Without the data, `--edition mini` runs the same tasks on audio rendered here."
-    console.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
+    screen.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
 
 
 INTERRUPTED = 130
@@ -284,7 +296,7 @@ def main() -> None:
     try:
         app()
     except MissingError as error:
-        _print_missing(error, _console(stderr=True))
+        _print_missing(error, console(stderr=True))
         sys.exit(error.exit_code)
     except CmbenchError as error:
         typer.echo(f"Error: {error}", err=True)

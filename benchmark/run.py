@@ -53,6 +53,7 @@ def run(
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "results",
     device: str = "auto",
+    precision: str = "float32",
     seeds: int | None = None,
     offline: bool = False,
     force: bool = False,
@@ -74,6 +75,7 @@ def run(
         data_root: folder of the real data sets; ``CMBENCH_DATA`` if not given.
         out: folder of the records.
         device: where encoders and probes compute.
+        precision: of the encoders' arithmetic, ``float32`` or ``bfloat16``; the latter is another model by name.
         seeds: number of probe seeds, if not the protocol's; the protocol's name and hash then say so.
         offline: never touch the network.
         force: compute finished cells again.
@@ -105,7 +107,7 @@ def run(
     )
     if context.data_root is not None and not context.data_root.is_dir():
         raise UsageError(f"The data root {context.data_root} is not a folder; see --data-root and CMBENCH_DATA.")
-    shelf = Shelf(LoadOptions(device=device, offline=offline))
+    shelf = Shelf(LoadOptions(device, offline, precision))
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
         _ = shelf.device

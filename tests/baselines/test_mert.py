@@ -13,12 +13,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cmbench.baselines import LoadOptions, load_encoder
+from cmbench.baselines import LoadOptions, load_encoder, mert, torch_device
 from cmbench.baselines.checkpoint import NORMALISED, weights_sha256
 from cmbench.baselines.folders import load_folder
 from cmbench.baselines.hubert import DIRECTION, GAIN, HubertShape, pooled_states, prepare, random_weights
 from cmbench.baselines.mert import HubertEncoder
-from cmbench.errors import UsageError
+from cmbench.errors import CmbenchError, UsageError
 
 CPU = LoadOptions(device="cpu", offline=True)
 TINY = HubertShape(
@@ -427,3 +427,35 @@ def test_licence_is_read_from_the_model_card(tmp_path: Path) -> None:
     assert load_folder(folder, CPU).card.licence == "not stated"
     (folder / "README.md").write_text("---\ntags:\n- music\nlicense: cc-by-4.0\n---\nlicense: mit\n")
     assert load_folder(folder, CPU).card.licence == "cc-by-4.0"
+
+
+def test_bfloat16_is_refused_without_units(tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", TINY, uneven_weights(TINY))
+    with pytest.raises(UsageError, match="no bfloat16 units"):
+        load_folder(folder, LoadOptions(device="cpu", precision="bfloat16"))
+
+
+def test_bfloat16_is_another_model_within_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_device, "gains_from_bfloat16", lambda device: True)
+    exact = load_encoder("random-mert-nano", LoadOptions(device="cpu"))
+    rough = load_encoder("random-mert-nano", LoadOptions(device="cpu", precision="bfloat16"))
+    assert rough.card.name == "random-mert-nano@bfloat16"
+    assert rough.card.fingerprint != exact.card.fingerprint
+    audio = tone(1.0, batch=2)
+    difference = np.abs(rough.encode(audio) - exact.encode(audio)).max()
+    assert 0 < difference < 0.2
+    assert rough.encode(audio).dtype == np.float32
+
+
+def test_bfloat16_beyond_the_tolerance_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_device, "gains_from_bfloat16", lambda device: True)
+    monkeypatch.setattr(mert, "BFLOAT16_TOLERANCE", 1e-6)
+    with pytest.raises(CmbenchError, match=r"deviates from float32 by .* in L"):
+        load_encoder("random-mert-nano", LoadOptions(device="cpu", precision="bfloat16"))
+
+
+def test_a_precision_that_does_not_exist_or_that_a_model_lacks() -> None:
+    with pytest.raises(UsageError, match="choose float32 or bfloat16"):
+        load_encoder("mfcc", LoadOptions(precision="float8"))
+    with pytest.raises(UsageError, match="mfcc computes in float32 only"):
+        load_encoder("mfcc", LoadOptions(precision="bfloat16"))

@@ -56,15 +56,18 @@ def clock(call, times):
     return min(spans)
 run()
 left, right = torch.randn(2249, 768), torch.randn(768, 3072)
-ceiling = 2 * 2249 * 768 * 3072 / clock(lambda: left @ right, 20)
+def product():
+    return 2 * 2249 * 768 * 3072 / clock(lambda: left @ right, 20)
+# Before and after, because what other machines' guests leave of the processor drifts within a minute.
+ceiling = product()
+seconds = clock(run, 3)
+ceiling = max(ceiling, product())
 print(json.dumps({
-    "seconds": clock(run, 3), "ceiling": ceiling, "sum": float(run().double().abs().sum()),
+    "seconds": seconds, "ceiling": ceiling, "operations": shape.operations(audio.shape[1]),
+    "sum": float(run().double().abs().sum()),
     "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
 }))
 """
-
-# Multiplications and additions of one 30 s window at the 95M size (counted from the shapes).
-FLOP_30S = 812e9
 
 
 def measure(who: str, size: str, seconds: float) -> dict[str, float]:
@@ -83,7 +86,7 @@ def test_95m_on_30_seconds() -> None:
     ours, eager = measure("cmbench", "95m", 30), measure("eager", "95m", 30)
     assert ours["sum"] == pytest.approx(eager["sum"], rel=1e-5)
     assert eager["seconds"] / ours["seconds"] >= 1.5
-    assert FLOP_30S / ours["seconds"] >= 0.75 * ours["ceiling"]
+    assert ours["operations"] / ours["seconds"] >= 0.75 * ours["ceiling"]
     assert ours["peak_gib"] < 3.5
 
 

@@ -1,0 +1,90 @@
+"""``cmbench models …``: list, show, check, prepare. Parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import MissingError, unknown_name
+from .terminal import console
+
+models_app = typer.Typer(
+    no_args_is_help=False, help="List models, show, check or prepare one.", invoke_without_command=True
+)
+
+Name = Annotated[
+    str, typer.Argument(help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+
+
+@models_app.callback()
+def list_models(context: typer.Context) -> None:
+    """List every model."""
+    if context.invoked_subcommand is None:
+        from ..baselines.base import registry
+        from .listing import print_models
+
+        print_models(registry().values(), console())
+
+
+@models_app.command("show", epilog="**Example**\n\n`cmbench models show chroma`")
+def show_model(name: Name, offline: Offline = False) -> None:
+    """Load one model and show its card."""
+    from ..baselines.base import LoadOptions, load_encoder, registry
+    from .listing import print_model, print_models
+
+    try:
+        card = load_encoder(name, LoadOptions(device="cpu", offline=offline)).card
+    except MissingError:
+        print_models([registry()[name]] if name in registry() else [], console())
+        raise
+    print_model(card, console())
+
+
+@models_app.command(
+    "check", epilog="**Examples**\n\n`cmbench models check random-mert-nano`\n\n`cmbench models check ./my-model`"
+)
+def check_model(
+    name: Name,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
+    offline: Offline = False,
+) -> None:
+    """Check that a model keeps what an encoder promises, on a few seconds of mini audio.
+
+    Run this first on an encoder of your own: the shape, batch against single clips, repeated passes, odd audio, the
+    shortest and the longest window. Exit code 1 if a promise is broken.
+    """
+    from ..baselines.base import LoadOptions, load_encoder
+    from .model_check import check_encoder, print_checks
+
+    encoder = load_encoder(name, LoadOptions(device=device, offline=offline, precision=precision))
+    if not print_checks(check_encoder(encoder), console()):
+        raise typer.Exit(1)
+
+
+@models_app.command(
+    "prepare", epilog="**Examples**\n\n`cmbench models prepare`\n\n`cmbench models prepare musicnn --from musicnn.whl`"
+)
+def prepare_model(
+    name: Annotated[str | None, typer.Argument(help="What to prepare; none lists what there is.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="A file or folder that you have already; fetched if not given.", exists=True),
+    ] = None,
+) -> None:
+    """Fetch and convert weights that no hub holds."""
+    from ..baselines.base import preparers
+
+    known = preparers()
+    if name is None:
+        for one in known.values():
+            typer.echo(f"{one.name}  {one.summary} Licence: {one.licence}.")
+        return
+    if name not in known:
+        raise unknown_name("preparation", name, known, "cmbench models prepare")
+    typer.echo(f"{known[name].summary} Licence: {known[name].licence}.")
+    typer.echo(f"Ready: {known[name].prepare(source)}")
