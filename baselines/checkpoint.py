@@ -117,7 +117,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     shape = read_shape(config, folder / "config.json")
     tensors, file = read_tensors(folder)
     weights, rest = match_tensors(tensors, shape, file)
-    return Checkpoint(shape, weights, rest, _read_preprocessor(folder, config), _read_licence(folder))
+    return Checkpoint(shape, weights, rest, _read_preprocessor(folder, config), read_licence(folder))
 
 
 def has_weights(folder: Path) -> bool:
@@ -361,7 +361,8 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
     return Preprocessor(rate, normalise, words)
 
 
-def _read_licence(folder: Path) -> str:
+def read_licence(folder: Path) -> str:
+    """Return the licence that the front matter of a folder's model card states, else ``not stated``."""
     file = folder / "README.md"
     text = file.read_text(encoding="utf-8", errors="replace")[:4000] if file.is_file() else ""
     stated = re.match(r"---\n(?:.*\n)*?license:[ \t]*(\S.*)\n", text)

@@ -11,7 +11,7 @@ from .base import LoadOptions
 from .checkpoint import has_weights
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
-_SMALL_FILES = ("config.json", "preprocessor_config.json", "README.md")
+_SMALL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "README.md")
 _TIMEOUT_SECONDS = 10.0
 
 

@@ -1,0 +1,480 @@
+"""Audio encoders of ``transformers``: by folder, from the hub, and a few of them by name.
+
+Only classes that ship with ``transformers`` are used; code in a repository is never executed. Each kind of model says
+in one line what class it is, what its front end is, and which of its states are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CmbenchError, UsageError
+from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
+from .hub import Repository, locate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CODE_VERSION = "1"
+
+# Tensors outside the encoder: heads of the pre-training and of the For... classes, and the mask vector of training.
+HEADS = (
+    "classifier.",
+    "lm_head.",
+    "logit_scale_",
+    "masked_spec_embed",
+    "proj_out.",
+    "projector.",
+    "project_hid.",
+    "project_q.",
+    "quantizer.",
+    "dropout_features.",
+    "feature_extractor_cqt",
+    "final_proj.",
+    "layer_weights",
+    "speaker_proj.",
+    "label_embeddings_concat",
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one ``model_type`` is run.
+
+    Attributes:
+        model: class of transformers.
+        extractor: class of transformers that holds the front end's settings.
+        part: attribute of the encoder inside the model; empty for the whole.
+        states: ``(encoder, extractor, one window [samples]) -> [layers][dim]``, each the mean over time.
+        seconds: ``(extractor) -> `` longest window that the model takes at once, seconds; ``None`` for any.
+        shortest: ``(configuration, extractor) -> `` samples of the shortest window.
+        words: ``(extractor) -> `` the preprocessing, for the card.
+    """
+
+    model: str
+    extractor: str
+    part: str
+    states: Callable[[Any, Any, NDArray[np.float32]], list[Tensor]]
+    seconds: Callable[[Any], float | None]
+    shortest: Callable[[Any, Any], int]
+    words: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class TransformersEncoder:
+    """A frozen encoder of transformers; satisfies :class:`cmbench.baselines.base.Encoder`.
+
+    Attributes:
+        card: who it is.
+        kind: how it is run.
+        model: the encoder's module.
+        extractor: its front end.
+        longest: samples of the longest window that it takes at once, or ``None``.
+    """
+
+    card: EncoderCard
+    kind: Kind
+    model: Any
+    extractor: Any
+    longest: int | None
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over time of every hidden state, clip by clip.
+
+        A window longer than the model takes is cut into equal parts, each as long as the others (they overlap by a few
+        samples if need be), whose features are averaged.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
+
+        Returns:
+            ``[batch, layers, dim]`` float32; states shorter than the longest are filled up with zeros.
+
+        Raises:
+            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
+            CmbenchError: a feature is not finite.
+        """
+        import numpy as np
+
+        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
+            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        shortest = round(self.card.min_seconds * self.card.sample_rate)
+        if audio.shape[1] < shortest:
+            raise UsageError(
+                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s ({shortest} samples); "
+                f"this one has {audio.shape[1]} samples."
+            )
+        features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
+        for row, window in zip(features, audio, strict=True):
+            parts = [_states(self.kind, self.model, self.extractor, part) for part in equal_parts(window, self.longest)]
+            for layer, values in enumerate(np.mean(states, axis=0) for states in zip(*parts, strict=True)):
+                row[layer, : len(values)] = values
+        if not np.isfinite(features).all():
+            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
+        return features
+
+
+def equal_parts(window: NDArray[np.float32], longest: int | None) -> list[NDArray[np.float32]]:
+    """Cut ``[samples]`` into as few parts of one length, at most ``longest`` samples, as cover it.
+
+    The first begins where the window begins, the last ends where it ends, the others are spread evenly between.
+    """
+    samples = len(window)
+    if longest is None or samples <= longest:
+        return [window]
+    count = -(-samples // longest)
+    length = -(-samples // count)
+    starts = [round(i * (samples - length) / (count - 1)) for i in range(count)]
+    return [window[start : start + length] for start in starts]
+
+
+def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    import numpy as np
+    import torch
+
+    with torch.inference_mode():
+        return [np.asarray(state.float().cpu(), np.float32) for state in kind.states(model, extractor, window)]
+
+
+def _on_device(model: Any, array: NDArray[np.float32]) -> Tensor:
+    import torch
+
+    return torch.tensor(array, device=next(model.parameters()).device)
+
+
+def _raw_states(model: Any, extractor: Any, window: NDArray[np.float32]) -> list[Tensor]:
+    """States of a network on the waveform: ``[1, frames, dim]`` each."""
+    from .mert import unit_variance
+
+    audio = unit_variance(window[None]) if extractor.do_normalize else window[None]
+    return [state[0].mean(0) for state in model(_on_device(model, audio), output_hidden_states=True).hidden_states]
+
+
+def _raw_shortest(config: Any, extractor: Any) -> int:
+    """Receptive field of the convolutions of the front end, samples."""
+    field, jump = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        field += (kernel - 1) * jump
+        jump *= stride
+    # The positional convolution and a squeezed Transformer need two frames in some of these models.
+    return field + jump * (getattr(config, "squeeze_factor", 1) - 1)
+
+
+def _raw_words(extractor: Any) -> str:
+    from .checkpoint import NORMALISED
+
+    return NORMALISED if extractor.do_normalize else "none"
+
+
+def _features(model: Any, extractor: Any, window: NDArray[np.float32]) -> Tensor:
+    """Spectrogram of one window, as the model's own front end computes it."""
+    found = extractor(window, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+    features: Tensor = found.get("input_features", found.get("input_values"))
+    return features.to(next(model.parameters()).device)
+
+
+def _ast_states(model: Any, extractor: Any, window: NDArray[np.float32]) -> list[Tensor]:
+    """States over the patches; the two tokens before them (class and distillation) are left out."""
+    found = model(_features(model, extractor, window), output_hidden_states=True)
+    return [state[0, 2:].mean(0) for state in found.hidden_states]
+
+
+def _clap_states(model: Any, extractor: Any, window: NDArray[np.float32]) -> list[Tensor]:
+    """Output of each stage, and the embedding after the last norm; the stages differ in length.
+
+    The front end marks one window in each batch as longer than ten seconds at random if none is (for models with
+    fusion); here none ever is, and that is said to the model.
+    """
+    import torch
+
+    features = _features(model, extractor, window)
+    longer = torch.zeros((1, 1), dtype=torch.bool, device=features.device)
+    found = model(features, is_longer=longer, output_hidden_states=True)
+    # [1, dim, height, width] or [1, tokens, dim]
+    stages = [s.flatten(2).mean(2)[0] if s.ndim == 4 else s[0].mean(0) for s in found.hidden_states]
+    return [*stages, found.pooler_output[0]]
+
+
+def _whisper_states(model: Any, extractor: Any, window: NDArray[np.float32]) -> list[Tensor]:
+    """States over the frames that the window covers: the rest of the model's 30 s is padding."""
+    samples_per_frame = 2 * extractor.hop_length
+    frames = max(1, len(window) // samples_per_frame)
+    found = model(_features(model, extractor, window), output_hidden_states=True)
+    return [state[0, :frames].mean(0) for state in found.hidden_states]
+
+
+def _encodec_states(model: Any, extractor: Any, window: NDArray[np.float32]) -> list[Tensor]:
+    """Return the mean of the continuous embedding ``[1, dim, frames]`` that enters the quantiser."""
+    return [model(_on_device(model, window[None, None]))[0].mean(1)]
+
+
+def _raw(model: str) -> Kind:
+    return Kind(model, "Wav2Vec2FeatureExtractor", "", _raw_states, lambda _: None, _raw_shortest, _raw_words)
+
+
+def _clap(model: str, part: str) -> Kind:
+    return Kind(
+        model,
+        "ClapFeatureExtractor",
+        part,
+        _clap_states,
+        lambda front: front.nb_max_samples / front.sampling_rate,
+        lambda config, front: front.fft_window_size,
+        lambda front: (
+            f"log mel, {front.feature_size} bands, {front.fft_window_size} samples; repeated to "
+            f"{front.nb_max_samples / front.sampling_rate:g} s"
+        ),
+    )
+
+
+# model_type -> how it is run.
+KINDS: Mapping[str, Kind] = {
+    "wav2vec2": _raw("Wav2Vec2Model"),
+    "wavlm": _raw("WavLMModel"),
+    "data2vec-audio": _raw("Data2VecAudioModel"),
+    "unispeech": _raw("UniSpeechModel"),
+    "unispeech-sat": _raw("UniSpeechSatModel"),
+    "sew": _raw("SEWModel"),
+    "wav2vec2-conformer": _raw("Wav2Vec2ConformerModel"),
+    "audio-spectrogram-transformer": Kind(
+        "ASTModel",
+        "ASTFeatureExtractor",
+        "",
+        _ast_states,
+        lambda front: front.max_length * 0.01,
+        lambda config, front: round(0.025 * front.sampling_rate),
+        lambda front: f"log mel filter bank, {front.num_mel_bins} bands, padded to {front.max_length * 0.01:g} s",
+    ),
+    "clap": _clap("ClapModel", "audio_model"),
+    "clap_audio_model": _clap("ClapAudioModel", ""),
+    "whisper": Kind(
+        "WhisperModel",
+        "WhisperFeatureExtractor",
+        "encoder",
+        _whisper_states,
+        lambda front: front.n_samples / front.sampling_rate,
+        lambda config, front: 2 * front.hop_length,
+        lambda front: (
+            f"log mel, {front.feature_size} bands, padded to {front.n_samples / front.sampling_rate:g} s; "
+            "the padding's frames are not averaged"
+        ),
+    ),
+    "encodec": Kind(
+        "EncodecModel",
+        "EncodecFeatureExtractor",
+        "encoder",
+        _encodec_states,
+        lambda front: None,
+        lambda config, front: config.hop_length,
+        lambda front: "none; the embedding before the quantiser",
+    ),
+}
+
+
+def read_folder(folder: ModelFolder, options: LoadOptions) -> TransformersEncoder:
+    """Load an encoder of transformers from a folder.
+
+    Raises:
+        UsageError: transformers is not installed, or the folder does not hold such a model whole; the message names
+            the file and the tensors.
+    """
+    return _load(folder, options, "not stated", ("not stated",), "An encoder of transformers read from a folder.")
+
+
+def _load(
+    folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
+) -> TransformersEncoder:
+    import numpy as np
+
+    from .checkpoint import read_licence, weights_sha256
+    from .torch_device import choose_device
+
+    kind = KINDS[str(folder.config["model_type"])]
+    place = choose_device(options.device)
+    extractor, model, settings = _open(kind, folder.path, folder.config)
+    model = model.to(place)
+    rate = int(extractor.sampling_rate)
+    shortest, limit = kind.shortest(settings, extractor), kind.seconds(extractor)
+    # What comes out of the shortest window tells the states' number and lengths, whatever the kind of model.
+    heard = _states(kind, model, extractor, np.zeros(shortest, np.float32))
+    sizes = [len(state) for state in heard]
+    names = tuple(f"L{i}" for i in range(len(sizes)))
+    words = kind.words(extractor)
+    if limit is not None:
+        words += f"; longer windows are cut into equal parts of at most {limit:g} s and averaged"
+    if len(set(sizes)) > 1:
+        words += f"; states of {', '.join(map(str, sizes))} numbers are filled up with zeros"
+    card = EncoderCard(
+        name=folder.name,
+        family="huggingface",
+        sample_rate=rate,
+        layers=len(sizes),
+        dim=max(sizes),
+        layer_names=names,
+        min_seconds=shortest / rate,
+        parameters=sum(tensor.numel() for tensor in model.parameters()),
+        licence=read_licence(folder.path) if licence == "not stated" else licence,
+        trained_on=trained_on,
+        weights_sha256=weights_sha256({name: tensor.cpu() for name, tensor in model.state_dict().items()}),
+        code_version=f"{CODE_VERSION}, {folder.config['model_type']}",
+        preprocessing=words,
+        source=folder.source,
+        description=description,
+    )
+    longest = None if limit is None else round(limit * rate)
+    return TransformersEncoder(card, kind, model, extractor, longest)
+
+
+def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, Any, Any]:
+    """Return front end, frozen encoder and configuration; every tensor of the encoder comes from the folder."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise UsageError(
+            f'{folder}: models of type {config["model_type"]} need transformers: pip install "cmbench[huggingface]"'
+        ) from error
+    from .checkpoint import has_weights
+
+    if not has_weights(folder):
+        raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
+    if config.get("audio_channels", 1) != 1:
+        raise UsageError(f"{folder / 'config.json'}: audio_channels is {config['audio_channels']}; only mono is read.")
+    extractor = getattr(transformers, kind.extractor).from_pretrained(folder, local_files_only=True)
+    model, report = _read_whole(getattr(transformers, kind.model), folder)
+    wrong = {
+        "missing": [n for n in report["missing_keys"] if not n.startswith(HEADS)],
+        "unexpected": [n for n in report["unexpected_keys"] if not n.startswith(HEADS)],
+        "wrongly shaped": [str(entry[0]) for entry in report["mismatched_keys"]],
+    }
+    told = "; ".join(f"{what} tensors: {_listed(sorted(names))}" for what, names in wrong.items() if names)
+    if told:
+        raise UsageError(f"{folder}: {told}. The weights do not belong to this config.json.")
+    part = getattr(model, kind.part) if kind.part else model
+    return extractor, part.eval().requires_grad_(False).float(), model.config
+
+
+def _listed(names: Sequence[str], shown: int = 5) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(map(repr, names[:shown])) + more
+
+
+def _read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+    import pickle
+
+    import torch
+    from safetensors import SafetensorError
+    from transformers.utils import logging as untyped
+
+    # What it has to say of the tensors is in the report, and is said once.
+    chatter: Any = untyped
+    level, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
+    chatter.set_verbosity_error()
+    chatter.disable_progress_bar()
+    try:
+        return model_class.from_pretrained(  # type: ignore[no-any-return]
+            folder,
+            local_files_only=True,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+        )
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"{folder}: its pickle holds more than tensors, or is damaged. Its code was not run. "
+            "Ask for a .safetensors file, or fetch it again from a source that you trust."
+        ) from error
+    except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{folder}: this model cannot be read ({str(error).splitlines()[0]}).") from error
+    finally:
+        chatter.set_verbosity(level)
+        if bars:
+            chatter.enable_progress_bar()
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model on the hub that others are often compared with.
+
+    Attributes:
+        hub: where it is.
+        summary: one sentence.
+        trained_on: corpora of its pre-training.
+    """
+
+    hub: Repository
+    summary: str
+    trained_on: tuple[str, ...]
+
+
+# Corpora and licences: the model cards on the hub.
+PUBLISHED: tuple[Published, ...] = (
+    Published(
+        Repository("wav2vec2-base", "facebook/wav2vec2-base", None, "Apache-2.0"),
+        "wav2vec 2.0 base, self-supervised on read English speech.",
+        ("LibriSpeech 960 h",),
+    ),
+    Published(
+        Repository("wavlm-base-plus", "microsoft/wavlm-base-plus", None, "see the model card"),
+        "WavLM base plus, self-supervised on speech.",
+        ("Libri-Light 60,000 h", "GigaSpeech 10,000 h", "VoxPopuli 24,000 h"),
+    ),
+    Published(
+        Repository("data2vec-audio-base", "facebook/data2vec-audio-base", None, "Apache-2.0"),
+        "data2vec base, self-supervised on read English speech.",
+        ("LibriSpeech 960 h",),
+    ),
+    Published(
+        Repository("ast-audioset", "MIT/ast-finetuned-audioset-10-10-0.4593", None, "BSD-3-Clause"),
+        "Audio spectrogram Transformer, supervised on sound events.",
+        ("ImageNet (initialisation)", "AudioSet"),
+    ),
+    Published(
+        Repository("clap-music", "laion/larger_clap_music", None, "Apache-2.0"),
+        "CLAP audio tower, trained with captions of music.",
+        ("see the model card",),
+    ),
+    Published(
+        Repository("encodec-24khz", "facebook/encodec_24khz", None, "see the model card"),
+        "EnCodec's encoder at 24 kHz: the codec whose tokens MERT predicts.",
+        ("see the model card",),
+    ),
+    Published(
+        Repository("whisper-small", "openai/whisper-small", None, "Apache-2.0"),
+        "Whisper's encoder, supervised on transcribed speech of many languages.",
+        ("680,000 h of speech (not published)",),
+    ),
+)
+
+
+def _load_published(model: Published, options: LoadOptions) -> TransformersEncoder:
+    from .checkpoint import read_json
+
+    found = locate(model.hub, options)
+    config = read_json(found.folder / "config.json")
+    if config.get("model_type") not in KINDS:
+        raise UsageError(f"{found.folder}: this is not {model.hub.name}: model_type is {config.get('model_type')!r}.")
+    folder = ModelFolder(found.folder, model.hub.name, found.source, config)
+    return _load(folder, options, model.hub.licence, model.trained_on, model.summary)
+
+
+def _entry(model: Published) -> EncoderEntry:
+    return EncoderEntry(
+        name=model.hub.name,
+        summary=model.summary,
+        licence=model.hub.licence,
+        source=model.hub.source,
+        load=partial(_load_published, model),
+        details=(("trained on", ", ".join(model.trained_on)),),
+    )
+
+
+ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in map(_entry, PUBLISHED)}
+FOLDER_READERS: dict[str, FolderReader] = dict.fromkeys(KINDS, read_folder)
