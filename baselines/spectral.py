@@ -107,21 +107,29 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def mel_filters() -> csr_array:
-    """Return triangular filters of equal area, evenly spaced in mel up to 12 kHz: sparse float32 ``[128, 1025]``.
+def mel_filters(rate: int = SAMPLE_RATE, frame: int = MFCC_FRAME, bands: int = MEL_BANDS) -> csr_array:
+    """Return triangular filters of equal area, evenly spaced in mel up to half the rate: sparse float32.
 
     The mel scale is that of M. Slaney, *Auditory Toolbox* (Interval Research, 1998): linear to 1 kHz, then logarithmic.
     Sparse, because the sum over a band then has one order whatever the number of threads.
+
+    Args:
+        rate: sample rate, Hz.
+        frame: samples of the Fourier transform.
+        bands: number of filters.
+
+    Returns:
+        ``[bands, frame // 2 + 1]``.
     """
     import numpy as np
     from scipy.sparse import csr_array
 
     linear_hz, corner_hz, ratio = 200 / 3, 1000.0, np.log(6.4) / 27
     corner = corner_hz / linear_hz
-    top = corner + np.log(SAMPLE_RATE / 2 / corner_hz) / ratio
-    mel = np.linspace(0, top, MEL_BANDS + 2)
+    top = corner + np.log(rate / 2 / corner_hz) / ratio
+    mel = np.linspace(0, top, bands + 2)
     edges = np.where(mel < corner, mel * linear_hz, corner_hz * np.exp(ratio * (mel - corner)))
-    bins = np.fft.rfftfreq(MFCC_FRAME, 1 / SAMPLE_RATE)
+    bins = np.fft.rfftfreq(frame, 1 / rate)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rise, fall = (bins - low) / (centre - low), (high - bins) / (high - centre)
     return csr_array((np.maximum(0, np.minimum(rise, fall)) * 2 / (high - low)).astype(np.float32))
