@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .figures import FLOORS, INK, LINE, heat_map, in_parts, layer_curves, style
 from .record import EnvironmentPart, FailedTrack, Interval, Record, write_atomically
+from .reported import WARNING, ReportedBlock, reported_blocks
 from .sections import (
     HEADLINE,
     METRIC_TITLES,
@@ -72,6 +73,7 @@ class SectionView:
         examples: for each column, a record of it: for what is the same for every model.
         settings: the protocol's values, flat.
         software: what the records were made with, each combination once.
+        reported: what others have reported on these tasks; only beside real data.
     """
 
     id: str
@@ -82,6 +84,7 @@ class SectionView:
     examples: tuple[Record, ...]
     settings: tuple[tuple[str, str], ...]
     software: tuple[str, ...]
+    reported: tuple[ReportedBlock, ...]
 
 
 def write_page(records: Sequence[Record], out: Path) -> Path:
@@ -116,7 +119,12 @@ def _render(views: Sequence[SectionView]) -> str:
     )
     environment.filters.update(percent=percent, coverage=coverage_text, by_tradition=_by_tradition)
     environment.globals.update(
-        titles=METRIC_TITLES, headline=HEADLINE, not_run=NOT_RUN, no_reason=NO_REASON, bar_style=_bar_style
+        titles=METRIC_TITLES,
+        headline=HEADLINE,
+        not_run=NOT_RUN,
+        no_reason=NO_REASON,
+        bar_style=_bar_style,
+        reported_warning=WARNING,
     )
     return environment.get_template("page.html").render(views=views)
 
@@ -156,6 +164,7 @@ def _view(section: Section, anchor: str) -> SectionView:
         examples=examples,
         settings=tuple(_flat(examples[0].protocol.settings)),
         software=tuple(dict.fromkeys(_software(r.environment) for r in section.cells.values())),
+        reported=reported_blocks(c.key[0] for c in section.columns) if section.edition == "full" else (),
     )
 
 

@@ -1,0 +1,155 @@
+"""Figures that others have reported, typed in with their sources: shown as ``reported``, never ranked or as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import CmbenchError
+
+FILE = Path(__file__).with_name("published.json")
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where figures were published.
+
+    Attributes:
+        citation: authors, place and year, and the document.
+        commit: of a repository; ``None`` if it has none.
+        licence: of the source; ``None`` if it states none.
+    """
+
+    citation: str
+    commit: str | None
+    licence: str | None
+
+
+@dataclass(frozen=True)
+class ReportedProtocol:
+    """How the figures came about, as far as it is known.
+
+    Attributes:
+        title: a few words.
+        summary: one or two sentences.
+        unknown: what the source leaves open.
+    """
+
+    title: str
+    summary: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One row of a published table.
+
+    Attributes:
+        model: as the source calls it.
+        source: key of :func:`sources`.
+        protocol: key of :func:`protocols`.
+        seeds: runs that were averaged.
+        standard_deviation: over seeds; ``None`` if it was not published.
+        trained_on: what the model had been trained on.
+        scores: task -> metric -> fraction in [0, 1]; ``None`` if it was not published.
+        average: mean of the ROC-AUC and AP cells as it was published, or ``None``.
+        f1_average: mean of the F1 cells as it was published, or ``None``.
+        transfer_from: task -> the task whose network it was started from.
+    """
+
+    model: str
+    source: str
+    protocol: str
+    seeds: int
+    standard_deviation: float | None
+    trained_on: str
+    scores: Mapping[str, Mapping[str, float | None]]
+    average: float | None
+    f1_average: float | None
+    transfer_from: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReportedLayers:
+    """Published scores of one model's hidden states, one at a time.
+
+    Attributes:
+        model: as the source calls it.
+        task: name of the task.
+        source: key of :func:`sources`.
+        protocol: key of :func:`protocols`.
+        seeds: runs that were averaged.
+        roc_auc: of hidden state 0 (the input of the first layer), 1, …, as fractions.
+        average_precision: of the same.
+    """
+
+    model: str
+    task: str
+    source: str
+    protocol: str
+    seeds: int
+    roc_auc: tuple[float, ...]
+    average_precision: tuple[float, ...]
+
+
+@cache
+def _content() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    if content["schema"] != SCHEMA:
+        raise CmbenchError(f"{FILE}: schema {content['schema']} is not {SCHEMA}; install cmbench again.")
+    return content
+
+
+def sources() -> dict[str, Source]:
+    """Return every source by key."""
+    return {key: Source(**value) for key, value in _content()["sources"].items()}
+
+
+def protocols() -> dict[str, ReportedProtocol]:
+    """Return every protocol by key."""
+    return {
+        key: ReportedProtocol(value["title"], value["summary"], tuple(value["unknown"]))
+        for key, value in _content()["protocols"].items()
+    }
+
+
+def published() -> tuple[Reported, ...]:
+    """Return every reported row, in the order of the file.
+
+    Raises:
+        CmbenchError: a figure is not a fraction, or a row refers to a source or protocol that is not there.
+    """
+    rows = tuple(Reported(**{"transfer_from": {}, **row}) for row in _content()["rows"])
+    for row in rows:
+        if row.source not in sources() or row.protocol not in protocols():
+            raise CmbenchError(f"{FILE}: the row {row.model!r} names no source or protocol of the file.")
+        for task, scores in row.scores.items():
+            for metric, value in scores.items():
+                if value is not None and not 0 <= value <= 1:
+                    raise CmbenchError(f"{FILE}: {row.model} on {task}: {metric} = {value} is not a fraction.")
+    return rows
+
+
+def published_layers() -> tuple[ReportedLayers, ...]:
+    """Return every reported curve over hidden states."""
+    return tuple(
+        ReportedLayers(**row | {"roc_auc": tuple(row["roc_auc"]), "average_precision": tuple(row["average_precision"])})
+        for row in _content()["layers"]
+    )
+
+
+def notes() -> tuple[str, ...]:
+    """Return what a reader of these figures should know."""
+    return tuple(_content()["notes"])
+
+
+def paper_average(row: Reported) -> float | None:
+    """Plain mean of a row's ROC-AUC and AP cells, as the CultureMERT paper averages; ``None`` if one is missing."""
+    cells = [scores.get(metric) for scores in row.scores.values() for metric in ("roc_auc", "average_precision")]
+    known = [cell for cell in cells if cell is not None]
+    return sum(known) / len(known) if known and len(known) == len(cells) else None
