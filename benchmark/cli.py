@@ -307,6 +307,7 @@ def _print_missing(error: MissingError, screen: Console) -> None:
 
 
 INTERRUPTED = 130
+KEPT = "Interrupted. What is finished is kept; the same command goes on from there."
 
 
 def main() -> None:
@@ -322,8 +323,12 @@ def main() -> None:
     except OSError as error:
         typer.echo(f"Error: {error}. Is the folder writable, and is there space?", err=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        # Where Ctrl-C meets typer outside of the command itself.
+        typer.echo(KEPT, err=True)
+        sys.exit(INTERRUPTED)
     except SystemExit as stop:
         # Typer turns Ctrl-C into this code and says nothing.
         if stop.code == INTERRUPTED:
-            typer.echo("Interrupted. What is finished is kept; the same command goes on from there.", err=True)
+            typer.echo(KEPT, err=True)
         raise

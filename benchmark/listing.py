@@ -78,7 +78,7 @@ def print_models(entries: Iterable[EncoderEntry], console: Console) -> None:
     console.print(table)
     if variants:
         console.print(f"NAME{VARIANT} normalises the input of a MERT model as MARBLE does.", markup=False)
-    console.print("`--model path/to/folder` takes a MERT checkpoint in Hugging Face format.", markup=False)
+    console.print("`--model path/to/folder` takes a folder in Hugging Face format, `--model hf:owner/name` the hub's.")
 
 
 def print_model(card: EncoderCard, console: Console) -> None:

@@ -21,6 +21,10 @@ COMMANDS = (
     ("tasks", "show"),
     ("models",),
     ("models", "show"),
+    ("models", "check"),
+    ("models", "prepare"),
+    ("doctor",),
+    ("export", "hf"),
     ("cache",),
     ("cache", "ls"),
     ("cache", "verify"),
@@ -46,7 +50,7 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     done = cmbench(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
-    if command in (("run",), ("report",), ("tasks", "show"), ("models", "show"), ("cache", "gc")):
+    if command not in (("schema",), ("tasks",), ("models",), ("cache",), ("cache", "ls"), ("cache", "verify")):
         assert "Example" in done.stdout
 
 
@@ -151,3 +155,64 @@ def test_a_run_that_is_stopped_goes_on_and_ends_the_same(tmp_path: Path, blow: s
 
     cut, whole = ([r.stable_json() for r in iter_records(tmp_path / out)] for out in ("cut", "whole"))
     assert cut == whole
+
+
+def test_models_are_checked_exported_and_run_from_the_export(tmp_path: Path) -> None:
+    checked = cmbench("models", "check", "random-mert-nano")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.count("kept") == 10
+    exported = cmbench("export", "hf", "random-mert-nano", "--out", tmp_path / "mine")
+    assert exported.returncode == 0, exported.stderr
+    shown = cmbench("models", "show", tmp_path / "mine")
+    assert "5 of 96" in shown.stdout
+    again = cmbench("export", "hf", "random-mert-nano", "--out", tmp_path / "mine")
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_a_broken_promise_ends_in_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "broken_models.py").write_text(
+        "import numpy as np\nfrom cmbench.baselines import EncoderCard, EncoderEntry\n"
+        "class Model:\n"
+        "    card = EncoderCard('broken', 'x', 8000, 1, 1, ('a',), 0.1, 0, 'MIT', (), '0', '1', 'none')\n"
+        "    def encode(self, audio):\n        return (audio / np.abs(audio).max()).std(1)[:, None, None]\n"
+        "entry = EncoderEntry('broken', 'Broken.', 'MIT', 'x', lambda options: Model())\n"
+    )
+    info = tmp_path / "broken_models-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-models\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[cmbench.baselines]\nbroken = broken_models:entry\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "cmbench", "models", "check", "broken"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "BROKEN" in done.stdout
+
+
+def test_doctor_and_preparations() -> None:
+    done = cmbench("doctor")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^ok +torch +\d", done.stdout, re.MULTILINE)
+    assert "musicnn" in cmbench("models", "prepare").stdout
+    unknown = cmbench("models", "prepare", "musicn")
+    assert unknown.returncode == 2
+    assert "Did you mean musicnn" in unknown.stderr
+
+
+def test_reported_figures_need_no_records() -> None:
+    done = cmbench("report", "--reported")
+    assert done.returncode == 0, done.stderr
+    assert "69.3" in done.stdout
+    assert "never ranked" in done.stdout
+
+
+def test_bfloat16_without_units_is_refused(tmp_path: Path) -> None:
+    words = ("--tasks", "lyra", "--edition", "mini", "--device", "cpu", "--precision", "bfloat16")
+    done = cmbench("run", "--model", "random-mert-nano", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no bfloat16 units" in done.stderr
