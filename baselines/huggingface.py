@@ -346,7 +346,13 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
         raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
     if config.get("audio_channels", 1) != 1:
         raise UsageError(f"{folder / 'config.json'}: audio_channels is {config['audio_channels']}; only mono is read.")
-    extractor = getattr(transformers, kind.extractor).from_pretrained(folder, local_files_only=True)
+    try:
+        extractor = getattr(transformers, kind.extractor).from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{folder}: the front end cannot be read ({str(error).splitlines()[0]}). A preprocessor_config.json is "
+            f"needed, as {kind.extractor} of transformers writes it."
+        ) from error
     model, report = _read_whole(getattr(transformers, kind.model), folder)
     wrong = {
         "missing": [n for n in report["missing_keys"] if not n.startswith(HEADS)],

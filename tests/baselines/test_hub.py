@@ -151,7 +151,8 @@ def test_fetching_pins_the_commit_and_takes_no_code(models: Path, monkeypatch: p
     card = load_encoder("hf:a/b", LoadOptions(device="cpu")).card
     assert card.source == "hf:a/b@" + "c" * 40
     assert asked["revision"] == "c" * 40
-    assert set(asked["allow_patterns"]) == {"config.json", "preprocessor_config.json", "README.md", "*.safetensors"}
+    small = {"config.json", "preprocessor_config.json", "processor_config.json", "README.md"}
+    assert set(asked["allow_patterns"]) == {*small, "*.safetensors"}
     (folder / "model.safetensors").unlink()
     with pytest.raises(MissingError, match="holds no config"):
         load_encoder("hf:a/b", LoadOptions(device="cpu"))

@@ -344,6 +344,11 @@ def test_folders_that_are_not_models_say_why(folders: dict[str, Path], tmp_path:
     (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:200])
     with pytest.raises(UsageError, match="cannot be read"):
         load(cut)
+    deaf = copy(folders["wavlm"], tmp_path / "deaf")
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        (deaf / name).unlink(missing_ok=True)
+    with pytest.raises(UsageError, match=r"A preprocessor_config\.json is needed"):
+        load(deaf)
     stereo = copy(folders["encodec"], tmp_path / "stereo")
     config = json.loads((stereo / "config.json").read_text())
     (stereo / "config.json").write_text(json.dumps(config | {"audio_channels": 2}))

@@ -308,7 +308,7 @@ def test_damaged_files_are_named(name: str, content: bytes | None, tmp_path: Pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"model_type": "wav2vec2"}, "model_type is 'wav2vec2'"),
+        ({"model_type": "bert"}, "model_type is 'bert'"),
         ({"conv_pos_batch_norm": True}, "conv_pos_batch_norm"),
         ({"deepnorm": True}, "deepnorm"),
         ({"feature_extractor_cqt": True}, "feature_extractor_cqt"),
