@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CmbenchError, MissingError, UsageError
+from ..errors import CmbenchError, MissingError
 from .model_commands import models_app
+from .report_commands import compare_models, report_app
 from .terminal import console
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 app.add_typer(export_app, name="export")
+app.add_typer(report_app, name="report")
+app.command(
+    "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
+)(compare_models)
 
 
 def _version(show: bool) -> None:
@@ -132,46 +137,6 @@ def run(
 
 def _parts(values: list[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
-@app.command(
-    no_args_is_help=True,
-    epilog="**Examples**\n\n`cmbench report results --figures figures`\n\n`cmbench report --reported`",
-)
-def report(
-    places: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Records, or folders of records.", metavar="RECORDS…", show_default=False),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("report.html"),
-    figures: Annotated[
-        Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
-    ] = None,
-    reported: Annotated[
-        bool, typer.Option("--reported", help="Also print what papers report, apart; without RECORDS, only that.")
-    ] = False,
-) -> None:
-    """Print the table of some records and write their page: one file, no network."""
-    from .record import iter_records
-    from .report import print_table, write_figures, write_page
-    from .reported import print_reported
-
-    if not places:
-        if not reported:
-            raise UsageError("Name records or folders of records, or ask for --reported figures alone.")
-        print_reported(console())
-        return
-    records = list(iter_records(*places))
-    if not records:
-        raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
-    print_table(records, console())
-    if reported:
-        typer.echo()
-        print_reported(console(), sorted({record.task.name for record in records}))
-    typer.echo(f"Page: {write_page(records, out)}")
-    if figures is not None:
-        for path in write_figures(records, figures):
-            typer.echo(f"Figure: {path}")
 
 
 @app.command()

@@ -294,12 +294,21 @@ def iter_records(*places: Path) -> Iterator[Record]:
         UsageError: a place does not exist.
         CmbenchError: a ``.json`` file below a folder is not a record.
     """
+    for path in record_files(*places):
+        yield read_record(path)
+
+
+def record_files(*places: Path) -> Iterator[Path]:
+    """Yield the path of every record in the given files and below the given folders.
+
+    Raises:
+        UsageError: a place does not exist.
+    """
     for place in places:
         if place.is_dir():
-            for path in sorted(place.rglob("*.json")):
-                yield read_record(path)
+            yield from sorted(place.rglob("*.json"))
         elif place.is_file():
-            yield read_record(place)
+            yield place
         else:
             raise UsageError(f"{place} does not exist; name record files, or the folder given to `cmbench run --out`.")
 

@@ -133,6 +133,11 @@ def _cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
     return np.array(numbers, dtype=np.intp)
 
 
+def cluster_count(groups: Sequence[str | None]) -> int:
+    """Return how many groups there are; a track of unknown group is one of its own."""
+    return int(_cluster_numbers(groups).max()) + 1 if len(groups) else 0
+
+
 def cluster_weights(groups: Sequence[str | None], resamples: int, seed: int) -> NDArray[np.int32]:
     """Draw cluster-bootstrap resamples as weights: how often each track is in each resample.
 
@@ -210,7 +215,7 @@ def score_with_intervals(
     truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(probabilities)
     _check_shapes(truth, values, groups)
     defined, reasons = defined_labels(truth)
-    clusters = int(_cluster_numbers(groups).max()) + 1
+    clusters = cluster_count(groups)
     draws = _Draws(clusters, level)
     per_label, pooled = _resample(truth, values, cluster_weights(groups, resamples, seed), labels, f1_threshold)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.protocol import PROTOCOLS
 from cmbench.benchmark.record import (
     CostPart,
@@ -306,3 +311,32 @@ def board() -> list[Record]:
         for m in MODELS
         for t in TASKS
     ]
+
+
+@pytest.fixture(scope="session")
+def build_evidence(build_label: Callable[..., LabelScore]) -> Callable[..., Evidence]:
+    """A record with predictions made from targets and scores; nothing is written."""
+
+    def build(
+        model: str,
+        targets: NDArray[np.bool_],
+        probabilities: NDArray[np.floating],
+        groups: Sequence[str | None],
+        *,
+        task: str = "lyra",
+        families: Sequence[str] | None = None,
+        **settings: Any,
+    ) -> Evidence:
+        families = families or ["instrument"] * targets.shape[1]
+        labels = [build_label(f"{family}--{k}", family, 0.5) for k, family in enumerate(families)]
+        settings = {"split_sha256": sha256_of(repr((targets.shape, targets.sum())).encode())} | settings
+        return Evidence(
+            record=make_record(model, task, labels=labels, **settings),
+            path=Path(f"{model}.json"),
+            track_ids=tuple(f"t{i}" for i in range(len(targets))),
+            groups=tuple(groups),
+            targets=targets,
+            probabilities=(probabilities if probabilities.ndim == 3 else probabilities[None]).astype(np.float32),
+        )
+
+    return build

@@ -16,6 +16,10 @@ import pytest
 COMMANDS = (
     ("run",),
     ("report",),
+    ("report", "html"),
+    ("report", "reported"),
+    ("report", "forgetting"),
+    ("compare",),
     ("schema",),
     ("tasks",),
     ("tasks", "show"),
@@ -50,7 +54,15 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     done = cmbench(*command, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
-    if command not in (("schema",), ("tasks",), ("models",), ("cache",), ("cache", "ls"), ("cache", "verify")):
+    if command not in (
+        ("schema",),
+        ("tasks",),
+        ("models",),
+        ("cache",),
+        ("cache", "ls"),
+        ("cache", "verify"),
+        ("report", "reported"),
+    ):
         assert "Example" in done.stdout
 
 
@@ -205,7 +217,7 @@ def test_doctor_and_preparations() -> None:
 
 
 def test_reported_figures_need_no_records() -> None:
-    done = cmbench("report", "--reported")
+    done = cmbench("report", "reported")
     assert done.returncode == 0, done.stderr
     assert "69.3" in done.stdout
     assert "never ranked" in done.stdout

@@ -1,0 +1,122 @@
+"""A record with the predictions that its scores were computed from: what comparisons are made of."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CmbenchError
+from .metrics import Bools, Floats
+from .record import Record, read_record, record_files, sha256_of
+
+LARGEST = 2**30
+"""Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
+
+_ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A record and its predictions on the test tracks.
+
+    Attributes:
+        record: the scores.
+        path: of the record.
+        track_ids: of the test tracks.
+        groups: of the test tracks; ``None`` where unknown.
+        targets: ``[tracks, labels]``.
+        probabilities: ``[seeds, tracks, labels]``.
+    """
+
+    record: Record
+    path: Path
+    track_ids: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    targets: Bools
+    probabilities: Floats
+
+    def rows(self, track_ids: tuple[str, ...]) -> Evidence:
+        """Return the evidence on some of its tracks, in their order.
+
+        Raises:
+            CmbenchError: one of them is not among its tracks.
+        """
+        place = {track: i for i, track in enumerate(self.track_ids)}
+        missing = [track for track in track_ids if track not in place]
+        if missing:
+            raise CmbenchError(f"{self.path}: there is no prediction for track {missing[0]!r}.")
+        rows = [place[track] for track in track_ids]
+        return Evidence(
+            self.record,
+            self.path,
+            track_ids,
+            tuple(self.groups[i] for i in rows),
+            self.targets[rows],
+            self.probabilities[:, rows],
+        )
+
+
+def iter_evidence(*places: Path) -> Iterator[Evidence]:
+    """Yield every record in the given files and below the given folders, with its predictions.
+
+    Raises:
+        UsageError: a place does not exist.
+        CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
+    """
+    for path in record_files(*places):
+        yield read_evidence(path)
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read a record and the predictions beside it.
+
+    Raises:
+        CmbenchError: it is not a record, or its predictions are missing, changed or damaged.
+    """
+    record = read_record(path)
+    file = path.parent / Path(record.predictions.file).name
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CmbenchError(f"{path}: its predictions {file.name} cannot be read ({error.strerror}).") from error
+    if sha256_of(content) != record.predictions.sha256:
+        raise CmbenchError(f"{file}: these are not the predictions that {path.name} was computed from (hash differs).")
+    arrays = read_predictions(content, file)
+    labels = tuple(map(str, arrays["labels"]))
+    ids, groups = [str(i) for i in arrays["track_ids"]], [str(g) or None for g in arrays["groups"]]
+    targets, probabilities = arrays["targets"], arrays["probabilities"].astype(np.float32)
+    if (
+        labels != record.task.labels
+        or len(set(ids)) != len(ids)
+        or len(groups) != len(ids)
+        or targets.shape != (len(ids), len(labels))
+        or probabilities.shape != (len(probabilities), *targets.shape)
+        or not len(probabilities)
+    ):
+        raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")
+    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
+        raise CmbenchError(f"{file}: a probability is not in [0, 1].")
+    return Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), probabilities)
+
+
+def read_predictions(content: bytes, where: Path) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of a predictions file; nothing is unpickled, and nothing larger than :data:`LARGEST` is read.
+
+    Raises:
+        CmbenchError: it is not such a file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+            if size > LARGEST:
+                raise CmbenchError(f"{where}: its arrays would take {size / 2**30:.1f} GiB: no predictions file.")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in _ARRAYS}
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error

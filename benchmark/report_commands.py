@@ -1,0 +1,139 @@
+"""``cmbench report …`` and ``cmbench compare``: views over records. Parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import UsageError
+from .terminal import console
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
+
+DEFAULT = "html"
+
+
+class ReportGroup(TyperGroup):
+    """Views by name; ``cmbench report RECORDS`` without one is the page."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take the first word for records unless it is the name of a view."""
+        known = args and args[0] in self.commands
+        return super().resolve_command(ctx, args if known else [DEFAULT, *args])
+
+
+report_app = typer.Typer(
+    cls=ReportGroup,
+    no_args_is_help=True,
+    help="Views over records: tables, the page, forgetting, reported figures.",
+    epilog="**Examples**\n\n`cmbench report results`\n\n"
+    "`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
+)
+
+Edition = Annotated[str | None, typer.Option(help="Only records of this edition.", show_default=False)]
+ProtocolName = Annotated[str | None, typer.Option(help="Only records under this protocol.", show_default=False)]
+Resamples = Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")]
+Bound = Annotated[float, typer.Option(min=0.0, help="Changes smaller than this many points count as none.")]
+
+
+@report_app.command("html", epilog="**Example**\n\n`cmbench report html results --figures figures`")
+def html(
+    places: Annotated[list[Path], typer.Argument(help="Records, or folders of records.", metavar="RECORDS…")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
+    ] = None,
+    reported: Annotated[bool, typer.Option("--reported", help="Also print what papers report, apart.")] = False,
+) -> None:
+    """Print the table of some records and write their page: one file, no network."""
+    from .record import iter_records
+    from .report import print_table, write_figures, write_page
+    from .reported import print_reported
+
+    records = list(iter_records(*places))
+    if not records:
+        raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    print_table(records, console())
+    if reported:
+        typer.echo()
+        print_reported(console(), sorted({record.task.name for record in records}))
+    typer.echo(f"Page: {write_page(records, out)}")
+    if figures is not None:
+        for path in write_figures(records, figures):
+            typer.echo(f"Figure: {path}")
+
+
+@report_app.command("reported")
+def reported() -> None:
+    """Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked."""
+    from .reported import print_reported
+
+    print_reported(console())
+
+
+@report_app.command(
+    "forgetting",
+    epilog="**Example**\n\n`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
+)
+def forgetting(
+    before: Annotated[list[Path], typer.Option("--before", help="Records of the model before, or their folder.")],
+    after: Annotated[
+        list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
+    ],
+    edition: Edition = None,
+    protocol: ProtocolName = None,
+    resamples: Resamples = 1000,
+    bound: Bound = 1.0,
+) -> None:
+    """Say what further training changed: per task, family and label, with intervals and a verdict.
+
+    gained, lost: significant at a false discovery rate of 5 %. kept: shown to be within the bound. Else: cannot tell.
+    """
+    from .change_tables import print_forgetting
+    from .forgetting import forgetting as judge
+
+    first = _read(before, edition, protocol)
+    for place in after:
+        report = judge(first, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
+        print_forgetting(report, console())
+
+
+def compare_models(
+    first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
+    others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
+    edition: Edition = None,
+    protocol: ProtocolName = None,
+    resamples: Resamples = 1000,
+    bound: Bound = 1.0,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
+) -> None:
+    """Compare models on the same tracks: paired differences with intervals, per task, family and label."""
+    from .change_tables import print_comparison
+    from .compare import compare
+
+    one = _read([first], edition, protocol)
+    for place in others:
+        comparison = compare(one, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
+        print_comparison(comparison, console(), labels=labels)
+
+
+def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:
+    """Read the records of one model with their predictions, those that were asked for."""
+    from .evidence import read_evidence
+    from .record import read_record, record_files
+
+    found = []
+    for path in record_files(*places):
+        record = read_record(path)
+        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
+            found.append(read_evidence(path))
+    if not found:
+        asked = "".join(
+            f" of {what} {value}" for what, value in (("edition", edition), ("protocol", protocol)) if value
+        )
+        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    return found

@@ -1,0 +1,154 @@
+"""Paired differences: exact where they must be, right in the long run where they are estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cmbench.benchmark.delong import delong_test
+from cmbench.benchmark.evidence import Evidence
+from cmbench.benchmark.metrics import average_precision, roc_auc
+from cmbench.benchmark.paired import Difference, control_false_discoveries, difference, replicate
+from cmbench.benchmark.simulation import draw_pair, simulate
+
+Build = Callable[..., Evidence]
+
+
+def test_replicates_begin_with_the_scores_of_the_split(build_evidence: Build) -> None:
+    draw = np.random.default_rng(0)
+    targets, values = draw.random((60, 4)) < 0.3, draw.random((3, 60, 4)).astype(np.float32)
+    targets[:, 3] = False
+    found = replicate(build_evidence("a", targets, values, [f"g{i // 4}" for i in range(60)]), 50)
+    assert found.groups == 15
+    assert found.defined == (True, True, True, False)
+    for metric, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
+        expected = np.mean([score(targets, v) for v in values], axis=0)
+        np.testing.assert_allclose(found.scores[metric][0, :3], expected[:3], atol=1e-12)
+        assert found.macro(metric)[0] == pytest.approx(expected[:3].mean())
+        assert found.macro(metric, [1, 3])[0] == pytest.approx(expected[1])
+    assert found.scores["roc_auc"].shape == (51, 4)
+
+
+def test_models_share_their_resamples(build_evidence: Build) -> None:
+    draw = np.random.default_rng(0)
+    targets, values = draw.random((40, 2)) < 0.4, draw.random((40, 2))
+    groups = [f"g{i // 2}" for i in range(40)]
+    same = [replicate(build_evidence(name, targets, values, groups), 30) for name in ("a", "b")]
+    assert np.array_equal(same[0].scores["roc_auc"], same[1].scores["roc_auc"], equal_nan=True)
+    other = replicate(build_evidence("a", targets, values, groups, task="carnatic"), 30)
+    assert not np.array_equal(same[0].scores["roc_auc"][1:], other.scores["roc_auc"][1:], equal_nan=True)
+
+
+def test_identical_models_are_kept_exactly(build_evidence: Build) -> None:
+    draw = np.random.default_rng(0)
+    one = replicate(build_evidence("a", draw.random((40, 2)) < 0.4, draw.random((40, 2)), [None] * 40), 100)
+    found = difference(one.macro("roc_auc"), one.macro("roc_auc"), one.groups, 0.01)
+    assert (found.change, found.low, found.high, found.p_value, found.detectable) == (0, 0, 0, 1.0, 0)
+    assert control_false_discoveries([found])[0].verdict == "kept"
+
+
+def test_too_few_groups_tell_nothing(build_evidence: Build) -> None:
+    draw = np.random.default_rng(0)
+    targets = draw.random((40, 2)) < 0.4
+    few = [replicate(build_evidence(m, targets, draw.random((40, 2)), list("abcd") * 10), 100) for m in "xy"]
+    found = difference(few[0].macro("roc_auc"), few[1].macro("roc_auc"), few[0].groups, 0.01)
+    assert found.low is None
+    assert found.p_value is None
+    assert found.verdict == "cannot tell"
+    assert "fewer than 5 groups" in (found.reason or "")
+
+
+def normal(change: float, spread: float, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    noise = np.random.default_rng(seed).standard_normal(2001) * spread
+    noise[0] = 0
+    return np.full(2001, 0.7), 0.7 + change + noise
+
+
+def test_numbers_of_a_normal_difference() -> None:
+    found = difference(*normal(0.02, 0.01), groups=100_000, bound=0.01)
+    assert found.change == pytest.approx(0.02)
+    assert found.standard_error == pytest.approx(0.01, rel=0.05)
+    assert found.low == pytest.approx(0.02 - 0.0196, abs=0.002)
+    assert found.high == pytest.approx(0.02 + 0.0196, abs=0.002)
+    assert found.p_value == pytest.approx(0.0455, abs=0.02)
+    assert found.detectable == pytest.approx(0.028, rel=0.06)
+    assert not found.equivalent
+    assert difference(*normal(0.0, 0.002), groups=1000, bound=0.01).equivalent
+    assert not difference(*normal(0.008, 0.002), groups=1000, bound=0.01).equivalent
+
+
+def test_few_groups_widen_the_interval() -> None:
+    many, few = (difference(*normal(0.02, 0.01), groups=g, bound=0.01) for g in (10_000, 10))
+    assert many.low is not None
+    assert few.low is not None
+    assert few.low < many.low
+    assert (few.p_value or 0) > (many.p_value or 1)
+    assert (few.detectable or 0) > (many.detectable or 1)
+
+
+def test_a_change_beyond_every_resample_is_not_capped_by_their_number() -> None:
+    found = difference(*normal(0.1, 0.01), groups=500, bound=0.01)
+    assert found.p_value is not None
+    assert found.p_value < 1e-12
+
+
+@pytest.mark.parametrize("change", np.linspace(-0.05, 0.05, 11))
+def test_interval_and_p_value_agree(change: float) -> None:
+    found = difference(*normal(float(change), 0.012, 3), groups=40, bound=0.01)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.p_value is not None
+    assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+
+
+def test_benjamini_and_hochberg_by_hand() -> None:
+    base = Difference(0.5, 0.6, 0.1)
+    tested = [replace(base, p_value=p) for p in (0.01, 0.04, 0.03, 0.20)]
+    found = control_false_discoveries([tested[0], base, *tested[1:]])
+    assert found[1].q_value is None
+    assert [d.q_value for d in found if d.q_value is not None] == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.20])
+    assert [d.verdict for d in found] == ["gained", "cannot tell", "cannot tell", "cannot tell", "cannot tell"]
+    assert replace(found[0], change=-0.1).verdict == "lost"
+
+
+def test_delong_against_a_count_of_pairs() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.random(50) < 0.4
+    first, second = np.round(draw.random(50), 1), np.round(draw.random(50) + 0.4 * truth, 1)
+
+    def wins(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        gap = scores[truth][:, None] - scores[~truth][None]
+        return np.asarray((gap > 0) + 0.5 * (gap == 0), np.float64)
+
+    one, two = wins(first), wins(second)
+    found = delong_test(truth, first, second)
+    assert found is not None
+    assert found[0] == pytest.approx(two.mean() - one.mean())
+    delta = two - one
+    variance = delta.mean(1).var(ddof=1) / truth.sum() + delta.mean(0).var(ddof=1) / (~truth).sum()
+    assert found[1] == pytest.approx(np.sqrt(variance))
+    assert found[2] == pytest.approx(2 * (1 - NormalDist().cdf(abs(found[0]) / found[1])))
+    assert delong_test(truth, first, first) == (0.0, 0.0, 1.0)
+    assert delong_test(np.arange(50) == 3, first, second) is None
+
+
+def test_delong_agrees_with_the_bootstrap_on_independent_tracks(build_evidence: Build) -> None:
+    targets, before, after = draw_pair(np.random.default_rng(5), groups=400, tracks=1, labels=1, gain=0.4)
+    pair = [replicate(build_evidence(m, targets, p, [None] * 400), 2000) for m, p in (("a", before), ("b", after))]
+    found = difference(pair[0].scores["roc_auc"][:, 0], pair[1].scores["roc_auc"][:, 0], 400, 0.01)
+    tested = delong_test(targets[:, 0], before[:, 0], after[:, 0])
+    assert tested is not None
+    assert found.standard_error == pytest.approx(tested[1], rel=0.1)
+
+
+def test_in_the_long_run() -> None:
+    """Reduced: docs/statistics.md has the full simulation. Bounds are four standard errors wide."""
+    null = simulate(groups=40, tracks=3, labels=4, gain=0.0, draws=150, resamples=200, seed=1)
+    assert null.false_positives <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 150)
+    planted = simulate(groups=40, tracks=3, labels=4, gain=0.5, draws=150, resamples=200, seed=2)
+    assert 0.95 - 4 * np.sqrt(0.05 * 0.95 / 150) <= planted.coverage <= 1
