@@ -74,7 +74,7 @@ def style(text: str) -> Iterator[None]:
         yield
 
 
-def _figure(width: float, height: float) -> Figure:
+def empty_figure(width: float, height: float) -> Figure:
     """Make an empty figure (inches) that belongs to no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -115,7 +115,7 @@ def heat_map(section: Section, metric: str) -> Figure:
     cell = min(1.0, max(0.72, (TEXT_WIDTH - left - bar) / span))
     head, foot, line = _head(section) + 0.34, 0.44, 0.42
     width, height = max(left + cell * span + bar, 5.2), head + line * len(rows) + foot
-    figure = _figure(width, height)
+    figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * span / width, line * len(rows) / height))
     axes.set_xlim(0, span)
     axes.set_ylim(len(rows), 0)
@@ -217,7 +217,7 @@ def label_bars(section: Section, record: Record) -> Figure:
     line, head, foot = 0.165, _head(section) + 0.2, 0.5 + 0.14 * len(missing)
     count = len(scored) + 1.3 * len(families)
     width, height = TEXT_WIDTH, head + line * max(count, 3) + foot
-    figure = _figure(width, height)
+    figure = empty_figure(width, height)
     panel = (width - left - 0.85) / 2
     panels = {}
     for i, metric in enumerate(HEADLINE):
@@ -304,7 +304,7 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     down = -(-len(columns) // across)
     head, foot, panel = _head(section), 0.42 + 0.17 * ((len(rows) + 4) // 4), 1.7
     width, height = TEXT_WIDTH if across > 1 else 4.6, head + panel * down + foot - 0.3
-    figure = _figure(width, height)
+    figure = empty_figure(width, height)
     grid = figure.subplots(down, across, sharey=True, sharex=True, squeeze=False)
     figure.subplots_adjust(
         left=0.5 / width,
@@ -403,7 +403,7 @@ def write_figures(records: Sequence[Record], folder: Path) -> list[Path]:
             for name, figure in _figures(section):
                 for ending in ("svg", "png"):
                     path = folder / f"{safe_name(name)}.{ending}"
-                    write_atomically(path, _bytes(figure, ending))
+                    write_atomically(path, figure_bytes(figure, ending))
                     paths.append(path)
     return paths
 
@@ -420,7 +420,8 @@ def _figures(section: Section) -> Iterator[tuple[str, Figure]]:
             yield f"labels-{row.name}-{column.name}-{section.slug}", label_bars(section, record)
 
 
-def _bytes(figure: Figure, ending: str) -> bytes:
+def figure_bytes(figure: Figure, ending: str) -> bytes:
+    """Return a figure as ``svg`` or ``png`` (300 dots per inch), the same bytes every time."""
     metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
     buffer = io.BytesIO()
     figure.savefig(buffer, format=ending, metadata=metadata, dpi=300, facecolor="white")

@@ -29,7 +29,7 @@ class ReportGroup(TyperGroup):
 report_app = typer.Typer(
     cls=ReportGroup,
     no_args_is_help=True,
-    help="Views over records: tables, the page, forgetting, reported figures.",
+    help="Views over records: tables, the page, transfer, forgetting, reported figures.",
     epilog="**Examples**\n\n`cmbench report results`\n\n"
     "`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
 )
@@ -73,6 +73,57 @@ def reported() -> None:
     from .reported import print_reported
 
     print_reported(console())
+
+
+@report_app.command(
+    "transfer",
+    no_args_is_help=True,
+    epilog="**Examples**\n\n`cmbench report transfer results --base MERT-v1-95M --out transfer`\n\n"
+    "`cmbench report transfer --reported --out paper`",
+)
+def transfer(
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Records, or folders of records.", metavar="RECORDS…", show_default=False),
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
+    in_culture: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=TRADITION[,TRADITION]: what it was trained on; read from its card if not given."),
+    ] = None,
+    reported: Annotated[bool, typer.Option("--reported", help="The paper's table, from reported figures.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for SVG, PNG, LaTeX, Markdown and CSV.")
+    ] = None,
+    edition: Edition = None,
+    protocol: ProtocolName = None,
+    resamples: Resamples = 1000,
+) -> None:
+    """Show models by tasks: scores, and what changed against a base model."""
+    from .transfer import reported_matrix, transfer_matrix
+    from .transfer_figure import write_transfer
+    from .transfer_tables import print_transfer
+
+    if reported == bool(places):
+        raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
+    if reported:
+        matrix = reported_matrix()
+    else:
+        found = _read(places or [], edition, protocol)
+        matrix = transfer_matrix(found, base, _cultures(in_culture or []), resamples=resamples)
+    print_transfer(matrix, console())
+    for path in write_transfer(matrix, out) if out is not None else ():
+        typer.echo(f"Written: {path}")
+
+
+def _cultures(pairs: list[str]) -> dict[str, list[str]]:
+    found = {}
+    for pair in pairs:
+        model, _, traditions = pair.rpartition("=")
+        if not model or not traditions:
+            raise UsageError(f"--in-culture {pair!r} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
+        found[model] = [tradition.strip() for tradition in traditions.split(",")]
+    return found
 
 
 @report_app.command(
@@ -122,7 +173,7 @@ def compare_models(
 
 
 def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:
-    """Read the records of one model with their predictions, those that were asked for."""
+    """Read records with their predictions, those that were asked for."""
     from .evidence import read_evidence
     from .record import read_record, record_files
 
