@@ -16,6 +16,8 @@ from .paired import RANKED, Difference, control_false_discoveries, difference
 from .record import Record
 from .sections import TRADITION_ORDER
 
+WESTERN = "western"
+
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
 CORPORA: Mapping[str, str] = {
     "turkish": "turkish",
@@ -81,6 +83,17 @@ class TransferMatrix:
     paper: Mapping[str, float | None]
     centred: Mapping[str, float | None]
 
+    def mean_score(self, model: str, traditions: Iterable[str]) -> float | None:
+        """Mean of ROC-AUC and AP over the tasks of some traditions; ``None`` if a cell is missing."""
+        wanted = set(traditions)
+        return _paper_average([self.cells.get((model, t)) for t in self.tasks if self.traditions[t] in wanted])
+
+    def column_change(self, task: str) -> float | None:
+        """Mean change on a task over the models other than the base; ``None`` if a cell is missing."""
+        cells = [self.cells.get((model, task)) for model in self.models if model != self.base]
+        changes = [cell.plain_change for cell in cells if cell and cell.plain_change is not None]
+        return fmean(changes) if changes and len(changes) == len(cells) else None
+
     def mean_change(self, model: str, traditions: Iterable[str] | None = None) -> float | None:
         """Mean change of the mean score over the tasks of some traditions; ``None`` if a cell is missing."""
         wanted = set(self.traditions.values()) if traditions is None else set(traditions)
@@ -115,6 +128,9 @@ def transfer_matrix(
     if len(kinds) > 1:
         shown = "; ".join(" / ".join(kind) for kind in sorted(kinds))
         raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
+    keys = [(e.record.model.name, e.record.task.name) for e in found]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise UsageError(f"There are two records of {twice[0][0]} on {twice[0][1]}; name the folder of one run.")
     base = base or models[0]
     if base not in models:
         raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(models)}.")
@@ -129,8 +145,6 @@ def transfer_matrix(
     cells: dict[tuple[str, str], Cell] = {}
     for e in found:
         key = (e.record.model.name, e.record.task.name)
-        if key in cells:
-            raise UsageError(f"There are two records of {key[0]} on {key[1]}; name the folder of one run.")
         named = (in_culture or {}).get(key[0])
         cultures = cultures_of(e.record) if named is None else set(named)
         change = judged.get(key[0], {}).get(key[1])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .change_tables import points
 from .figures import empty_figure, figure_bytes, style
 from .record import write_atomically
 from .sections import ABSENT, percent
-from .transfer import Cell, TransferMatrix
+from .transfer import WESTERN, Cell, TransferMatrix
 from .transfer_tables import csv_matrix, latex_table, markdown_matrix, separable, warning
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ LARGEST_CHANGE = 0.10
 """Change at which the colours are at their ends."""
 
 
+GAP = 0.12
+"""Between the tasks and the means, in columns."""
+
+COLUMN_MEANS = "mean change"
+
+
 def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure:
     """Draw models by tasks: mean of ROC-AUC and AP, coloured by its change against the base.
 
@@ -37,39 +44,90 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
         matrix: what to draw.
         width: inches, for example :data:`COLUMN_WIDTH` or :data:`PAGE_WIDTH`.
     """
-    size = max(4.5, min(8.0, 8.0 * width / PAGE_WIDTH + 0.8))
-    left = 0.011 * size * max(len(model) for model in matrix.models) + 0.1
-    columns, cell = len(matrix.tasks) + 1, (width - left - 0.05) / (len(matrix.tasks) + 1.15)
-    line = 0.052 * size
-    head, foot = 0.085 * size, 0.1 * size
-    height = head + line * len(matrix.models) + foot
+    size = 5.2 if width < 5 else 8.0
+    point = 1 / 72
+    summaries = _summaries(matrix)
+    rows = len(matrix.models) + (len(matrix.models) > 2)
+    left = 0.62 * size * point * max(len(name) for name in (*matrix.models, COLUMN_MEANS)) + 0.08
+    columns = len(matrix.tasks) + GAP + len(summaries)
+    cell, line = (width - left - 0.02) / columns, 3.2 * size * point
+    names = [_broken(task) for task in matrix.tasks]
+    note = _note(matrix, characters=int(width / (0.56 * (size - 1.5) * point)))
+    head = (0.5 + 1.25 * max(name.count("\n") + 1 for name in (*names, *summaries))) * size * point
+    foot = (1.0 + 1.3 * (note.count("\n") + 1)) * (size - 1.5) * point
+    height = head + line * rows + foot
     figure = empty_figure(width, height)
-    axes = figure.add_axes(
-        (left / width, foot / height, cell * (columns + 0.15) / width, line * len(matrix.models) / height)
-    )
-    axes.set_xlim(0, columns + 0.15)
-    axes.set_ylim(len(matrix.models), 0)
-    axes.tick_params(length=0, pad=1)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes = figure.add_axes((left / width, foot / height, cell * columns / width, line * rows / height))
+    axes.set_xlim(0, columns)
+    axes.set_ylim(rows, 0)
+    axes.set_axis_off()
+    edge = 1.2 * point
     for y, model in enumerate(matrix.models):
         for x, task in enumerate(matrix.tasks):
-            _draw_cell(axes, x, y, matrix.cells.get((model, task)), size)
-        average = percent(matrix.paper[model])
-        axes.text(columns - 0.35, y + 0.5, average, ha="center", va="center", size=size, weight="bold")
-    axes.set_yticks([y + 0.5 for y in range(len(matrix.models))], list(matrix.models), size=size)
-    names = [task.replace("_", "\n") for task in matrix.tasks]
-    axes.xaxis.tick_top()
-    axes.set_xticks(
-        [*(x + 0.5 for x in range(len(names))), columns - 0.35], [*names, "mean of\nall cells"], size=size - 1
-    )
-    note = f"{matrix.title}. " + (f"{warning(matrix)}. " if matrix.edition == "mini" else "")
-    key = f"Mean of ROC-AUC and AP, %; below: change against {matrix.base}, points. Hatched: not separable from 0."
-    figure.text(0.01, 0.02 / height, f"{note}\n{key} Outlined: own culture.", size=size - 2, va="bottom")
+            _draw_cell(axes, x, y, matrix.cells.get((model, task)), size, (edge / cell, edge / line))
+        for x, (level, change) in enumerate(value[model] for value in summaries.values()):
+            _write(axes, len(names) + GAP + x, y, level, change, size, weight="bold")
+        axes.text(-0.06, y + 0.5, model, ha="right", va="center_baseline", size=size)
+    if rows > len(matrix.models):
+        axes.text(-0.06, rows - 0.5, COLUMN_MEANS, ha="right", va="center_baseline", size=size)
+        for x, task in enumerate(matrix.tasks):
+            axes.text(
+                x + 0.5, rows - 0.5, points(matrix.column_change(task)), ha="center", va="center_baseline", size=size
+            )
+    places = [*map(float, range(len(names))), *(len(names) + GAP + i for i in range(len(summaries)))]
+    for place, name in zip(places, [*names, *summaries], strict=True):
+        axes.text(place + 0.5, -0.12, name, ha="center", va="bottom", size=size - 1, linespacing=1.05)
+    figure.text(0.01, 0.4 * size * point / height, note, size=size - 1.5, va="bottom", linespacing=1.2)
     return figure
 
 
-def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, size: float) -> None:
+def _summaries(matrix: TransferMatrix) -> dict[str, dict[str, tuple[str, str]]]:
+    """Columns at the right: title -> model -> level and change."""
+    others = [t for t in dict.fromkeys(matrix.traditions.values()) if t != WESTERN]
+    found = {
+        "mean of\nall cells": {
+            model: (percent(matrix.paper[model]), _points(matrix.mean_change(model))) for model in matrix.models
+        }
+    }
+    if others and len(others) < len(set(matrix.traditions.values())):
+        found["non-\nWestern"] = {
+            model: (percent(matrix.mean_score(model, others)), _points(matrix.mean_change(model, others)))
+            for model in matrix.models
+        }
+    if any(value is not None for value in matrix.centred.values()):
+        found["chance-\ncentred"] = {model: (percent(matrix.centred[model]), "") for model in matrix.models}
+    return found
+
+
+def _points(change: float | None) -> str:
+    return "" if change is None else points(change)
+
+
+def _broken(task: str) -> str:
+    """Break a task's name into lines that fit a narrow column."""
+    return task.replace("magnatagatune", "magna-\ntagatune").replace("_", "\n")
+
+
+def _note(matrix: TransferMatrix, characters: int) -> str:
+    marks = ["Outlined: the model's own culture."]
+    if any(not separable(cell) for cell in matrix.cells.values()):
+        marks.append("Hatched: change not separable from 0.")
+    if matrix.edition == "reported":
+        marks.append("No intervals were reported.")
+    if any(value is not None for value in matrix.centred.values()):
+        marks.append("Chance-centred: 0 at chance, each tradition once.")
+    text = " ".join(
+        [
+            *([f"{warning(matrix)}."] if matrix.edition == "mini" else []),
+            f"{matrix.title}.",
+            f"Mean of ROC-AUC and AP, %; below, its change against {matrix.base} in points.",
+            *marks,
+        ]
+    )
+    return textwrap.fill(text[:1].upper() + text[1:], characters)
+
+
+def _draw_cell(axes: Axes, x: float, y: float, cell: Cell | None, size: float, edge: tuple[float, float]) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
@@ -81,18 +139,28 @@ def _draw_cell(axes: Axes, x: int, y: int, cell: Cell | None, size: float) -> No
     shade: str | tuple[float, ...] = "#f4f4f4"
     if change is not None:
         shade = colormaps["PuOr_r"](0.5 + 0.5 * max(-1.0, min(1.0, change / LARGEST_CHANGE)) * 0.75)
-    hatch = None if separable(cell) else "////"
+    hatched = not separable(cell)
     axes.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#9aa3ab" if hatch else "white", hatch=hatch, lw=0)
+        Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#8a94a0", hatch="////" if hatched else None, lw=0)
     )
-    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", lw=1.0))
+    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", lw=1.2))
     if cell.in_culture:
-        axes.add_patch(Rectangle((x + 0.04, y + 0.05), 0.92, 0.9, fill=False, edgecolor="black", lw=1.1))
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6} if hatch else None
-    middle = 0.5 if change is None else 0.34
-    axes.text(x + 0.5, y + middle, percent(cell.mean), ha="center", va="center", size=size, color="black", bbox=box)
-    if change is not None:
-        axes.text(x + 0.5, y + 0.74, points(change), ha="center", va="center", size=size - 1.5, color="black", bbox=box)
+        across, down = edge
+        inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
+        inner.set_linewidth(0.11 * size)
+        axes.add_patch(inner)
+    _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched)
+
+
+def _write(
+    axes: Axes, x: float, y: float, level: str, change: str, size: float, *, boxed: bool = False, weight: str = "normal"
+) -> None:
+    """Write a level and, below it, a change into the cell at a column and a row."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5} if boxed else None
+    place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": "black", "bbox": box}
+    axes.text(x + 0.5, y + (0.34 if change else 0.5), level, size=size, weight=weight, **place)
+    if change:
+        axes.text(x + 0.5, y + 0.73, change, size=size - 1, **place)
 
 
 def write_transfer(matrix: TransferMatrix, folder: Path) -> list[Path]:

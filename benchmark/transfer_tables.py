@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import product
 from typing import TYPE_CHECKING
 
 from .change_tables import points
@@ -129,7 +130,8 @@ def csv_matrix(matrix: TransferMatrix) -> str:
     writer = csv.writer(out, lineterminator="\n")
     head = "source model task tradition roc_auc average_precision change low high q_value verdict in_culture"
     writer.writerow(head.split())
-    for (model, task), cell in sorted(matrix.cells.items()):
+    for model, task in [key for key in product(matrix.models, matrix.tasks) if key in matrix.cells]:
+        cell = matrix.cells[model, task]
         change = cell.change
         writer.writerow(
             [
