@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CmbenchError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.floating]
@@ -25,6 +28,8 @@ Doubles: TypeAlias = NDArray[np.float64]
 _RANK_BLOCK = 1 << 15
 _WEIGHT_BLOCK = 1 << 17
 """Elements of a block when ranking (a dozen arrays at once) and when weighing (two): both stay in the cache."""
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 def reject_nan(scores: Floats, labels: Sequence[str] | None = None) -> None:
@@ -208,18 +213,15 @@ class _SortedLabel:
     """One label's ranking, reduced to what changes with the weights.
 
     Attributes:
-        positives: track numbers, highest score first.
-        negatives: track numbers, highest score first.
-        starts: where each tie group of ``positives`` starts.
-        cuts: where the sums over ``negatives`` are cut: at the bounds of every such tie group.
-        above: for each tie group, how many cut sums lie above it.
-        through: the same including the negatives tied with it.
+        sums: ``[tie groups + 1 + stretches, tracks]``, ones where a track's weight is summed: the positives of each tie
+            group, highest score first; nothing; the negatives of each stretch between the bounds of those tie groups.
+        ties: number of tie groups.
+        above: for each tie group, how many stretches lie above it.
+        through: the same including the negatives tied with it; the same array where none is.
     """
 
-    positives: NDArray[np.intp]
-    negatives: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    cuts: NDArray[np.intp]
+    sums: csr_array
+    ties: int
     above: NDArray[np.intp]
     through: NDArray[np.intp]
 
@@ -251,26 +253,25 @@ def sort_scores(targets: Bools, scores: Floats, labels: Sequence[str] | None = N
 
 def _sort_label(truth: Bools, falling: Floats) -> _SortedLabel:
     """Sort one label; ``falling [tracks]`` are the negated scores."""
+    from scipy.sparse import csr_array
+
     positives, negatives = np.flatnonzero(truth), np.flatnonzero(~truth)
     positives = positives[np.argsort(falling[positives], kind="stable")]
     negatives = negatives[np.argsort(falling[negatives], kind="stable")]
     thresholds, starts = np.unique(falling[positives], return_index=True)
     above = np.searchsorted(falling[negatives], thresholds, side="left")
     through = np.searchsorted(falling[negatives], thresholds, side="right")
-    cuts = np.unique(np.concatenate([[0], above, through]))
-    return _SortedLabel(
-        positives,
-        negatives,
-        starts,
-        # A cut behind the last negative would open an empty sum, which `reduceat` does not know.
-        cuts[cuts < negatives.size],
-        np.searchsorted(cuts, above),
-        np.searchsorted(cuts, through),
-    )
+    cuts = np.unique(np.concatenate([[0], above, through, [negatives.size]]))
+    # The empty row makes the first running sum over the negatives 0.
+    bounds = np.concatenate([starts, [positives.size], positives.size + cuts])
+    columns = np.concatenate([positives, negatives])
+    sums = csr_array((np.ones(columns.size), columns, bounds), shape=(bounds.size - 1, truth.size))
+    above_at, through_at = np.searchsorted(cuts, above), np.searchsorted(cuts, through)
+    return _SortedLabel(sums, starts.size, above_at, above_at if np.array_equal(above_at, through_at) else through_at)
 
 
 def weighted_scores(prepared: SortedScores, weights: NDArray[np.number]) -> tuple[Doubles, Doubles]:
-    """ROC-AUC and average precision under many weight vectors: each costs two passes, no sorting.
+    """ROC-AUC and average precision under many weight vectors: one sparse product each, no sorting.
 
     The same figures as :func:`ranking_scores` gives for each weight vector. Along a ranking, the weights of the
     negatives are summed between the thresholds that a positive has; all else needs the positives only.
@@ -293,22 +294,26 @@ def weighted_scores(prepared: SortedScores, weights: NDArray[np.number]) -> tupl
     step = max(1, _WEIGHT_BLOCK // max(1, prepared.tracks))
     for low in range(0, len(weights), step):
         rows = slice(low, low + step)
-        block = np.ascontiguousarray(weights[rows], dtype=np.float64)
+        block = np.ascontiguousarray(weights[rows].T, dtype=np.float64)
         for k, label in enumerate(prepared.labels):
-            if label.positives.size:
+            if label.ties:
                 roc_auc[rows, k], precision[rows, k] = _weighted_label(label, block)
     return roc_auc, precision
 
 
 def _weighted_label(label: _SortedLabel, weights: Doubles) -> tuple[Doubles, Doubles]:
-    """ROC-AUC ``[resamples]`` and average precision ``[resamples]`` of one label that has a positive."""
-    gain = np.add.reduceat(weights.take(label.positives, axis=1), label.starts, axis=1)
-    hit = np.cumsum(gain, axis=1)
-    miss = np.zeros((len(weights), label.cuts.size + 1))
-    if label.negatives.size:
-        sums = np.add.reduceat(weights.take(label.negatives, axis=1), label.cuts, axis=1)
-        np.cumsum(sums, axis=1, out=miss[:, 1:])
-    above, through = miss.take(label.above, axis=1), miss.take(label.through, axis=1)
-    steps = np.sum(gain * _ratio(hit, hit + through), axis=1)
-    behind = np.sum(gain * (2.0 * miss[:, -1:] - above - through), axis=1)
-    return _share(behind, 2.0 * hit[:, -1] * miss[:, -1]), _share(steps, hit[:, -1])
+    """ROC-AUC ``[resamples]`` and average precision ``[resamples]`` of one label that has a positive.
+
+    ``weights`` are ``[tracks, resamples]``: along the resamples every step is a sum of contiguous rows.
+    """
+    sums: Doubles = label.sums @ weights
+    gain, miss = sums[: label.ties], sums[label.ties :]
+    hit = np.cumsum(gain, axis=0)
+    np.cumsum(miss, axis=0, out=miss)
+    above = miss[label.above]
+    through = above if label.through is label.above else miss[label.through]
+    # Where all weights so far are 0 the gain is 0 too, whatever the precision.
+    share = hit / np.maximum(hit + through, _TINY)
+    steps = np.einsum("tr,tr->r", gain, share)
+    behind = 2.0 * miss[-1] * hit[-1] - np.einsum("tr,tr->r", gain, above + through)
+    return _share(behind, 2.0 * hit[-1] * miss[-1]), _share(steps, hit[-1])
