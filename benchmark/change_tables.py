@@ -20,7 +20,7 @@ HEAD = ("before", "after", "change", "95 % interval", "q", "detectable", "verdic
 
 def points(value: float | None, digits: int = 1) -> str:
     """Return a change in percent points with its sign."""
-    return ABSENT if value is None else f"{100 * value:+.{digits}f}"
+    return ABSENT if value is None else f"{100 * value:+z.{digits}f}"
 
 
 def _cells(change: Difference) -> list[str]:

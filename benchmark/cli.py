@@ -107,6 +107,9 @@ def run(
 
     Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
     """
+    from .equity import equities
+    from .equity_table import print_equity
+    from .evidence import evidence_of
     from .progress import TerminalObserver
     from .record import iter_records
     from .report import print_table, write_page
@@ -131,6 +134,7 @@ def run(
             observer=observer,
         )
     print_table(records, console())
+    print_equity(equities(list(evidence_of(records, out))), console())
     # The page shows everything that the folder holds, this run's models beside earlier ones.
     typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html')}")
 

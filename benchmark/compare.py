@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .delong import delong_test
 from .evidence import Evidence
 from .paired import RANKED, Difference, Replicates, control_false_discoveries, difference, replicate
-from .record import Record
+from .record import Record, TaskPart
 
 RESAMPLES = 1000
 BOUND = 0.01
@@ -50,8 +50,8 @@ class TaskChange:
         groups: groups among them.
         notes: what the reader should know, for example tracks that only one model could use.
         metrics: macro ``roc_auc`` and ``average_precision``; their q-values are among the tasks.
-        families: family -> metric -> change; q-values among the families of the task.
-        labels: in the task's order.
+        families: family -> metric -> change; q-values among the families of the task; empty if not asked for.
+        labels: in the task's order; empty if not asked for.
         replicates: before and after, ``[1 + resamples]`` per metric, for summaries over tasks.
     """
 
@@ -94,7 +94,12 @@ class Comparison:
 
 
 def compare(
-    before: Sequence[Evidence], after: Sequence[Evidence], *, resamples: int = RESAMPLES, bound: float = BOUND
+    before: Sequence[Evidence],
+    after: Sequence[Evidence],
+    *,
+    resamples: int = RESAMPLES,
+    bound: float = BOUND,
+    labels: bool = True,
 ) -> Comparison:
     """Compare two models on every task that both were run on.
 
@@ -103,6 +108,7 @@ def compare(
         after: of the other.
         resamples: of the paired bootstrap.
         bound: changes smaller than this count as none, as a fraction.
+        labels: whether to judge families and labels too.
 
     Raises:
         UsageError: a side is empty or holds several models, there is no common task, or a common task was measured
@@ -120,7 +126,7 @@ def compare(
     if len(kinds) > 1:
         shown = " and ".join(sorted("/".join(kind) for kind in kinds))
         raise UsageError(f"The common tasks mix {shown}; compare one edition, split and protocol at a time.")
-    changes = [_task_change(first[task], second[task], resamples, bound) for task in common]
+    changes = [_task_change(first[task], second[task], resamples, bound, labels) for task in common]
     edition, split, protocol = kinds.pop()
     return Comparison(
         before=_model(before),
@@ -179,15 +185,32 @@ def refuse_mismatch(first: Record, second: Record) -> None:
             )
 
 
-def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float) -> TaskChange:
+def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float, labels: bool) -> TaskChange:
     first, second, notes = _on_common_tracks(first, second)
     task = first.record.task
     one, other = replicate(first, resamples), replicate(second, resamples)
     macro = {metric: (one.macro(metric), other.macro(metric)) for metric in RANKED}
+    return TaskChange(
+        task=task.name,
+        tradition=task.tradition,
+        tracks=len(first.track_ids),
+        groups=one.groups,
+        notes=notes,
+        metrics={metric: difference(*macro[metric], one.groups, bound) for metric in RANKED},
+        families=_family_changes(task, one, other, bound) if labels else {},
+        labels=_label_changes(first, second, one, other, bound) if labels else (),
+        replicates=macro,
+    )
+
+
+def _family_changes(
+    task: TaskPart, one: Replicates, other: Replicates, bound: float
+) -> dict[str, dict[str, Difference]]:
+    """Judge the macro scores of every family, in the order of the labels; q-values among the families."""
     families: dict[str, list[int]] = {}
     for k, label in enumerate(task.labels):
         families.setdefault(task.families[label], []).append(k)
-    per_family = {
+    judged = {
         metric: control_false_discoveries(
             [
                 difference(one.macro(metric, columns), other.macro(metric, columns), one.groups, bound)
@@ -196,17 +219,7 @@ def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float
         )
         for metric in RANKED
     }
-    return TaskChange(
-        task=task.name,
-        tradition=task.tradition,
-        tracks=len(first.track_ids),
-        groups=one.groups,
-        notes=notes,
-        metrics={metric: difference(*macro[metric], one.groups, bound) for metric in RANKED},
-        families={family: {metric: per_family[metric][i] for metric in RANKED} for i, family in enumerate(families)},
-        labels=_label_changes(first, second, one, other, bound),
-        replicates=macro,
-    )
+    return {family: {metric: judged[metric][i] for metric in RANKED} for i, family in enumerate(families)}
 
 
 def _on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence, tuple[str, ...]]:

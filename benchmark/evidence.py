@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import CmbenchError
 from .metrics import Bools, Floats
-from .record import Record, read_record, record_files, sha256_of
+from .record import Record, read_record, record_files, record_path, sha256_of
 
 LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
@@ -47,6 +47,8 @@ class Evidence:
         Raises:
             CmbenchError: one of them is not among its tracks.
         """
+        if track_ids == self.track_ids:
+            return self
         place = {track: i for i, track in enumerate(self.track_ids)}
         missing = [track for track in track_ids if track not in place]
         if missing:
@@ -71,6 +73,16 @@ def iter_evidence(*places: Path) -> Iterator[Evidence]:
     """
     for path in record_files(*places):
         yield read_evidence(path)
+
+
+def evidence_of(records: Iterable[Record], folder: Path) -> Iterator[Evidence]:
+    """Yield the records that a run wrote below a folder, with their predictions.
+
+    Raises:
+        CmbenchError: predictions are missing, changed or damaged.
+    """
+    for record in records:
+        yield read_evidence(record_path(record, folder))
 
 
 def read_evidence(path: Path) -> Evidence:

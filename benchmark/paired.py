@@ -1,11 +1,8 @@
 """Differences between two models on the same tracks: paired cluster bootstrap, detectable effects, equivalence.
 
 Both models are scored on the same resamples of whole groups, so what makes a resample easy or hard cancels. The
-interval of a difference is that of :func:`.statistics.interval` (percentiles moved so that the difference is their
-median), widened for the number of groups: normal quantiles become those of Student's t with one degree of freedom
-less than there are groups, times sqrt(G / (G - 1)), because a resample of G groups varies less than G new groups would
-(Hesterberg 2015, *What Teachers Should Know About the Bootstrap*, section 4.2: expanded percentiles). How often these
-intervals hold is simulated in :mod:`.simulation`; docs/statistics.md has the figures.
+interval of a difference is that of a score (:func:`.statistics.interval`). How often these intervals hold is simulated
+in :mod:`.simulation`; docs/statistics.md has the figures.
 """
 
 from __future__ import annotations
@@ -14,13 +11,14 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..processes import no_main_module, processes
 from .evidence import Evidence
 from .metrics import Doubles, defined_labels, sort_scores, weighted_scores
-from .statistics import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights
+from .statistics import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval, offset, student
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
@@ -30,13 +28,21 @@ POWER = 0.8
 
 RANKED = ("roc_auc", "average_precision")
 
+NOTHING_DEFINED = "no label is defined"
+
+_WORTHWHILE = 2e9
+"""Probabilities times resamples from which processes of their own pay: about four seconds of one core."""
+
+_KNOWN: WeakKeyDictionary[Evidence, dict[int, Replicates]] = WeakKeyDictionary()
+
 
 @dataclass(frozen=True)
 class Replicates:
     """Scores of one model on a test split (row 0) and on its resamples, mean over seeds.
 
     Attributes:
-        scores: metric -> ``[1 + resamples, labels]``, NaN where a label lacks a positive or a negative.
+        scores: metric -> ``[1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and as
+            ``prevalence`` the share of positives.
         defined: labels that the split itself defines, ``[labels]``.
         groups: groups that were drawn from.
     """
@@ -49,7 +55,7 @@ class Replicates:
         """Return the macro mean over the labels that each resample defines, ``[1 + resamples]``.
 
         Args:
-            metric: ``roc_auc`` or ``average_precision``.
+            metric: ``roc_auc``, ``average_precision`` or ``prevalence``.
             labels: columns to average; all if not given. Columns that the split does not define are left out.
         """
         columns = [k for k in (range(len(self.defined)) if labels is None else labels) if self.defined[k]]
@@ -60,6 +66,23 @@ class Replicates:
             np.where(there, values, 0.0).sum(axis=1), count, out=np.full(len(values), np.nan), where=count > 0
         )
         return mean
+
+
+@dataclass(frozen=True)
+class Level:
+    """A number from replicates, with its interval.
+
+    Attributes:
+        value: of the split itself; ``None`` where it is not defined.
+        low: lower end of the interval; ``None`` where there is none.
+        high: upper end.
+        reason: why something is ``None``.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,12 +130,39 @@ def resample_seed(evidence: Evidence) -> int:
 
 
 def replicate(evidence: Evidence, resamples: int) -> Replicates:
-    """Score a model on its test split and on resamples of its groups.
+    """Score a model on its test split and on resamples of its groups; computed once for each object.
 
     Args:
         evidence: record and predictions.
         resamples: how many; the same for every model that it is to be compared with.
     """
+    known = _KNOWN.setdefault(evidence, {})
+    if resamples not in known:
+        known[resamples] = _replicate(evidence, resamples)
+    return known[resamples]
+
+
+def replicate_all(found: Sequence[Evidence], resamples: int, workers: int = 1) -> None:
+    """Compute the replicates of many records beforehand, so that :func:`replicate` has them at hand.
+
+    Args:
+        found: records with predictions.
+        resamples: how many.
+        workers: processes, used where there is more work than starting them takes.
+    """
+    waiting = [e for e in found if resamples not in _KNOWN.get(e, {})]
+    if workers <= 1 or len(waiting) < 2 or sum(e.probabilities.size for e in waiting) * resamples < _WORTHWHILE:
+        return
+    # The largest first, so that no process ends long after the others.
+    waiting.sort(key=lambda e: -e.probabilities.size)
+    with processes(min(workers, len(waiting))) as pool:
+        with no_main_module():
+            futures = [pool.submit(_replicate, e, resamples) for e in waiting]
+        for evidence, future in zip(waiting, futures, strict=True):
+            _KNOWN.setdefault(evidence, {})[resamples] = future.result()
+
+
+def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     weights = cluster_weights(evidence.groups, resamples, resample_seed(evidence))
     weights = np.concatenate([np.ones((1, weights.shape[1]), weights.dtype), weights])
     total = {metric: np.zeros((1 + resamples, evidence.targets.shape[1])) for metric in RANKED}
@@ -125,7 +175,33 @@ def replicate(evidence: Evidence, resamples: int) -> Replicates:
     defined, _ = defined_labels(evidence.targets)
     seeds = len(evidence.probabilities)
     scores = {metric: sums / seeds for metric, sums in total.items()}
+    prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    scores["prevalence"] = np.where(np.isnan(total["roc_auc"]), np.nan, prevalence)
     return Replicates(scores, tuple(map(bool, defined)), cluster_count(evidence.groups))
+
+
+def level(samples: Doubles, groups: int) -> Level:
+    """Give a number its interval.
+
+    Args:
+        samples: ``[1 + resamples]``, the split itself first; NaN where a resample does not define the number.
+        groups: that were drawn from; the fewest, where several splits enter.
+    """
+    if math.isnan(samples[0]):
+        return Level(None, reason=NOTHING_DEFINED)
+    value = float(samples[0])
+    kept, reason = _usable(samples[1:], groups)
+    return Level(value, reason=reason) if reason is not None else Level(value, *interval(kept, value, LEVEL, groups))
+
+
+def _usable(drawn: Doubles, groups: int) -> tuple[Doubles, str | None]:
+    """Return the resamples that define a number, and why there are too few of them or of the groups."""
+    kept = drawn[~np.isnan(drawn)]
+    if groups < MIN_CLUSTERS:
+        return kept, f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
+    if not drawn.size or kept.size < MIN_DEFINED_SHARE * drawn.size:
+        return kept, f"no interval: defined in {kept.size} of {drawn.size} resamples only"
+    return kept, None
 
 
 def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Difference:
@@ -138,24 +214,19 @@ def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Di
         bound: changes smaller than this are equivalent, as a fraction.
     """
     if math.isnan(before[0]) or math.isnan(after[0]):
-        return Difference(None, None, None, reason="no label is defined")
+        return Difference(None, None, None, reason=NOTHING_DEFINED)
     first, second = float(before[0]), float(after[0])
     change = second - first
-    drawn = (after - before)[1:]
-    kept = drawn[~np.isnan(drawn)]
-    if groups < MIN_CLUSTERS:
-        reason = f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
-        return Difference(first, second, change, reason=reason)
-    if not drawn.size or kept.size < MIN_DEFINED_SHARE * drawn.size:
-        reason = f"no interval: defined in {kept.size} of {drawn.size} resamples only"
+    kept, reason = _usable((after - before)[1:], groups)
+    if reason is not None:
         return Difference(first, second, change, reason=reason)
     error = float(kept.std()) * math.sqrt(groups / (groups - 1))
     if error < 1e-12:
         # Two models with the same ranking of every label: nothing is left to chance in these tracks.
         same = abs(change) < bound
         return Difference(first, second, change, change, change, 0.0, 1.0, None, 0.0, same)
-    low, high = _interval(kept, change, groups, LEVEL)
-    inner = _interval(kept, change, groups, 1 - 2 * (1 - LEVEL))
+    low, high = interval(kept, change, LEVEL, groups)
+    inner = interval(kept, change, 1 - 2 * (1 - LEVEL), groups)
     return Difference(
         before=first,
         after=second,
@@ -164,29 +235,9 @@ def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Di
         high=high,
         standard_error=error,
         p_value=_p_value(kept, change, groups),
-        detectable=error * (_t(groups, 0.5 + LEVEL / 2) + _t(groups, POWER)),
+        detectable=error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
         equivalent=-bound < inner[0] and inner[1] < bound,
     )
-
-
-def _t(groups: int, share: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(share, groups - 1))
-
-
-def _centre(samples: Doubles, value: float) -> float:
-    """Return the normal quantile of the share of samples below the value: how far the samples are off it."""
-    below = (np.count_nonzero(samples < value) + 0.5 * np.count_nonzero(samples == value)) / samples.size
-    margin = 1.0 / (samples.size + 1)
-    return NormalDist().inv_cdf(min(max(below, margin), 1.0 - margin))
-
-
-def _interval(samples: Doubles, value: float, groups: int, level: float) -> tuple[float, float]:
-    reach = _t(groups, 0.5 + level / 2) * math.sqrt(groups / (groups - 1))
-    centre, normal = _centre(samples, value), NormalDist()
-    low, high = np.quantile(samples, [normal.cdf(centre - reach), normal.cdf(centre + reach)])
-    return min(float(low), value), max(float(high), value)
 
 
 def _p_value(samples: Doubles, value: float, groups: int) -> float:
@@ -196,7 +247,7 @@ def _p_value(samples: Doubles, value: float, groups: int) -> float:
     """
     from scipy.stats import t
 
-    away = abs(_centre(samples, 0.0) - _centre(samples, value))
+    away = abs(offset(samples, 0.0) - offset(samples, value))
     if samples.min() > 0 or samples.max() < 0:
         away = max(away, abs(value) / float(samples.std()))
     return float(2 * t.sf(away / math.sqrt(groups / (groups - 1)), groups - 1))

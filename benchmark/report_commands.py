@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,18 +101,20 @@ def transfer(
     resamples: Resamples = 1000,
 ) -> None:
     """Show models by tasks: scores, and what changed against a base model."""
+    from .equity import equities
+    from .equity_table import print_equity
     from .transfer import reported_matrix, transfer_matrix
     from .transfer_figure import write_transfer
     from .transfer_tables import print_transfer
 
     if reported == bool(places):
         raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
-    if reported:
-        matrix = reported_matrix()
-    else:
-        found = _read(places or [], edition, protocol)
-        matrix = transfer_matrix(found, base, _cultures(in_culture or []), resamples=resamples)
+    found = [] if reported else _read(places or [], edition, protocol)
+    _score(found, resamples)
+    cultures = _cultures(in_culture or [])
+    matrix = reported_matrix() if reported else transfer_matrix(found, base, cultures, resamples=resamples)
     print_transfer(matrix, console())
+    print_equity(equities(found, resamples), console())
     for path in write_transfer(matrix, out) if out is not None else ():
         typer.echo(f"Written: {path}")
 
@@ -145,12 +148,17 @@ def forgetting(
     gained, lost: significant at a false discovery rate of 5 %. kept: shown to be within the bound. Else: cannot tell.
     """
     from .change_tables import print_forgetting
+    from .equity import equities
+    from .equity_table import print_equity
     from .forgetting import forgetting as judge
 
     first = _read(before, edition, protocol)
-    for place in after:
-        report = judge(first, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
-        print_forgetting(report, console())
+    others = [_read([place], edition, protocol) for place in after]
+    everything = [*first, *chain.from_iterable(others)]
+    _score(everything, resamples)
+    for other in others:
+        print_forgetting(judge(first, other, resamples=resamples, bound=bound / 100), console())
+    print_equity(equities(everything, resamples), console())
 
 
 def compare_models(
@@ -162,14 +170,31 @@ def compare_models(
     bound: Bound = 1.0,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
 ) -> None:
-    """Compare models on the same tracks: paired differences with intervals, per task, family and label."""
+    """Compare models on the same tracks: paired differences with intervals, per task, family and label.
+
+    With three models or more also the places that each may have: models that cannot be told apart share them.
+    """
     from .change_tables import print_comparison
     from .compare import compare
+    from .ties import print_standings, standings
 
-    one = _read([first], edition, protocol)
-    for place in others:
-        comparison = compare(one, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
+    sides = [_read([place], edition, protocol) for place in (first, *others)]
+    _score(list(chain.from_iterable(sides)), resamples)
+    for other in sides[1:]:
+        comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
         print_comparison(comparison, console(), labels=labels)
+    if len(sides) > 2:
+        print_standings(standings(sides, resamples), console())
+
+
+def _score(found: list[Evidence], resamples: int) -> None:
+    """Score all resamples beforehand, on every processor."""
+    import os
+
+    from .paired import replicate_all
+
+    with console(stderr=True).status(f"Scoring {len(found)} records on {resamples} resamples …"):
+        replicate_all(found, resamples, os.cpu_count() or 1)
 
 
 def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:

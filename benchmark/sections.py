@@ -272,7 +272,7 @@ def coverage_share(record: Record) -> float:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a share as percent without the sign: ``71.3``, or a dash where there is none."""
-    return ABSENT if value is None else f"{100 * value:.{digits}f}"
+    return ABSENT if value is None else f"{100 * value:z.{digits}f}"
 
 
 def coverage_text(record: Record) -> str:

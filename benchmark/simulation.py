@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
-from .paired import difference
+from .paired import RANKED, Level, difference, level
 from .statistics import cluster_weights
 
 
@@ -23,12 +23,14 @@ class LongRun:
         false_positives: share of splits on which p is below 5 %.
         true_change: mean difference over the splits.
         detectable: median of the minimum detectable effects.
+        scores: metric -> share of 95 % intervals of the first model's macro score that hold its mean over the splits.
     """
 
     coverage: float
     false_positives: float
     true_change: float
     detectable: float
+    scores: dict[str, float]
 
 
 def draw_pair(
@@ -82,12 +84,15 @@ def simulate(*, groups: int, tracks: int, labels: int, gain: float, draws: int, 
     rng = np.random.default_rng(seed)
     names = [f"g{i // tracks}" for i in range(groups * tracks)]
     judged = []
+    scores: dict[str, list[Level]] = {metric: [] for metric in RANKED}
     for draw in range(draws):
         targets, before, after = draw_pair(rng, groups, tracks, labels, gain)
         weights = cluster_weights(names, resamples, draw)
         weights = np.concatenate([np.ones((1, len(names)), weights.dtype), weights])
-        macro = [np.nanmean(weighted_scores(sort_scores(targets, p), weights)[0], axis=1) for p in (before, after)]
-        judged.append(difference(macro[0], macro[1], groups, 0.01))
+        first, second = (weighted_scores(sort_scores(targets, p), weights) for p in (before, after))
+        judged.append(difference(np.nanmean(first[0], axis=1), np.nanmean(second[0], axis=1), groups, 0.01))
+        for metric, values in zip(RANKED, first, strict=True):
+            scores[metric].append(level(np.nanmean(values, axis=1), groups))
     truth = float(np.mean([d.change for d in judged if d.change is not None]))
     held = [d.low <= truth <= d.high for d in judged if d.low is not None and d.high is not None]
     found = [d.p_value < 0.05 for d in judged if d.p_value is not None]
@@ -96,13 +101,24 @@ def simulate(*, groups: int, tracks: int, labels: int, gain: float, draws: int, 
         false_positives=float(np.mean(found)),
         true_change=truth,
         detectable=float(np.median([d.detectable for d in judged if d.detectable is not None])),
+        scores={metric: _held(found) for metric, found in scores.items()},
+    )
+
+
+def _held(levels: list[Level]) -> float:
+    truth = np.mean([one.value for one in levels if one.value is not None])
+    return float(
+        np.mean([one.low <= truth <= one.high for one in levels if one.low is not None and one.high is not None])
     )
 
 
 def main() -> None:
     """Print the table of docs/statistics.md."""
-    print("| groups x tracks | true change | interval holds it | p < 5 % | detectable with 80 % power |")
-    print("|---|---|---|---|---|")
+    print(
+        "| groups x tracks | true change | interval holds it | p < 5 % | detectable with 80 % power | interval of "
+        "ROC-AUC holds | of AP |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for groups, tracks in ((20, 4), (50, 4), (100, 4), (250, 4)):
         null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=1000, resamples=500, seed=groups)
         # The gain that this split should find in four of five draws, by the null's own detectable effect.
@@ -114,7 +130,8 @@ def main() -> None:
         for run in (null, planted):
             print(
                 f"| {groups} x {tracks} | {100 * run.true_change:+.2f} | {run.coverage:.1%} | "
-                f"{run.false_positives:.1%} | {100 * run.detectable:.2f} |",
+                f"{run.false_positives:.1%} | {100 * run.detectable:.2f} | {run.scores['roc_auc']:.1%} | "
+                f"{run.scores['average_precision']:.1%} |",
                 flush=True,
             )
 

@@ -15,6 +15,7 @@ from .evidence import Evidence
 from .paired import RANKED, Difference, control_false_discoveries, difference
 from .record import Record
 from .sections import TRADITION_ORDER
+from .summary import centred_score
 
 WESTERN = "western"
 
@@ -137,7 +138,10 @@ def transfer_matrix(
     traditions = {e.record.task.name: e.record.task.tradition for e in found}
     sides = {model: [e for e in found if e.record.model.name == model] for model in models}
     changes = {
-        model: {change.task: change for change in compare(sides[base], sides[model], resamples=resamples).tasks}
+        model: {
+            change.task: change
+            for change in compare(sides[base], sides[model], resamples=resamples, labels=False).tasks
+        }
         for model in models
         if model != base and {e.record.task.name for e in sides[model]} & {e.record.task.name for e in sides[base]}
     }
@@ -236,19 +240,12 @@ def _paper_average(cells: Sequence[Cell | None]) -> float | None:
 
 
 def _centred(side: Sequence[Evidence], tasks: Sequence[str], traditions: Mapping[str, str]) -> float | None:
-    """Mean over traditions of the chance-centred scores, 0 at chance and 1 at a perfect ranking.
-
-    ROC-AUC is centred on one half, average precision on the mean prevalence of the defined labels; the two are
-    averaged, then the tasks of a tradition, then the traditions.
-    """
+    """Mean over traditions of the scores centred on chance; ``None`` if a cell or a score is missing."""
     scores: dict[str, list[float]] = {}
     for e in side:
-        roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
-        chance = [label.prevalence for label in e.record.labels if label.average_precision is not None]
-        if roc_auc is None or precision is None or not chance:
+        score = centred_score(e.record)
+        if score is None:
             return None
-        base = fmean(chance)
-        centred = fmean([(roc_auc - 0.5) / 0.5, (precision - base) / (1 - base)])
-        scores.setdefault(traditions[e.record.task.name], []).append(centred)
+        scores.setdefault(traditions[e.record.task.name], []).append(score)
     complete = {e.record.task.name for e in side} == set(tasks)
     return fmean(fmean(values) for values in scores.values()) if complete else None

@@ -10,17 +10,13 @@ from __future__ import annotations
 import csv
 import importlib
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError
+from ...processes import no_main_module, processes
 from ..base import SPLITS, LoadContext, Track
 
 if TYPE_CHECKING:
@@ -87,25 +83,6 @@ def _write_all(folder: Path, specs: Sequence[TrackSpec]) -> int:
     return len(specs)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Start processes that do not run the user's script again, so that it needs no ``__main__`` guard.
-
-    A spawned process imports the parent's main module first (multiprocessing.spawn: get_preparation_data); ours need
-    nothing of it.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
 def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterator[int]:
     """Render tracks, yielding how many each step finished; in this process if one worker is allowed."""
     if workers <= 1 or len(specs) <= CHUNK:
@@ -114,16 +91,13 @@ def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterato
             yield 1
         return
     chunks = [specs[i : i + CHUNK] for i in range(0, len(specs), CHUNK)]
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), _leave_interrupts_to_the_parent)
-    try:
-        with _no_main_module():
+    with processes(min(workers, len(chunks))) as pool:
+        with no_main_module():
             waiting: set[Future[int]] = {pool.submit(_write_all, folder, chunk) for chunk in chunks}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _save_manifest(folder: Path, specs: Iterable[TrackSpec]) -> None:

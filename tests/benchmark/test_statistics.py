@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import t
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cmbench.benchmark import statistics
@@ -75,6 +76,14 @@ def test_interval_is_moved_to_the_value() -> None:
     assert squared == pytest.approx((low**2, high**2), abs=2e-3)
 
 
+def test_interval_is_widened_for_few_groups() -> None:
+    samples = np.random.default_rng(0).standard_normal(200_000)
+    for groups in (5, 20, 1000):
+        low, high = interval(samples, 0.0, 0.95, groups)
+        reach = t.ppf(0.975, groups - 1) * np.sqrt(groups / (groups - 1))
+        assert (low, high) == pytest.approx((-reach, reach), rel=0.03)
+
+
 def test_interval_of_equal_or_onesided_samples_holds_the_value() -> None:
     assert interval(np.full(100, 0.5), 0.5, 0.95) == (0.5, 0.5)
     assert interval(np.linspace(0.4, 0.5, 100), 0.3, 0.95)[0] == 0.3
@@ -117,10 +126,12 @@ def test_intervals_equal_scoring_every_resample_anew() -> None:
     samples = np.array(drawn)
     macro = scores.metrics["roc_auc"]
     assert macro.value is not None
-    assert macro.interval == pytest.approx(interval(samples.mean(axis=1), macro.value, 0.8), abs=1e-12)
+    groups = scores.clusters
+    assert macro.interval == pytest.approx(interval(samples.mean(axis=1), macro.value, 0.8, groups), abs=1e-12)
     for k, label in enumerate(scores.labels):
         assert label.roc_auc.value is not None
-        assert label.roc_auc.interval == pytest.approx(interval(samples[:, k], label.roc_auc.value, 0.8), abs=1e-12)
+        expected = interval(samples[:, k], label.roc_auc.value, 0.8, groups)
+        assert label.roc_auc.interval == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_hold_their_value_and_nest() -> None:
