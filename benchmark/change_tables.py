@@ -105,11 +105,7 @@ def print_forgetting(report: Forgetting, console: Console) -> None:
         _print_block(f"{task.task}: ROC-AUC by family", families, console)
     _print_labels("labels that pay", report.lost, console)
     _print_labels("labels that gain", report.gained, console)
-    counts = dict.fromkeys(STYLES, 0)
-    for task in report.comparison.tasks:
-        for label in task.labels:
-            counts[label.roc_auc.verdict] += 1
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    told = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in STYLES)
     console.print()
     console.print(Text(f"Labels by ROC-AUC: {told}.", style="bold"))
 

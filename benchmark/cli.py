@@ -10,7 +10,7 @@ import typer
 
 from ..errors import CmbenchError, MissingError
 from .model_commands import models_app
-from .report_commands import compare_models, report_app
+from .report_commands import compare_models, report_app, score_all
 from .terminal import console
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ def run(
 
     Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
     """
+    from .compare import RESAMPLES
     from .equity import equities
     from .equity_table import print_equity
-    from .evidence import evidence_of
+    from .evidence import read_what_is_there
     from .progress import TerminalObserver
     from .record import iter_records
     from .report import print_table, write_page
@@ -133,10 +134,15 @@ def run(
             mini_seed=mini_seed,
             observer=observer,
         )
+    found, problems = read_what_is_there(out)
+    score_all(found, RESAMPLES)
     print_table(records, console())
-    print_equity(equities(list(evidence_of(records, out))), console())
+    cells = {record.cell_sha256 for record in records}
+    print_equity(equities([e for e in found if e.record.cell_sha256 in cells]), console())
+    for problem in problems:
+        typer.echo(f"Not compared: {problem}", err=True)
     # The page shows everything that the folder holds, this run's models beside earlier ones.
-    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html')}")
+    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html', found)}")
 
 
 def _parts(values: list[str]) -> list[str]:

@@ -18,6 +18,9 @@ from .summary import mean_over_traditions, tradition_replicates
 
 WESTERN = "western"
 
+ROUNDING = 1e-9
+"""Scores closer than this are the same."""
+
 
 @dataclass(frozen=True)
 class Equity:
@@ -31,7 +34,7 @@ class Equity:
         tasks: tradition -> tasks.
         traditions: tradition -> score.
         mean: over traditions, each once.
-        worst: the tradition with the lowest score.
+        worst: the tradition with the lowest score; ``None`` if all score the same, as anchors do.
         worst_share: share of resamples in which it is the worst too; ``None`` if no resample defines all scores.
         spread: best minus worst tradition.
         gap: mean of the other traditions minus the Western one; ``None`` if one of them was not measured.
@@ -44,7 +47,7 @@ class Equity:
     tasks: Mapping[str, tuple[str, ...]]
     traditions: Mapping[str, Level]
     mean: Level
-    worst: str
+    worst: str | None
     worst_share: float | None
     spread: Level
     gap: Level | None
@@ -77,7 +80,7 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
     model, edition, split, protocol, _ = kinds.pop()
     table = np.stack(list(scores.values()))
     drawn = table[:, 1:][:, ~np.isnan(table[:, 1:]).any(axis=0)]
-    worst = int(table[:, 0].argmin())
+    worst = int(table[:, 0].argmin()) if np.ptp(table[:, 0]) > ROUNDING else None
     return Equity(
         model=model,
         edition=edition,
@@ -86,8 +89,8 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
         tasks={t: tuple(e.record.task.name for e in found if e.record.task.tradition == t) for t in scores},
         traditions={t: level(s, _groups(found, t)) for t, s in scores.items()},
         mean=level(mean_over_traditions(scores), groups),
-        worst=list(scores)[worst],
-        worst_share=float((drawn.argmin(axis=0) == worst).mean()) if drawn.size else None,
+        worst=None if worst is None else list(scores)[worst],
+        worst_share=float((drawn.argmin(axis=0) == worst).mean()) if drawn.size and worst is not None else None,
         spread=level(table.max(axis=0) - table.min(axis=0), groups),
         gap=_gap(scores, groups),
     )

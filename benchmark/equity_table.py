@@ -33,6 +33,8 @@ def span(level: Level, signed: bool = False) -> str:
 
 def worst(judged: Equity) -> str:
     """Return the worst tradition and in how many resamples it is the worst."""
+    if judged.worst is None:
+        return "none: all alike"
     return judged.worst if judged.worst_share is None else f"{judged.worst} ({100 * judged.worst_share:.0f} %)"
 
 
@@ -64,7 +66,7 @@ def print_equity(judged: Sequence[Equity], console: Console) -> None:
                 str(len(one.traditions)),
                 span(one.mean),
                 Text(worst(one)),
-                span(one.traditions[one.worst]),
+                ABSENT if one.worst is None else span(one.traditions[one.worst]),
                 span(one.spread),
                 gap(one),
             )

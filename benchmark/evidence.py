@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import CmbenchError
 from .metrics import Bools, Floats
-from .record import Record, read_record, record_files, record_path, sha256_of
+from .record import Record, read_record, record_files, sha256_of
 
 LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
@@ -75,14 +75,19 @@ def iter_evidence(*places: Path) -> Iterator[Evidence]:
         yield read_evidence(path)
 
 
-def evidence_of(records: Iterable[Record], folder: Path) -> Iterator[Evidence]:
-    """Yield the records that a run wrote below a folder, with their predictions.
+def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
+    """Read the records whose predictions are sound, and say what is wrong with the others.
 
     Raises:
-        CmbenchError: predictions are missing, changed or damaged.
+        UsageError: a place does not exist.
     """
-    for record in records:
-        yield read_evidence(record_path(record, folder))
+    found, problems = [], []
+    for path in record_files(*places):
+        try:
+            found.append(read_evidence(path))
+        except CmbenchError as error:
+            problems.append(str(error))
+    return found, problems
 
 
 def read_evidence(path: Path) -> Evidence:

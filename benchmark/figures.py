@@ -157,6 +157,13 @@ def _gaps(section: Section) -> list[float]:
     return gaps
 
 
+def ink_on(shade: Sequence[float]) -> str:
+    """Return black or white, whichever reads better on a colour (red, green and blue in [0, 1])."""
+    # Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
+    light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), shade, strict=False))
+    return "#000000" if light > 0.18 else "#ffffff"
+
+
 def _heat_cell(axes: Axes, x: float, y: float, metric: Metric | None, ends: tuple[float, float]) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -168,9 +175,7 @@ def _heat_cell(axes: Axes, x: float, y: float, metric: Metric | None, ends: tupl
     low, high = ends
     shade = colormaps["cividis"](min(1.0, max(0.0, (100 * metric.value - low) / (high - low))))
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, linewidth=0.8, edgecolor="white"))
-    # Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
-    light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), shade, strict=False))
-    ink = "#000000" if light > 0.18 else "#ffffff"
+    ink = ink_on(shade)
     middle = 0.37 if metric.interval else 0.5
     axes.text(x + 0.5, y + middle, percent(metric.value), ha="center", va="center", size=8.5, color=ink)
     if metric.interval:

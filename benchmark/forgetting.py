@@ -47,6 +47,11 @@ class Forgetting:
     lost: tuple[tuple[str, LabelChange], ...]
     gained: tuple[tuple[str, LabelChange], ...]
 
+    def count(self, verdict: str) -> int:
+        """Return how many labels of all tasks have a verdict by ROC-AUC."""
+        labels = [label for task in self.comparison.tasks for label in task.labels]
+        return sum(label.roc_auc.verdict == verdict for label in labels)
+
 
 def forgetting(
     before: Sequence[Evidence], after: Sequence[Evidence], *, resamples: int = RESAMPLES, bound: float = BOUND

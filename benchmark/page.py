@@ -10,12 +10,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .change_tables import points
+from .compare import RESAMPLES
+from .equity_table import worst
+from .evidence import Evidence
 from .figures import FLOORS, INK, LINE, heat_map, in_parts, layer_curves, style
+from .page_changes import Changes, changes
 from .record import EnvironmentPart, FailedTrack, Interval, Record, write_atomically
 from .reported import WARNING, ReportedBlock, reported_blocks
 from .sections import (
     HEADLINE,
     METRIC_TITLES,
+    MINI_LABEL,
     NO_REASON,
     NOT_RUN,
     Column,
@@ -74,6 +80,8 @@ class SectionView:
         settings: the protocol's values, flat.
         software: what the records were made with, each combination once.
         reported: what others have reported on these tasks; only beside real data.
+        changes: what the predictions tell; ``None`` without predictions.
+        transfer_map: the heat map of it.
     """
 
     id: str
@@ -85,14 +93,26 @@ class SectionView:
     settings: tuple[tuple[str, str], ...]
     software: tuple[str, ...]
     reported: tuple[ReportedBlock, ...]
+    changes: Changes | None
+    transfer_map: Picture | None
 
 
-def write_page(records: Sequence[Record], out: Path) -> Path:
-    """Write scores, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
+def write_page(
+    records: Sequence[Record],
+    out: Path,
+    found: Sequence[Evidence] = (),
+    *,
+    base: str | None = None,
+    resamples: int = RESAMPLES,
+) -> Path:
+    """Write scores, changes, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
 
     Args:
         records: of any editions, splits and protocols; each combination is a section of its own.
         out: the file.
+        found: those of them whose predictions are there, for what is judged on predictions.
+        base: model that the others are compared with; the first of each section if not given.
+        resamples: of the paired bootstrap.
 
     Returns:
         ``out``.
@@ -100,9 +120,10 @@ def write_page(records: Sequence[Record], out: Path) -> Path:
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
-    found = sections(records)
+    parts = sections(records)
+    judged = [changes(section, found, base, resamples) for section in parts]
     with style("none"):
-        views = [_view(section, f"s{i + 1}") for i, section in enumerate(found)]
+        views = [_view(section, f"s{i + 1}", told) for i, (section, told) in enumerate(zip(parts, judged, strict=True))]
     write_atomically(out, _render(views).encode())
     return out
 
@@ -117,7 +138,7 @@ def _render(views: Sequence[SectionView]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, coverage=coverage_text, by_tradition=_by_tradition)
+    environment.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
     environment.globals.update(
         titles=METRIC_TITLES,
         headline=HEADLINE,
@@ -125,6 +146,7 @@ def _render(views: Sequence[SectionView]) -> str:
         no_reason=NO_REASON,
         bar_style=_bar_style,
         reported_warning=WARNING,
+        worst=worst,
     )
     return environment.get_template("page.html").render(views=views)
 
@@ -150,7 +172,7 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
     return ";".join(f"--{name}:{place(share)}" for name, share in ends.items())
 
 
-def _view(section: Section, anchor: str) -> SectionView:
+def _view(section: Section, anchor: str, told: Changes | None) -> SectionView:
     examples = tuple(next(r for row in section.rows if (r := section.record(row, c))) for c in section.columns)
     heat_maps = [_heat_map(section, metric, anchor) for metric in HEADLINE] if len(section.rows) > 1 else []
     # One hidden state makes no curve; such encoders are drawn, as a line, only beside others.
@@ -165,7 +187,25 @@ def _view(section: Section, anchor: str) -> SectionView:
         settings=tuple(_flat(examples[0].protocol.settings)),
         software=tuple(dict.fromkeys(_software(r.environment) for r in section.cells.values())),
         reported=reported_blocks(c.key[0] for c in section.columns) if section.edition == "full" else (),
+        changes=told,
+        transfer_map=_transfer_map(told, anchor) if told else None,
     )
+
+
+def _transfer_map(told: Changes, anchor: str) -> Picture | None:
+    figure = told.figure()
+    if figure is None:
+        return None
+    matrix = told.matrix
+    title = f"Heat map of the change against {matrix.base} by model and task: {matrix.title}"
+    if matrix.edition == "mini":
+        title = f"{title}. {MINI_LABEL}"
+    svg = _svg(figure, f"{anchor}-change", title, "The numbers of the table below.")
+    caption = (
+        "Mean of ROC-AUC and AP, below it the change against the base; orange: gain, purple: loss, hatched: not "
+        "separable from zero, outlined: the model was trained on this tradition."
+    )
+    return Picture(svg, title, caption)
 
 
 def _software(environment: EnvironmentPart) -> str:
@@ -216,6 +256,7 @@ def _svg(figure: Figure, prefix: str, title: str, description: str) -> str:
     text = re.sub(r"(font: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1system-ui, sans-serif", text)
     text = re.sub(r">\s+<", "><", text)
     text = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", text)
+    text = re.sub(r'(?:<use [^>]*? style="([^"]*)"/>)(?:<use [^>]*? style="\1"/>)+', _one_style, text)
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
@@ -226,6 +267,12 @@ def _svg(figure: Figure, prefix: str, title: str, description: str) -> str:
     names = f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>'
     # matplotlib escapes every text that it is given.
     return Markup(head + names + text[opening.end() :].strip())  # noqa: S704
+
+
+def _one_style(run: re.Match[str]) -> str:
+    """Say the style of a run of markers once, on a group around them: it is most of their text."""
+    style_of_all = f' style="{run[1]}"'
+    return f"<g{style_of_all}>{run[0].replace(style_of_all, '')}</g>"
 
 
 def _failures(section: Section) -> Iterator[Failure]:

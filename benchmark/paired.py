@@ -234,23 +234,24 @@ def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Di
         low=low,
         high=high,
         standard_error=error,
-        p_value=_p_value(kept, change, groups),
+        p_value=_p_value(kept, change, groups, error),
         detectable=error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
         equivalent=-bound < inner[0] and inner[1] < bound,
     )
 
 
-def _p_value(samples: Doubles, value: float, groups: int) -> float:
-    """Smallest level at which the interval of the change leaves out zero, two-sided.
+def _p_value(samples: Doubles, value: float, groups: int, error: float) -> float:
+    """Two-sided p-value of no change: the larger of what the samples and what Student's t say.
 
-    Beyond the last sample, where a share cannot tell any more, the distance is measured in standard errors.
+    By the samples it is the smallest level at which the interval of the change leaves out zero; beyond the last sample,
+    where a share cannot tell any more, t alone counts.
     """
     from scipy.stats import t
 
-    away = abs(offset(samples, 0.0) - offset(samples, value))
-    if samples.min() > 0 or samples.max() < 0:
-        away = max(away, abs(value) / float(samples.std()))
-    return float(2 * t.sf(away / math.sqrt(groups / (groups - 1)), groups - 1))
+    away = abs(value) / error
+    if samples.min() <= 0 <= samples.max():
+        away = min(away, abs(offset(samples, 0.0) - offset(samples, value)) / math.sqrt(groups / (groups - 1)))
+    return float(2 * t.sf(away, groups - 1))
 
 
 def control_false_discoveries(differences: Sequence[Difference]) -> list[Difference]:

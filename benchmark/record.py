@@ -261,14 +261,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_record(record: Record, folder: Path) -> Path:
     """Write a record below ``folder``, one sub-folder per model, and return its path."""
-    path = record_path(record, folder)
+    path = folder / safe_name(record.model.name) / f"{record.stem}.json"
     write_atomically(path, _canonical(record.model_dump(mode="json")).encode())
     return path
-
-
-def record_path(record: Record, folder: Path) -> Path:
-    """Return where a record lies below the folder of a run."""
-    return folder / safe_name(record.model.name) / f"{record.stem}.json"
 
 
 def safe_name(name: str) -> str:

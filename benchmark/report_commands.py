@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,8 +50,13 @@ def html(
         Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
     ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="Also print what papers report, apart.")] = False,
+    base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
+    resamples: Resamples = 1000,
 ) -> None:
     """Print the table of some records and write their page: one file, no network."""
+    from .equity import equities
+    from .equity_table import print_equity
+    from .evidence import read_what_is_there
     from .record import iter_records
     from .report import print_table, write_figures, write_page
     from .reported import print_reported
@@ -58,11 +64,18 @@ def html(
     records = list(iter_records(*places))
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    if base is not None and base not in (names := {record.model.name for record in records}):
+        raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(sorted(names))}.")
+    found, problems = read_what_is_there(*places)
+    score_all(found, resamples)
     print_table(records, console())
+    print_equity(equities(found, resamples), console())
+    for problem in problems:
+        typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
         print_reported(console(), sorted({record.task.name for record in records}))
-    typer.echo(f"Page: {write_page(records, out)}")
+    typer.echo(f"Page: {write_page(records, out, found, base=base, resamples=resamples)}")
     if figures is not None:
         for path in write_figures(records, figures):
             typer.echo(f"Figure: {path}")
@@ -110,7 +123,7 @@ def transfer(
     if reported == bool(places):
         raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
     found = [] if reported else _read(places or [], edition, protocol)
-    _score(found, resamples)
+    score_all(found, resamples)
     cultures = _cultures(in_culture or [])
     matrix = reported_matrix() if reported else transfer_matrix(found, base, cultures, resamples=resamples)
     print_transfer(matrix, console())
@@ -155,7 +168,7 @@ def forgetting(
     first = _read(before, edition, protocol)
     others = [_read([place], edition, protocol) for place in after]
     everything = [*first, *chain.from_iterable(others)]
-    _score(everything, resamples)
+    score_all(everything, resamples)
     for other in others:
         print_forgetting(judge(first, other, resamples=resamples, bound=bound / 100), console())
     print_equity(equities(everything, resamples), console())
@@ -179,7 +192,7 @@ def compare_models(
     from .ties import print_standings, standings
 
     sides = [_read([place], edition, protocol) for place in (first, *others)]
-    _score(list(chain.from_iterable(sides)), resamples)
+    score_all(list(chain.from_iterable(sides)), resamples)
     for other in sides[1:]:
         comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
         print_comparison(comparison, console(), labels=labels)
@@ -187,7 +200,7 @@ def compare_models(
         print_standings(standings(sides, resamples), console())
 
 
-def _score(found: list[Evidence], resamples: int) -> None:
+def score_all(found: Sequence[Evidence], resamples: int) -> None:
     """Score all resamples beforehand, on every processor."""
     import os
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .change_tables import points
-from .figures import empty_figure, figure_bytes, style
+from .figures import INK, empty_figure, figure_bytes, ink_on, style
 from .record import write_atomically
 from .sections import ABSENT, percent
 from .transfer import WESTERN, Cell, TransferMatrix
@@ -136,9 +136,9 @@ def _draw_cell(axes: Axes, x: float, y: float, cell: Cell | None, size: float, e
         axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
         return
     change = cell.plain_change
-    shade: str | tuple[float, ...] = "#f4f4f4"
+    shade = (0.96, 0.96, 0.96)
     if change is not None:
-        shade = colormaps["PuOr_r"](0.5 + 0.5 * max(-1.0, min(1.0, change / LARGEST_CHANGE)) * 0.75)
+        shade = colormaps["PuOr_r"](0.5 + 0.5 * max(-1.0, min(1.0, change / LARGEST_CHANGE)) * 0.75)[:3]
     hatched = not separable(cell)
     axes.add_patch(
         Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#8a94a0", hatch="////" if hatched else None, lw=0)
@@ -149,15 +149,25 @@ def _draw_cell(axes: Axes, x: float, y: float, cell: Cell | None, size: float, e
         inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
         inner.set_linewidth(0.11 * size)
         axes.add_patch(inner)
-    _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched)
+    ink = "#000000" if hatched else ink_on(shade)
+    _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched, ink=ink)
 
 
 def _write(
-    axes: Axes, x: float, y: float, level: str, change: str, size: float, *, boxed: bool = False, weight: str = "normal"
+    axes: Axes,
+    x: float,
+    y: float,
+    level: str,
+    change: str,
+    size: float,
+    *,
+    boxed: bool = False,
+    weight: str = "normal",
+    ink: str = INK,
 ) -> None:
     """Write a level and, below it, a change into the cell at a column and a row."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5} if boxed else None
-    place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": "black", "bbox": box}
+    place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": ink, "bbox": box}
     axes.text(x + 0.5, y + (0.34 if change else 0.5), level, size=size, weight=weight, **place)
     if change:
         axes.text(x + 0.5, y + 0.73, change, size=size - 1, **place)
