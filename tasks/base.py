@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .preparing import Plan, PrepareContext
+
 SPLITS = ("train", "valid", "test")
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 ENTRY_POINTS = "cmbench.tasks"
@@ -53,7 +55,7 @@ Progress = Callable[[str, int, int], None]
 """``progress(what, done, total)``: called while a loader works."""
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
@@ -73,12 +75,14 @@ class LoadContext:
     data_root: Path | None
     cache_root: Path
     workers: int = 1
-    progress: Progress = _silent
+    progress: Progress = silent
     mini_scale: float = 1.0
     mini_seed: int = 0
 
 
 Loader = Callable[["Task", LoadContext], Splits]
+Preparer = Callable[["Task", "PrepareContext"], "Plan"]
+"""Looks at the data root and says what is to be done; see :mod:`cmbench.tasks.preparing`."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class Task:
         counts: published number of tracks by split.
         test_support: published positives in the test split by label.
         notes: traps that a reader of a result must know.
+        prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
     name: str
@@ -136,6 +141,7 @@ class Task:
     counts: Mapping[str, int] = field(default_factory=dict)
     test_support: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext) -> TaskData:
         """Find or make the tracks of one edition.
