@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
 from .base import SPLITS, LoadContext, Splits, Task, Track
+from .dunya import DUNYA
 from .official import LAYOUT, LISTS_REPOSITORY, absent_lists, labels_among, read_lists, task_folder, unlabelled
 from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 
-DUNYA = "https://dunya.compmusic.upf.edu"
 LICENCE = (
     "Audio: mostly commercial releases, lent by Dunya for research on request, not redistributable. Split lists: "
     "Apache-2.0. Tags: from Dunya and MusicBrainz, under their terms."
@@ -29,7 +29,9 @@ NOTES = (
     "Tags are Dunya's of the day they were fetched; Dunya is edited, so supports may differ from the published ones.",
 )
 """Traps of all three collections."""
-_LIST_FOLDERS = {"turkish_makam": "makam"}
+LIST_FOLDERS = {"turkish_makam": "makam"}
+"""Folder of a task's id lists in the published repository, where it is not called like the task."""
+
 _AUDIO_FOLDERS = ("audio", "audios")
 
 
@@ -55,7 +57,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     """
     folder = task_folder(task, context, DUNYA)
     table = folder / "metadata.tsv"
-    lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{_LIST_FOLDERS.get(task.name, task.name)}/split"
+    lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{LIST_FOLDERS.get(task.name, task.name)}/split"
     missing = absent_lists(task, folder, lists_at)
     lists = {} if missing else read_lists(folder)
     recordings: Mapping[str, Recording] = {}
@@ -64,7 +66,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         missing += unlabelled(task, lists, recordings.keys(), table) if lists else []
     else:
         missing.append(_absent_table(task, table))
-    audio = {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
+    audio = audio_files(folder)
     listed = {mbid for ids in lists.values() for mbid in ids}
     if not audio or (listed and listed.isdisjoint(audio)):
         missing.append(_absent_audio(task, folder))
@@ -77,6 +79,11 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         return Track(id=mbid, path=path, labels=labels_among(task, recording.tags), group=recording.group)
 
     return {name: tuple(track(mbid) for mbid in lists[name]) for name in SPLITS}
+
+
+def audio_files(folder: Path) -> dict[str, Path]:
+    """Return the audio files of a task's folder by recording id."""
+    return {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
 
 
 def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
