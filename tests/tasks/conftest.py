@@ -124,6 +124,8 @@ class DunyaServer(ThreadingHTTPServer):
 
 class _DunyaHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: DunyaServer
 
     def log_message(self, format: str, *args: object) -> None:
