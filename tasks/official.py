@@ -45,8 +45,8 @@ def task_folder(task: Task, context: LoadContext, source: str) -> Path:
                 source=source,
                 licence=task.licence,
                 command=(
-                    f"{prepare_command(task, Path('DIR') / task.name)}, or put the data into DIR/{task.name} ({LAYOUT}); "
-                    "then run again with --data-root DIR"
+                    f"{prepare_command(task, Path('DIR') / task.name)}, or put the data into DIR/{task.name} "
+                    f"({LAYOUT}); then run again with --data-root DIR"
                 ),
             )
         ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from ..errors import CmbenchError, Missing, MissingError, UsageError
 from .base import Progress, silent
 
+LOCK = ".prepare.lock"
 Ask = Callable[[str], str]
 """``ask(prompt)`` returns what the user types, unseen; for a secret, which is never written to a file."""
 
@@ -138,7 +139,7 @@ def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".prepare.lock", timeout=0):
+        with FileLock(folder / LOCK, timeout=0):
             require_room(folder, plan.known_bytes - sum(map(_bytes_there, plan.downloads)))
             _fetch_all(plan, context)
             for step in plan.steps:
@@ -167,8 +168,7 @@ def _fetch_all(plan: Plan, context: PrepareContext) -> None:
     if missing:
         raise MissingError(missing)
     if failed:
-        names = " · ".join(map(str, failed))
-        raise CmbenchError(f"{len(failed)} of {len(plan.downloads)} downloads failed: {names}")
+        raise CmbenchError(f"{len(failed)} of {len(plan.downloads)} downloads failed; the first: {failed[0]}")
 
 
 def _bytes_there(download: Download) -> int:

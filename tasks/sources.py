@@ -336,9 +336,15 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return min(float(stated), 600.0) if stated.isdigit() else None
 
 
-def _reason(error: Exception) -> str:
-    """Say in a word or two why a connection failed."""
-    return type(error).__name__.removesuffix("Error").removesuffix("Exception")
+def _reason(error: requests.RequestException) -> str:
+    """Say in a few words why a connection failed: the name of the innermost error that requests wraps."""
+    import requests
+
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    inner: object = error.args[0] if error.args else error
+    inner = getattr(inner, "reason", inner)
+    return type(inner).__name__ if isinstance(inner, Exception) else type(error).__name__
 
 
 def _one_line(error: Exception) -> str:
