@@ -45,6 +45,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         f"{f' and {unknown} of unknown size' if unknown else ''}. On the disk in the end: "
         f"{spoken_bytes(plan.known_bytes)}{' or more' if unknown else ''}.",
         highlight=False,
+        soft_wrap=True,
     )
 
 
