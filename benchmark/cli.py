@@ -235,19 +235,9 @@ def cache_gc(
 
 
 def _print_missing(error: MissingError, screen: Console) -> None:
-    from rich.markup import escape
+    from .listing import print_missing
 
-    missing = error.missing
-    screen.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
-    for one in missing:
-        screen.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
-        for title, text in (
-            ("looked in", one.where),
-            ("source", one.source),
-            ("licence", one.licence),
-            ("to get it", one.command),
-        ):
-            screen.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
+    print_missing(error.missing, screen)
     hint = " Without the data, `--edition mini` runs the same tasks on audio rendered here."
     screen.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
 
