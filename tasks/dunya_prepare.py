@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import CmbenchError, UsageError
+from ..errors import CmbenchError, Missing, UsageError
 from . import saraga
 from .base import SPLITS, Progress, Task
 from .dunya import DUNYA, PROFILE, TOKEN_VARIABLE, URL_VARIABLE, DunyaClient, DunyaUnavailableError, TokenRefusedError
@@ -60,17 +61,48 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
         raise UsageError(f"{task.name} has no source {context.source!r}; it has {known}.")
     folder = context.data_root / task.name
     downloads = list_downloads(task, folder)
+    missing: tuple[Missing, ...] = ()
     what = "fetch tags and mp3 of the recordings that are not here yet from Dunya"
     if not downloads:
         tags, audio = absent(folder)
         if not tags and not audio:
             return Plan()
+        missing = not_in_dunya(task, folder, tags)
         what = f"fetch from Dunya the tags of {len(tags)} recordings and the mp3 of {len(audio)}"
     notes = [f"Whole recordings are fetched, of which the first {task.max_track_seconds or 0:g} s are used."]
     if not os.environ.get(TOKEN_VARIABLE):
         notes.append(f"You will be asked for your Dunya token ({PROFILE}); or set {TOKEN_VARIABLE}.")
     step = Step(what, lambda running: fetch(task, folder, running), licence=LICENCE, fetches=True)
-    return Plan(downloads=downloads, steps=(step,), notes=tuple(notes))
+    return Plan(downloads, (step,), missing, tuple(notes))
+
+
+def not_in_dunya(task: Task, folder: Path, without_tags: Iterable[str]) -> tuple[Missing, ...]:
+    """Return what Dunya was asked for and does not have of the labels, as the last report says: nothing or one entry.
+
+    Raises:
+        UsageError: the report cannot be read.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        return ()
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["not_fetched"]
+        asked = {e["id"] for e in entries if (e["what"], e["state"]) == ("tags", "missing")}
+    except (ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{path} is not the report that a preparation writes; remove it.") from error
+    ids = [mbid for mbid in without_tags if mbid in asked]
+    if not ids:
+        return ()
+    return (
+        Missing(
+            what=f"tags of {len(ids)} listed recordings of {task.name} that Dunya does not have or not for your token",
+            where=str(path),
+            source=DUNYA,
+            licence=LICENCE,
+            command=f"add their rows to {folder / 'metadata.tsv'}, or take their ids out of the lists in split/ (the "
+            "split then differs)",
+        ),
+    )
 
 
 def token(context: PrepareContext) -> str:

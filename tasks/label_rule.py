@@ -8,7 +8,7 @@ lists, because Dunya's tags change.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,20 +68,22 @@ class LabelComparison:
         """Whether the tags of all training and test tracks are known."""
         return self.train[0] == self.train[1] and self.test[0] == self.test[1]
 
-    def sentences(self) -> tuple[str, ...]:
-        """Say it in a few lines."""
+    def sentences(self, most: int = 8) -> tuple[str, ...]:
+        """Say it in a few lines, with at most ``most`` labels in each."""
         said = [
             f"labels by the published rule from {self.train[0]} of {self.train[1]} training recordings: "
             f"{len(set(self.found) & set(self.published))} of the {len(self.published)} published ones"
         ]
         for what, labels in (("appear", self.appear), ("disappear", self.disappear), ("stand elsewhere", self.moved)):
             if labels:
-                said.append(f"  {what}: {', '.join(labels)}")
+                said.append(f"  {what}: {_shortened(labels, most)}")
         if self.tied:
-            said.append(f"  as frequent as the last of them: {', '.join(self.tied)}")
+            said.append(f"  as frequent as the last of them: {_shortened(self.tied, most)}")
         if self.supports:
-            shown = ", ".join(f"{label} {found} (published {old})" for label, (found, old) in self.supports.items())
-            said.append(f"  other numbers in {self.test[0]} of {self.test[1]} test recordings: {shown}")
+            shown = [f"{label} {found} (published {old})" for label, (found, old) in self.supports.items()]
+            said.append(
+                f"  other numbers in {self.test[0]} of {self.test[1]} test recordings: {_shortened(shown, most)}"
+            )
         return tuple(said)
 
     def as_json(self) -> dict[str, Any]:
@@ -123,3 +125,9 @@ def compare_labels(
         tied=tuple(sorted(tag for tag, count in counts.items() if count == last and tag not in found)),
         supports={label: (support[label], n) for label, n in published.items() if support[label] != n},
     )
+
+
+def _shortened(parts: Sequence[str], most: int) -> str:
+    """Join at most so many parts and say how many more there are."""
+    more = len(parts) - most
+    return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")

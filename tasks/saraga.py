@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from ..errors import CmbenchError, UsageError
+from ..errors import CmbenchError, Missing, UsageError
 from .base import Progress, Task
 from .dunya_folder import list_downloads, write_report
 from .dunya_layout import audio_files
@@ -37,7 +37,7 @@ from .dunya_recordings import (
     read_rows,
     write_rows,
 )
-from .official import LAYOUT, labels_among, read_lists
+from .official import LAYOUT, labels_among, read_lists, unlabelled
 from .preparing import Download, Plan, PrepareContext, Step
 from .tables import cell_values
 
@@ -87,8 +87,9 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
         name, md5 = ARCHIVES[task.name]
         archive = Download(f"{ZENODO}/{name}?download=1", place / name, LICENCE, digest=f"md5:{md5}")
         downloads = (*downloads, archive)
-    elif not downloads and not _lacking(task, folder):
-        return Plan()
+    missing = () if downloads else _not_in_saraga(task, folder)
+    if not downloads and not _lacking(task, folder):
+        return Plan(missing=missing)
     notes = (
         "Saraga covers 249 of 2612 Carnatic and 108 of 1204 Hindustani recordings of the lists: it is not the task "
         "that results are published for.",
@@ -99,7 +100,7 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
         lambda running: take(task, folder, running.tell, running.progress),
         licence=LICENCE,
     )
-    return Plan(downloads=downloads, steps=(step,), notes=notes)
+    return Plan(downloads, (step,), missing, notes)
 
 
 def take(task: Task, folder: Path, tell: Callable[[str], None], progress: Progress) -> None:
@@ -300,6 +301,14 @@ def _lacking(task: Task, folder: Path) -> bool:
 def _open(path: Path) -> IO[bytes]:
     """Open a file to read its bytes."""
     return path.open("rb")
+
+
+def _not_in_saraga(task: Task, folder: Path) -> tuple[Missing, ...]:
+    """Return what is missing of the labels of the whole task once Saraga was taken."""
+    if not (folder / REPORT).is_file() or not (folder / "metadata.tsv").is_file():
+        return ()
+    table = folder / "metadata.tsv"
+    return tuple(unlabelled(task, read_lists(folder), read_rows(table).keys(), table))
 
 
 def _copy(opener: Callable[[], IO[bytes]], path: Path) -> None:

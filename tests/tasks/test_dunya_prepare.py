@@ -285,6 +285,25 @@ def test_a_plan_is_carried_out_and_then_there_is_nothing_to_do(context: PrepareC
     assert plan(replace(context, source="dunya")).nothing_to_do
 
 
+def test_what_dunya_does_not_have_is_missing_only_once_it_was_asked(
+    context: PrepareContext, server: Server, folder: Path, fault: Faults
+) -> None:
+    del server.details["makam"]["b1"]
+    server.faults["/api/makam/recording/a1"] = [fault(401)]
+    with pytest.raises(TokenRefusedError):
+        plan(context).steps[0].run(context)
+    assert plan(context).missing == ()
+    plan(context).steps[0].run(context)
+    (missing,) = plan(context).missing
+    assert missing.what.startswith("tags of 1 listed recordings of turkish_makam that Dunya does not have")
+    assert "take their ids out of the lists" in missing.command
+    np.save(folder / "split" / "valid.npy", np.array(["a9"]))
+    assert plan(context).missing == ()
+    (folder / "dunya.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"dunya\.json is not the report .*; remove it"):
+        plan(context)
+
+
 def test_the_token_is_asked_for_where_the_environment_has_none(
     context: PrepareContext, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

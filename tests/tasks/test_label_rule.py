@@ -58,6 +58,7 @@ def test_planted_differences_are_found() -> None:
         "  as frequent as the last of them: last",
         "  other numbers in 2 of 2 test recordings: gone 1 (published 2)",
     )
+    assert found.sentences(most=1)[1] == "  appear: new and 1 more"
     assert found.as_json()["test_support"] == {"gone": {"found": 1, "published": 2}}
 
 

@@ -242,7 +242,10 @@ def test_a_plan_fetches_the_archive_where_there_is_none(folder: Path, files: dic
     assert not made.steps[0].fetches
     made.steps[0].run(context)
     assert told
+    assert made.missing == ()
     assert plan(context).nothing_to_do
+    (missing,) = plan(context).missing
+    assert missing.what == "labels of carnatic (3 of 7 listed tracks have no row: far1, far2, far3)"
     (folder / "audio" / "c1.mp3").unlink()
     assert not plan(context).nothing_to_do
     shutil.rmtree(folder / "split")
