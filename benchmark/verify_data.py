@@ -263,7 +263,8 @@ def print_finding(finding: Finding, console: Console, shown: int = 20) -> None:
         )
     console.print(f"[bold]{finding.task}[/] ({finding.edition}, {finding.split_name} split)", highlight=False)
     console.print(table)
-    for fault in finding.faults[:shown]:
+    # What is there and wrong comes first: of what is missing there may be a thousand.
+    for fault in sorted(finding.faults, key=lambda one: one.fault == FAULTS[0])[:shown]:
         line = f"{fault.fault}  {fault.split}  {escape(fault.file)} ({escape(fault.reason)})"
         console.print(line, highlight=False, soft_wrap=True)
     if len(finding.faults) > shown:

@@ -104,7 +104,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         UsageError: a file cannot be read, or the genres contradict the published counts.
     """
     folder = task_folder(task, context, SOURCE)
-    missing = absent_lists(task, folder, LISTS_SOURCE)
+    missing = absent_lists(task, folder, LISTS_SOURCE, fetchable=True)
     lists = {} if missing else _lists(folder)
     wanted = {track for ids in lists.values() for track in ids}
     annotations: dict[str, Annotation] = {}

@@ -69,6 +69,17 @@ def test_only_unstated_sizes_are_asked_for(download: Download, tmp_path: Path, m
     assert asked == [unknown.path]
 
 
+def test_a_server_that_does_not_say_is_not_asked_again(
+    download: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(preparation, "announced_size", lambda one, context: asked.append(one.url))
+    urls = ("https://a.org/1", "https://a.org/2", "https://b.org/1")
+    downloads = tuple(replace(download, url=url, path=tmp_path / url[-3:], size=None) for url in urls)
+    with_announced_sizes(Plan(downloads), PrepareContext(tmp_path, str))
+    assert asked == ["https://a.org/1", "https://b.org/1"]
+
+
 def test_bars_show_bytes_of_downloads_and_files_of_steps() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)

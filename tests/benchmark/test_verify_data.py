@@ -181,3 +181,13 @@ def test_the_table_never_rounds_up_to_whole(load: Load, tmp_path: Path) -> None:
     assert "[b]0.wav (there is no such file)" in text
     assert "… and 1 more" in text
     assert all(fault in text for fault in FAULTS)
+
+
+def test_what_is_wrong_is_shown_before_what_is_missing(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    tracks = (Track("gone", tmp_path / "gone.wav", ()), Track("empty", tmp_path / "empty.wav", ()))
+    console = Console(width=140, record=True, file=io.StringIO())
+    print_finding(verify(load(tracks)), console, shown=1)
+    text = console.export_text()
+    assert "empty.wav (an empty file" in text
+    assert "gone.wav" not in text

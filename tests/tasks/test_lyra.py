@@ -134,7 +134,7 @@ def test_the_tables_are_fetched_and_the_missing_videos_named(
 def test_another_table_than_the_published_one_is_not_taken(source: Path, root: Path, preparing: PrepareContext) -> None:
     with (source / "test.tsv").open("a", encoding="utf-8") as table:
         table.write("t3\tOud\tLaiko\tNone\tNone\t0\tV2\t3.5\t90\n")
-    with pytest.raises(CmbenchError, match=r"1 of 2 downloads failed; the first: .*test\.tsv: what came is not"):
+    with pytest.raises(CmbenchError, match=r"1 of 2 downloads failed:\n.*test\.tsv: what came is not"):
         carry_out(lyra.prepare(TASK, preparing), preparing, root)
     assert not (root / "videos.tsv").exists()
     assert [one.path.name for one in lyra.prepare(TASK, preparing).downloads] == ["test.tsv"]
