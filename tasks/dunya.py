@@ -343,7 +343,7 @@ def _object(answer: Response) -> dict[str, Any]:
     """
     try:
         value = json.loads(answer.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _BrokenError("an answer that is not JSON") from None
     if not isinstance(value, dict):
         raise _BrokenError("an answer that is no JSON object")

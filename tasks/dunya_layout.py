@@ -13,7 +13,16 @@ from pathlib import Path
 from ..errors import Missing, MissingError, UsageError
 from .base import SPLITS, LoadContext, Splits, Task, Track
 from .dunya import DUNYA
-from .official import LAYOUT, LISTS_REPOSITORY, absent_lists, labels_among, read_lists, task_folder, unlabelled
+from .official import (
+    LAYOUT,
+    LISTS_REPOSITORY,
+    absent_lists,
+    labels_among,
+    prepare_command,
+    read_lists,
+    task_folder,
+    unlabelled,
+)
 from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 
 LICENCE = (
@@ -22,7 +31,7 @@ LICENCE = (
 )
 ACCESS = (
     "Register at dunya.compmusic.upf.edu, ask for access to the audio of the collection and take the token from your "
-    "profile page. With it fetch the mp3 and the metadata of every listed recording and put both into the data root."
+    "profile page. With it `cmbench tasks prepare` fetches the mp3 and the metadata of every listed recording."
 )
 NOTES = (
     "Dunya lists recordings that it has no audio for; they are counted in a record's coverage.",
@@ -58,7 +67,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     folder = task_folder(task, context, DUNYA)
     table = folder / "metadata.tsv"
     lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{LIST_FOLDERS.get(task.name, task.name)}/split"
-    missing = absent_lists(task, folder, lists_at)
+    missing = absent_lists(task, folder, lists_at, fetchable=True)
     lists = {} if missing else read_lists(folder)
     recordings: Mapping[str, Recording] = {}
     if table.is_file():
@@ -120,7 +129,7 @@ def _absent_table(task: Task, table: Path) -> Missing:
         where=str(table),
         source=DUNYA,
         licence="terms of Dunya and MusicBrainz",
-        command=f"write {table} with the columns mbid and tags from Dunya's metadata ({LAYOUT})",
+        command=f"{prepare_command(task, table.parent)}, or write the table with the columns mbid and tags ({LAYOUT})",
     )
 
 
@@ -131,5 +140,5 @@ def _absent_audio(task: Task, folder: Path) -> Missing:
         where=f"{folder / _AUDIO_FOLDERS[0]} (<mbid>{', <mbid>'.join(AUDIO_SUFFIXES[:4])}, …)",
         source=DUNYA,
         licence="for research on request, not redistributable",
-        command=f"fetch the mp3 files with your Dunya token into {folder / _AUDIO_FOLDERS[0]} ({LAYOUT})",
+        command=f"{prepare_command(task, folder)}, or put the files into {folder / _AUDIO_FOLDERS[0]} ({LAYOUT})",
     )

@@ -212,10 +212,13 @@ def fetch_tags(
     what = f"{task.name}: tags"
     if len(wanted) > MANY:
         for page in client.recordings(collection.path):
+            before = len(rows)
             add_rows(rows, _readable(collection, page, set(wanted)))
-            write_rows(table, rows)
+            if len(rows) > before:
+                write_rows(table, rows)
             progress(what, sum(mbid in rows for mbid in wanted), len(wanted))
     rest = [mbid for mbid in wanted if mbid not in rows]
+    before = len(rows)
     try:
         for asked, mbid in enumerate(rest, start=1):
             try:
@@ -231,7 +234,7 @@ def fetch_tags(
                 write_rows(table, rows)
             progress(what, len(wanted) - len(rest) + asked, len(wanted))
     finally:
-        if rest and rows:
+        if len(rows) > before:
             write_rows(table, rows)
 
 

@@ -15,6 +15,7 @@ import csv
 import json
 import shutil
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -54,6 +55,9 @@ CITATION = (
     "doi:10.5281/zenodo.4301737"
 )
 REPORT = "saraga.json"
+
+_UNREADABLE = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a file, or a damaged or encrypted member of an archive, may raise."""
 
 Files = Mapping[str, Callable[[], IO[bytes]]]
 """What opens each file, by its path in the source."""
@@ -192,7 +196,7 @@ def saraga_recordings(task: Task, files: Files) -> tuple[dict[str, SaragaRecordi
             if not isinstance(details, dict) or "mbid" not in details:
                 continue
             recording = read_details(COLLECTIONS[task.name], details)
-        except (UnreadableDetailsError, ValueError) as error:  # ValueError: neither UTF-8 nor JSON
+        except (UnreadableDetailsError, ValueError, *_UNREADABLE) as error:  # ValueError: neither UTF-8 nor JSON
             unreadable[name] = str(error)
             continue
         entry = SaragaRecording(recording, mix_of(path, beside[path.parent]))
@@ -322,7 +326,7 @@ def _copy(opener: Callable[[], IO[bytes]], path: Path) -> None:
     try:
         with opener() as source, temporary.open("wb") as target:
             shutil.copyfileobj(source, target)
-    except (OSError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         temporary.unlink(missing_ok=True)
         raise CmbenchError(f"{path} could not be copied from Saraga: {error}.") from error
     temporary.replace(path)

@@ -141,7 +141,9 @@ def test_what_retry_after_may_say() -> None:
     assert [retry_after(value) for value in (None, "", "soon", "-3", "1.5")] == [None] * 5
 
 
-@pytest.mark.parametrize("body", [b"<html>busy</html>", b"[]", b'{"results": {}}', b'{"results": [1]}', b"\xff", b""])
+@pytest.mark.parametrize(
+    "body", [b"<html>busy</html>", b"[]", b'{"results": {}}', b'{"results": [1]}', b"\xff", b"", b"[" * 100_000]
+)
 def test_an_answer_that_is_no_list_is_asked_for_again(
     client: DunyaClient, dunya_server: Server, fault: Faults, body: bytes
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import traceback
@@ -17,7 +16,6 @@ import pytest
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.tasks.base import SPLITS, LoadContext, get_task
 from cmbench.tasks.dunya import DunyaClient, DunyaUnavailableError, Patience, TokenRefusedError
-from cmbench.tasks.dunya_folder import LISTS
 from cmbench.tasks.dunya_prepare import fetch_collection
 from cmbench.tasks.preparing import PrepareContext
 
@@ -325,21 +323,6 @@ def test_unknown_sources_are_refused(context: PrepareContext) -> None:
         plan(replace(context, source="zenodo"))
     with pytest.raises(UsageError, match="Saraga has no recordings of turkish_makam"):
         plan(replace(context, source="saraga"))
-
-
-def test_the_public_lists_are_those_published(published: Path, context: PrepareContext) -> None:
-    for name, lists in LISTS.items():
-        task = get_task(name)
-        assert task.prepare is not None
-        made = task.prepare(task, replace(context, data_root=context.data_root / "empty"))
-        assert [download.path.name for download in made.downloads] == ["train.npy", "valid.npy", "test.npy"]
-        for download, (split, (size, digest)) in zip(made.downloads, lists.items(), strict=True):
-            data = (published / name / f"ccml_{split}.npy").read_bytes()
-            assert (len(data), hashlib.sha256(data).hexdigest()) == (size, digest)
-            assert (download.size, download.digest) == (size, f"sha256:{digest}")
-            collection = name.removeprefix("turkish_")
-            assert download.url.startswith("https://github.com/pxaris/ccml/raw/1f20c2f")
-            assert download.url.endswith(f"/data/{collection}/split/{split}.npy")
 
 
 def test_the_token_is_nowhere(

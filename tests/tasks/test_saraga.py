@@ -206,7 +206,16 @@ def test_an_archive_that_is_none_is_named(folder: Path) -> None:
         run(folder)
 
 
-def test_a_damaged_member_of_an_archive_is_no_mp3(folder: Path, files: dict[str, bytes]) -> None:
+def test_a_damaged_member_of_an_archive_is_named(folder: Path, files: dict[str, bytes]) -> None:
+    pack(folder, files)
+    path = folder / "saraga" / "saraga1.5_carnatic.zip"
+    path.write_bytes(path.read_bytes().replace(b"Title b1", b"Title XX"))
+    _, report = run(folder)
+    assert [entry["reason"][:10] for entry in report["not_fetched"]] == ["Bad CRC-32"]
+    assert report["covered"] == {"train": 2, "valid": 0, "test": 1}
+
+
+def test_a_damaged_mix_in_an_archive_is_no_mp3(folder: Path, files: dict[str, bytes]) -> None:
     pack(folder, files)
     path = folder / "saraga" / "saraga1.5_carnatic.zip"
     path.write_bytes(path.read_bytes().replace(b"mix of b1", b"mix of XX"))
