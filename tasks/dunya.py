@@ -185,8 +185,8 @@ class DunyaClient:
             wanted = {"Accept-Encoding": "identity"}
             if part.is_file() and (offset := part.stat().st_size):
                 wanted["Range"] = f"bytes={offset}-"
-                if version.is_file():
-                    wanted["If-Range"] = version.read_text(encoding="utf-8")
+                if version.is_file() and (tag := " ".join(version.read_text("ascii", "ignore").split())):
+                    wanted["If-Range"] = tag
             return wanted
 
         try:
@@ -385,7 +385,7 @@ def _save(answer: Response, part: Path, version: Path) -> None:
         part.unlink(missing_ok=True)
         raise _BrokenError("another part of the file than was asked for")
     if tag := _version(answer):
-        version.write_text(tag, encoding="utf-8")
+        version.write_text(tag, "ascii", "ignore")
     else:
         version.unlink(missing_ok=True)
     # A short body is noticed below; urllib3 would raise, and drop what it has read of the last chunk.

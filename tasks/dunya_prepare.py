@@ -230,7 +230,7 @@ def fetch_tags(
                 unfetched.in_a_row = 0
             except (DunyaUnavailableError, UnreadableDetailsError) as error:
                 unfetched.note("tags", mbid, error)
-            if asked % MANY == 0:
+            if asked % MANY == 0 and len(rows) > before:
                 write_rows(table, rows)
             progress(what, len(wanted) - len(rest) + asked, len(wanted))
     finally:

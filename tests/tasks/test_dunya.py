@@ -232,6 +232,16 @@ def test_servers_that_cannot_continue_or_tell_versions(
     assert (tmp_path / "a1.mp3").read_bytes() == MP3
 
 
+@pytest.mark.parametrize("version", [b"", b"\xff\n", b'"v\r\nX: 1"', '"ü"'.encode()])
+def test_a_spoilt_note_of_the_version_costs_a_new_start_at_most(
+    client: DunyaClient, tmp_path: Path, version: bytes
+) -> None:
+    (tmp_path / "a1.mp3.part").write_bytes(MP3[:1000])
+    (tmp_path / "a1.mp3.version").write_bytes(version)
+    assert client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    assert (tmp_path / "a1.mp3").read_bytes() == MP3
+
+
 @pytest.mark.parametrize("left", [MP3, MP3 + b"more"])
 def test_a_part_that_is_whole_or_too_long(client: DunyaClient, tmp_path: Path, left: bytes) -> None:
     (tmp_path / "a1.mp3.part").write_bytes(left)
