@@ -108,7 +108,7 @@ class Section:
 
     Attributes:
         edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, or ``own`` where no publication fixed it.
+        split: ``official``, ``own`` where no publication fixed it, or the name of another published one.
         protocol: name.
         protocol_sha256: hash of the protocol's values.
         columns: tasks, by tradition.
@@ -137,7 +137,7 @@ class Section:
     @property
     def is_papers(self) -> bool:
         """Whether the columns are the six tasks of the paper's summary, on real data."""
-        return self.edition == "full" and {c.name for c in self.columns} == PAPER_TASKS
+        return (self.edition, self.split) == ("full", "official") and {c.name for c in self.columns} == PAPER_TASKS
 
     @property
     def slug(self) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .preparing import Plan, PrepareContext
+
 SPLITS = ("train", "valid", "test")
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 ENTRY_POINTS = "cmbench.tasks"
@@ -38,6 +40,7 @@ class Track:
         group: unit that must not straddle splits (album, concert, artist, source video); ``None`` if unknown.
         start: where the track begins in the file, seconds.
         end: where it ends, seconds; ``None`` for the end of the file.
+        seconds: published length of the track; ``None`` if it is not known. Only checked, never used.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Track:
     group: str | None = None
     start: float = 0.0
     end: float | None = None
+    seconds: float | None = None
 
 
 Splits = Mapping[str, Sequence[Track]]
@@ -53,7 +57,7 @@ Progress = Callable[[str, int, int], None]
 """``progress(what, done, total)``: called while a loader works."""
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
@@ -73,12 +77,14 @@ class LoadContext:
     data_root: Path | None
     cache_root: Path
     workers: int = 1
-    progress: Progress = _silent
+    progress: Progress = silent
     mini_scale: float = 1.0
     mini_seed: int = 0
 
 
 Loader = Callable[["Task", LoadContext], Splits]
+Preparer = Callable[["Task", "PrepareContext"], "Plan"]
+"""Looks at the data root and says what is to be done; see :mod:`cmbench.tasks.preparing`."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,13 @@ class Edition:
         name: ``full``, ``mini`` or ``custom``.
         labels: the ordered labels that this edition has; a subset of the task's for ``mini``.
         load: finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot.
+        other_splits: by name, loaders of the same data split in another published way; never compared with the first.
     """
 
     name: str
     labels: tuple[str, ...]
     load: Loader
+    other_splits: Mapping[str, Loader] = field(default_factory=dict)
 
     @property
     def split_name(self) -> str:
@@ -120,6 +128,7 @@ class Task:
         counts: published number of tracks by split.
         test_support: published positives in the test split by label.
         notes: traps that a reader of a result must know.
+        prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
     name: str
@@ -136,19 +145,26 @@ class Task:
     counts: Mapping[str, int] = field(default_factory=dict)
     test_support: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    prepare: Preparer | None = None
 
-    def load(self, edition: str, context: LoadContext) -> TaskData:
-        """Find or make the tracks of one edition.
+    def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
+        """Find or make the tracks of one edition, in its usual split or in another by name.
 
         Raises:
-            UsageError: the task has no such edition, or its tracks contradict its labels.
+            UsageError: the task has no such edition or split, or its tracks contradict its labels.
             MissingError: the data are not on this machine.
         """
         if edition not in self.editions:
             raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
         chosen = self.editions[edition]
-        splits = {name: tuple(tracks) for name, tracks in chosen.load(self, context).items()}
-        return checked(TaskData(self, edition, chosen.labels, splits, chosen.split_name))
+        loaders = {chosen.split_name: chosen.load, **chosen.other_splits}
+        name = split or chosen.split_name
+        if name not in loaders:
+            raise UsageError(
+                f"Task {self.name} ({edition}) has no split {name!r}; it has {', '.join(map(repr, loaders))}."
+            )
+        splits = {part: tuple(tracks) for part, tracks in loaders[name](self, context).items()}
+        return checked(TaskData(self, edition, chosen.labels, splits, name))
 
 
 @dataclass(frozen=True)
@@ -160,7 +176,7 @@ class TaskData:
         edition: which.
         labels: ordered labels of the edition; the columns of every label matrix.
         splits: split name -> tracks, in the order of every row.
-        split_name: ``official`` or ``own``.
+        split_name: ``official`` or ``own``, or the name of one of the edition's other splits.
     """
 
     task: Task

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .base import Edition, Task
 from .dunya_layout import ACCESS, LICENCE, NOTES, load_full
+from .dunya_prepare import prepare
 from .mini import mini_edition
 from .official import PAPER, families_by_prefix
 
@@ -60,4 +61,5 @@ TASK = Task(
         "4301737); form--Alapana and instrument--Morsing never occur in it.",
         *NOTES,
     ),
+    prepare=prepare,
 )

@@ -12,24 +12,35 @@ from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
 from .base import SPLITS, LoadContext, Splits, Task, Track
-from .official import LAYOUT, LISTS_REPOSITORY, absent_lists, labels_among, read_lists, task_folder, unlabelled
+from .dunya import DUNYA
+from .official import (
+    LAYOUT,
+    LISTS_REPOSITORY,
+    absent_lists,
+    labels_among,
+    prepare_command,
+    read_lists,
+    task_folder,
+    unlabelled,
+)
 from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 
-DUNYA = "https://dunya.compmusic.upf.edu"
 LICENCE = (
     "Audio: mostly commercial releases, lent by Dunya for research on request, not redistributable. Split lists: "
     "Apache-2.0. Tags: from Dunya and MusicBrainz, under their terms."
 )
 ACCESS = (
     "Register at dunya.compmusic.upf.edu, ask for access to the audio of the collection and take the token from your "
-    "profile page. With it fetch the mp3 and the metadata of every listed recording and put both into the data root."
+    "profile page. With it `cmbench tasks prepare` fetches the mp3 and the metadata of every listed recording."
 )
 NOTES = (
     "Dunya lists recordings that it has no audio for; they are counted in a record's coverage.",
     "Tags are Dunya's of the day they were fetched; Dunya is edited, so supports may differ from the published ones.",
 )
 """Traps of all three collections."""
-_LIST_FOLDERS = {"turkish_makam": "makam"}
+LIST_FOLDERS = {"turkish_makam": "makam"}
+"""Folder of a task's id lists in the published repository, where it is not called like the task."""
+
 _AUDIO_FOLDERS = ("audio", "audios")
 
 
@@ -55,8 +66,8 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     """
     folder = task_folder(task, context, DUNYA)
     table = folder / "metadata.tsv"
-    lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{_LIST_FOLDERS.get(task.name, task.name)}/split"
-    missing = absent_lists(task, folder, lists_at)
+    lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{LIST_FOLDERS.get(task.name, task.name)}/split"
+    missing = absent_lists(task, folder, lists_at, fetchable=True)
     lists = {} if missing else read_lists(folder)
     recordings: Mapping[str, Recording] = {}
     if table.is_file():
@@ -64,7 +75,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         missing += unlabelled(task, lists, recordings.keys(), table) if lists else []
     else:
         missing.append(_absent_table(task, table))
-    audio = {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
+    audio = audio_files(folder)
     listed = {mbid for ids in lists.values() for mbid in ids}
     if not audio or (listed and listed.isdisjoint(audio)):
         missing.append(_absent_audio(task, folder))
@@ -77,6 +88,11 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         return Track(id=mbid, path=path, labels=labels_among(task, recording.tags), group=recording.group)
 
     return {name: tuple(track(mbid) for mbid in lists[name]) for name in SPLITS}
+
+
+def audio_files(folder: Path) -> dict[str, Path]:
+    """Return the audio files of a task's folder by recording id."""
+    return {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
 
 
 def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
@@ -113,7 +129,7 @@ def _absent_table(task: Task, table: Path) -> Missing:
         where=str(table),
         source=DUNYA,
         licence="terms of Dunya and MusicBrainz",
-        command=f"write {table} with the columns mbid and tags from Dunya's metadata ({LAYOUT})",
+        command=f"{prepare_command(task, table.parent)}, or write the table with the columns mbid and tags ({LAYOUT})",
     )
 
 
@@ -124,5 +140,5 @@ def _absent_audio(task: Task, folder: Path) -> Missing:
         where=f"{folder / _AUDIO_FOLDERS[0]} (<mbid>{', <mbid>'.join(AUDIO_SUFFIXES[:4])}, …)",
         source=DUNYA,
         licence="for research on request, not redistributable",
-        command=f"fetch the mp3 files with your Dunya token into {folder / _AUDIO_FOLDERS[0]} ({LAYOUT})",
+        command=f"{prepare_command(task, folder)}, or put the files into {folder / _AUDIO_FOLDERS[0]} ({LAYOUT})",
     )

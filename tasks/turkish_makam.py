@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .base import Edition, Task
 from .dunya_layout import ACCESS, LICENCE, NOTES, load_full
+from .dunya_prepare import prepare
 from .mini import mini_edition
 from .official import PAPER, families_by_prefix
 
@@ -67,4 +68,5 @@ TASK = Task(
         "Only the first 150 s of a recording are used, as in the published evaluation.",
         *NOTES,
     ),
+    prepare=prepare,
 )

@@ -23,6 +23,8 @@ COMMANDS = (
     ("schema",),
     ("tasks",),
     ("tasks", "show"),
+    ("tasks", "prepare"),
+    ("tasks", "verify"),
     ("models",),
     ("models", "show"),
     ("models", "check"),
