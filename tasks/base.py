@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "valid", "test")
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
+GROUP_SAFE = "group-safe"
+"""Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
+
 ENTRY_POINTS = "cmbench.tasks"
 
 
@@ -35,7 +38,8 @@ class Track:
         id: stable identifier, unique within the task.
         path: the audio file.
         labels: names, each one of the edition's labels; may be empty.
-        group: unit that must not straddle splits (album, concert, artist, source video); ``None`` if unknown.
+        group: unit that must not straddle splits (album, concert, artist, source video); several joined with ``|``;
+            ``None`` if unknown.
         start: where the track begins in the file, seconds.
         end: where it ends, seconds; ``None`` for the end of the file.
     """
@@ -46,6 +50,11 @@ class Track:
     group: str | None = None
     start: float = 0.0
     end: float | None = None
+
+
+def memberships(group: str | None) -> tuple[str, ...]:
+    """Return the groups that a track's ``group`` names; none if it is unknown."""
+    return tuple(dict.fromkeys(part for name in (group or "").split("|") if (part := name.strip())))
 
 
 Splits = Mapping[str, Sequence[Track]]
@@ -68,6 +77,7 @@ class LoadContext:
         progress: told how far the loader is.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
+        needs_audio: whether the audio must be there; if not, a loader names files that may be absent.
     """
 
     data_root: Path | None
@@ -76,6 +86,7 @@ class LoadContext:
     progress: Progress = _silent
     mini_scale: float = 1.0
     mini_seed: int = 0
+    needs_audio: bool = True
 
 
 Loader = Callable[["Task", LoadContext], Splits]
@@ -120,6 +131,10 @@ class Task:
         counts: published number of tracks by split.
         test_support: published positives in the test split by label.
         notes: traps that a reader of a result must know.
+        group_kind: what a track's group is: release, concert, artist, video …
+        group_source: where the groups come from.
+        group_safe_sha256: hash of the ``group-safe`` draw of the published tracks (:func:`.group_safe.draw_sha256`);
+            empty where they are not known to us.
     """
 
     name: str
@@ -136,19 +151,36 @@ class Task:
     counts: Mapping[str, int] = field(default_factory=dict)
     test_support: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    group_kind: str = "group"
+    group_source: str = "the groups of the task's tracks"
+    group_safe_sha256: str = ""
 
-    def load(self, edition: str, context: LoadContext) -> TaskData:
+    def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
         """Find or make the tracks of one edition.
 
+        Args:
+            edition: which.
+            context: where to look, and how.
+            split: ``group-safe``, or the name of the edition's own split; ``None`` for the latter.
+
         Raises:
-            UsageError: the task has no such edition, or its tracks contradict its labels.
-            MissingError: the data are not on this machine.
+            UsageError: the task has no such edition or split, or its tracks contradict its labels.
+            MissingError: the data, or the groups that a ``group-safe`` split needs, are not on this machine.
         """
         if edition not in self.editions:
             raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
         chosen = self.editions[edition]
+        if split not in (None, GROUP_SAFE, chosen.split_name):
+            raise UsageError(
+                f"Task {self.name} ({edition}) has no split {split!r}; it has {chosen.split_name} and {GROUP_SAFE}."
+            )
         splits = {name: tuple(tracks) for name, tracks in chosen.load(self, context).items()}
-        return checked(TaskData(self, edition, chosen.labels, splits, chosen.split_name))
+        data = checked(TaskData(self, edition, chosen.labels, splits, chosen.split_name))
+        if split != GROUP_SAFE:
+            return data
+        from .group_safe import group_safe
+
+        return group_safe(data)
 
 
 @dataclass(frozen=True)
@@ -160,7 +192,7 @@ class TaskData:
         edition: which.
         labels: ordered labels of the edition; the columns of every label matrix.
         splits: split name -> tracks, in the order of every row.
-        split_name: ``official`` or ``own``.
+        split_name: ``official``, ``own`` or ``group-safe``.
     """
 
     task: Task

@@ -6,7 +6,7 @@ Labels in the published order with their test support: pxaris/ccml at 1f20c2f, `
 from __future__ import annotations
 
 from .base import Edition, Task
-from .dunya_layout import ACCESS, LICENCE, NOTES, load_full
+from .dunya_layout import ACCESS, GROUP_SOURCE, LICENCE, NOTES, load_full
 from .mini import mini_edition
 from .official import PAPER, families_by_prefix
 
@@ -60,4 +60,6 @@ TASK = Task(
         "4301737); form--Alapana and instrument--Morsing never occur in it.",
         *NOTES,
     ),
+    group_kind="concert",
+    group_source=GROUP_SOURCE,
 )

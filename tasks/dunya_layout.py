@@ -29,6 +29,7 @@ NOTES = (
     "Tags are Dunya's of the day they were fetched; Dunya is edited, so supports may differ from the published ones.",
 )
 """Traps of all three collections."""
+GROUP_SOURCE = "the column `group` of metadata.tsv in the task's data folder"
 _LIST_FOLDERS = {"turkish_makam": "makam"}
 _AUDIO_FOLDERS = ("audio", "audios")
 
@@ -39,7 +40,7 @@ class Recording:
 
     Attributes:
         tags: every tag, also those that are not labels of the task.
-        group: the release, or ``None`` if the table does not say.
+        group: the release or concert, several joined with ``|``; ``None`` if the table does not say.
     """
 
     tags: frozenset[str]
@@ -66,7 +67,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         missing.append(_absent_table(task, table))
     audio = {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
     listed = {mbid for ids in lists.values() for mbid in ids}
-    if not audio or (listed and listed.isdisjoint(audio)):
+    if context.needs_audio and (not audio or (listed and listed.isdisjoint(audio))):
         missing.append(_absent_audio(task, folder))
     if missing:
         raise MissingError(missing)

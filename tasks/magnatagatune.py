@@ -97,16 +97,16 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     listed = any(list_file(folder / "split", name) for name in SPLITS)
     if listed:
         missing += absent_lists(task, folder, LISTS_SOURCE, "as that repository states")
-    audio = next((root for root in (folder / "mp3", folder) if _holds_clips(root)), None)
-    if audio is None:
+    root = next((root for root in (folder / "mp3", folder) if _holds_clips(root)), None)
+    if context.needs_audio and root is None:
         missing.append(_absent_audio(task, folder / "mp3"))
-    if missing or audio is None:
+    if missing:
         raise MissingError(missing)
+    audio = root or folder / "mp3"
     clips = read_annotations(table)
     paths = _listed_paths(folder, clips) if listed else paths_by_folder(clips)
-    root = audio
     splits = {
-        name: tuple(Track(path, root / path, clips[path], album(path)) for path in paths[name]) for name in SPLITS
+        name: tuple(Track(path, audio / path, clips[path], album(path)) for path in paths[name]) for name in SPLITS
     }
     return require_published_support(task, splits)
 
@@ -214,4 +214,6 @@ TASK = Task(
         "Several tags mean the same (vocal, vocals, voice, singing; no vocal, no vocals, no voice): listeners chose "
         "freely.",
     ),
+    group_kind="album",
+    group_source="the clips' names (performer-album-number-title-start-end.mp3)",
 )

@@ -6,7 +6,7 @@ Labels in the published order with their test support: pxaris/ccml at 1f20c2f, `
 from __future__ import annotations
 
 from .base import Edition, Task
-from .dunya_layout import ACCESS, LICENCE, NOTES, load_full
+from .dunya_layout import ACCESS, GROUP_SOURCE, LICENCE, NOTES, load_full
 from .mini import mini_edition
 from .official import PAPER, families_by_prefix
 
@@ -67,4 +67,6 @@ TASK = Task(
         "Only the first 150 s of a recording are used, as in the published evaluation.",
         *NOTES,
     ),
+    group_kind="release",
+    group_source=GROUP_SOURCE,
 )
