@@ -79,6 +79,10 @@ def run(
     edition: Annotated[
         str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="`group-safe`: no album, concert, artist or video is in two splits.", show_default=False),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
         "cmbench-1"
     ),
@@ -117,6 +121,7 @@ def run(
             _parts(model),
             _parts(tasks),
             edition=edition,
+            split=split,
             protocol=protocol,
             data_root=data_root,
             out=out,

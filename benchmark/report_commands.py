@@ -35,6 +35,7 @@ report_app = typer.Typer(
 )
 
 Edition = Annotated[str | None, typer.Option(help="Only records of this edition.", show_default=False)]
+Split = Annotated[str | None, typer.Option(help="Only records on this split.", show_default=False)]
 ProtocolName = Annotated[str | None, typer.Option(help="Only records under this protocol.", show_default=False)]
 Resamples = Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")]
 Bound = Annotated[float, typer.Option(min=0.0, help="Changes smaller than this many points count as none.")]
@@ -96,6 +97,7 @@ def transfer(
         Path | None, typer.Option("--out", "-o", help="Folder for SVG, PNG, LaTeX, Markdown and CSV.")
     ] = None,
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
 ) -> None:
@@ -109,7 +111,7 @@ def transfer(
     if reported:
         matrix = reported_matrix()
     else:
-        found = _read(places or [], edition, protocol)
+        found = _read(places or [], edition, split, protocol)
         matrix = transfer_matrix(found, base, _cultures(in_culture or []), resamples=resamples)
     print_transfer(matrix, console())
     for path in write_transfer(matrix, out) if out is not None else ():
@@ -136,6 +138,7 @@ def forgetting(
         list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
     ],
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -147,9 +150,9 @@ def forgetting(
     from .change_tables import print_forgetting
     from .forgetting import forgetting as judge
 
-    first = _read(before, edition, protocol)
+    first = _read(before, edition, split, protocol)
     for place in after:
-        report = judge(first, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
+        report = judge(first, _read([place], edition, split, protocol), resamples=resamples, bound=bound / 100)
         print_forgetting(report, console())
 
 
@@ -157,6 +160,7 @@ def compare_models(
     first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
     others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -166,13 +170,13 @@ def compare_models(
     from .change_tables import print_comparison
     from .compare import compare
 
-    one = _read([first], edition, protocol)
+    one = _read([first], edition, split, protocol)
     for place in others:
-        comparison = compare(one, _read([place], edition, protocol), resamples=resamples, bound=bound / 100)
+        comparison = compare(one, _read([place], edition, split, protocol), resamples=resamples, bound=bound / 100)
         print_comparison(comparison, console(), labels=labels)
 
 
-def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:
+def _read(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
     """Read records with their predictions, those that were asked for."""
     from .evidence import read_evidence
     from .record import read_record, record_files
@@ -180,11 +184,11 @@ def _read(places: list[Path], edition: str | None, protocol: str | None) -> list
     found = []
     for path in record_files(*places):
         record = read_record(path)
-        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
+        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
+        if all(asked in (None, there) for asked, there in wanted):
             found.append(read_evidence(path))
     if not found:
-        asked = "".join(
-            f" of {what} {value}" for what, value in (("edition", edition), ("protocol", protocol)) if value
-        )
+        named = {"edition": edition, "split": split, "protocol": protocol}
+        asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
         raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
     return found

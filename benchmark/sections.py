@@ -108,7 +108,7 @@ class Section:
 
     Attributes:
         edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, or ``own`` where no publication fixed it.
+        split: ``official``, ``own`` where no publication fixed it, or ``group-safe``.
         protocol: name.
         protocol_sha256: hash of the protocol's values.
         columns: tasks, by tradition.
@@ -135,9 +135,14 @@ class Section:
         return MINI_LABEL if self.edition == "mini" else ""
 
     @property
+    def on_published_data(self) -> bool:
+        """Whether figures that papers report are on the same tracks in the same splits."""
+        return self.edition == "full" and self.split == "official"
+
+    @property
     def is_papers(self) -> bool:
-        """Whether the columns are the six tasks of the paper's summary, on real data."""
-        return self.edition == "full" and {c.name for c in self.columns} == PAPER_TASKS
+        """Whether the columns are the six tasks of the paper's summary, on real data and the published splits."""
+        return self.on_published_data and {c.name for c in self.columns} == PAPER_TASKS
 
     @property
     def slug(self) -> str:
