@@ -11,6 +11,7 @@ import typer
 from ..errors import CmbenchError, MissingError
 from .model_commands import models_app
 from .report_commands import compare_models, report_app
+from .task_commands import tasks_app
 from .terminal import console
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ app = typer.Typer(
     "Environment: `CMBENCH_DATA` (real data sets), `CMBENCH_CACHE` (features, rendered audio), `CMBENCH_MODELS` "
     "(folders of models by name).",
 )
-tasks_app = typer.Typer(no_args_is_help=False, help="List tasks, or show one.", invoke_without_command=True)
 export_app = typer.Typer(no_args_is_help=True, help="Write models in the formats of other tools.")
 cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the feature store.")
 app.add_typer(tasks_app, name="tasks")
@@ -154,25 +154,6 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
 
 
-@tasks_app.callback()
-def list_tasks(context: typer.Context) -> None:
-    """List every task."""
-    if context.invoked_subcommand is None:
-        from ..tasks.base import registry
-        from .listing import print_tasks
-
-        print_tasks(registry().values(), console())
-
-
-@tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
-def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
-    """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
-    from ..tasks.base import get_task
-    from .listing import print_task
-
-    print_task(get_task(name), console())
-
-
 @app.command(epilog="**Examples**\n\n`cmbench doctor`\n\n`cmbench doctor --benchmark --device cuda`")
 def doctor(
     benchmark: Annotated[
@@ -259,19 +240,9 @@ def cache_gc(
 
 
 def _print_missing(error: MissingError, screen: Console) -> None:
-    from rich.markup import escape
+    from .listing import print_missing
 
-    missing = error.missing
-    screen.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
-    for one in missing:
-        screen.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
-        for title, text in (
-            ("looked in", one.where),
-            ("source", one.source),
-            ("licence", one.licence),
-            ("to get it", one.command),
-        ):
-            screen.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)
+    print_missing(error.missing, screen)
     hint = " Without the data, `--edition mini` runs the same tasks on audio rendered here."
     screen.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
 

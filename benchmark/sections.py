@@ -108,7 +108,7 @@ class Section:
 
     Attributes:
         edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, ``own`` where no publication fixed it, or ``group-safe``.
+        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
         protocol: name.
         protocol_sha256: hash of the protocol's values.
         columns: tasks, by tradition.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .preparing import Plan, PrepareContext
+
 SPLITS = ("train", "valid", "test")
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 GROUP_SAFE = "group-safe"
@@ -42,6 +44,7 @@ class Track:
             ``None`` if unknown.
         start: where the track begins in the file, seconds.
         end: where it ends, seconds; ``None`` for the end of the file.
+        seconds: published length of the track; ``None`` if it is not known. Only checked, never used.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Track:
     group: str | None = None
     start: float = 0.0
     end: float | None = None
+    seconds: float | None = None
 
 
 def memberships(group: str | None) -> tuple[str, ...]:
@@ -62,7 +66,7 @@ Progress = Callable[[str, int, int], None]
 """``progress(what, done, total)``: called while a loader works."""
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
@@ -83,13 +87,15 @@ class LoadContext:
     data_root: Path | None
     cache_root: Path
     workers: int = 1
-    progress: Progress = _silent
+    progress: Progress = silent
     mini_scale: float = 1.0
     mini_seed: int = 0
     needs_audio: bool = True
 
 
 Loader = Callable[["Task", LoadContext], Splits]
+Preparer = Callable[["Task", "PrepareContext"], "Plan"]
+"""Looks at the data root and says what is to be done; see :mod:`cmbench.tasks.preparing`."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,13 @@ class Edition:
         name: ``full``, ``mini`` or ``custom``.
         labels: the ordered labels that this edition has; a subset of the task's for ``mini``.
         load: finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot.
+        other_splits: by name, loaders of the same data split in another published way; never compared with the first.
     """
 
     name: str
     labels: tuple[str, ...]
     load: Loader
+    other_splits: Mapping[str, Loader] = field(default_factory=dict)
 
     @property
     def split_name(self) -> str:
@@ -135,6 +143,7 @@ class Task:
         group_source: where the groups come from.
         group_safe_sha256: hash of the ``group-safe`` draw of the published tracks (:func:`.group_safe.draw_sha256`);
             empty where they are not known to us.
+        prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
     name: str
@@ -154,14 +163,15 @@ class Task:
     group_kind: str = "group"
     group_source: str = "the groups of the task's tracks"
     group_safe_sha256: str = ""
+    prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
-        """Find or make the tracks of one edition.
+        """Find or make the tracks of one edition, in its usual split or in another by name.
 
         Args:
             edition: which.
             context: where to look, and how.
-            split: ``group-safe``, or the name of the edition's own split; ``None`` for the latter.
+            split: ``group-safe``, or the name of one of the edition's splits; ``None`` for the usual one.
 
         Raises:
             UsageError: the task has no such edition or split, or its tracks contradict its labels.
@@ -170,13 +180,16 @@ class Task:
         if edition not in self.editions:
             raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
         chosen = self.editions[edition]
-        if split not in (None, GROUP_SAFE, chosen.split_name):
+        loaders = {chosen.split_name: chosen.load, **chosen.other_splits}
+        name = split or chosen.split_name
+        if name not in (known := [*loaders, GROUP_SAFE]):
             raise UsageError(
-                f"Task {self.name} ({edition}) has no split {split!r}; it has {chosen.split_name} and {GROUP_SAFE}."
+                f"Task {self.name} ({edition}) has no split {name!r}; it has {', '.join(map(repr, known))}."
             )
-        splits = {name: tuple(tracks) for name, tracks in chosen.load(self, context).items()}
-        data = checked(TaskData(self, edition, chosen.labels, splits, chosen.split_name))
-        if split != GROUP_SAFE:
+        load = loaders.get(name, chosen.load)
+        splits = {part: tuple(tracks) for part, tracks in load(self, context).items()}
+        data = checked(TaskData(self, edition, chosen.labels, splits, name))
+        if name != GROUP_SAFE:
             return data
         from .group_safe import group_safe
 
@@ -192,7 +205,7 @@ class TaskData:
         edition: which.
         labels: ordered labels of the edition; the columns of every label matrix.
         splits: split name -> tracks, in the order of every row.
-        split_name: ``official``, ``own`` or ``group-safe``.
+        split_name: ``official`` or ``own``, ``group-safe``, or the name of one of the edition's other splits.
     """
 
     task: Task

@@ -7,26 +7,33 @@ counting the genres of the published lists gives both again.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
+from .archives import unpack
 from .base import SPLITS, Edition, LoadContext, Splits, Task, Track
 from .mini import mini_edition
 from .official import (
     LAYOUT,
+    LISTS_COMMIT,
+    LISTS_LICENCE,
     LISTS_REPOSITORY,
     PAPER,
     absent_lists,
     labels_among,
+    prepare_command,
     read_lists,
     require_published_support,
     task_folder,
     unlabelled,
 )
-from .tables import cell_values, read_table
+from .preparing import Download, Plan, PrepareContext, Step, pending
+from .tables import cell_values, list_file, read_table
 
 TEST_SUPPORT = {
     "Rock": 1396,
@@ -56,6 +63,21 @@ UNLABELLED = {"train": 1478, "valid": 197, "test": 383}
 
 SOURCE = "https://github.com/mdeff/fma"
 LISTS_SOURCE = f"{LISTS_REPOSITORY}/tree/main/data/fma/split"
+LISTS_AT = f"https://raw.githubusercontent.com/pxaris/ccml/{LISTS_COMMIT}/data/fma/split"
+LIST_SHA256 = {
+    "train": "814bd60f1c7f2f77f6499db2c553199f4e166dbd647e32added56d6a41fa4176",
+    "valid": "27c63d59dfabeb64fdec716f8f220a27442a45e13b1e5ffd9979b3102243ac46",
+    "test": "2902f2b01054b57d9d535bbb51c88abc6cc92fbda908414081d4144448c895ae",
+}
+"""SHA-256 of each published list's six-digit ids, sorted and joined by line feeds; the files' own are not known."""
+ARCHIVES_AT = "https://os.unil.cloud.switch.ch/fma"
+ARCHIVES = {
+    "fma_metadata.zip": (342 * 2**20, "sha1:f0df49ffe5f2a6008d7dc83c6915b31835dfe733"),
+    "fma_medium.zip": (22 * 2**30, "sha1:c67b69ea232021025fca9231fc1c7c1a063ab50b"),
+}
+"""Size (rounded there) and hash of each archive: mdeff/fma, ``README.md``."""
+CLIPS = 25000
+CLIP_SECONDS = 30.0
 _FIELD_LIMIT = 2**24
 _GENRES = ("track", "genres_all")
 _ARTIST = ("artist", "id")
@@ -101,9 +123,67 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     def track(name: str) -> Track:
         annotation = annotations[name]
         labels = labels_among(task, annotation.genres)
-        return Track(id=name, path=audio / name[:3] / f"{name}.mp3", labels=labels, group=annotation.group)
+        path = audio / name[:3] / f"{name}.mp3"
+        return Track(id=name, path=path, labels=labels, group=annotation.group, seconds=CLIP_SECONDS)
 
     return require_published_support(task, {name: tuple(map(track, lists[name])) for name in SPLITS})
+
+
+def prepare(task: Task, context: PrepareContext) -> Plan:
+    """Plan the split lists, the metadata and the clips, but for what is there in any layout that the loader reads."""
+    folder = context.data_root / task.name
+    lists = [
+        Download(f"{LISTS_AT}/{name}.npy", folder / "split" / f"{name}.npy", LISTS_LICENCE)
+        for name in SPLITS
+        if list_file(folder / "split", name) is None
+    ]
+    metadata, clips = _archive(folder, "fma_metadata.zip"), _archive(folder, "fma_medium.zip")
+    steps = [Step("compare the split lists with the published ones", partial(_check_lists, folder))] if lists else []
+    notes = [] if lists else [_lists_compared(folder)]
+    downloads = list(pending(lists))
+    if _genre_table(folder) is None:
+        downloads += pending([metadata])
+        steps.append(Step("unpack tracks.csv and genres.csv", partial(_unpack_metadata, metadata), size=2**28))
+    if sum(1 for _ in folder.glob("fma_medium/[0-9][0-9][0-9]/*.mp3")) < CLIPS:
+        downloads += pending([clips])
+        steps.append(Step(f"unpack {CLIPS} clips", partial(_unpack_clips, clips), size=clips.size))
+    return Plan(tuple(downloads), tuple(steps), notes=tuple(notes))
+
+
+def _archive(folder: Path, name: str) -> Download:
+    """Return one of the two archives."""
+    size, digest = ARCHIVES[name]
+    licence = "CC BY 4.0" if "metadata" in name else "the artist's Creative Commons licence, track by track"
+    return Download(f"{ARCHIVES_AT}/{name}", folder / name, licence, size, digest)
+
+
+def _lists_compared(folder: Path) -> str:
+    """Say in a sentence whether the ids of the lists are the published ones."""
+    found = {name: hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest() for name, ids in _lists(folder).items()}
+    others = [name for name in SPLITS if found[name] != LIST_SHA256[name]]
+    if not others:
+        return "The ids of the split lists are the published ones."
+    return (
+        f"The ids of {' and '.join(others)} in {folder / 'split'} are not the published ones: scores cannot be "
+        "compared with published ones. Remove the lists and prepare again to get those."
+    )
+
+
+def _check_lists(folder: Path, context: PrepareContext) -> None:
+    """Compare the ids of every list with the published ones and say what was found."""
+    context.tell(_lists_compared(folder))
+
+
+def _unpack_metadata(archive: Download, context: PrepareContext) -> None:
+    """Unpack the two tables that are read; features.csv and echonest.csv, 1 GB, are not needed."""
+    wanted = {"fma_metadata/tracks.csv", "fma_metadata/genres.csv"}
+    unpack([archive.path], archive.path.parent, wanted.__contains__, context.progress)
+
+
+def _unpack_clips(archive: Download, context: PrepareContext) -> None:
+    """Unpack the clips; the archive is kept."""
+    count = unpack([archive.path], archive.path.parent, lambda name: name.endswith(".mp3"), context.progress)
+    context.tell(f"{count} clips are unpacked; {archive.path.name} is not needed any more and may be removed.")
 
 
 def track_id(entry: str, where: Path) -> str:
@@ -230,7 +310,7 @@ def _absent_genres(task: Task, folder: Path) -> Missing:
         where=str(folder / "fma_metadata"),
         source=f"{SOURCE} (fma_metadata.zip, 342 MiB)",
         licence="CC BY 4.0",
-        command=f"unpack fma_metadata.zip into {folder} ({LAYOUT})",
+        command=f"{prepare_command(task, folder)}, or unpack fma_metadata.zip into {folder} ({LAYOUT})",
     )
 
 
@@ -241,7 +321,7 @@ def _absent_audio(task: Task, folder: Path) -> Missing:
         where=f"{folder / 'fma_medium'} (folders 000 to 155)",
         source=f"{SOURCE} (fma_medium.zip, 22 GiB)",
         licence="the artist's Creative Commons licence, track by track",
-        command=f"unpack fma_medium.zip into {folder} ({LAYOUT})",
+        command=f"{prepare_command(task, folder)}, or unpack fma_medium.zip into {folder} ({LAYOUT})",
     )
 
 
@@ -262,6 +342,7 @@ TASK = Task(
         "both into the data root. Take the split lists from github.com/pxaris/ccml, data/fma/split."
     ),
     editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("fma_medium")},
+    prepare=prepare,
     counts={"train": 17486, "valid": 2498, "test": 4996},
     test_support=TEST_SUPPORT,
     notes=(

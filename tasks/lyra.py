@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
 from .base import Edition, LoadContext, Splits, Task, Track
 from .mini import mini_edition
-from .official import LAYOUT, PAPER, families_by_prefix, labels_among, require_published_support, task_folder
+from .official import (
+    LAYOUT,
+    PAPER,
+    families_by_prefix,
+    labels_among,
+    prepare_command,
+    require_published_support,
+    task_folder,
+)
+from .preparing import Download, Plan, PrepareContext, Step, pending
 from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 
 TEST_SUPPORT = {
@@ -59,10 +70,16 @@ DUPLICATED_LABELS = (
 """Pairs of labels that no piece of the data set tells apart."""
 
 SOURCE = "https://github.com/pxaris/lyra-dataset"
+TABLES_AT = "https://raw.githubusercontent.com/pxaris/lyra-dataset/55f84a2c3b93feb34e3043edb61591f299240f82/data/split"
+TABLES_LICENCE = "CC BY-NC-SA 4.0"
+TABLES = {
+    "training": (172392, "sha256:7df7d9637ae91a15d4a465b18160aa73e4a147166441194eb72605c079f90dbd"),
+    "test": (46007, "sha256:849cc544b88e852efc4c6a3a96df6b511435a322e1f5b62825f2ee82bc5d552f"),
+}
+"""The authors' two tables with their bytes and hashes."""
 FAMILIES = {"instruments": "instrument", "genres": "genre"}
 _LABEL_COLUMNS = ("instruments", "genres", "place")
 _COLUMNS = ("id", *_LABEL_COLUMNS, "youtube-id", "start-ts", "end-ts")
-_TABLES = ("training", "test")
 _VALID_SEED = 10
 VALID_SHA256 = "cc4c8dae73af8982e3e2f5f31eaa3a742e1b4ad4dc248a88f8828394c6ebed4c"
 """SHA-256 of the validation pieces' ids, in file order, joined by line feeds."""
@@ -76,7 +93,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         UsageError: a table cannot be read or is not the published one.
     """
     folder = task_folder(task, context, SOURCE)
-    tables = {name: folder / "split" / f"{name}.tsv" for name in _TABLES}
+    tables = {name: folder / "split" / f"{name}.tsv" for name in TABLES}
     missing = [_absent_table(task, path) for path in tables.values() if not path.is_file()]
     audio = audio_by_stem(folder / "audio")
     if context.needs_audio and not audio:
@@ -111,10 +128,10 @@ def read_pieces(task: Task, table: Path, audio: dict[str, Path]) -> tuple[Track,
         tags = {f"{column}--{value}" for column in _LABEL_COLUMNS for value in cell_values(row[column])}
         labels = labels_among(task, tags)
         if piece not in audio and video in audio:
-            pieces.append(Track(piece, audio[video], labels, group=video, start=start, end=end))
+            pieces.append(Track(piece, audio[video], labels, group=video, start=start, end=end, seconds=end - start))
         else:
             path = audio.get(piece, table.parents[1] / "audio" / f"{piece}.mp3")
-            pieces.append(Track(piece, path, labels, group=video))
+            pieces.append(Track(piece, path, labels, group=video, seconds=end - start))
     return tuple(pieces)
 
 
@@ -139,6 +156,48 @@ def ids_sha256(tracks: Sequence[Track]) -> str:
     return hashlib.sha256("\n".join(track.id for track in tracks).encode()).hexdigest()
 
 
+def prepare(task: Task, context: PrepareContext) -> Plan:
+    """Plan the two tables and a list of the videos; the audio only the user can have."""
+    folder = context.data_root / task.name
+    tables = [
+        Download(f"{TABLES_AT}/{name}.tsv", folder / "split" / f"{name}.tsv", TABLES_LICENCE, size, digest)
+        for name, (size, digest) in TABLES.items()
+    ]
+    downloads, listed = pending(tables), folder / "videos.tsv"
+    steps = []
+    if downloads or not listed.is_file():
+        steps.append(Step(f"list the videos and their pieces in {listed}", partial(_list_videos, tables, listed)))
+    return Plan(downloads, tuple(steps), tuple(_missing_audio(task, folder, [one.path for one in tables])))
+
+
+def _list_videos(tables: Sequence[Download], listed: Path, context: PrepareContext) -> None:
+    """Write which videos hold which pieces, so that a reader need not join the tables by hand."""
+    pieces = [row for table in tables for _, row in read_table(table.path, _COLUMNS)]
+    videos = dict.fromkeys(row["youtube-id"] for row in pieces)
+    lines = ["youtube-id\turl\tpieces\tfirst-start-s\tlast-end-s"]
+    for video in videos:
+        mine = [row for row in pieces if row["youtube-id"] == video]
+        first, last = min(float(row["start-ts"]) for row in mine), max(float(row["end-ts"]) for row in mine)
+        lines.append(f"{video}\thttps://www.youtube.com/watch?v={video}\t{len(mine)}\t{first:g}\t{last:g}")
+    listed.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    context.tell(f"{len(videos)} videos with {len(pieces)} pieces are listed in {listed}.")
+
+
+def _missing_audio(task: Task, folder: Path, tables: Sequence[Path]) -> list[Missing]:
+    """Return nothing if every piece has audio, else one entry that counts and samples those that have none."""
+    audio = audio_by_stem(folder / "audio")
+    if not all(table.is_file() for table in tables) or not audio:
+        return [_absent_audio(task, folder / "audio")]
+    pieces = [(row["id"], row["youtube-id"]) for table in tables for _, row in read_table(table, _COLUMNS)]
+    without = [(piece, video) for piece, video in pieces if piece not in audio and video not in audio]
+    if not without:
+        return []
+    videos = list(dict.fromkeys(video for _, video in without))
+    shown = ", ".join(videos[:3]) + (", …" if len(videos) > 3 else "")
+    what = f"audio of {task.name} ({len(without)} of {len(pieces)} pieces, of {len(videos)} videos: {shown})"
+    return [replace(_absent_audio(task, folder / "audio"), what=what)]
+
+
 def _seconds(table: Path, line: int, cell: str) -> float:
     """Read a time in seconds."""
     try:
@@ -153,8 +212,8 @@ def _absent_table(task: Task, path: Path) -> Missing:
         what=f"labels and split of {task.name} ({path.name})",
         where=str(path),
         source=f"{SOURCE}/tree/main/data/split",
-        licence="CC BY-NC-SA 4.0",
-        command=f"download {path.name} from there to {path}",
+        licence=TABLES_LICENCE,
+        command=f"{prepare_command(task, path.parents[1])}, or put {path.name} at {path}",
     )
 
 
@@ -186,6 +245,7 @@ TASK = Task(
         "YouTube video with start and end. Put your own copy of the pieces or of the 74 videos into the data root."
     ),
     editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("lyra")},
+    prepare=prepare,
     counts={"train": 1116, "valid": 124, "test": 330},
     test_support=TEST_SUPPORT,
     notes=(

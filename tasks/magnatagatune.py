@@ -7,13 +7,17 @@ Labels in the order of minzwon/sota-music-tagging-models and pxaris/ccml (at 1f2
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
+from .archives import unpack
 from .base import SPLITS, Edition, LoadContext, Splits, Task, Track
 from .mini import mini_edition
-from .official import LAYOUT, PAPER, absent_lists, read_lists, require_published_support, task_folder
+from .official import LAYOUT, PAPER, absent_lists, prepare_command, read_lists, require_published_support, task_folder
+from .preparing import Download, Plan, PrepareContext, Step, pending
 from .tables import list_file, read_table
 
 TEST_SUPPORT = {
@@ -72,6 +76,16 @@ LABELS = tuple(TEST_SUPPORT)
 
 SOURCE = "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset"
 LISTS_SOURCE = "https://github.com/minzwon/sota-music-tagging-models/tree/master/split/mtat"
+FILES_AT = "https://mirg.city.ac.uk/datasets/magnatagatune"
+FILES = {
+    "annotations_final.csv": "md5:f04fa01752a8cc64f6e1ca142a0fef1d",
+    "mp3.zip.001": "md5:179c91c8c2a6e9b3da3d4e69d306fd3b",
+    "mp3.zip.002": "md5:acf8265ff2e35c6ff22210e46457a824",
+    "mp3.zip.003": "md5:582dc649cabb8cd991f09e14b99349a5",
+}
+"""The publisher states no hashes; these are those of keunwoochoi/kapre: ``kapre/datasets.py``, repeated elsewhere."""
+CLIPS = 25863
+CLIP_SECONDS = 29.0
 LICENCE = "CC BY-NC-SA 3.0"
 FOLDERS = {"train": "0123456789ab", "valid": "c", "test": "def"}
 CORRUPT = (
@@ -80,6 +94,8 @@ CORRUPT = (
     "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
 )
 """Training clips that are broken in the published archive; the published training list leaves them out."""
+MARBLE_COUNTS = {"train": 18709, "valid": 1825, "test": 5329}
+"""Clips by split where those without any of the 50 tags stay in: MARBLE-Benchmark at d9300e3."""
 
 _ALBUM = re.compile(r"[0-9a-f]/([^/]+?)-\d{2}-[^/]*-\d+-\d+\.mp3")
 
@@ -92,23 +108,76 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         UsageError: the annotations or a list cannot be read, or contradict the published counts.
     """
     folder = task_folder(task, context, SOURCE)
-    table = folder / "annotations_final.csv"
-    missing = [] if table.is_file() else [_absent_annotations(task, table)]
     listed = any(list_file(folder / "split", name) for name in SPLITS)
-    if listed:
-        missing += absent_lists(task, folder, LISTS_SOURCE, "as that repository states")
-    root = next((root for root in (folder / "mp3", folder) if _holds_clips(root)), None)
-    if context.needs_audio and root is None:
-        missing.append(_absent_audio(task, folder / "mp3"))
-    if missing:
-        raise MissingError(missing)
-    audio = root or folder / "mp3"
-    clips = read_annotations(table)
+    missing = absent_lists(task, folder, LISTS_SOURCE, "as that repository states") if listed else []
+    root, clips = _clips(task, folder, missing, context.needs_audio)
     paths = _listed_paths(folder, clips) if listed else paths_by_folder(clips)
-    splits = {
-        name: tuple(Track(path, audio / path, clips[path], album(path)) for path in paths[name]) for name in SPLITS
+    return require_published_support(task, _tracks(root, clips, paths))
+
+
+def load_marble(task: Task, context: LoadContext) -> Splits:
+    """Read MagnaTagATune as MARBLE splits it: the same folders, and no clip left out.
+
+    Clips without any of the 50 tags stay in as rows of zeros, the three broken ones as tracks that cannot be used.
+    Lists in ``split/`` are not read.
+
+    Raises:
+        MissingError: the annotations or the clips are not there.
+        UsageError: the annotations cannot be read, or contradict the published counts.
+    """
+    root, clips = _clips(task, task_folder(task, context, SOURCE), [], context.needs_audio)
+    paths = {name: tuple(path for path in clips if path[:1] in FOLDERS[name]) for name in SPLITS}
+    return require_published_support(replace(task, counts=MARBLE_COUNTS), _tracks(root, clips, paths))
+
+
+def _clips(
+    task: Task, folder: Path, missing: Sequence[Missing], needs_audio: bool
+) -> tuple[Path, dict[str, tuple[str, ...]]]:
+    """Return the folder of the clips, and the labels of every clip by its path; raise for all that is missing."""
+    table = folder / "annotations_final.csv"
+    absent = [] if table.is_file() else [_absent_annotations(task, table)]
+    root = next((root for root in (folder / "mp3", folder) if _holds_clips(root)), None)
+    if needs_audio and root is None:
+        absent.append(_absent_audio(task, folder / "mp3"))
+    if absent or missing:
+        raise MissingError([*absent, *missing])
+    return root or folder / "mp3", read_annotations(table)
+
+
+def _tracks(
+    root: Path, clips: Mapping[str, tuple[str, ...]], paths: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[Track, ...]]:
+    """Return the tracks of every split from the clips' paths."""
+    return {
+        name: tuple(Track(path, root / path, clips[path], album(path), seconds=CLIP_SECONDS) for path in paths[name])
+        for name in SPLITS
     }
-    return require_published_support(task, splits)
+
+
+def prepare(task: Task, context: PrepareContext) -> Plan:
+    """Plan the annotations and the three parts of the archive, which are read as one without being joined."""
+    folder = context.data_root / task.name
+    files = {name: Download(f"{FILES_AT}/{name}", folder / name, LICENCE, None, FILES[name]) for name in FILES}
+    annotations = files.pop("annotations_final.csv")
+    there = max(sum(1 for _ in root.glob("[0-9a-f]/*.mp3")) for root in (folder / "mp3", folder))
+    if there >= CLIPS - len(CORRUPT):
+        return Plan(pending([annotations]))
+    parts = [one.path for one in files.values()]
+    step = Step(
+        f"unpack {CLIPS} clips from the three parts", partial(_unpack, parts, folder / "mp3"), size=3_040_000_000
+    )
+    notes = (
+        "The three parts are about 3 GB together. Three training clips are broken in the archive and stay empty: "
+        + "; ".join(CORRUPT)
+        + ".",
+    )
+    return Plan(pending([annotations, *files.values()]), (step,), notes=notes)
+
+
+def _unpack(parts: Sequence[Path], folder: Path, context: PrepareContext) -> None:
+    """Unpack the clips; the parts are kept."""
+    count = unpack(parts, folder, lambda name: name.endswith(".mp3"), context.progress)
+    context.tell(f"{count} clips are unpacked; mp3.zip.001 to .003 are not needed any more and may be removed.")
 
 
 def read_annotations(table: Path) -> dict[str, tuple[str, ...]]:
@@ -167,7 +236,7 @@ def _absent_annotations(task: Task, table: Path) -> Missing:
         where=str(table),
         source=SOURCE,
         licence=LICENCE,
-        command=f"download annotations_final.csv from there to {table}",
+        command=f"{prepare_command(task, table.parent)}, or put the file at {table}",
     )
 
 
@@ -178,7 +247,7 @@ def _absent_audio(task: Task, folder: Path) -> Missing:
         where=f"{folder} (folders 0 to f)",
         source=SOURCE,
         licence=LICENCE,
-        command=f"download mp3.zip.001 to .003, join them (cat mp3.zip.* > mp3.zip), unpack into {folder} ({LAYOUT})",
+        command=f"{prepare_command(task, folder.parent)}, or unpack the joined mp3.zip into {folder} ({LAYOUT})",
     )
 
 
@@ -199,14 +268,18 @@ TASK = Task(
         "mirg.city.ac.uk/codeapps/the-magnatagatune-dataset. Unpack the clips into the data root beside the "
         "annotations."
     ),
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("magnatagatune")},
+    editions={
+        "full": Edition("full", LABELS, load_full, {"marble": load_marble}),
+        "mini": mini_edition("magnatagatune"),
+    },
+    prepare=prepare,
     counts={"train": 15244, "valid": 1529, "test": 4332},
     test_support=TEST_SUPPORT,
     notes=(
         "Columns 47 and 48 are metal, female voice here, as in minzwon's, musicnn's and ccml's lists; jongpillee's "
         "music_dataset_split has female voice, metal. Predictions made in that order must be swapped.",
         "Clips without any of the 50 tags are left out (997 of 5329 in test, 296 of 1825 in valid), as in the "
-        "published evaluation; figures of MARBLE keep them and are not comparable.",
+        "published evaluation. MARBLE keeps them: that is the split named marble, never compared with this one.",
         "Three training clips are broken in the published archive and left out: " + "; ".join(CORRUPT) + ".",
         "Groups are performer and album, read from the file name. No album straddles the splits, but 2788 of the "
         "4332 test clips are by a performer who also occurs in train or valid, and 52 have the title and start of a "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from .base import SPLITS, LoadContext, Splits, Task
 from .tables import list_file, read_list
 
 LISTS_LICENCE = "Apache-2.0"
+LISTS_COMMIT = "1f20c2f3df38ad0ef6ae774ca6a280ed9d23e04e"
 LISTS_REPOSITORY = "https://github.com/pxaris/ccml"
 """Repository of the ISMIR 2023 study whose labels and splits the six tasks use."""
 
@@ -42,10 +44,18 @@ def task_folder(task: Task, context: LoadContext, source: str) -> Path:
                 where="no data root: give --data-root DIR or set CMBENCH_DATA",
                 source=source,
                 licence=task.licence,
-                command=f"put the data into DIR/{task.name} ({LAYOUT}), then run again with --data-root DIR",
+                command=(
+                    f"{prepare_command(task, Path('DIR') / task.name)}, or put the data into DIR/{task.name} "
+                    f"({LAYOUT}); then run again with --data-root DIR"
+                ),
             )
         ]
     )
+
+
+def prepare_command(task: Task, folder: Path) -> str:
+    """Return what the user types to get a task's data into ``folder``."""
+    return f"cmbench tasks prepare {task.name} --data-root {shlex.quote(str(folder.parent))}"
 
 
 def absent_lists(task: Task, folder: Path, source: str, licence: str = LISTS_LICENCE) -> list[Missing]:

@@ -286,5 +286,5 @@ def test_the_group_safe_split_is_another_cell(go: Any, make_task: Any, make_enco
     assert own.cell_sha256 != safe.cell_sha256
     assert safe.task.notes[0].startswith("This is not the published split")
     assert len(list((tmp_path / "out" / "counting").glob("*.json"))) == 2
-    with pytest.raises(UsageError, match=r"no split 'official'; it has own and group-safe"):
+    with pytest.raises(UsageError, match=r"no split 'official'; it has 'own', 'group-safe'"):
         go(encoder, task, split="official")

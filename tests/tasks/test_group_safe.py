@@ -149,7 +149,7 @@ def test_too_few_groups_are_refused() -> None:
 
 
 def test_a_task_names_its_splits(context: LoadContext) -> None:
-    with pytest.raises(UsageError, match=r"no split 'official'; it has own and group-safe"):
+    with pytest.raises(UsageError, match=r"no split 'official'; it has 'own', 'group-safe'"):
         get_task("lyra").load("mini", replace(context, needs_audio=False), "official")
 
 

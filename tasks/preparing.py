@@ -1,0 +1,177 @@
+"""What ``cmbench tasks prepare`` does: a task says first what it will fetch, then the plan is carried out.
+
+A task's ``prepare`` looks at the data root and returns a :class:`Plan` without touching the network or writing
+anything, so that the command can print sizes and licences and ask before the first byte is fetched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CmbenchError, Missing, MissingError, UsageError
+from .base import Progress, silent
+
+LOCK = ".prepare.lock"
+Ask = Callable[[str], str]
+"""``ask(prompt)`` returns what the user types, unseen; for a secret, which is never written to a file."""
+
+
+def _tell_nobody(text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class PrepareContext:
+    """What a preparation may use.
+
+    Attributes:
+        data_root: folder that holds one folder per task; need not exist.
+        ask: asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer.
+        tell: prints one line for the user.
+        progress: ``progress(what, done, total)``, told how far a download (bytes) or a step (files) is; a total of 0
+            means that it is not known.
+        offline: never touch the network.
+        source: another source than the usual one, where a task knows several (``saraga``); ``None`` for the usual.
+        wait: sleeps for some seconds, between attempts.
+    """
+
+    data_root: Path
+    ask: Ask
+    tell: Callable[[str], None] = _tell_nobody
+    progress: Progress = silent
+    offline: bool = False
+    source: str | None = None
+    wait: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
+class Download:
+    """One public file.
+
+    Attributes:
+        url: where it is.
+        path: where it will lie.
+        licence: under what terms.
+        size: bytes; ``None`` if the publisher states none.
+        digest: ``algorithm:hex`` as pooch has it (``sha256:…``, ``sha1:…``, ``md5:…``); ``None`` if none is published.
+    """
+
+    url: str
+    path: Path
+    licence: str
+    size: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something done after the downloads: unpacking, converting, or fetching what needs a token.
+
+    Attributes:
+        what: said before it is asked for, for example ``"unpack 25863 clips"``.
+        run: does it; goes on where an earlier run of it stopped, and does nothing if all is done.
+        size: bytes that it adds to the disk; ``None`` if that is not known.
+        licence: of what it fetches; empty if it fetches nothing.
+        fetches: whether it needs the network.
+    """
+
+    what: str
+    run: Callable[[PrepareContext], None]
+    size: int | None = None
+    licence: str = ""
+    fetches: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a preparation will do, and what it cannot do.
+
+    Attributes:
+        downloads: public files that are not there yet, in order.
+        steps: what is done after all downloads, in order.
+        missing: what only the user has; everything else is done all the same.
+        notes: sentences to read before agreeing.
+    """
+
+    downloads: tuple[Download, ...] = ()
+    steps: tuple[Step, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def known_bytes(self) -> int:
+        """Bytes that the disk must have room for, as far as they are stated."""
+        return sum(one.size or 0 for one in self.downloads) + sum(step.size or 0 for step in self.steps)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether all that can be done here is done."""
+        return not self.downloads and not self.steps
+
+
+def pending(downloads: Iterable[Download]) -> tuple[Download, ...]:
+    """Return the downloads that are not there with a receipt, in their order; one without a receipt will be checked."""
+    from .sources import is_fetched
+
+    return tuple(one for one in downloads if not is_fetched(one))
+
+
+def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
+    """Fetch every download, then do every step; what is finished is kept whatever happens.
+
+    A download that fails does not keep the others from being fetched, but no step is done then.
+
+    Args:
+        plan: what to do.
+        context: how.
+        folder: the task's folder; made if it is not there, and locked against a second preparation.
+
+    Raises:
+        CmbenchError: downloads failed; every one of them is named.
+        UsageError: another preparation is at work in the folder, or the disk has not enough room.
+    """
+    from filelock import FileLock, Timeout
+
+    from .sources import require_room
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            require_room(folder, plan.known_bytes - sum(map(_bytes_there, plan.downloads)))
+            _fetch_all(plan, context)
+            for step in plan.steps:
+                context.tell(f"{step.what[:1].upper()}{step.what[1:]} …")
+                step.run(context)
+    except Timeout as error:
+        raise UsageError(f"Another preparation is at work in {folder}; wait for it to end.") from error
+
+
+def _fetch_all(plan: Plan, context: PrepareContext) -> None:
+    """Fetch every download; raise for all that failed together."""
+    from .sources import fetch
+
+    failed: list[CmbenchError] = []
+    missing: list[Missing] = []
+    for download in plan.downloads:
+        try:
+            fetch(download, context)
+        except MissingError as error:
+            missing += error.missing
+        except UsageError:
+            raise
+        except CmbenchError as error:
+            failed.append(error)
+            context.tell(f"Failed: {error}")
+    if missing:
+        raise MissingError(missing)
+    if failed:
+        raise CmbenchError(f"{len(failed)} of {len(plan.downloads)} downloads failed; the first: {failed[0]}")
+
+
+def _bytes_there(download: Download) -> int:
+    """Bytes of a download that are on the disk already, at most its stated size."""
+    there = (download.path, download.path.with_name(f"{download.path.name}.part"))
+    return min(download.size or 0, sum(path.stat().st_size for path in there if path.is_file()))
