@@ -214,6 +214,11 @@ class TaskData:
     splits: Mapping[str, tuple[Track, ...]]
     split_name: str
 
+    @property
+    def group_kind(self) -> str:
+        """What a track's group is; in the ``mini`` edition always an invented performer."""
+        return "performer" if self.edition == "mini" else self.task.group_kind
+
     def label_matrix(self, split: str) -> NDArray[np.bool_]:
         """Labels of a split as booleans ``[tracks, labels]``."""
         import numpy as np

@@ -79,7 +79,7 @@ def group_safe(data: TaskData) -> TaskData:
     notes = [OWN_DRAW]
     if unknown:
         notes.append(
-            f"{unknown} of the {len(splits['train'])} training tracks are of unknown {data.task.group_kind}: they may "
+            f"{unknown} of the {len(splits['train'])} training tracks are of unknown {data.group_kind}: they may "
             "share one with tracks of the other splits."
         )
     task = replace(data.task, notes=(*notes, *data.task.notes))
@@ -150,7 +150,7 @@ def _unknown_groups(data: TaskData, unknown: int, total: int) -> Missing:
     """Say that the groups are missing, and where they come from."""
     task = data.task
     return Missing(
-        what=f"groups of {task.name} ({task.group_kind} unknown for {unknown} of {total} tracks; needed for --split "
+        what=f"groups of {task.name} ({data.group_kind} unknown for {unknown} of {total} tracks; needed for --split "
         f"{GROUP_SAFE})",
         where=task.group_source,
         source=task.access,
