@@ -14,6 +14,7 @@ from ..errors import Missing, MissingError, UsageError
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.base import LoadContext, Task, TaskData, select_tasks
+from .audit import ensure_audit
 from .observer import Observer
 from .protocol import Protocol, get_protocol
 from .record import safe_name
@@ -118,6 +119,8 @@ def run(
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(shelf, names, select_tasks(tasks), edition, context, split)
+    for one in data:
+        ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ..errors import UsageError
+from ..paths import cache_root
 from .record import Metric, Record
 
 TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
@@ -189,6 +190,13 @@ class Section:
             return ""
         parts = "; ".join(f"{', '.join(names)} ({audio[:8]})" for audio, names in by_audio.items())
         return f"The audio files of {column.name} were not the same for every model: {parts}"
+
+    def audit(self, column: Column) -> str:
+        """Return the audit of a task's split in one line; empty if this machine keeps none."""
+        from .audit import find_audit, summary
+
+        found = find_audit(cache_root(), *column.key)
+        return summary(found) if found else ""
 
     def mean(self, row: Row, *metrics: str) -> Mean:
         """Return the plain mean of a model's cells; with ROC-AUC and AP, the paper's average."""

@@ -60,7 +60,7 @@ def encoded(samples: Samples, rate: int, form: str, subtype: str, level: float) 
 
 COPIES: dict[str, Callable[[Samples], tuple[Samples, int]]] = {
     "as it is": lambda x: (x, FULL),
-    "18 dB softer": lambda x: (x / 8, FULL),
+    "18 dB softer": lambda x: (x / np.float32(8), FULL),
     "the first 0.1137 s cut off": lambda x: (x[int(0.1137 * FULL) :], FULL),
     "the second half": lambda x: (x[len(x) // 2 :], FULL),
     "ogg at 11 kHz": lambda x: (encoded(resampled(x, FULL, 11025), 11025, "OGG", "VORBIS", 0.9), 11025),
