@@ -42,7 +42,7 @@ def music(seed: int, seconds: float = 10.0, rate: int = FULL) -> Samples:
         for harmonic in range(1, 7):
             out[span] += 0.3 / harmonic * np.sin(2 * np.pi * harmonic * pitch * note) * np.exp(-4 * note)
         start += length * rng.uniform(0.4, 1.0)
-    return (out + 0.002 * rng.standard_normal(len(t))).astype(np.float32) / 2
+    return np.asarray((out + 0.002 * rng.standard_normal(len(t))) / 2, np.float32)
 
 
 def resampled(samples: Samples, rate: int, target: int) -> Samples:
