@@ -50,6 +50,8 @@ def print_task(task: Task, console: Console) -> None:
         "audio": task.access,
     }
     for edition in task.editions.values():
+        if edition.other_splits:
+            facts[f"splits of {edition.name}"] = ", ".join((edition.split_name, *edition.other_splits))
         if len(edition.labels) < len(task.labels):
             facts[edition.name] = f"{len(edition.labels)} labels: {', '.join(edition.labels)}"
     console.print()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
 
 
 def with_announced_sizes(plan: Plan, context: PrepareContext) -> Plan:
-    """Return the plan with the sizes that the servers announce, where the plan states none."""
-    downloads = tuple(
-        one if one.size is not None or one.path.is_file() else replace(one, size=announced_size(one, context))
-        for one in plan.downloads
-    )
-    return replace(plan, downloads=downloads)
+    """Return the plan with the sizes that the servers announce, where the plan states none.
+
+    A server that does not say is not asked again: one that is down would cost a long wait for each file.
+    """
+    silent_servers: set[str] = set()
+    downloads = []
+    for one in plan.downloads:
+        server = urlsplit(one.url).netloc
+        if one.size is None and not one.path.is_file() and server not in silent_servers:
+            size = announced_size(one, context)
+            if size is None:
+                silent_servers.add(server)
+            downloads.append(replace(one, size=size))
+        else:
+            downloads.append(one)
+    return replace(plan, downloads=tuple(downloads))
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -45,6 +56,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         f"{f' and {unknown} of unknown size' if unknown else ''}. On the disk in the end: "
         f"{spoken_bytes(plan.known_bytes)}{' or more' if unknown else ''}.",
         highlight=False,
+        soft_wrap=True,
     )
 
 

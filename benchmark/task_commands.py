@@ -1,4 +1,4 @@
-"""``cmbench tasks …``: list, show, prepare, audit. Parse, call, print."""
+"""``cmbench tasks …``: list, show, prepare, verify, audit. Parse, call, print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .terminal import console
 
 tasks_app = typer.Typer(
-    no_args_is_help=False, help="List tasks; show, prepare or audit one.", invoke_without_command=True
+    no_args_is_help=False, help="List tasks; show, prepare, verify or audit one.", invoke_without_command=True
 )
 
 DataRoot = Annotated[
@@ -84,6 +84,45 @@ def prepare_task(
         print_missing(rest.missing, screen)
         raise typer.Exit(1)
     typer.echo(f"{task.title} is in {root / task.name}. `cmbench tasks verify {task.name}` checks every file.")
+
+
+@tasks_app.command(
+    "verify",
+    epilog="**Examples**\n\n`cmbench tasks verify lyra --data-root ~/corpora`\n\n"
+    "`cmbench tasks verify magnatagatune --split marble --json finding.json`",
+)
+def verify_task(
+    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    data_root: DataRoot = None,
+    split: Annotated[
+        str | None, typer.Option(help="Another split than the usual one, by name.", show_default=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the finding to this file.", show_default=False, dir_okay=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads; the processors if not given.", min=1)] = None,
+) -> None:
+    """Decode and hash every file of a task's real data, and say per split what is missing or broken.
+
+    Exit code 1 if anything is wrong. The checksum tells whether two machines have the same audio.
+    """
+    from ..paths import cache_root
+    from ..tasks.base import LoadContext, get_task
+    from .preparation import PreparationBars
+    from .record import write_atomically
+    from .verify_data import print_finding, verify
+
+    task = get_task(name)
+    edition = "custom" if "custom" in task.editions else "full"
+    root = None if edition == "custom" else _root(data_root)
+    data = task.load(edition, LoadContext(root, cache_root()), split)
+    with PreparationBars(console(stderr=True), ()) as bars:
+        finding = verify(data, workers or os.cpu_count() or 1, bars)
+    if json_file is not None:
+        write_atomically(json_file, finding.to_json().encode())
+    print_finding(finding, console())
+    if not finding.is_sound:
+        raise typer.Exit(1)
 
 
 @tasks_app.command(

@@ -88,7 +88,7 @@ def unpack(
         parts: the archive, or its parts in order.
         folder: where the members go; made if it is not there.
         wanted: told a member's name; others are not unpacked.
-        progress: ``progress(archive, files done, files)``.
+        progress: ``progress(what, files done, files)``.
 
     Raises:
         CmbenchError: the archive or a member is damaged.
@@ -96,7 +96,7 @@ def unpack(
     """
     name = parts[0].name
     try:
-        with zipfile.ZipFile(io.BufferedReader(JoinedParts(parts), _BLOCK)) as archive:
+        with io.BufferedReader(JoinedParts(parts), _BLOCK) as joined, zipfile.ZipFile(joined) as archive:
             members = [one for one in archive.infolist() if not one.is_dir() and wanted(one.filename)]
             for one in members:
                 _require_harmless(name, one)
@@ -108,7 +108,7 @@ def unpack(
                     _extract(archive, one, folder / one.filename)
                 except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
                     damaged.append(f"{one.filename} ({error})")
-                progress(name, done, len(members))
+                progress(f"unpacking {name}", done, len(members))
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise CmbenchError(
             f"{parts[0]} is damaged: {error}. Remove it{' and its other parts' if len(parts) > 1 else ''} and prepare "

@@ -104,7 +104,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         UsageError: a file cannot be read, or the genres contradict the published counts.
     """
     folder = task_folder(task, context, SOURCE)
-    missing = absent_lists(task, folder, LISTS_SOURCE)
+    missing = absent_lists(task, folder, LISTS_SOURCE, fetchable=True)
     lists = {} if missing else _lists(folder)
     wanted = {track for ids in lists.values() for track in ids}
     annotations: dict[str, Annotation] = {}
@@ -138,15 +138,16 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
         if list_file(folder / "split", name) is None
     ]
     metadata, clips = _archive(folder, "fma_metadata.zip"), _archive(folder, "fma_medium.zip")
-    steps = [Step("compare the split lists with the published ones", partial(_check_lists, folder))] if lists else []
-    notes = [] if lists else [_lists_compared(folder)]
-    downloads = list(pending(lists))
+    downloads, steps = list(pending(lists)), []
     if _genre_table(folder) is None:
         downloads += pending([metadata])
         steps.append(Step("unpack tracks.csv and genres.csv", partial(_unpack_metadata, metadata), size=2**28))
-    if sum(1 for _ in folder.glob("fma_medium/[0-9][0-9][0-9]/*.mp3")) < CLIPS:
+    if max(sum(1 for _ in root.glob("[0-9][0-9][0-9]/*.mp3")) for root in (folder / "fma_medium", folder)) < CLIPS:
         downloads += pending([clips])
         steps.append(Step(f"unpack {CLIPS} clips", partial(_unpack_clips, clips), size=clips.size))
+    if lists:
+        steps.append(Step("compare the split lists with the published ones", partial(_check_lists, folder)))
+    notes = [] if lists else [_lists_compared(folder)]
     return Plan(tuple(downloads), tuple(steps), notes=tuple(notes))
 
 

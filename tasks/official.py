@@ -58,8 +58,18 @@ def prepare_command(task: Task, folder: Path) -> str:
     return f"cmbench tasks prepare {task.name} --data-root {shlex.quote(str(folder.parent))}"
 
 
-def absent_lists(task: Task, folder: Path, source: str, licence: str = LISTS_LICENCE) -> list[Missing]:
-    """Return what is missing of the id lists ``split/{train,valid,test}`` in ``folder``: nothing or one entry."""
+def absent_lists(
+    task: Task, folder: Path, source: str, licence: str = LISTS_LICENCE, *, fetchable: bool = False
+) -> list[Missing]:
+    """Return what is missing of the id lists ``split/{train,valid,test}`` in ``folder``: nothing or one entry.
+
+    Args:
+        task: whose lists.
+        folder: of the task's data.
+        source: where the lists come from.
+        licence: of the lists.
+        fetchable: whether ``cmbench tasks prepare`` fetches them.
+    """
     names = [name for name in SPLITS if list_file(folder / "split", name) is None]
     if not names:
         return []
@@ -69,7 +79,10 @@ def absent_lists(task: Task, folder: Path, source: str, licence: str = LISTS_LIC
             where=str(folder / "split"),
             source=source,
             licence=licence,
-            command=f"put {', '.join(f'{name}.npy' for name in names)} into {folder / 'split'} ({LAYOUT})",
+            command=(
+                f"{prepare_command(task, folder)}, or " * fetchable
+                + f"put {', '.join(f'{name}.npy' for name in names)} into {folder / 'split'} ({LAYOUT})"
+            ),
         )
     ]
 

@@ -164,11 +164,10 @@ def _fetch_all(plan: Plan, context: PrepareContext) -> None:
             raise
         except CmbenchError as error:
             failed.append(error)
-            context.tell(f"Failed: {error}")
     if missing:
         raise MissingError(missing)
     if failed:
-        raise CmbenchError(f"{len(failed)} of {len(plan.downloads)} downloads failed; the first: {failed[0]}")
+        raise CmbenchError("\n".join([f"{len(failed)} of {len(plan.downloads)} downloads failed:", *map(str, failed)]))
 
 
 def _bytes_there(download: Download) -> int:

@@ -62,7 +62,7 @@ class Receipt:
         url: where it came from.
         digest: ``algorithm:hex``.
         size: bytes.
-        checked: whether ``digest`` is the publisher's; if not, it is that of the first download.
+        checked: whether ``digest`` was published; if not, it is that of the first download.
         date: of the download or check, UTC.
     """
 
@@ -289,6 +289,8 @@ class _Resuming:
                 self.part.unlink(missing_ok=True)
                 raise _TryAgain("the server sent another stretch than was asked for; starting over", 0.0)
             offset = 0  # the whole file: the server knows no ranges, or the file has changed
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise CmbenchError(f"{url}: the server sent a web page (a login, a notice) in place of the file.")
         stated = answer.headers.get("Content-Length", "")
         total = offset + int(stated) if stated.isdigit() else 0
         require_room(self.part.parent, max(0, total - offset))

@@ -23,6 +23,8 @@ COMMANDS = (
     ("schema",),
     ("tasks",),
     ("tasks", "show"),
+    ("tasks", "prepare"),
+    ("tasks", "verify"),
     ("tasks", "audit"),
     ("models",),
     ("models", "show"),

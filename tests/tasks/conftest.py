@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cmbench.tasks.base import LoadContext
+from cmbench.tasks.preparing import PrepareContext
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -23,6 +24,17 @@ def context(tmp_path: Path) -> LoadContext:
     root = tmp_path / "data"
     root.mkdir()
     return LoadContext(data_root=root, cache_root=tmp_path / "cache")
+
+
+@pytest.fixture
+def preparing(context: LoadContext) -> PrepareContext:
+    """A context for preparing data into the same data root; nothing may be asked, and no wait is waited."""
+    assert context.data_root is not None
+
+    def ask(prompt: str) -> str:
+        raise AssertionError(prompt)
+
+    return PrepareContext(context.data_root, ask, wait=lambda seconds: None)
 
 
 @pytest.fixture

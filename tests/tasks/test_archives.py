@@ -60,7 +60,7 @@ def test_an_archive_in_parts_is_unpacked_without_joining_them(
     found = unpack(parts, tmp_path / "mp3", lambda name: name.endswith(".mp3"), lambda *state: states.append(state))
     assert found == 3
     assert contents(tmp_path / "mp3") == {name: body for name, body in CLIPS.items() if name.endswith(".mp3")}
-    assert [state[1:] for state in states] == [(1, 3), (2, 3), (3, 3)]
+    assert states == [(f"unpacking {parts[0].name}", done, 3) for done in (1, 2, 3)]
 
 
 def test_what_was_unpacked_is_not_written_again(pack: Pack, tmp_path: Path) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cmbench.errors import MissingError, UsageError
+from cmbench.tasks import fma_medium
 from cmbench.tasks.base import SPLITS, LoadContext, TaskData
 from cmbench.tasks.fma_medium import TASK, UNLABELLED
+from cmbench.tasks.preparing import PrepareContext, carry_out
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]
+Serve = Callable[[Path], str]
 
 
 @pytest.fixture
@@ -139,6 +145,72 @@ def test_absent_audio_and_half_of_the_official_tables_are_both_named(root: Path,
     with pytest.raises(MissingError) as caught:
         TASK.load("full", context)
     assert [m.what.split(" (")[0] for m in caught.value.missing] == ["labels of fma_medium", "audio of fma_medium"]
+
+
+@pytest.fixture
+def source(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lists and archives as they are published, of four tracks."""
+    folder = tmp_path / "source"
+    official(folder / "fma_metadata", OFFICIAL)
+    lists = {"train": ["000002", "000005"], "valid": ["155066"], "test": ["000010"]}
+    for name, ids in lists.items():
+        np.save(folder / f"{name}.npy", np.array(ids))
+    with zipfile.ZipFile(folder / "fma_metadata.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        for name in ("tracks.csv", "genres.csv"):
+            archive.write(folder / "fma_metadata" / name, f"fma_metadata/{name}")
+        archive.writestr("fma_metadata/features.csv", "large")
+    with zipfile.ZipFile(folder / "fma_medium.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for track in ("000002", "000005", "000010", "155066"):
+            archive.writestr(f"fma_medium/{track[:3]}/{track}.mp3", track * 100)
+        archive.writestr("fma_medium/checksums", "")
+    archives = {
+        name: (1000, f"sha1:{hashlib.sha1((folder / name).read_bytes()).hexdigest()}") for name in fma_medium.ARCHIVES
+    }
+    monkeypatch.setattr(fma_medium, "ARCHIVES", archives)
+    monkeypatch.setattr(fma_medium, "ARCHIVES_AT", serve(folder))
+    monkeypatch.setattr(fma_medium, "LISTS_AT", fma_medium.ARCHIVES_AT)
+    monkeypatch.setattr(fma_medium, "CLIPS", 4)
+    digests = {name: hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest() for name, ids in lists.items()}
+    monkeypatch.setattr(fma_medium, "LIST_SHA256", digests)
+    return folder
+
+
+def test_lists_metadata_and_clips_are_fetched(source: Path, context: LoadContext, preparing: PrepareContext) -> None:
+    told: list[str] = []
+    folder = preparing.data_root / "fma_medium"
+    plan = fma_medium.prepare(TASK, preparing)
+    names = ["train.npy", "valid.npy", "test.npy", "fma_metadata.zip", "fma_medium.zip"]
+    assert [one.path.name for one in plan.downloads] == names
+    assert [one.digest is None for one in plan.downloads] == [True, True, True, False, False]
+    carry_out(plan, replace(preparing, tell=told.append), folder)
+    assert told[-1] == "The ids of the split lists are the published ones."
+    data = TASK.load("full", context)
+    assert data.splits["test"][0].path.read_text(encoding="utf-8") == "000010" * 100
+    assert by_id(data)["000005"] == (("Rock", "Punk"), "artist-7")
+    assert not (folder / "fma_metadata" / "features.csv").exists()
+    for archive in folder.glob("*.zip"):
+        archive.unlink()
+    rest = fma_medium.prepare(TASK, preparing)
+    assert rest.nothing_to_do
+    assert rest.notes == ("The ids of the split lists are the published ones.",)
+
+
+def test_what_is_there_in_another_layout_is_not_fetched(source: Path, root: Path, preparing: PrepareContext) -> None:
+    with zipfile.ZipFile(source / "fma_medium.zip") as archive:
+        archive.extractall(root)
+    plan = fma_medium.prepare(TASK, preparing)
+    assert plan.nothing_to_do
+    assert plan.notes == ("The ids of the split lists are the published ones.",)
+    (root / "split" / "test.txt").write_text("000003\n", encoding="utf-8")
+    assert "The ids of test in" in fma_medium.prepare(TASK, preparing).notes[0]
+
+
+def test_the_hashes_of_the_lists_are_those_of_the_published_ones(published_rows: Rows) -> None:
+    ids: dict[str, list[str]] = {}
+    for row in published_rows("fma_medium/fma_ccml.tsv.gz"):
+        ids.setdefault(row["split"], []).append(row["track_id"])
+    for name, digest in fma_medium.LIST_SHA256.items():
+        assert hashlib.sha256("\n".join(sorted(ids[name])).encode()).hexdigest() == digest
 
 
 @pytest.fixture

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cmbench.errors import MissingError, UsageError
+from cmbench.errors import CmbenchError, MissingError, UsageError
+from cmbench.tasks import lyra
 from cmbench.tasks.base import LoadContext, TaskData
 from cmbench.tasks.lyra import DUPLICATED_LABELS, TASK, VALID_SHA256, draw_valid, ids_sha256
+from cmbench.tasks.preparing import PrepareContext, carry_out
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]
+Serve = Callable[[Path], str]
 HEADER = "id\tinstruments\tgenres\tplace\tcoordinates\tis-danced\tyoutube-id\tstart-ts\tend-ts"
 
 
@@ -90,6 +94,62 @@ def test_an_empty_audio_folder_is_missing_audio(root: Path, context: LoadContext
         TASK.load("full", context)
     (missing,) = caught.value.missing
     assert missing.what == "audio of lyra (1570 pieces of 74 videos)"
+
+
+@pytest.fixture
+def source(root: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tables at their source, as published today, and not in the data root."""
+    folder = tmp_path / "source"
+    (root / "split").rename(folder)
+    monkeypatch.setattr(lyra, "TABLES_AT", serve(folder))
+    tables = {
+        name: (path.stat().st_size, f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}")
+        for name, path in {name: folder / f"{name}.tsv" for name in lyra.TABLES}.items()
+    }
+    monkeypatch.setattr(lyra, "TABLES", tables)
+    return folder
+
+
+def test_the_tables_are_fetched_and_the_missing_videos_named(
+    source: Path, root: Path, context: LoadContext, preparing: PrepareContext
+) -> None:
+    plan = lyra.prepare(TASK, preparing)
+    assert [one.path for one in plan.downloads] == [root / "split" / "training.tsv", root / "split" / "test.tsv"]
+    assert plan.known_bytes == sum(path.stat().st_size for path in source.iterdir())
+    carry_out(plan, preparing, root)
+    assert (root / "videos.tsv").read_text(encoding="utf-8").splitlines() == [
+        "youtube-id\turl\tpieces\tfirst-start-s\tlast-end-s",
+        "V1\thttps://www.youtube.com/watch?v=V1\t11\t0\t99",
+        "V2\thttps://www.youtube.com/watch?v=V2\t1\t3.5\t90",
+    ]
+    rest = lyra.prepare(TASK, preparing)
+    assert rest.nothing_to_do
+    (missing,) = rest.missing
+    assert missing.what == "audio of lyra (1 of 12 pieces, of 1 videos: V2)"
+    (root / "audio" / "V2.mp3").touch()
+    assert lyra.prepare(TASK, preparing).missing == ()
+    assert len(TASK.load("full", context).splits["test"]) == 2
+
+
+def test_another_table_than_the_published_one_is_not_taken(source: Path, root: Path, preparing: PrepareContext) -> None:
+    with (source / "test.tsv").open("a", encoding="utf-8") as table:
+        table.write("t3\tOud\tLaiko\tNone\tNone\t0\tV2\t3.5\t90\n")
+    with pytest.raises(CmbenchError, match=r"1 of 2 downloads failed:\n.*test\.tsv: what came is not"):
+        carry_out(lyra.prepare(TASK, preparing), preparing, root)
+    assert not (root / "videos.tsv").exists()
+    assert [one.path.name for one in lyra.prepare(TASK, preparing).downloads] == ["test.tsv"]
+
+
+def test_the_published_tables_have_the_stated_sizes_and_hashes(published: Path) -> None:
+    for name, (size, digest) in lyra.TABLES.items():
+        content = (published / "lyra" / f"{name}.tsv").read_bytes()
+        assert (len(content), f"sha256:{hashlib.sha256(content).hexdigest()}") == (size, digest)
+
+
+def test_published_lengths_are_those_of_the_excerpts(root: Path, context: LoadContext) -> None:
+    data = TASK.load("full", context)
+    assert data.splits["train"][0].seconds == 9.0
+    assert [track.seconds for track in data.splits["test"]] == [86.5, 1.0]
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import numpy as np
 import pytest
 
 from cmbench.errors import MissingError, UsageError
+from cmbench.tasks import magnatagatune
 from cmbench.tasks.base import SPLITS, LoadContext
-from cmbench.tasks.magnatagatune import CORRUPT, LABELS, TASK, album, paths_by_folder
+from cmbench.tasks.magnatagatune import CORRUPT, LABELS, MARBLE_COUNTS, TASK, album, paths_by_folder
+from cmbench.tasks.preparing import PrepareContext, carry_out
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]
+Serve = Callable[[Path], str]
 OTHERS = ("no strings", "female vocals")
 """Two of the 138 columns that are not labels; the second reads almost like one that is."""
 
@@ -142,6 +147,71 @@ def test_absent_clips_are_missing_audio(root: Path, context: LoadContext) -> Non
     assert missing.what == "audio of magnatagatune (25863 clips)"
 
 
+def test_marble_splits_the_same_clips_without_leaving_any_out(root: Path, context: LoadContext) -> None:
+    marble = TASK.load("full", context, "marble")
+    assert {name: [track.id for track in marble.splits[name]] for name in SPLITS} == {
+        "train": [clip("0"), clip("b"), CORRUPT[0]],
+        "valid": [clip("c"), clip("c", "other")],
+        "test": [clip("f"), clip("d"), clip("e")],
+    }
+    assert marble.splits["valid"][1].labels == ()
+    official = TASK.load("full", context)
+    assert (official.split_name, marble.split_name) == ("official", "marble")
+    assert official.split_sha256 != marble.split_sha256
+    assert TASK.load("full", context, "official") == official
+    with pytest.raises(UsageError, match=r"\(full\) has no split 'random'; it has 'official', 'marble'"):
+        TASK.load("full", context, "random")
+
+
+@pytest.fixture
+def source(serve: Serve, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The annotations and the archive in three parts, as they are published."""
+    folder = tmp_path / "source"
+    write_annotations(write, folder, CLIPS)
+    with zipfile.ZipFile(folder / "whole", "w") as archive:
+        for path in CLIPS:
+            archive.writestr(path, b"" if path in CORRUPT else path.encode() * 50)
+    whole = (folder / "whole").read_bytes()
+    third = len(whole) // 3 + 1
+    for i in range(3):
+        (folder / f"mp3.zip.{i + 1:03d}").write_bytes(whole[i * third : (i + 1) * third])
+    digests = {name: f"md5:{hashlib.md5((folder / name).read_bytes()).hexdigest()}" for name in magnatagatune.FILES}
+    monkeypatch.setattr(magnatagatune, "FILES", digests)
+    monkeypatch.setattr(magnatagatune, "FILES_AT", serve(folder))
+    monkeypatch.setattr(magnatagatune, "CLIPS", len(CLIPS) + 2)  # three broken clips are allowed for, one is here
+    return folder
+
+
+def test_the_parts_are_fetched_and_unpacked_once(
+    source: Path, context: LoadContext, preparing: PrepareContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = preparing.data_root / "magnatagatune"
+    plan = magnatagatune.prepare(TASK, preparing)
+    assert [one.path.name for one in plan.downloads] == list(magnatagatune.FILES)
+    assert {one.licence for one in plan.downloads} == {"CC BY-NC-SA 3.0"}
+    assert all(path in plan.notes[0] for path in CORRUPT)
+    carry_out(plan, preparing, folder)
+    data = TASK.load("full", context)
+    assert data.splits["test"][0].path.read_bytes() == clip("f").encode() * 50
+    assert (folder / "mp3" / CORRUPT[0]).read_bytes() == b""
+    for part in folder.glob("mp3.zip.*"):
+        part.unlink()
+    monkeypatch.setattr(magnatagatune, "CLIPS", len(CLIPS) + len(CORRUPT))
+    assert magnatagatune.prepare(TASK, preparing).nothing_to_do
+    (folder / "mp3" / clip("f")).unlink()
+    again = magnatagatune.prepare(TASK, preparing)
+    assert [one.path.name for one in again.downloads] == ["mp3.zip.001", "mp3.zip.002", "mp3.zip.003"]
+    carry_out(again, preparing, folder)
+    assert (folder / "mp3" / clip("f")).is_file()
+
+
+def test_clips_unpacked_by_hand_are_not_fetched(source: Path, root: Path, preparing: PrepareContext) -> None:
+    with zipfile.ZipFile(source / "whole") as archive:
+        archive.extractall(root)
+    (only,) = magnatagatune.prepare(TASK, preparing).downloads
+    assert only.path == root / "annotations_final.csv"
+
+
 Clips = dict[str, tuple[str, ...]]
 
 
@@ -170,6 +240,10 @@ def test_the_folder_rule_gives_the_published_split_and_supports(
     support = data.label_matrix("test").sum(axis=0)
     assert dict(zip(TASK.labels, support.tolist(), strict=True)) == dict(TASK.test_support)
     assert round(support.sum() / 4332, 2) == 3.27
+
+    marble = TASK.load("full", context, "marble")
+    assert {name: len(marble.splits[name]) for name in SPLITS} == MARBLE_COUNTS
+    assert marble.label_matrix("test").sum(axis=0).tolist() == support.tolist()
 
     text = (folder / "annotations_final.csv").read_text(encoding="utf-8")
     swapped = (

@@ -42,6 +42,7 @@ class Server:
     validator: bool = True
     body: bytes = BODY
     retry_after: str | None = None
+    kind: str = "application/zip"
     asked: list[str | None] = field(default_factory=list)
 
     @property
@@ -82,6 +83,7 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_response(200)
             if server.validator:
                 self.send_header("ETag", server.tag)
+            self.send_header("Content-Type", server.kind)
             self.send_header("Content-Length", str(len(rest)))
             self.end_headers()
             with contextlib.suppress(BrokenPipeError):  # the other side gave up
@@ -275,9 +277,16 @@ def test_nobody_listens(download: Download, context: PrepareContext, told: Told)
 
 
 def test_wrong_bytes_are_thrown_away(server: Server, download: Download, context: PrepareContext) -> None:
-    server.body = b"<html>Please log in</html>"
+    server.body = b"another file"
     with pytest.raises(CmbenchError, match="what came is not the published file"):
         fetch(download, context)
+    assert leavings(download) == []
+
+
+def test_a_web_page_is_no_file(server: Server, download: Download, context: PrepareContext) -> None:
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(CmbenchError, match="sent a web page"):
+        fetch(replace(download, digest=None), context)
     assert leavings(download) == []
 
 
