@@ -128,12 +128,11 @@ def ensure_audit(data: TaskData, root: Path) -> None:
 
 def summary(found: Audit) -> str:
     """Return the finding in one line."""
-    lists = found.lists
-    identical = sum(map(len, lists.identical))
+    lists, alike = found.lists, len(found.lists.identical)
     undefined = {split: sum(u.split == split for u in lists.undefined) for split in SPLITS}
     parts = [
         _groups(found),
-        f"{identical} labels in {len(lists.identical)} sets that no track tells apart" if identical else "",
+        f"{alike} {'set' if alike == 1 else 'sets'} of labels that no track tells apart" if alike else "",
         _by_split("labels undefined", undefined),
         _by_split("tracks without labels", lists.unlabelled),
         _audio(found.audio),

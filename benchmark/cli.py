@@ -81,9 +81,7 @@ def run(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="`group-safe` (no album, artist or video is in two), or another split by name.", show_default=False
-        ),
+        typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
     ] = None,
     protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
         "cmbench-1"

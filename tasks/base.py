@@ -216,8 +216,8 @@ class TaskData:
 
     @property
     def group_kind(self) -> str:
-        """What a track's group is; in the ``mini`` edition always an invented performer."""
-        return "performer" if self.edition == "mini" else self.task.group_kind
+        """What a track's group is; in the ``mini`` edition always an invented album."""
+        return "album" if self.edition == "mini" else self.task.group_kind
 
     def label_matrix(self, split: str) -> NDArray[np.bool_]:
         """Labels of a split as booleans ``[tracks, labels]``."""
