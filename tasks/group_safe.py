@@ -27,9 +27,11 @@ ENOUGH = 6
 MOST_UNKNOWN = 0.5
 """Share of the training split that may be tracks of unknown group. Our choice."""
 
-
-OWN_DRAW = "This is not the published split: it was drawn so that no group is in two splits (docs/audit.md)."
-"""A note of every result on the split: other notes may tell of the published one."""
+OWN_DRAW = (
+    "This is the group-safe split, in which no group is in two splits (docs/audit.md); what other notes say of the task's "
+    "own split does not hold for it."
+)
+"""A note of every result on the split."""
 
 
 @dataclass
@@ -155,7 +157,7 @@ def _unknown_groups(data: TaskData, unknown: int, total: int) -> Missing:
         where=task.group_source,
         source=task.access,
         licence=task.licence,
-        command=f"fill in {task.group_source}, or use the task's own split (leave --split out)",
+        command=f"give the tracks their groups in {task.group_source}, or use the task's own split (leave --split out)",
     )
 
 

@@ -259,4 +259,4 @@ def test_an_audit_is_kept_and_told_with_the_result(tmp_path: Path) -> None:
     (tmp_path / "tracks.csv").write_text("\n".join(without), encoding="utf-8")
     refused = cmbench("run", "-m", "mfcc", "-t", task, "-o", tmp_path / "out", "--split", "group-safe")
     assert refused.returncode == 2
-    assert "fill in the column `group` of" in refused.stderr
+    assert "give the tracks their groups in the column `group` of" in refused.stderr

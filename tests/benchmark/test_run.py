@@ -284,7 +284,7 @@ def test_the_group_safe_split_is_another_cell(go: Any, make_task: Any, make_enco
     assert (own.task.split, safe.task.split) == ("own", "group-safe")
     assert own.task.split_sha256 != safe.task.split_sha256
     assert own.cell_sha256 != safe.cell_sha256
-    assert safe.task.notes[0].startswith("This is not the published split")
+    assert safe.task.notes[0].startswith("This is the group-safe split")
     assert len(list((tmp_path / "out" / "counting").glob("*.json"))) == 2
     with pytest.raises(UsageError, match=r"no split 'official'; it has 'own', 'group-safe'"):
         go(encoder, task, split="official")

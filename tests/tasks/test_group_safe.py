@@ -131,7 +131,7 @@ def test_unknown_groups_are_refused_with_the_remedy() -> None:
         group_safe(task_data(tracks))
     (missing,) = caught.value.missing
     assert missing.what.startswith("groups of t (album unknown for 20 of 20 tracks")
-    assert "fill in the column `group` of tracks.csv" in missing.command
+    assert "give the tracks their groups in the column `group` of tracks.csv" in missing.command
 
 
 def test_a_few_unknown_groups_train_and_are_told() -> None:
