@@ -28,8 +28,8 @@ MOST_UNKNOWN = 0.5
 """Share of the training split that may be tracks of unknown group. Our choice."""
 
 OWN_DRAW = (
-    "This is the group-safe split, in which no group is in two splits (docs/audit.md); what other notes say of the task's "
-    "own split does not hold for it."
+    "This is the group-safe split, in which no group is in two splits (docs/audit.md); what other notes say of the "
+    "task's own split does not hold for it."
 )
 """A note of every result on the split."""
 
