@@ -79,6 +79,10 @@ def run(
     edition: Annotated[
         str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
         "cmbench-1"
     ),
@@ -121,6 +125,7 @@ def run(
             _parts(model),
             _parts(tasks),
             edition=edition,
+            split=split,
             protocol=protocol,
             data_root=data_root,
             out=out,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..tasks.base import GROUP_SAFE
 from .sections import percent
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ NAMES = {
 
 
 def dataset_name(record: Record) -> str:
-    """Return how an export names a task; synthetic data says so."""
+    """Return how an export names a task; synthetic data and a split of ours say so."""
     suffix = {"full": "", "mini": " (mini, synthetic)"}.get(record.task.edition, f" ({record.task.edition})")
-    return record.task.title + suffix
+    return record.task.title + suffix + (f" ({GROUP_SAFE} split)" if record.task.split == GROUP_SAFE else "")
 
 
 def _scored(records: Sequence[Record]) -> list[tuple[Record, str, Metric]]:

@@ -79,7 +79,7 @@ class SectionView:
         examples: for each column, a record of it: for what is the same for every model.
         settings: the protocol's values, flat.
         software: what the records were made with, each combination once.
-        reported: what others have reported on these tasks; only beside real data.
+        reported: what others have reported on these tasks; only beside real data on the published splits.
         changes: what the predictions tell; ``None`` without predictions.
         transfer_map: the heat map of it.
     """
@@ -186,7 +186,7 @@ def _view(section: Section, anchor: str, told: Changes | None) -> SectionView:
         examples=examples,
         settings=tuple(_flat(examples[0].protocol.settings)),
         software=tuple(dict.fromkeys(_software(r.environment) for r in section.cells.values())),
-        reported=reported_blocks(c.key[0] for c in section.columns) if section.edition == "full" else (),
+        reported=reported_blocks(c.key[0] for c in section.columns) if section.on_published_data else (),
         changes=told,
         transfer_map=_transfer_map(told, anchor) if told else None,
     )

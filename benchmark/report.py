@@ -197,11 +197,15 @@ def _print_footnotes(section: Section, console: Console) -> None:
     from rich.text import Text
 
     different = [text for column in section.columns if (text := section.different_audio(column))]
-    lines = [*_averages(section), *different, *_undefined(section), *_failures(section)]
+    lines = [*_averages(section), *different, *_undefined(section), *_failures(section), *_audits(section)]
     if lines:
         console.print()
     for line in lines:
         console.print(Text(line), soft_wrap=False)
+
+
+def _audits(section: Section) -> list[str]:
+    return [f"Audit of {column.name}: {text}." for column in section.columns if (text := section.audit(column))]
 
 
 def _averages(section: Section) -> list[str]:

@@ -37,6 +37,7 @@ report_app = typer.Typer(
 )
 
 Edition = Annotated[str | None, typer.Option(help="Only records of this edition.", show_default=False)]
+Split = Annotated[str | None, typer.Option(help="Only records on this split.", show_default=False)]
 ProtocolName = Annotated[str | None, typer.Option(help="Only records under this protocol.", show_default=False)]
 Resamples = Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")]
 Bound = Annotated[float, typer.Option(min=0.0, help="Changes smaller than this many points count as none.")]
@@ -110,6 +111,7 @@ def transfer(
         Path | None, typer.Option("--out", "-o", help="Folder for SVG, PNG, LaTeX, Markdown and CSV.")
     ] = None,
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
 ) -> None:
@@ -122,7 +124,7 @@ def transfer(
 
     if reported == bool(places):
         raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
-    found = [] if reported else _read(places or [], edition, protocol)
+    found = [] if reported else _read(places or [], edition, split, protocol)
     score_all(found, resamples)
     cultures = _cultures(in_culture or [])
     matrix = reported_matrix() if reported else transfer_matrix(found, base, cultures, resamples=resamples)
@@ -152,6 +154,7 @@ def forgetting(
         list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
     ],
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -165,8 +168,8 @@ def forgetting(
     from .equity_table import print_equity
     from .forgetting import forgetting as judge
 
-    first = _read(before, edition, protocol)
-    others = [_read([place], edition, protocol) for place in after]
+    first = _read(before, edition, split, protocol)
+    others = [_read([place], edition, split, protocol) for place in after]
     everything = [*first, *chain.from_iterable(others)]
     score_all(everything, resamples)
     for other in others:
@@ -178,6 +181,7 @@ def compare_models(
     first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
     others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
     edition: Edition = None,
+    split: Split = None,
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -191,7 +195,7 @@ def compare_models(
     from .compare import compare
     from .ties import print_standings, standings
 
-    sides = [_read([place], edition, protocol) for place in (first, *others)]
+    sides = [_read([place], edition, split, protocol) for place in (first, *others)]
     score_all(list(chain.from_iterable(sides)), resamples)
     for other in sides[1:]:
         comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
@@ -210,7 +214,7 @@ def score_all(found: Sequence[Evidence], resamples: int) -> None:
         replicate_all(found, resamples, os.cpu_count() or 1)
 
 
-def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:
+def _read(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
     """Read records with their predictions, those that were asked for."""
     from .evidence import read_evidence
     from .record import read_record, record_files
@@ -218,11 +222,11 @@ def _read(places: list[Path], edition: str | None, protocol: str | None) -> list
     found = []
     for path in record_files(*places):
         record = read_record(path)
-        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
+        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
+        if all(asked in (None, there) for asked, there in wanted):
             found.append(read_evidence(path))
     if not found:
-        asked = "".join(
-            f" of {what} {value}" for what, value in (("edition", edition), ("protocol", protocol)) if value
-        )
+        named = {"edition": edition, "split": split, "protocol": protocol}
+        asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
         raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
     return found

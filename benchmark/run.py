@@ -14,6 +14,7 @@ from ..errors import Missing, MissingError, UsageError
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.base import LoadContext, Task, TaskData, select_tasks
+from .audit import ensure_audit
 from .observer import Observer
 from .protocol import Protocol, get_protocol
 from .record import safe_name
@@ -49,6 +50,7 @@ def run(
     tasks: str | Sequence[str] = "all",
     *,
     edition: str | None = None,
+    split: str | None = None,
     protocol: str | Protocol = "cmbench-1",
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "results",
@@ -71,6 +73,8 @@ def run(
         model: names, paths of folders in Hugging Face format, encoder objects, or a comma-separated string of names.
         tasks: ``all``, task names, traditions, paths to a ``task.yaml``; a sequence or a comma-separated string.
         edition: ``full`` or ``mini``; ``None`` for ``full``. Custom tasks have their own data in any case.
+        split: ``group-safe`` for the one in which no group straddles; ``None`` for the task's own. Results on different
+            splits are different cells and share no column.
         protocol: name of a protocol, or one of your own.
         data_root: folder of the real data sets; ``CMBENCH_DATA`` if not given.
         out: folder of the records.
@@ -114,7 +118,9 @@ def run(
     names = [shelf.add(m) for m in _as_models(model)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
-    data = preflight(shelf, names, select_tasks(tasks), edition, context)
+    data = preflight(shelf, names, select_tasks(tasks), edition, context, split)
+    for one in data:
+        ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
@@ -158,7 +164,12 @@ def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Enc
 
 
 def preflight(
-    shelf: Shelf, names: Iterable[str], tasks: Sequence[Task], edition: str | None, context: LoadContext
+    shelf: Shelf,
+    names: Iterable[str],
+    tasks: Sequence[Task],
+    edition: str | None,
+    context: LoadContext,
+    split: str | None = None,
 ) -> list[TaskData]:
     """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
 
@@ -175,13 +186,13 @@ def preflight(
             continue
         if (other := cards.setdefault(safe_name(card.name), name)) != name:
             raise UsageError(f"Models {other} and {name} would share the folder {safe_name(card.name)}; rename one.")
-    editions = {t.name: _edition_of(t, edition) for t in tasks}
+    editions = {t.name: edition_of(t, edition) for t in tasks}
     data: dict[str, TaskData] = {}
     for task in sorted(tasks, key=lambda t: editions[t.name] == "mini"):
         if missing and editions[task.name] == "mini":
             break
         try:
-            data[task.name] = task.load(editions[task.name], context)
+            data[task.name] = task.load(editions[task.name], context, split)
         except MissingError as error:
             missing.extend(error.missing)
     if missing:
@@ -190,7 +201,8 @@ def preflight(
     return [data[t.name] for t in tasks]
 
 
-def _edition_of(task: Task, edition: str | None) -> str:
+def edition_of(task: Task, edition: str | None) -> str:
+    """Return the edition that a task is asked for in: a custom task's own, else the named one, else ``full``."""
     if "custom" in task.editions:
         return "custom"
     return edition or "full"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ..errors import UsageError
+from ..paths import cache_root
 from .record import Metric, Record
 
 TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
@@ -108,7 +109,7 @@ class Section:
 
     Attributes:
         edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, ``own`` where no publication fixed it, or the name of another published one.
+        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
         protocol: name.
         protocol_sha256: hash of the protocol's values.
         columns: tasks, by tradition.
@@ -135,9 +136,14 @@ class Section:
         return MINI_LABEL if self.edition == "mini" else ""
 
     @property
+    def on_published_data(self) -> bool:
+        """Whether figures that papers report are on the same tracks in the same splits."""
+        return self.edition == "full" and self.split == "official"
+
+    @property
     def is_papers(self) -> bool:
-        """Whether the columns are the six tasks of the paper's summary, on real data."""
-        return (self.edition, self.split) == ("full", "official") and {c.name for c in self.columns} == PAPER_TASKS
+        """Whether the columns are the six tasks of the paper's summary, on real data and the published splits."""
+        return self.on_published_data and {c.name for c in self.columns} == PAPER_TASKS
 
     @property
     def slug(self) -> str:
@@ -184,6 +190,13 @@ class Section:
             return ""
         parts = "; ".join(f"{', '.join(names)} ({audio[:8]})" for audio, names in by_audio.items())
         return f"The audio files of {column.name} were not the same for every model: {parts}"
+
+    def audit(self, column: Column) -> str:
+        """Return the audit of a task's split in one line; empty if this machine keeps none."""
+        from .audit import find_audit, summary
+
+        found = find_audit(cache_root(), *column.key)
+        return summary(found) if found else ""
 
     def mean(self, row: Row, *metrics: str) -> Mean:
         """Return the plain mean of a model's cells; with ROC-AUC and AP, the paper's average."""

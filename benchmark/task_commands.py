@@ -1,7 +1,8 @@
-"""``cmbench tasks …``: list, show, prepare, verify. Parse, call, print."""
+"""``cmbench tasks …``: list, show, prepare, verify, audit. Parse, call, print."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from ..errors import UsageError
 from .terminal import console
 
 tasks_app = typer.Typer(
-    no_args_is_help=False, help="List tasks; show, prepare or verify one.", invoke_without_command=True
+    no_args_is_help=False, help="List tasks; show, prepare, verify or audit one.", invoke_without_command=True
 )
 
 DataRoot = Annotated[
@@ -105,8 +106,6 @@ def verify_task(
 
     Exit code 1 if anything is wrong. The checksum tells whether two machines have the same audio.
     """
-    import os
-
     from ..paths import cache_root
     from ..tasks.base import LoadContext, get_task
     from .preparation import PreparationBars
@@ -124,6 +123,62 @@ def verify_task(
     print_finding(finding, console())
     if not finding.is_sound:
         raise typer.Exit(1)
+
+
+@tasks_app.command(
+    "audit",
+    epilog="**Examples**\n\n`cmbench tasks audit lyra --data-root ~/corpora`\n\n"
+    "`cmbench tasks audit my-corpus/task.yaml --out audit.json`\n\n"
+    "`cmbench tasks audit carnatic --edition mini --no-audio`",
+)
+def audit_task(
+    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    edition: Annotated[
+        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="`group-safe`, or another split of the task by name.", show_default=False)
+    ] = None,
+    data_root: DataRoot = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Also decode and compare every track.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the finding here, as JSON.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
+    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Look for leaks between a task's splits, copies of tracks, and labels that cannot be judged.
+
+    Finds albums, concerts, artists or videos in several splits; the same audio twice, also encoded anew; labels that no
+    track tells apart; labels without a positive or a negative. The finding is kept, and printed with every result.
+    """
+    from .. import paths
+    from ..tasks.base import LoadContext, get_task
+    from .audit import audit as judge
+    from .audit import audit_with_audio, keep_audit
+    from .audit_tables import print_audit
+    from .progress import TerminalObserver
+    from .record import write_atomically
+    from .run import edition_of
+
+    task, root = get_task(name), paths.cache_root()
+    chosen, workers = edition_of(task, edition), workers or os.cpu_count() or 1
+    with TerminalObserver(console(stderr=True)) as observer:
+        context = LoadContext(
+            data_root=paths.data_root(data_root),
+            cache_root=root,
+            workers=workers,
+            progress=observer.preparing,
+            mini_scale=mini_scale,
+            mini_seed=mini_seed,
+            needs_audio=audio and chosen == "mini",  # rendered here; of real data, what is there is compared
+        )
+        data = task.load(chosen, context, split)
+        found = audit_with_audio(data, workers, observer.preparing) if audio else judge(data)
+    print_audit(found, console())
+    typer.echo(f"Kept: {keep_audit(found, root)}")
+    if out is not None:
+        write_atomically(out, found.to_json().encode())
+        typer.echo(f"Written: {out}")
 
 
 def _root(named: Path | None) -> Path:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "valid", "test")
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
+GROUP_SAFE = "group-safe"
+"""Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
+
 ENTRY_POINTS = "cmbench.tasks"
 
 
@@ -37,7 +40,8 @@ class Track:
         id: stable identifier, unique within the task.
         path: the audio file.
         labels: names, each one of the edition's labels; may be empty.
-        group: unit that must not straddle splits (album, concert, artist, source video); ``None`` if unknown.
+        group: unit that must not straddle splits (album, concert, artist, source video); several joined with ``|``;
+            ``None`` if unknown.
         start: where the track begins in the file, seconds.
         end: where it ends, seconds; ``None`` for the end of the file.
         seconds: published length of the track; ``None`` if it is not known. Only checked, never used.
@@ -50,6 +54,11 @@ class Track:
     start: float = 0.0
     end: float | None = None
     seconds: float | None = None
+
+
+def memberships(group: str | None) -> tuple[str, ...]:
+    """Return the groups that a track's ``group`` names; none if it is unknown."""
+    return tuple(dict.fromkeys(part for name in (group or "").split("|") if (part := name.strip())))
 
 
 Splits = Mapping[str, Sequence[Track]]
@@ -72,6 +81,7 @@ class LoadContext:
         progress: told how far the loader is.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
+        needs_audio: whether the audio must be there; if not, a loader names files that may be absent.
     """
 
     data_root: Path | None
@@ -80,6 +90,7 @@ class LoadContext:
     progress: Progress = silent
     mini_scale: float = 1.0
     mini_seed: int = 0
+    needs_audio: bool = True
 
 
 Loader = Callable[["Task", LoadContext], Splits]
@@ -128,6 +139,10 @@ class Task:
         counts: published number of tracks by split.
         test_support: published positives in the test split by label.
         notes: traps that a reader of a result must know.
+        group_kind: what a track's group is: release, concert, artist, video …
+        group_source: where the groups come from.
+        group_safe_sha256: hash of the ``group-safe`` draw of the published tracks (:func:`.group_safe.draw_sha256`);
+            empty where they are not known to us.
         prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
@@ -145,26 +160,40 @@ class Task:
     counts: Mapping[str, int] = field(default_factory=dict)
     test_support: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    group_kind: str = "group"
+    group_source: str = "the groups of the task's tracks"
+    group_safe_sha256: str = ""
     prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
         """Find or make the tracks of one edition, in its usual split or in another by name.
 
+        Args:
+            edition: which.
+            context: where to look, and how.
+            split: ``group-safe``, or the name of one of the edition's splits; ``None`` for the usual one.
+
         Raises:
             UsageError: the task has no such edition or split, or its tracks contradict its labels.
-            MissingError: the data are not on this machine.
+            MissingError: the data, or the groups that a ``group-safe`` split needs, are not on this machine.
         """
         if edition not in self.editions:
             raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
         chosen = self.editions[edition]
         loaders = {chosen.split_name: chosen.load, **chosen.other_splits}
         name = split or chosen.split_name
-        if name not in loaders:
+        if name not in (known := [*loaders, GROUP_SAFE]):
             raise UsageError(
-                f"Task {self.name} ({edition}) has no split {name!r}; it has {', '.join(map(repr, loaders))}."
+                f"Task {self.name} ({edition}) has no split {name!r}; it has {', '.join(map(repr, known))}."
             )
-        splits = {part: tuple(tracks) for part, tracks in loaders[name](self, context).items()}
-        return checked(TaskData(self, edition, chosen.labels, splits, name))
+        load = loaders.get(name, chosen.load)
+        splits = {part: tuple(tracks) for part, tracks in load(self, context).items()}
+        data = checked(TaskData(self, edition, chosen.labels, splits, name))
+        if name != GROUP_SAFE:
+            return data
+        from .group_safe import group_safe
+
+        return group_safe(data)
 
 
 @dataclass(frozen=True)
@@ -176,7 +205,7 @@ class TaskData:
         edition: which.
         labels: ordered labels of the edition; the columns of every label matrix.
         splits: split name -> tracks, in the order of every row.
-        split_name: ``official`` or ``own``, or the name of one of the edition's other splits.
+        split_name: ``official`` or ``own``, ``group-safe``, or the name of one of the edition's other splits.
     """
 
     task: Task
@@ -184,6 +213,11 @@ class TaskData:
     labels: tuple[str, ...]
     splits: Mapping[str, tuple[Track, ...]]
     split_name: str
+
+    @property
+    def group_kind(self) -> str:
+        """What a track's group is; in the ``mini`` edition always an invented album."""
+        return "album" if self.edition == "mini" else self.task.group_kind
 
     def label_matrix(self, split: str) -> NDArray[np.bool_]:
         """Labels of a split as booleans ``[tracks, labels]``."""

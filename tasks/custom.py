@@ -15,8 +15,9 @@
     tracks: tracks.csv           # from the folder of this file
 
 ``tracks.csv`` (UTF-8) has the columns ``id, path, labels`` and, if wanted, ``split`` (train, valid, test), ``group``,
-``start`` and ``end`` (seconds). Labels are joined with ``|``; paths start from the folder of ``task.yaml``; further
-columns are kept and ignored. A missing audio file is no error here: the run counts it in its coverage.
+``start`` and ``end`` (seconds). Labels, and the groups of a track that has several, are joined with ``|``; paths start
+from the folder of ``task.yaml``; further columns are kept and ignored. A missing audio file is no error here: the run
+counts it in its coverage.
 
 Splits that are missing are drawn once (:mod:`cmbench.tasks.splitting`) and written into ``tracks.csv``, so that every
 later run has the same ones.
@@ -116,6 +117,7 @@ def load_task(path: Path) -> Task:
         max_track_seconds=_max_track_seconds(path, facts, lines),
         counts={split: len(tracks) for split, tracks in splits.items()},
         test_support=dict(Counter(label for track in splits["test"] for label in track.labels)),
+        group_source=f"the column `group` of {table.path}",
     )
 
 

@@ -38,6 +38,7 @@ NOTES = (
     "Tags are Dunya's of the day they were fetched; Dunya is edited, so supports may differ from the published ones.",
 )
 """Traps of all three collections."""
+GROUP_SOURCE = "the column `group` of metadata.tsv in the task's data folder"
 LIST_FOLDERS = {"turkish_makam": "makam"}
 """Folder of a task's id lists in the published repository, where it is not called like the task."""
 
@@ -50,7 +51,7 @@ class Recording:
 
     Attributes:
         tags: every tag, also those that are not labels of the task.
-        group: the release, or ``None`` if the table does not say.
+        group: the release or concert, several joined with ``|``; ``None`` if the table does not say.
     """
 
     tags: frozenset[str]
@@ -77,7 +78,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         missing.append(_absent_table(task, table))
     audio = audio_files(folder)
     listed = {mbid for ids in lists.values() for mbid in ids}
-    if not audio or (listed and listed.isdisjoint(audio)):
+    if context.needs_audio and (not audio or (listed and listed.isdisjoint(audio))):
         missing.append(_absent_audio(task, folder))
     if missing:
         raise MissingError(missing)

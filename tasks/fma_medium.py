@@ -113,17 +113,17 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         missing += unlabelled(task, lists, annotations.keys(), table) if lists else []
     else:
         missing.append(_absent_genres(task, folder))
-    audio = next((root for root in (folder / "fma_medium", folder) if (root / "000").is_dir()), None)
-    if audio is None:
+    root = next((root for root in (folder / "fma_medium", folder) if (root / "000").is_dir()), None)
+    if context.needs_audio and root is None:
         missing.append(_absent_audio(task, folder))
-    if missing or audio is None:
+    if missing:
         raise MissingError(missing)
-    root = audio
+    audio = root or folder / "fma_medium"
 
     def track(name: str) -> Track:
         annotation = annotations[name]
         labels = labels_among(task, annotation.genres)
-        path = root / name[:3] / f"{name}.mp3"
+        path = audio / name[:3] / f"{name}.mp3"
         return Track(id=name, path=path, labels=labels, group=annotation.group, seconds=CLIP_SECONDS)
 
     return require_published_support(task, {name: tuple(map(track, lists[name])) for name in SPLITS})
@@ -354,4 +354,6 @@ TASK = Task(
         f"{UNLABELLED['train']} train, {UNLABELLED['valid']} valid and {UNLABELLED['test']} test tracks have none of "
         "the 20 genres; they stay in as rows of zeros and count as negatives everywhere.",
     ),
+    group_kind="artist",
+    group_source="fma_metadata/tracks.csv, or the column `group` of metadata.tsv, in the task's data folder",
 )

@@ -6,7 +6,7 @@ Labels in the published order with their test support: pxaris/ccml at 1f20c2f, `
 from __future__ import annotations
 
 from .base import Edition, Task
-from .dunya_layout import ACCESS, LICENCE, NOTES, load_full
+from .dunya_layout import ACCESS, GROUP_SOURCE, LICENCE, NOTES, load_full
 from .dunya_prepare import prepare
 from .mini import mini_edition
 from .official import PAPER, families_by_prefix
@@ -66,4 +66,6 @@ TASK = Task(
         *NOTES,
     ),
     prepare=prepare,
+    group_kind="release",
+    group_source=GROUP_SOURCE,
 )

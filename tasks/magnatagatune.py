@@ -110,7 +110,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     folder = task_folder(task, context, SOURCE)
     listed = any(list_file(folder / "split", name) for name in SPLITS)
     missing = absent_lists(task, folder, LISTS_SOURCE, "as that repository states") if listed else []
-    root, clips = _clips(task, folder, missing)
+    root, clips = _clips(task, folder, missing, context.needs_audio)
     paths = _listed_paths(folder, clips) if listed else paths_by_folder(clips)
     return require_published_support(task, _tracks(root, clips, paths))
 
@@ -125,21 +125,23 @@ def load_marble(task: Task, context: LoadContext) -> Splits:
         MissingError: the annotations or the clips are not there.
         UsageError: the annotations cannot be read, or contradict the published counts.
     """
-    root, clips = _clips(task, task_folder(task, context, SOURCE), [])
+    root, clips = _clips(task, task_folder(task, context, SOURCE), [], context.needs_audio)
     paths = {name: tuple(path for path in clips if path[:1] in FOLDERS[name]) for name in SPLITS}
     return require_published_support(replace(task, counts=MARBLE_COUNTS), _tracks(root, clips, paths))
 
 
-def _clips(task: Task, folder: Path, missing: Sequence[Missing]) -> tuple[Path, dict[str, tuple[str, ...]]]:
+def _clips(
+    task: Task, folder: Path, missing: Sequence[Missing], needs_audio: bool
+) -> tuple[Path, dict[str, tuple[str, ...]]]:
     """Return the folder of the clips, and the labels of every clip by its path; raise for all that is missing."""
     table = folder / "annotations_final.csv"
     absent = [] if table.is_file() else [_absent_annotations(task, table)]
     root = next((root for root in (folder / "mp3", folder) if _holds_clips(root)), None)
-    if root is None:
+    if needs_audio and root is None:
         absent.append(_absent_audio(task, folder / "mp3"))
-    if absent or missing or root is None:
+    if absent or missing:
         raise MissingError([*absent, *missing])
-    return root, read_annotations(table)
+    return root or folder / "mp3", read_annotations(table)
 
 
 def _tracks(
@@ -285,4 +287,6 @@ TASK = Task(
         "Several tags mean the same (vocal, vocals, voice, singing; no vocal, no vocals, no voice): listeners chose "
         "freely.",
     ),
+    group_kind="album",
+    group_source="the clips' names (performer-album-number-title-start-end.mp3)",
 )

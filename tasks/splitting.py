@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..errors import UsageError
-from .base import Track
+from .base import Track, memberships
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "valid": 0.1, "test": 0.2})
 """Share of the tracks by split. Our choice, and that of the random splits of the published tasks."""
@@ -43,8 +43,8 @@ class _Unit:
 def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -> dict[str, str]:
     """Return the split of every track by its id.
 
-    Tracks of one group get one split; a track without a group is a group of its own. Every split gets at least one
-    group; shares are met as closely as the groups allow.
+    Tracks of one block (:func:`blocks_of`) get one split; a track without a group is a block of its own. Every split
+    gets at least one block; shares are met as closely as the blocks allow.
 
     Args:
         tracks: with unique ids, in any order.
@@ -86,11 +86,35 @@ def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -
     return {id_: split for split, given in dealt.items() for unit in given for id_ in unit.ids}
 
 
+def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:
+    """Return the block of every track whose group is known, by the track's id.
+
+    A track may be in several groups, as a recording on several releases; tracks that are joined by common groups,
+    directly or over others, are one block. It is named by the first of its groups by name.
+    """
+    leader: dict[str, str] = {}
+
+    def lead(group: str) -> str:
+        while leader[group] != group:
+            leader[group] = group = leader[leader[group]]
+        return group
+
+    groups_of = {track.id: memberships(track.group) for track in tracks}
+    for groups in groups_of.values():
+        for group in groups:
+            leader.setdefault(group, group)
+            first, second = sorted((lead(groups[0]), lead(group)))
+            leader[second] = first
+    return {id_: lead(groups[0]) for id_, groups in groups_of.items() if groups}
+
+
 def _units(tracks: Sequence[Track]) -> list[_Unit]:
-    """Return the groups, large ones first: what is dealt last has the least weight."""
+    """Return the blocks, large ones first: what is dealt last has the least weight."""
+    block_of = blocks_of(tracks)
     members: dict[tuple[str, str], list[Track]] = defaultdict(list)
     for track in tracks:
-        members["track" if track.group is None else "group", track.group or track.id].append(track)
+        block = block_of.get(track.id)
+        members["track" if block is None else "block", track.id if block is None else block].append(track)
     units = []
     for group in members.values():
         ids = tuple(sorted(t.id for t in group))

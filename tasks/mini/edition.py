@@ -100,6 +100,10 @@ def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterato
                 yield future.result()
 
 
+def _track(folder: Path, spec: TrackSpec) -> Track:
+    return Track(spec.id, folder / f"{spec.id}.flac", spec.content.labels, spec.group)
+
+
 def _save_manifest(folder: Path, specs: Iterable[TrackSpec]) -> None:
     half = folder / f".{MANIFEST}.{os.getpid()}.part"
     with half.open("w", newline="", encoding="utf-8") as out:
@@ -131,7 +135,7 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
 
     Args:
         task: name of a built-in task.
-        context: cache folder, processes, progress, scale and seed.
+        context: cache folder, processes, progress, scale and seed; without audio, nothing is rendered.
 
     Returns:
         split -> tracks.
@@ -144,9 +148,11 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
         return splits
     from .corpus import counts, plan
 
+    specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
+    if not context.needs_audio:
+        return {split: [_track(folder, s) for s in specs if s.split == split] for split in SPLITS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
         missing = [s for s in specs if not (folder / f"{s.id}.flac").exists()]
         what, done = f"Rendering {task} (mini)", len(specs) - len(missing)
         context.progress(what, done, len(specs))

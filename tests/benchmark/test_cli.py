@@ -25,6 +25,7 @@ COMMANDS = (
     ("tasks", "show"),
     ("tasks", "prepare"),
     ("tasks", "verify"),
+    ("tasks", "audit"),
     ("models",),
     ("models", "show"),
     ("models", "check"),
@@ -230,3 +231,32 @@ def test_bfloat16_without_units_is_refused(tmp_path: Path) -> None:
     done = cmbench("run", "--model", "random-mert-nano", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert "no bfloat16 units" in done.stderr
+
+
+def test_an_audit_is_kept_and_told_with_the_result(tmp_path: Path) -> None:
+    import json
+
+    import numpy as np
+    import soundfile
+
+    rows = ["id,path,split,group,labels"]
+    for number, split in enumerate(["train"] * 12 + ["valid"] * 6 + ["test"] * 6):
+        noise = np.random.default_rng(number).standard_normal(8000) * 0.1
+        soundfile.write(tmp_path / f"{number}.wav", noise * (1 + number % 2), 8000)
+        rows.append(f"{number},{number}.wav,{split},album {number % 11},{'loud' if number % 2 else 'soft'}")
+    (tmp_path / "tracks.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "task.yaml").write_text("name: noise\nlabels: [loud, soft]\n", encoding="utf-8")
+    task, leak = str(tmp_path / "task.yaml"), "6 of 6 test tracks share a known group with train or valid"
+    done = cmbench("tasks", "audit", task, "--no-audio", "--out", tmp_path / "audit.json")
+    assert done.returncode == 0, done.stderr
+    assert leak in done.stdout
+    assert json.loads((tmp_path / "audit.json").read_bytes())["audio"] is None
+    done = cmbench("run", "-m", "mfcc", "-t", task, "-o", tmp_path / "out", "--seeds", "1", "--split", "group-safe")
+    assert done.returncode == 0, done.stderr
+    assert "custom edition · group-safe split" in done.stdout
+    assert "Audit of noise: 0 of" in done.stdout
+    without = [",".join([*r.split(",")[:3], "", r.split(",")[4]]) if i else r for i, r in enumerate(rows)]
+    (tmp_path / "tracks.csv").write_text("\n".join(without), encoding="utf-8")
+    refused = cmbench("run", "-m", "mfcc", "-t", task, "-o", tmp_path / "out", "--split", "group-safe")
+    assert refused.returncode == 2
+    assert "give the tracks their groups in the column `group` of" in refused.stderr

@@ -273,3 +273,18 @@ def test_folders_that_cannot_be_are_said_first(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CMBENCH_CACHE", str(file))
     with pytest.raises(UsageError, match=r"CMBENCH_CACHE: .*file is a file"):
         cmbench.run("constant", "lyra", edition="mini", out=tmp_path / "out")
+
+
+def test_the_group_safe_split_is_another_cell(go: Any, make_task: Any, make_encoder: Any, tmp_path: Path) -> None:
+    task, encoder = make_task(sizes=(24, 12, 24)), make_encoder()
+    (own,) = go(encoder, task)
+    encoded = encoder.encoded
+    (safe,) = go(encoder, task, split="group-safe")
+    assert encoder.encoded == encoded + LOOK, "the same tracks: their features are there"
+    assert (own.task.split, safe.task.split) == ("own", "group-safe")
+    assert own.task.split_sha256 != safe.task.split_sha256
+    assert own.cell_sha256 != safe.cell_sha256
+    assert safe.task.notes[0].startswith("This is the group-safe split")
+    assert len(list((tmp_path / "out" / "counting").glob("*.json"))) == 2
+    with pytest.raises(UsageError, match=r"no split 'official'; it has 'own', 'group-safe'"):
+        go(encoder, task, split="official")

@@ -101,3 +101,15 @@ def test_coverage_is_100_only_without_a_loss(board: list[Record]) -> None:
     assert coverage_text(many) == "99.9"
     assert coverage_text(next(r for r in board if not r.coverage.failed)) == "100.0"
     assert (percent(0.71349), percent(None)) == ("71.3", "–")
+
+
+def test_the_group_safe_split_is_a_section_of_its_own_and_not_the_papers(board: list[Record]) -> None:
+    safe = [
+        r.model_copy(update={"task": r.task.model_copy(update={"split": "group-safe", "split_sha256": "5" * 64})})
+        for r in board
+    ]
+    found = {s.split: s for s in sections([*board, *safe])}
+    assert {split: len(s.cells) for split, s in found.items()} == {"official": len(board), "group-safe": len(board)}
+    assert found["official"].is_papers
+    assert not found["group-safe"].is_papers
+    assert not found["group-safe"].on_published_data
