@@ -26,6 +26,9 @@ LEVEL = 0.95
 POWER = 0.8
 """Of the minimum detectable effect."""
 
+MARGIN = 1.05
+"""On the minimum detectable effect: without it the simulation of 20 groups finds 78 % and not 80 % (our choice)."""
+
 RANKED = ("roc_auc", "average_precision")
 
 NOTHING_DEFINED = "no label is defined"
@@ -235,7 +238,7 @@ def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Di
         high=high,
         standard_error=error,
         p_value=_p_value(kept, change, groups, error),
-        detectable=error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
+        detectable=MARGIN * error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
         equivalent=-bound < inner[0] and inner[1] < bound,
     )
 

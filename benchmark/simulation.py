@@ -1,6 +1,6 @@
 """Proof by simulation: how often intervals hold, how often a difference is found that is none, how often one is missed.
 
-``python -m cmbench.benchmark.simulation`` prints the table of docs/statistics.md (about an hour of one core).
+``python -m cmbench.benchmark.simulation`` prints the table of docs/statistics.md (about half an hour of one core).
 """
 
 from __future__ import annotations
@@ -120,12 +120,12 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|")
     for groups, tracks in ((20, 4), (50, 4), (100, 4), (250, 4)):
-        null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=2000, resamples=1000, seed=groups)
+        null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=1000, resamples=1000, seed=groups)
         # The gain that this split should find in four of five draws, by the null's own detectable effect.
         slope = simulate(groups=groups, tracks=tracks, labels=20, gain=0.2, draws=50, resamples=100, seed=groups + 1)
         gain = 0.2 * null.detectable / slope.true_change
         planted = simulate(
-            groups=groups, tracks=tracks, labels=20, gain=gain, draws=2000, resamples=1000, seed=groups + 2
+            groups=groups, tracks=tracks, labels=20, gain=gain, draws=1000, resamples=1000, seed=groups + 2
         )
         for run in (null, planted):
             print(

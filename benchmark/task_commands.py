@@ -115,7 +115,7 @@ def verify_task(
     task = get_task(name)
     edition = "custom" if "custom" in task.editions else "full"
     root = None if edition == "custom" else _root(data_root)
-    data = task.load(edition, LoadContext(root, cache_root()), split)
+    data = task.load(edition, LoadContext(root, cache_root(), needs_audio=False), split)
     with PreparationBars(console(stderr=True), ()) as bars:
         finding = verify(data, workers or os.cpu_count() or 1, bars)
     if json_file is not None:

@@ -76,7 +76,7 @@ def test_numbers_of_a_normal_difference() -> None:
     assert found.low == pytest.approx(0.02 - 0.0196, abs=0.002)
     assert found.high == pytest.approx(0.02 + 0.0196, abs=0.002)
     assert found.p_value == pytest.approx(0.0455, abs=0.02)
-    assert found.detectable == pytest.approx(0.028, rel=0.06)
+    assert found.detectable == pytest.approx(1.05 * 0.028, rel=0.06)
     assert not found.equivalent
     assert difference(*normal(0.0, 0.002), groups=1000, bound=0.01).equivalent
     assert not difference(*normal(0.008, 0.002), groups=1000, bound=0.01).equivalent
