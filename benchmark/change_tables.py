@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .compare import Comparison, LabelChange, TaskChange
-from .paired import Difference
+from .paired import Difference, Level
 from .sections import ABSENT, MINI_LABEL, percent
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ HEAD = ("before", "after", "change", "95 % interval", "q", "detectable", "verdic
 def points(value: float | None, digits: int = 1) -> str:
     """Return a change in percent points with its sign."""
     return ABSENT if value is None else f"{100 * value:+z.{digits}f}"
+
+
+def span(level: Level, signed: bool = False) -> str:
+    """Return a value and its interval in percent points; where there is none, the value alone."""
+    if level.value is None:
+        return ABSENT
+    text = points if signed else percent
+    if level.low is None or level.high is None:
+        return text(level.value)
+    return f"{text(level.value)} [{text(level.low)}, {text(level.high)}]"
 
 
 def _cells(change: Difference) -> list[str]:
@@ -100,6 +110,10 @@ def print_forgetting(report: Forgetting, console: Console) -> None:
     for metric, title in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
         rows = [(f"{b.name} ({len(b.tasks)})", b.changes[metric]) for b in report.balances]
         _print_block(f"{title}, mean over tasks", rows, console)
+    if report.retention is not None:
+        text = f"Western retention: {span(report.retention)} % of the score above chance."
+        console.print()
+        console.print(Text(text, style="bold"))
     for task in report.comparison.tasks:
         families = [(family, changes["roc_auc"]) for family, changes in task.families.items()]
         _print_block(f"{task.task}: ROC-AUC by family", families, console)

@@ -52,7 +52,7 @@ class TaskChange:
         metrics: macro ``roc_auc`` and ``average_precision``; their q-values are among the tasks.
         families: family -> metric -> change; q-values among the families of the task; empty if not asked for.
         labels: in the task's order; empty if not asked for.
-        replicates: before and after, ``[1 + resamples]`` per metric, for summaries over tasks.
+        replicates: before and after, ``[1 + resamples]`` per metric and for ``prevalence``, for summaries over tasks.
     """
 
     task: str
@@ -189,7 +189,7 @@ def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float
     first, second, notes = _on_common_tracks(first, second)
     task = first.record.task
     one, other = replicate(first, resamples), replicate(second, resamples)
-    macro = {metric: (one.macro(metric), other.macro(metric)) for metric in RANKED}
+    macro = {metric: (one.macro(metric), other.macro(metric)) for metric in (*RANKED, "prevalence")}
     return TaskChange(
         task=task.name,
         tradition=task.tradition,

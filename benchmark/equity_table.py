@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from .change_tables import points
+from .change_tables import span
 from .equity import Equity
-from .paired import Level
-from .sections import ABSENT, MINI_LABEL, percent
+from .sections import ABSENT, MINI_LABEL
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,16 +18,6 @@ LEGEND = (
     "groups. worst: the lowest tradition, and in how many resamples it is the lowest. spread: best minus worst. gap: "
     "mean of the other traditions minus the Western one."
 )
-
-
-def span(level: Level, signed: bool = False) -> str:
-    """Return a value and its interval in percent points; where there is none, the value alone."""
-    if level.value is None:
-        return ABSENT
-    text = points if signed else percent
-    if level.low is None or level.high is None:
-        return text(level.value)
-    return f"{text(level.value)} [{text(level.low)}, {text(level.high)}]"
 
 
 def worst(judged: Equity) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
 from .evidence import Evidence
 from .metrics import Doubles
-from .paired import RANKED, Difference, control_false_discoveries, difference
+from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
+from .summary import centre
 
 WESTERN = "western"
 
@@ -36,14 +37,18 @@ class Forgetting:
 
     Attributes:
         comparison: every change with its verdict.
-        balances: stability (mean change on Western tasks, those of the pre-training), plasticity (mean change on the
-            others) and the mean over all tasks, where there are such tasks.
+        balances: stability (mean change on Western tasks, those of the pre-training: the backward transfer of
+            Lopez-Paz and Ranzato 2017, eq. 3), plasticity (mean change on the others) and the mean over all tasks,
+            where there are such tasks.
+        retention: share of the Western score above chance (:mod:`.summary`) that is left; ``None`` without Western
+            tasks or where there was none above chance.
         lost: labels that pay, largest loss first: task and change.
         gained: labels that gain, largest gain first.
     """
 
     comparison: Comparison
     balances: tuple[Balance, ...]
+    retention: Level | None
     lost: tuple[tuple[str, LabelChange], ...]
     gained: tuple[tuple[str, LabelChange], ...]
 
@@ -76,14 +81,31 @@ def forgetting(
     balances = [
         _balance(name, tasks, bound)
         for name, tasks in (
-            ("stability: Western tasks", western),
+            ("stability: backward transfer to Western tasks", western),
             ("plasticity: tasks of other traditions", others),
             ("all tasks", comparison.tasks),
         )
         if tasks
     ]
     judged = [(task.task, label) for task in comparison.tasks for label in task.labels]
-    return Forgetting(comparison, _judged_together(balances), _of(judged, "lost"), _of(judged, "gained"))
+    return Forgetting(
+        comparison, _judged_together(balances), _retention(western), _of(judged, "lost"), _of(judged, "gained")
+    )
+
+
+def _retention(western: Sequence[TaskChange]) -> Level | None:
+    """Return what is left of the score above chance, as a share; each Western task counts once."""
+    if not western:
+        return None
+    scores = [
+        np.mean([centre(*(task.replicates[m][side] for m in (*RANKED, "prevalence"))) for task in western], axis=0)
+        for side in (0, 1)
+    ]
+    before, after = scores
+    if not before[0] > 0:
+        return None
+    left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)
+    return level(left, min(task.groups for task in western))
 
 
 def _judged_together(balances: Sequence[Balance]) -> tuple[Balance, ...]:

@@ -39,7 +39,17 @@ def centred_replicates(evidence: Evidence, resamples: int) -> Doubles:
     Each resample has a level of chance of its own, so a ranking by chance is 0 in all of them on average.
     """
     scores = replicate(evidence, resamples)
-    roc_auc, precision, chance = (scores.macro(metric) for metric in (*RANKED, "prevalence"))
+    return centre(*(scores.macro(metric) for metric in (*RANKED, "prevalence")))
+
+
+def centre(roc_auc: Doubles, precision: Doubles, chance: Doubles) -> Doubles:
+    """Return the mean of ROC-AUC and average precision, each 0 at chance and 1 for a perfect ranking.
+
+    Args:
+        roc_auc: ``[...]``.
+        precision: average precision, ``[...]``.
+        chance: average precision of a ranking by chance, ``[...]``.
+    """
     centred: Doubles = ((roc_auc - 0.5) / 0.5 + (precision - chance) / (1 - chance)) / 2
     return centred
 

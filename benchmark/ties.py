@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UsageError
+from .change_tables import span
 from .compare import RESAMPLES, refuse_mismatch
-from .equity_table import span
 from .evidence import Evidence
 from .paired import LEVEL, Difference, Level, control_false_discoveries, difference, level
 from .sections import ABSENT

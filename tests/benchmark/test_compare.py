@@ -122,8 +122,27 @@ def test_summaries_count_each_task_once_and_name_the_others(build_evidence: Buil
     assert stability.changes["roc_auc"].verdict == "kept"
     assert plasticity.tasks == ("lyra",)
     assert plasticity.changes["roc_auc"].verdict == "gained"
+    assert report.retention is not None
+    assert report.retention.value == pytest.approx(1.0)
     lyra = report.comparison.tasks[0].metrics["roc_auc"].change or 0
     assert everything.changes["roc_auc"].change == pytest.approx(lyra / 3)
+
+
+def test_western_retention_is_what_is_left_above_chance(build_evidence: Build) -> None:
+    one, weaker = pair(build_evidence, [-1.0] * LABELS, "fma_medium")
+    report = forgetting([one], [weaker])
+    left = report.retention
+    assert left is not None
+    assert left.low is not None
+    assert left.high is not None
+    assert 0 < left.low < (left.value or 0) < left.high < 1
+    targets, _ = population([0.0] * LABELS)
+    (same,) = (build_evidence("B", targets, np.full(targets.shape, 0.5), GROUPS, task="fma_medium", families=FAMILIES),)
+    to_chance = forgetting([one], [same]).retention
+    assert to_chance is not None
+    assert to_chance.value == pytest.approx(0.0, abs=1e-9)
+    assert forgetting([same], [one]).retention is None
+    assert forgetting(*([e] for e in pair(build_evidence, [0.0] * LABELS))).retention is None
 
 
 def test_what_is_printed(build_evidence: Build) -> None:
