@@ -23,7 +23,8 @@ WITH_INTERVALS = 3
 def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row] | None = None) -> Figure:
     """Draw a reliability diagram for every family of a task, with the number of forecasts in each bin below.
 
-    On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are not joined.
+    On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are neither joined
+    nor given an interval.
 
     Args:
         view: the section's.
@@ -104,10 +105,11 @@ def _prepare(axes: Axes, counts: Axes, family: str, first: bool) -> None:
 def _draw(axes: Axes, counts: Axes, one: Calibration, k: int, intervals: bool) -> None:
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
     said, came = [100 * b.probability for b in one.bins], [100 * b.observed for b in one.bins]
-    firm = [(x, y) for b, x, y in zip(one.bins, said, came, strict=True) if b.forecasts >= FEW]
-    axes.plot([x for x, _ in firm], [y for _, y in firm], color=colour, linewidth=0.9)
+    # A bin that is not a number interrupts the line: nothing is drawn where little is known.
+    firm = [y if b.forecasts >= FEW else float("nan") for b, y in zip(one.bins, came, strict=True)]
+    axes.plot(said, firm, color=colour, linewidth=0.9)
     for found, x, y in zip(one.bins, said, came, strict=True):
-        if intervals and found.interval:
+        if intervals and found.interval and found.forecasts >= FEW:
             axes.plot([x, x], [100 * end for end in found.interval], color=colour, linewidth=0.7)
         face = colour if found.forecasts >= FEW else "white"
         axes.plot([x], [y], marker=marker, markersize=3.4, color=colour, markerfacecolor=face, markeredgewidth=0.7)

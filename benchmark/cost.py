@@ -24,7 +24,7 @@ MEAN = "mean of all tasks"
 
 MEASURES = {
     "encode_seconds_per_hour": "encoding, seconds per hour of audio",
-    "peak_memory_mib": "peak memory of the process, MiB",
+    "peak_memory_mib": "peak memory of the process so far, MiB",
 }
 
 NO_TIME = "no time of encoding: the record counts no audio or no seconds"

@@ -86,11 +86,12 @@ def _draw_panel(axes: Axes, panel: CostPanel, measure: str, place: Mapping[Row, 
 
 
 def _ticks(axes: Axes) -> None:
-    """Whole numbers of percent; 1, 2, 5 of every power of ten where the cost axis spans little, else the powers."""
+    """Whole numbers of percent; of the costs as many of every power of ten as there is room for."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     low, high = axes.get_xlim()
-    subs = (1.0,) if high / low > 100 else (1.0, 3.0) if high / low > 20 else (1.0, 2.0, 5.0)
+    spans = ((100.0, (1.0,)), (20.0, (1.0, 3.0)), (6.0, (1.0, 2.0, 5.0)))
+    subs = next((marks for least, marks in spans if high / low > least), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
