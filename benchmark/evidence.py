@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CmbenchError
+from ..errors import CmbenchError, UsageError
 from .metrics import Bools, Floats
 from .record import Record, read_record, record_files, sha256_of
 
@@ -71,6 +71,33 @@ def iter_evidence(*places: Path) -> Iterator[Evidence]:
     """
     for path in record_files(*places):
         yield read_evidence(path)
+
+
+def choose_records(places: Iterable[Path], edition: str | None, protocol: str | None) -> dict[Path, Record]:
+    """Return the records in the given files and below the given folders, by path.
+
+    Args:
+        places: files and folders.
+        edition: only records of it; all if not given.
+        protocol: only records under it; all if not given.
+
+    Raises:
+        UsageError: a place does not exist, or there is no such record.
+        CmbenchError: a file is not a record.
+    """
+    places = list(places)
+    read = {path: read_record(path) for path in record_files(*places)}
+    found = {
+        path: record
+        for path, record in read.items()
+        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name)
+    }
+    if not found:
+        asked = "".join(
+            f" of {what} {value}" for what, value in (("edition", edition), ("protocol", protocol)) if value
+        )
+        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    return found
 
 
 def read_evidence(path: Path) -> Evidence:

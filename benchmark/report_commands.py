@@ -174,17 +174,6 @@ def compare_models(
 
 def _read(places: list[Path], edition: str | None, protocol: str | None) -> list[Evidence]:
     """Read records with their predictions, those that were asked for."""
-    from .evidence import read_evidence
-    from .record import read_record, record_files
+    from .evidence import choose_records, read_evidence
 
-    found = []
-    for path in record_files(*places):
-        record = read_record(path)
-        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
-            found.append(read_evidence(path))
-    if not found:
-        asked = "".join(
-            f" of {what} {value}" for what, value in (("edition", edition), ("protocol", protocol)) if value
-        )
-        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
-    return found
+    return [read_evidence(path) for path in choose_records(places, edition, protocol)]
