@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -157,13 +157,19 @@ def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibr
     for k, label in enumerate(task.labels):
         families.setdefault(task.families[label], []).append(k)
     probabilities = evidence.probabilities.astype(np.float64).mean(axis=0)
-    weights = cluster_weights(evidence.groups, resamples, resample_seed(evidence)).astype(np.float64)
+    weights = _weights(evidence.groups, resamples, resample_seed(evidence))
     groups = cluster_count(evidence.groups)
     parts = [*families.items(), (ALL, list(range(len(task.labels))))]
     return tuple(
         calibrate(family, evidence.targets[:, columns], probabilities[:, columns], weights, groups)
         for family, columns in parts
     )
+
+
+@lru_cache(maxsize=2)
+def _weights(groups: tuple[str | None, ...], resamples: int, seed: int) -> Doubles:
+    """Resamples of a test split, ``[resamples, tracks]``; models follow each other on the same one."""
+    return cluster_weights(groups, resamples, seed).astype(np.float64)
 
 
 def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights: Doubles, groups: int) -> Calibration:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PAIRS = 10
 """Most confused pairs that a table lists; the CSV file has all."""
 
+CONFUSED_MODELS = 4
+"""Models up to which confusions are printed and drawn: each takes a table and a figure for every family."""
+
 
 @dataclass(frozen=True)
 class LabelTask:
@@ -90,9 +93,14 @@ def label_tables(view: LabelView) -> list[ViewTable]:
     tables = []
     for task in view.tasks:
         tables.append(_scores_table(view.section, task))
-        for k, row in enumerate(view.section.rows):
-            tables += [_pairs_table(view.section, task, row, c) for c in task.confusions.get(k, ()) if not c.reason]
+        tables += [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
     return tables
+
+
+def _shown_confusions(view: LabelView, task: LabelTask) -> list[tuple[Row, Confusion]]:
+    """Models and single-choice families; none where there are too many models."""
+    rows = view.section.rows if len(view.section.rows) <= CONFUSED_MODELS else ()
+    return [(row, c) for k, row in enumerate(rows) for c in task.confusions.get(k, ()) if not c.reason]
 
 
 def _scores_table(section: Section, task: LabelTask) -> ViewTable:
@@ -138,7 +146,10 @@ def _without_interval(task: LabelTask) -> tuple[str, ...]:
 
 def _without_confusion(task: LabelTask) -> tuple[str, ...]:
     reasons = {c.family: c.reason for found in task.confusions.values() for c in found if c.reason}
-    return tuple(f"No confusion within {family}: {reason}." for family, reason in reasons.items())
+    notes = [f"No confusion within {family}: {reason}." for family, reason in reasons.items()]
+    if len(task.confusions) > CONFUSED_MODELS:
+        notes.append(f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all.")
+    return tuple(notes)
 
 
 def _value(score: LabelScore, metric: str) -> tuple[float | None, Interval | None]:
@@ -264,11 +275,8 @@ def label_files(view: LabelView) -> ViewFiles:
         for i, rows in enumerate(parts)
     }
     for task in view.tasks:
-        for k, row in enumerate(view.section.rows):
-            for c in task.confusions.get(k, ()):
-                if not c.reason:
-                    figures[f"{task.column.name}-{c.family}-{row.name}"] = partial(
-                        confusion_figure, view.section, task.column, row, c
-                    )
+        for row, c in _shown_confusions(view, task):
+            end = f"{task.column.name}-{c.family}-{row.name}"
+            figures[end] = partial(confusion_figure, view.section, task.column, row, c)
     rows = {"": label_rows(view), "confusion": confusion_rows(view)}
     return ViewFiles(f"labels-{view.section.slug}", label_tables(view), rows, figures)

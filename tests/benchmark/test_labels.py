@@ -95,3 +95,15 @@ def test_editions_stay_apart(build_evidence: Build) -> None:
     assert [(v.section.edition, len(v.section.rows)) for v in views] == [("full", 2), ("mini", 2)]
     assert MINI_LABEL not in printed(views[0])
     assert MINI_LABEL in printed(views[1])
+
+
+def test_confusions_of_many_models_are_left_to_the_file(build_evidence: Build) -> None:
+    one = pair(build_evidence)[0]
+    parts = [one.record.model.model_copy(update={"name": f"m{k}"}) for k in range(5)]
+    records = [one.record.model_copy(update={"model": part}) for part in parts]
+    (view,) = label_views([Evidence(**{**vars(one), "record": record}) for record in records])
+    text = printed(view)
+    assert "most confused" not in text
+    assert "Confusion of up to 4 models is shown; name fewer records." in text
+    assert list(label_files(view).figures) == ["lyra"]
+    assert len(label_files(view).csv["confusion"]) == 5 * 9
