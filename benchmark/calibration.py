@@ -198,7 +198,12 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
     brier, skill = _brier(truth, probabilities, np.ones((1, len(truth))))
     drawn, drawn_skill = _brier(truth, probabilities, weights)
     defined = not math.isnan(skill[0])
-    few = None if enough else f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
+    skill_interval = _interval(drawn_skill, float(skill[0])) if enough and defined else None
+    reason = None if skill_interval else "no interval of the skill: too few resamples have positives and negatives"
+    if not enough:
+        reason = f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
+    if not defined:
+        reason = "no skill: no label has both a positive and a negative in the test split"
     return Calibration(
         family=family,
         labels=targets.shape[1],
@@ -214,8 +219,8 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
         uncertainty=base * (1 - base),
         remainder=float(brier[0]) - (reliability - resolution + base * (1 - base)),
         skill=float(skill[0]) if defined else None,
-        skill_interval=_interval(drawn_skill, float(skill[0])) if enough and defined else None,
-        reason=few if defined else "no label has both a positive and a negative in the test split",
+        skill_interval=skill_interval,
+        reason=reason,
     )
 
 
@@ -259,14 +264,15 @@ def _share_intervals(
     drawn, hits = weights @ count, weights @ true
     found: list[tuple[float, float] | None] = []
     for k, value in enumerate(share.tolist()):
-        there = drawn[:, k] > 0
-        kept = hits[there, k] / drawn[there, k]
-        found.append(_interval(kept, value) if kept.size >= MIN_DEFINED_SHARE * len(drawn) else None)
+        shares = np.divide(hits[:, k], drawn[:, k], out=np.full(len(drawn), np.nan), where=drawn[:, k] > 0)
+        found.append(_interval(shares, value))
     return found
 
 
-def _interval(samples: Doubles, value: float) -> tuple[float, float]:
-    return interval(samples[~np.isnan(samples)], value, LEVEL)
+def _interval(samples: Doubles, value: float) -> tuple[float, float] | None:
+    """Interval of a score from its resamples; ``None`` where too few of them define it."""
+    kept = samples[~np.isnan(samples)]
+    return interval(kept, value, LEVEL) if kept.size >= MIN_DEFINED_SHARE * samples.size else None
 
 
 def calibration_tables(view: CalibrationView) -> list[ViewTable]:

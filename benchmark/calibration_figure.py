@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .calibration import BINS, Calibration, CalibrationTask, CalibrationView
-from .figures import COLOURS, FAINT, LINE, MARKERS, TEXT_WIDTH, draw_title, empty_figure, head_inches
+from .figures import (
+    COLOURS,
+    FAINT,
+    LINE,
+    MARKERS,
+    TEXT_WIDTH,
+    clipped,
+    draw_title,
+    empty_figure,
+    head_inches,
+    legend_columns,
+)
 from .sections import Row, percent
 
 if TYPE_CHECKING:
@@ -36,9 +47,11 @@ def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Seque
     rows = view.section.rows if rows is None else rows
     drawn = [(k, row, task.found.get(view.section.rows.index(row), ())) for k, row in enumerate(rows)]
     families = list(dict.fromkeys(one.family for _, _, found in drawn for one in found))
+    names = [_told(row, found) for _, row, found in drawn]
+    columns = legend_columns(names, TEXT_WIDTH)
     across = min(4, max(2, len(families)))
     down = -(-len(families) // across)
-    head, foot, gap, left = head_inches(view.section) + 0.05, 0.55 + 0.17 * -(-len(rows) // 4), 0.3, 0.52
+    head, foot, gap, left = head_inches(view.section) + 0.05, 0.55 + 0.17 * -(-len(rows) // columns), 0.3, 0.52
     side = (TEXT_WIDTH - left - 0.1 - gap * (across - 1)) / across
     side = min(side, 2.2)
     block = side + 0.95
@@ -63,7 +76,7 @@ def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Seque
         for k, row, found in drawn
     ]
     place = (0.5, 0.3 / height)
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=place, ncols=4, frameon=False, fontsize=6.5,
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=place, ncols=columns, frameon=False, fontsize=6.5,
                   borderaxespad=0)  # fmt: skip
     bars = "whisker: 95 % cluster-bootstrap interval; " if len(rows) <= WITH_INTERVALS else ""
     note = (
@@ -77,11 +90,11 @@ def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Seque
 
 
 def _told(row: Row, found: Sequence[Calibration]) -> str:
-    return f"{row.name} (ECE {percent(found[-1].error)})" if found else f"{row.name} (no record)"
+    return f"{clipped(row.name)} (ECE {percent(found[-1].error)})" if found else f"{clipped(row.name)} (no record)"
 
 
 def _prepare(axes: Axes, counts: Axes, family: str, first: bool) -> None:
-    axes.set_title(family, size=7.5, pad=3)
+    axes.set_title(clipped(family, 26), size=7.5, pad=3)
     axes.plot([0, 100], [0, 100], color=FAINT, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))

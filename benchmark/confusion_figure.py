@@ -8,6 +8,7 @@ from .confusion import Confusion
 from .figures import (
     FAINT,
     TEXT_WIDTH,
+    clipped,
     draw_title,
     empty_figure,
     head_inches,
@@ -35,7 +36,7 @@ def confusion_figure(section: Section, column: Column, row: Row, confusion: Conf
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
-    names = [short_label(label) for label in confusion.labels]
+    names = [clipped(short_label(label)) for label in confusion.labels]
     count, longest = len(names), max(map(len, names))
     left, right = 0.25 + 0.062 * longest, 1.0
     cell = min(0.5, max(0.12, (TEXT_WIDTH - left - right) / count))
@@ -64,5 +65,5 @@ def confusion_figure(section: Section, column: Column, row: Row, confusion: Conf
     axes.set_xticks([i + 0.5 for i in range(count)], names, size=min(7.0, 42 * cell), rotation=90)
     note = "rows: what a track carries; columns: share of the family's probability, percent of the row"
     figure.text(0.01, 0.04 / height, note, va="bottom", size=6.5, color=FAINT)
-    draw_title(figure, section, f"{row.name} on {column.name}: where {confusion.family} goes", height)
+    draw_title(figure, section, f"{clipped(row.name)} on {column.name}: where {confusion.family} goes", height)
     return figure

@@ -148,7 +148,7 @@ def _panel(section: Section, column: Column, device: str) -> CostPanel:
 
 
 def _point(row: Row, record: Record) -> CostPoint:
-    cost, metric = record.cost, record.metrics["roc_auc"]
+    cost, metric = record.cost, record.metrics.get("roc_auc")
     hours = cost.audio_seconds / 3600
     return CostPoint(
         row=row,
@@ -156,8 +156,8 @@ def _point(row: Row, record: Record) -> CostPoint:
         encode_seconds_per_hour=cost.encode_seconds / hours if hours > 0 and cost.encode_seconds > 0 else None,
         probe_seconds=cost.probe_seconds,
         peak_memory_mib=cost.peak_memory_mib,
-        score=metric.value,
-        interval=metric.interval,
+        score=metric.value if metric else None,
+        interval=metric.interval if metric else None,
         test_tracks=record.coverage.used["test"],
     )
 

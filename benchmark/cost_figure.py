@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .cost import MEASURES, CostPanel, CostView, several_devices
-from .figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, draw_title, empty_figure, head_inches, model_mark
+from .figures import (
+    COLOURS,
+    FAINT,
+    INK,
+    LINE,
+    TEXT_WIDTH,
+    clipped,
+    draw_title,
+    empty_figure,
+    head_inches,
+    legend_columns,
+    model_mark,
+)
 from .sections import Row
 
 if TYPE_CHECKING:
@@ -29,7 +41,9 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
     models = list(dict.fromkeys(point.row for panel in panels for point in panel.points))
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    legend = 0.17 * -(-len(models) // 4)
+    names = [clipped(row.name) for row in models]
+    columns = legend_columns(names, TEXT_WIDTH if across > 2 else 5.2)
+    legend = 0.17 * -(-len(models) // columns)
     note = several_devices(view)
     head, foot, tall = head_inches(view.section) + 0.2, 0.62 + legend + (0.13 if note else 0.0), 1.75
     width, height = TEXT_WIDTH if across > 2 else 2.6 * across + 0.6, head + tall * down + foot - 0.25
@@ -44,9 +58,9 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
             continue
         _draw_panel(axes, panels[i], measure, {row: k for k, row in enumerate(models)})
     figure.supylabel("ROC-AUC, percent", size=7, x=0.004)
-    handles = [_handle(k, row.name) for k, row in enumerate(models)]
+    handles = [_handle(k, name) for k, name in enumerate(names)]
     figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, (0.17 + (0.13 if note else 0)) / height),
-                  ncols=4, frameon=False, fontsize=7, borderaxespad=0)  # fmt: skip
+                  ncols=columns, frameon=False, fontsize=7, borderaxespad=0)  # fmt: skip
     told = "line: no model is both cheaper and better; whisker: interval of the score."
     figure.text(0.005, 0.03 / height, f"{told}\n{note}" if note else told, va="bottom", size=6.5, color=FAINT)
     figure.text(0.5, (0.22 + legend + (0.13 if note else 0)) / height, MEASURES[measure], ha="center", size=7)

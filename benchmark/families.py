@@ -105,23 +105,27 @@ def family_tables(view: FamilyView) -> list[ViewTable]:
     ]
 
 
+def _counts(task: FamilyTask, family: str) -> set[tuple[int, int]]:
+    """How many labels of a family are scored, of how many; several where that differs between the models."""
+    return {(scores[family].defined, scores[family].labels) for scores in task.scores.values() if family in scores}
+
+
 def _count(task: FamilyTask, family: str) -> str:
-    """How many labels a family has; how many of them are scored is in the cells where it differs between models."""
-    found = {(scores[family].defined, scores[family].labels) for scores in task.scores.values() if family in scores}
+    found = _counts(task, family)
     return of_defined(*found.pop()) if len(found) == 1 else "labels scored differ"
 
 
 def _row(task: FamilyTask, k: int, row: Row, metric: str) -> tuple[str, ...]:
     if k not in task.scores:
         return (row.name, *(ABSENT for _ in task.families), ABSENT)
-    differ = {f for f in task.families if _count(task, f).startswith("labels")}
     cells = []
     for family in task.families:
         score = task.scores[k].get(family)
-        count = f" ({of_defined(score.defined, score.labels)})" if score and family in differ else ""
+        differs = len(_counts(task, family)) > 1
+        count = f" ({of_defined(score.defined, score.labels)})" if score and differs else ""
         cells.append(with_interval(*_value(score, metric)) + count if score else ABSENT)
-    overall = task.overall[k][metric]
-    return (row.name, *cells, with_interval(overall.value, overall.interval))
+    overall = task.overall[k].get(metric)
+    return (row.name, *cells, with_interval(overall.value, overall.interval) if overall else ABSENT)
 
 
 def _value(score: FamilyScore, metric: str) -> tuple[float | None, Interval | None]:
@@ -194,7 +198,7 @@ def _dot(score: FamilyScore | None, metric: str) -> Dot | None:
 
 
 def _overall(metrics: Mapping[str, Metric] | None, name: str) -> Dot | None:
-    metric = metrics[name] if metrics else None
+    metric = metrics.get(name) if metrics else None
     return None if metric is None or metric.value is None else Dot(metric.value, metric.interval)
 
 

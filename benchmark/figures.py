@@ -402,6 +402,16 @@ def model_mark(k: int) -> dict[str, Any]:
     return mark | hollow.get(k // len(COLOURS) % 3, {})
 
 
+def clipped(text: str, most: int = 36) -> str:
+    """Return a name, cut where it would leave a figure no room."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend of size 7 fit into ``width`` inches, four at most."""
+    return max(1, min(4, int(width / (0.5 + 0.062 * max(map(len, names), default=1)))))
+
+
 def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
     """Models by as many as one figure of layer curves can tell apart."""
     size = len(MARKERS)

@@ -10,13 +10,14 @@ from .figures import (
     FLOORS,
     INK,
     TEXT_WIDTH,
+    clipped,
     draw_scale,
     draw_title,
     empty_figure,
     head_inches,
     ink_on,
 )
-from .layers import LayerPanel, LayerTask, LayerView
+from .layers import LayerLine, LayerPanel, LayerTask, LayerView
 from .sections import ABSENT, METRIC_TITLES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def layer_figure(view: LayerView, task: LayerTask, panels: Sequence[LayerPanel] 
     """
     panels = task.panels if panels is None else panels
     ends = _ends(task, view.metric)
-    left = 0.25 + 0.062 * max(len(f"{line.family} · {line.count}") for panel in panels for line in panel.lines)
+    left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
     most = max(len(panel.inputs) for panel in panels)
     cell = min(0.55, (TEXT_WIDTH - left - _SCALE) / (most + 0.3))
     head, foot = head_inches(view.section) + 0.05, 0.3
@@ -83,6 +84,10 @@ def _ends(task: LayerTask, metric: str) -> tuple[float, float]:
     values = [v for panel in task.panels for line in panel.lines for v in line.values if v is not None]
     best, low = max((100 * v for v in values), default=0.0), FLOORS[metric]
     return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
+
+
+def _line_name(line: LayerLine) -> str:
+    return f"{clipped(line.family)} · {line.count}"
 
 
 def _place(panel: LayerPanel, k: int) -> float:
@@ -120,7 +125,7 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
                 axes.add_patch(frame)
                 axes.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="black", lw=1.0,
                                          zorder=4))  # fmt: skip
-    names = [f"{line.family} · {line.count}" for line in panel.lines]
+    names = [_line_name(line) for line in panel.lines]
     axes.set_yticks([y + 0.5 for y in range(len(names))], names, size=7)
     named = max(map(len, panel.inputs)) * 0.048 < cell
     ticks = [k for k in range(len(panel.inputs)) if k == panel.fused or cell >= 0.2 or k % 2 == 0]
@@ -130,5 +135,5 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
         axes.plot([_place(panel, panel.chosen) + 0.5], [-0.16], marker="v", color=INK, markersize=4, clip_on=False)
     plural = "s" * (len(panel.inputs) - (panel.fused is not None) != 1)
     count = len(panel.inputs) - (panel.fused is not None)
-    title = f"{panel.row.name} ({count} hidden state{plural}, n={panel.valid_tracks})"
+    title = f"{clipped(panel.row.name, 60)} ({count} hidden state{plural}, n={panel.valid_tracks})"
     axes.annotate(title, (0, 0), (0, 9), textcoords="offset points", size=7.5, weight="bold")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .figures import (
@@ -12,9 +12,11 @@ from .figures import (
     INK,
     LINE,
     TEXT_WIDTH,
+    clipped,
     draw_title,
     empty_figure,
     head_inches,
+    legend_columns,
     model_mark,
 )
 from .record import Interval
@@ -75,7 +77,10 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     step = max(0.17, 0.1 * len(models) + 0.08) if spread else 0.17
     tall = [0.2 if line.head else step for line in lines]
     missing = "" if spread else " Intervals: in the table."
-    legend = 0.17 * -(-len(models) // 4)
+    models = [clipped(name) for name in models]
+    lines = [replace(line, name=clipped(line.name)) for line in lines]
+    across = legend_columns(models, TEXT_WIDTH)
+    legend = 0.17 * -(-len(models) // across)
     head, foot = head_inches(section) + 0.2, 0.42 + legend
     left = 0.2 + 0.062 * max([len(line.name) for line in lines] + [10])
     right = 0.2 + 0.05 * max(len(line.note) for line in lines)
@@ -104,7 +109,7 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
             handles=handles,
             loc="lower center",
             bbox_to_anchor=(0.5, 0.17 / height),
-            ncols=4,
+            ncols=across,
             frameon=False,
             fontsize=7,
             borderaxespad=0,

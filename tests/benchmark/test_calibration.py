@@ -111,8 +111,12 @@ def test_few_groups_and_labels_without_positives_say_why() -> None:
     assert (few.brier_interval, few.skill_interval, {b.interval for b in few.bins}) == (None, None, {None})
     none = judge(np.zeros((10, 1), dtype=np.bool_), np.full((10, 1), 0.2), resamples=100)
     assert none.skill is None
-    assert none.reason == "no label has both a positive and a negative in the test split"
+    assert none.reason == "no skill: no label has both a positive and a negative in the test split"
     assert none.brier == pytest.approx(0.04)
+    lonely = judge(np.arange(40)[:, None] == 0, probabilities[:1].repeat(40, axis=0), resamples=200)
+    assert lonely.skill is not None
+    assert lonely.skill_interval is None
+    assert lonely.reason == "no interval of the skill: too few resamples have positives and negatives"
 
 
 def make(build: Build, model: str, edition: str = "full") -> Evidence:

@@ -127,10 +127,11 @@ def test_missing_costs_are_shown_as_missing(build_record: Build, encode: float, 
     assert {"no cost recorded", MINI_LABEL} <= shown
 
 
+@pytest.mark.parametrize("long", ["", "and on and on and on and on and on and on"])
 @pytest.mark.parametrize("models", [1, 20])
-def test_the_figure_fits(build_record: Build, models: int) -> None:
+def test_the_figure_fits(build_record: Build, models: int, long: str) -> None:
     tasks = ("lyra", "carnatic", "hindustani", "magnatagatune", "fma_medium", "turkish_makam")
-    records = [costing(build_record(f"a model named {k}", t), 2.0 + 9 * k) for k in range(models) for t in tasks]
+    records = [costing(build_record(f"a model named {k} {long}", t), 2.0 + 9 * k) for k in range(models) for t in tasks]
     (view,) = cost_views(records)
     with style("path"):
         figure = cost_files(view).figures["time"]()

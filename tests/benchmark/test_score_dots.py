@@ -57,8 +57,8 @@ def test_crowded_figures_leave_the_intervals_out_and_say_so(build_record: Callab
 
 
 def test_nothing_lies_outside_or_upon_another(build_record: Callable[..., Record]) -> None:
-    lines = [DotLine("instrument"), *(line(f"Klasik kemençe {k}", 0.02, 0.98, width=0.01) for k in range(30))]
-    figure = draw(build_record, lines, ["a model with a rather long name", "another one"])
+    lines = [DotLine("instrument"), *(line(f"Klasik {'kemençe ' * 9}{k}", 0.02, 0.98, width=0.01) for k in range(30))]
+    figure = draw(build_record, lines, ["a model with a rather long name" * 3, "another one"])
     width, height = figure.canvas.get_width_height()
     boxes = [t.get_window_extent() for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
     assert all(b.x0 >= -1 and b.y0 >= -1 and b.x1 <= width + 1 and b.y1 <= height + 1 for b in boxes)
