@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ALL = "all labels"
 
 NOT_STORED = (
-    "scores by family are not stored by this record: it was written before cmbench kept them; `cmbench run --force` "
+    "scores by family are not stored by the record, which was written before cmbench kept them; `cmbench run --force` "
     "measures it again from the stored features"
 )
 
@@ -64,7 +64,8 @@ class LayerPanel:
         fused: position of the weighted sum; ``None`` if it was no candidate.
         chosen: position of the input that validation chose; ``None`` if it is not among them.
         valid_tracks: tracks of the validation split.
-        lines: families, then all labels.
+        stored: whether the record holds scores by family.
+        lines: families, if they are stored, then all labels.
         notes: what is absent and why.
     """
 
@@ -73,6 +74,7 @@ class LayerPanel:
     fused: int | None
     chosen: int | None
     valid_tracks: int
+    stored: bool
     lines: tuple[LayerLine, ...]
     notes: tuple[str, ...]
 
@@ -129,7 +131,7 @@ def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[Lay
 def _panel(row: Row, record: Record, metric: str) -> LayerPanel:
     inputs = tuple(layer.layer for layer in record.layers)
     stored = all(layer.families is not None for layer in record.layers)
-    notes = [] if stored else [f"{row.name}: {NOT_STORED}."]
+    notes = []
     astray = [layer.layer for layer in record.layers if layer.score is None]
     if astray:
         notes.append(f"{row.name}: no learning rate could be trained on {', '.join(astray)}.")
@@ -145,6 +147,7 @@ def _panel(row: Row, record: Record, metric: str) -> LayerPanel:
         fused=next((k for k, name in enumerate(inputs) if name not in record.model.layer_names), None),
         chosen=inputs.index(record.selection.layer) if record.selection.layer in inputs else None,
         valid_tracks=record.coverage.used["valid"],
+        stored=stored,
         lines=(*lines, LayerLine(ALL, record.total_labels, defined, overall)),
         notes=tuple(notes),
     )
@@ -183,10 +186,16 @@ def layer_tables(view: LayerView) -> list[ViewTable]:
                 columns=("model", "family", "labels", "first", "last", "fused", "chosen", "best", "best\nstate"),
                 rows=tuple(rows),
                 keys=3,
-                notes=(*not_run(section, task.column), *(note for panel in task.panels for note in panel.notes)),
+                notes=(*not_run(section, task.column), *_notes(task)),
             )
         )
     return tables
+
+
+def _notes(task: LayerTask) -> list[str]:
+    without = ", ".join(panel.row.name for panel in task.panels if not panel.stored)
+    told = [f"{without}: {NOT_STORED}."] if without else []
+    return told + [note for panel in task.panels for note in panel.notes]
 
 
 def _table_row(panel: LayerPanel, line: LayerLine) -> tuple[str, ...]:

@@ -131,6 +131,8 @@ def _evidence(places: list[Path], edition: str | None, protocol: str | None) -> 
 def _write(files: ViewFiles, out: Path | None) -> None:
     from .view_tables import write_view
 
+    if out is not None and out.is_file():
+        raise UsageError(f"{out} is a file; name a folder with --out.")
     for path in write_view(files, out) if out is not None else ():
         typer.echo(f"Written: {path}")
 

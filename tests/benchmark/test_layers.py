@@ -60,11 +60,11 @@ def test_the_best_state_of_each_family_is_found(build_record: Build) -> None:
 
 
 def test_old_records_keep_their_curve_and_say_what_they_lack(build_record: Build) -> None:
-    (view,) = layer_views([build_record("random-mert-nano", "lyra")])
-    (panel,) = view.tasks[0].panels
-    assert [line.family for line in panel.lines] == ["all labels"]
+    (view,) = layer_views([build_record(m, "lyra") for m in ("mfcc", "random-mert-nano")])
+    for panel in view.tasks[0].panels:
+        assert [line.family for line in panel.lines] == ["all labels"]
     text = " ".join(printed(view).split())
-    assert "random-mert-nano: scores by family are not stored by this record" in text
+    assert "mfcc, random-mert-nano: scores by family are not stored by the record" in text
     assert "–/30 labels" in text
 
 
@@ -107,3 +107,15 @@ def test_many_models_fill_several_pages(build_record: Build) -> None:
     assert [panel.row.name for page in pages for panel in page] == [f"m{k}" for k in range(12)]
     assert len(layer_files(view).figures) == len(pages)
     assert "AP on validation" in printed(view)
+
+
+def test_an_encoder_of_which_only_the_sum_was_a_candidate(build_record: Build) -> None:
+    record = with_families(build_record("random-mert-nano", "lyra"), VALUES)
+    only = record.model_copy(update={"layers": record.layers[-1:]})
+    (view,) = layer_views([only])
+    (panel,) = view.tasks[0].panels
+    assert (panel.inputs, panel.fused) == (("fused",), 0)
+    row = next(line.split() for line in printed(view).splitlines() if " raga " in line)
+    assert (row[4:7], row[8:]) == (["–", "–", "95.0"], ["–", "–"])
+    with style("path"):
+        layer_figure(view, view.tasks[0]).draw_without_rendering()

@@ -81,6 +81,8 @@ def test_records_that_are_not_there_are_named(results: Path, tmp_path: Path, vie
     with pytest.raises(UsageError, match="does not exist"):
         run("report", view, tmp_path / "nothing")
     (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(UsageError, match="is a file; name a folder"):
+        run("report", view, results, "--out", tmp_path / "bad.json")
     with pytest.raises(CmbenchError, match="is not a cmbench record"):
         run("report", view, tmp_path)
 
