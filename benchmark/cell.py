@@ -242,6 +242,7 @@ def _probe_and_record(
         card.layer_names,
         shelf.device,
         lambda done, total: watch.probing(card.name, data.task.name, done, total),
+        [data.task.families[label] for label in data.labels],
     )
     probe_seconds = time.perf_counter() - started
     tracks, test = splits["test"]

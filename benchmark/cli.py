@@ -13,6 +13,7 @@ from .model_commands import models_app
 from .report_commands import compare_models, report_app, score_all
 from .task_commands import tasks_app
 from .terminal import console
+from .view_commands import export_results
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,13 +29,19 @@ app = typer.Typer(
     "Environment: `CMBENCH_DATA` (real data sets), `CMBENCH_CACHE` (features, rendered audio), `CMBENCH_MODELS` "
     "(folders of models by name).",
 )
-export_app = typer.Typer(no_args_is_help=True, help="Write models in the formats of other tools.")
+export_app = typer.Typer(no_args_is_help=True, help="Write models and results in the formats of other tools.")
 cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the feature store.")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 app.add_typer(export_app, name="export")
 app.add_typer(report_app, name="report")
+export_app.command(
+    "results",
+    no_args_is_help=True,
+    epilog="**Examples**\n\n`cmbench export results results --format latex --out results.tex`\n\n"
+    "`cmbench export results results --format eee --out eee --organisation 'Our lab'`",
+)(export_results)
 app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)

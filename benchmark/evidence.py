@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CmbenchError
+from ..errors import CmbenchError, UsageError
 from .metrics import Bools, Floats
 from .record import Record, read_record, record_files, sha256_of
 
@@ -88,6 +88,35 @@ def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
         except CmbenchError as error:
             problems.append(str(error))
     return found, problems
+
+
+def choose_records(
+    places: Iterable[Path], edition: str | None = None, split: str | None = None, protocol: str | None = None
+) -> dict[Path, Record]:
+    """Return the records in the given files and below the given folders, by path.
+
+    Args:
+        places: files and folders.
+        edition: only records of it; all if not given.
+        split: only records on it; all if not given.
+        protocol: only records under it; all if not given.
+
+    Raises:
+        UsageError: a place does not exist, or there is no such record.
+        CmbenchError: a file is not a record.
+    """
+    places = list(places)
+    found = {}
+    for path in record_files(*places):
+        record = read_record(path)
+        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
+        if all(asked in (None, there) for asked, there in wanted):
+            found[path] = record
+    if not found:
+        named = {"edition": edition, "split": split, "protocol": protocol}
+        asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
+        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    return found
 
 
 def read_evidence(path: Path) -> Evidence:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.typing import ColorType
 
 TEXT_WIDTH = 7.0
 """Inches: the width of the text of a two-column paper (A4 or letter)."""
@@ -84,7 +85,7 @@ def empty_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _title(figure: Figure, section: Section, what: str, height: float) -> None:
+def draw_title(figure: Figure, section: Section, what: str, height: float) -> None:
     """Write what is shown, of which edition, split and protocol; the ``mini`` label on a line of its own."""
     figure.text(0.005, 1 - 0.06 / height, what, va="top", size=9, weight="bold")
     figure.text(0.005, 1 - 0.23 / height, section.title, va="top", size=7)
@@ -92,7 +93,7 @@ def _title(figure: Figure, section: Section, what: str, height: float) -> None:
         figure.text(0.005, 1 - 0.37 / height, section.warning, va="top", size=7, style="italic")
 
 
-def _head(section: Section) -> float:
+def head_inches(section: Section) -> float:
     """Return the inches that the title needs."""
     return 0.56 if section.warning else 0.42
 
@@ -113,7 +114,7 @@ def heat_map(section: Section, metric: str) -> Figure:
     span = len(columns) + gaps[-1]
     bar = 0.75
     cell = min(1.0, max(0.72, (TEXT_WIDTH - left - bar) / span))
-    head, foot, line = _head(section) + 0.34, 0.44, 0.42
+    head, foot, line = head_inches(section) + 0.34, 0.44, 0.42
     width, height = max(left + cell * span + bar, 5.2), head + line * len(rows) + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * span / width, line * len(rows) / height))
@@ -134,8 +135,8 @@ def heat_map(section: Section, metric: str) -> Figure:
         axes.annotate(first, (at, len(rows)), (0, -4), textcoords="offset points", ha="center", va="top", size=7)
         axes.annotate(second, (at, len(rows)), (0, -14), textcoords="offset points", ha="center", va="top", size=5.5)
     _traditions(axes, section, gaps)
-    _scale(figure, ends, (left + cell * span + 0.16) / width, foot / height, line * len(rows) / height, width)
-    _title(figure, section, f"{METRIC_TITLES[metric]} by model and task, percent", height)
+    draw_scale(figure, ends, (left + cell * span + 0.16) / width, foot / height, line * len(rows) / height, width)
+    draw_title(figure, section, f"{METRIC_TITLES[metric]} by model and task, percent", height)
     return figure
 
 
@@ -157,13 +158,6 @@ def _gaps(section: Section) -> list[float]:
     return gaps
 
 
-def ink_on(shade: Sequence[float]) -> str:
-    """Return black or white, whichever reads better on a colour (red, green and blue in [0, 1])."""
-    # Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
-    light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), shade, strict=False))
-    return "#000000" if light > 0.18 else "#ffffff"
-
-
 def _heat_cell(axes: Axes, x: float, y: float, metric: Metric | None, ends: tuple[float, float]) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -183,6 +177,17 @@ def _heat_cell(axes: Axes, x: float, y: float, metric: Metric | None, ends: tupl
         axes.text(x + 0.5, y + 0.75, span, ha="center", va="center", size=6, color=ink)
 
 
+def ink_on(shade: ColorType) -> str:
+    """Return black or white, whichever reads better on a colour.
+
+    Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
+    """
+    from matplotlib.colors import to_rgb
+
+    light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(shade), strict=True))
+    return "#000000" if light > 0.18 else "#ffffff"
+
+
 def _traditions(axes: Axes, section: Section, gaps: Sequence[float]) -> None:
     """Draw a bracket above the columns of each tradition."""
     for tradition, found in groupby(range(len(section.columns)), key=lambda i: section.columns[i].tradition):
@@ -192,7 +197,9 @@ def _traditions(axes: Axes, section: Section, gaps: Sequence[float]) -> None:
         axes.text((start + end) / 2, -0.18, tradition.capitalize(), ha="center", va="bottom", size=7.5, weight="bold")
 
 
-def _scale(figure: Figure, ends: tuple[float, float], left: float, bottom: float, height: float, width: float) -> None:
+def draw_scale(
+    figure: Figure, ends: tuple[float, float], left: float, bottom: float, height: float, width: float
+) -> None:
     """Draw the colour scale, right of the map."""
     import numpy as np
 
@@ -218,8 +225,8 @@ def label_bars(section: Section, record: Record) -> Figure:
     scored = [s for s in record.labels if s.roc_auc is not None]
     missing = [s for s in record.labels if s.roc_auc is None]
     families = sorted({s.family for s in scored}, key=lambda f: [s.family for s in scored].index(f))
-    left = 0.15 + 0.068 * max([len(_short(s)) for s in scored] + [8])
-    line, head, foot = 0.165, _head(section) + 0.2, 0.5 + 0.14 * len(missing)
+    left = 0.15 + 0.068 * max([len(short_label(s.label)) for s in scored] + [8])
+    line, head, foot = 0.165, head_inches(section) + 0.2, 0.5 + 0.14 * len(missing)
     count = len(scored) + 1.3 * len(families)
     width, height = TEXT_WIDTH, head + line * max(count, 3) + foot
     figure = empty_figure(width, height)
@@ -238,8 +245,8 @@ def label_bars(section: Section, record: Record) -> Figure:
         for score in (s for s in scored if s.family == family):
             for metric, axes in panels.items():
                 _bar(axes, y + 0.5, score, metric, colour)
-            panels["roc_auc"].text(-0.02, y + 0.5, _short(score), transform=panels["roc_auc"].get_yaxis_transform(),
-                                   ha="right", va="center", size=6.5)  # fmt: skip
+            panels["roc_auc"].text(-0.02, y + 0.5, short_label(score.label), ha="right", va="center", size=6.5,
+                                   transform=panels["roc_auc"].get_yaxis_transform())  # fmt: skip
             panels["average_precision"].text(1.03, y + 0.5, f"n={score.support}", va="center", size=6,
                                              transform=panels["average_precision"].get_yaxis_transform())  # fmt: skip
             y += 1
@@ -248,13 +255,13 @@ def label_bars(section: Section, record: Record) -> Figure:
     for i, score in enumerate(missing):
         text = f"No score: {score.label} (n={score.support}): {score.reason or 'no reason given'}"
         figure.text(0.01, (0.04 + 0.14 * (len(missing) - 1 - i)) / height, text, va="bottom", size=6.5)
-    _title(figure, section, f"{record.model.name} on {record.task.name}: scores by label, percent", height)
+    draw_title(figure, section, f"{record.model.name} on {record.task.name}: scores by label, percent", height)
     return figure
 
 
-def _short(score: LabelScore) -> str:
+def short_label(label: str) -> str:
     """Return the label without the family that Dunya's and Lyra's labels carry in front."""
-    return score.label.split("--", 1)[-1]
+    return label.split("--", 1)[-1]
 
 
 def _cycle(count: int) -> list[str]:
@@ -307,7 +314,7 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     columns = section.columns
     across = min(3, len(columns))
     down = -(-len(columns) // across)
-    head, foot, panel = _head(section), 0.42 + 0.17 * ((len(rows) + 4) // 4), 1.7
+    head, foot, panel = head_inches(section), 0.42 + 0.17 * ((len(rows) + 4) // 4), 1.7
     width, height = TEXT_WIDTH if across > 1 else 4.6, head + panel * down + foot - 0.3
     figure = empty_figure(width, height)
     grid = figure.subplots(down, across, sharey=True, sharex=True, squeeze=False)
@@ -335,7 +342,7 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     grid[-1][0].figure.supylabel("validation score, percent", size=7.5, x=0.005)
     handles = [_handle(k, row.name) for k, row in enumerate(rows)] + [_handle(None, "chosen on validation")]
     figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False, fontsize=7, borderaxespad=0.2)
-    _title(figure, section, "Validation score by hidden state", height)
+    draw_title(figure, section, "Validation score by hidden state", height)
     return figure
 
 
@@ -385,6 +392,24 @@ def _handle(k: int | None, name: str) -> Line2D:
         return ring
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
     return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.1, label=name)
+
+
+def model_mark(k: int) -> dict[str, Any]:
+    """Return colour and marker of model number ``k``; beyond seven the same again, hollow, then half filled."""
+    colour = COLOURS[k % len(COLOURS)]
+    mark: dict[str, Any] = {"color": colour, "marker": MARKERS[k % len(MARKERS)], "linestyle": "none"}
+    hollow = {1: {"markerfacecolor": "white"}, 2: {"fillstyle": "left", "markerfacecoloralt": "white"}}
+    return mark | hollow.get(k // len(COLOURS) % 3, {})
+
+
+def clipped(text: str, most: int = 36) -> str:
+    """Return a name, cut where it would leave a figure no room."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend of size 7 fit into ``width`` inches, four at most."""
+    return max(1, min(4, int(width / (0.5 + 0.062 * max(map(len, names), default=1)))))
 
 
 def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:

@@ -20,9 +20,9 @@ from torch import Tensor
 from ..errors import CmbenchError, UsageError
 from .probe_bank import FUSED, Member, Shape, Stack
 from .probe_inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
-from .probe_training import Judge, TrackScorer, Trained, TrainingWindows, train_program
+from .probe_training import Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
 from .protocol import ProbeSettings
-from .record import LayerScore
+from .record import LayerFamilyScore, LayerScore
 
 __all__ = ["FUSED_NAME", "ProbeResult", "ProbeSplit", "WindowFeatures", "run_probes"]
 
@@ -114,6 +114,7 @@ def run_probes(
     layer_names: Sequence[str],
     device: str,
     progress: Callable[[int, int], None],
+    families: Sequence[str] | None = None,
 ) -> ProbeResult:
     """Train and choose probes on ``train`` and ``valid``, then score the tracks of ``test``, once.
 
@@ -125,6 +126,7 @@ def run_probes(
         layer_names: of the encoder's hidden states.
         device: of torch, for example ``cpu`` or ``cuda``.
         progress: called as ``progress(done, total)`` in epochs over all probes; one that stops early counts as done.
+        families: of every label, in the labels' order; the layers' scores are then also given by family.
 
     Raises:
         CmbenchError: no label is defined on the validation split; every probe went astray; features that are not
@@ -167,7 +169,7 @@ def run_probes(
         valid_score=chosen.scores.score,
         fused_weights=_fused_weights(stack, len(layer_names)),
         epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
-        layers=tuple(_layer_score(layer, searched, layer_names) for layer in inputs),
+        layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
     )
 
 
@@ -266,7 +268,9 @@ def _name(layer: int, layer_names: Sequence[str]) -> str:
     return FUSED_NAME if layer == FUSED else layer_names[layer]
 
 
-def _layer_score(layer: int, searched: Sequence[Trained], layer_names: Sequence[str]) -> LayerScore:
+def _layer_score(
+    layer: int, searched: Sequence[Trained], layer_names: Sequence[str], families: Sequence[str] | None
+) -> LayerScore:
     """Return the best learning rate of one candidate input."""
     own = [t for t in searched if t.member.layer == layer]
     best = next(iter(_ranked(own)), own[0])
@@ -277,7 +281,29 @@ def _layer_score(layer: int, searched: Sequence[Trained], layer_names: Sequence[
         average_precision=best.scores.average_precision if best.scores else None,
         score=best.scores.score if best.scores else None,
         epochs=best.epochs,
+        families=None if families is None else _family_scores(families, best.scores),
     )
+
+
+def _family_scores(families: Sequence[str], scores: Scores | None) -> tuple[LayerFamilyScore, ...]:
+    """Return macro means over the defined labels of every family, in the order in which the labels name them."""
+    by_label = np.full((2, len(families)), np.nan) if scores is None else scores.by_label
+    assert by_label is not None
+    found = []
+    for family in dict.fromkeys(families):
+        values = by_label[:, [name == family for name in families]]
+        defined = values[:, ~np.isnan(values[0])]
+        means = [float(v) for v in defined.mean(axis=1)] if defined.size else [None, None]
+        found.append(
+            LayerFamilyScore(
+                family=family,
+                labels=values.shape[1],
+                defined=defined.shape[1],
+                roc_auc=means[0],
+                average_precision=means[1],
+            )
+        )
+    return tuple(found)
 
 
 def _fused_weights(stack: Stack, layers: int) -> tuple[float, ...] | None:

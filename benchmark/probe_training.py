@@ -27,11 +27,19 @@ _CPU_CHUNK, _GPU_CHUNK = 256, 1024
 
 @dataclass(frozen=True)
 class Scores:
-    """Macro means over the labels that the validation split defines, and what a probe is selected by."""
+    """Macro means over the labels that the validation split defines, and what a probe is selected by.
+
+    Attributes:
+        roc_auc: macro ROC-AUC.
+        average_precision: macro average precision.
+        score: what the probe is selected by.
+        by_label: ROC-AUC and average precision of every label, ``[2, labels]``, NaN where the split defines none.
+    """
 
     roc_auc: float
     average_precision: float
     score: float
+    by_label: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -124,13 +132,15 @@ class Judge:
         columns = logits[finite][:, :, self._defined].transpose(0, 2, 1).reshape(-1, logits.shape[1]).T
         roc_auc, precision = ranking_scores(np.tile(self._targets, (1, sum(finite))), columns)
         shape = (sum(finite), self._targets.shape[1])
-        means = (roc_auc.reshape(shape).mean(axis=1), precision.reshape(shape).mean(axis=1))
-        rows = iter(zip(*means, strict=True))
+        rows = iter(zip(roc_auc.reshape(shape), precision.reshape(shape), strict=True))
         return [self._judged(*next(rows)) if ok else None for ok in finite]
 
-    def _judged(self, roc_auc: float, precision: float) -> Scores:
+    def _judged(self, roc_aucs: NDArray[np.float64], precisions: NDArray[np.float64]) -> Scores:
+        roc_auc, precision = roc_aucs.mean(), precisions.mean()
         score = roc_auc if self._select == "roc_auc" else (roc_auc + precision) / 2.0
-        return Scores(float(roc_auc), float(precision), float(score))
+        by_label = np.full((2, len(self._defined)), np.nan)
+        by_label[:, self._defined] = roc_aucs, precisions
+        return Scores(float(roc_auc), float(precision), float(score), by_label)
 
 
 @dataclass

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
+"""1.1 adds :attr:`LayerScore.families`; records of 1.0 are read too, without it."""
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -83,8 +84,24 @@ class FamilyScore(_Part):
     average_precision_interval: Interval | None
 
 
+class LayerFamilyScore(_Part):
+    """Macro means, on the validation split, over the labels of one family that it defines.
+
+    Where it defines none, and where no learning rate could be trained, ``defined`` is 0 and both scores are ``null``.
+    """
+
+    family: str
+    labels: int
+    defined: int
+    roc_auc: Score | None
+    average_precision: Score | None
+
+
 class LayerScore(_Part):
-    """The best learning rate of one candidate input, judged on the validation split (one seed)."""
+    """The best learning rate of one candidate input, judged on the validation split (one seed).
+
+    ``families`` is ``null`` in records of schema 1.0, which did not store it.
+    """
 
     layer: str
     learning_rate: Number
@@ -92,6 +109,7 @@ class LayerScore(_Part):
     average_precision: Score | None
     score: Score | None
     epochs: int
+    families: tuple[LayerFamilyScore, ...] | None = None
 
 
 class Selection(_Part):

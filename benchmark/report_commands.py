@@ -216,17 +216,6 @@ def score_all(found: Sequence[Evidence], resamples: int) -> None:
 
 def _read(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
     """Read records with their predictions, those that were asked for."""
-    from .evidence import read_evidence
-    from .record import read_record, record_files
+    from .evidence import choose_records, read_evidence
 
-    found = []
-    for path in record_files(*places):
-        record = read_record(path)
-        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
-        if all(asked in (None, there) for asked, there in wanted):
-            found.append(read_evidence(path))
-    if not found:
-        named = {"edition": edition, "split": split, "protocol": protocol}
-        asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
-        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
-    return found
+    return [read_evidence(path) for path in choose_records(places, edition, split, protocol)]

@@ -152,7 +152,10 @@ def score_plainly(module: PlainProbe, windows: torch.Tensor, split: ProbeSplit, 
     tracks = np.stack([logits[owner == t].mean(axis=0) for t in range(len(split.labels))])
     roc_auc = float(roc_auc_score(split.labels, tracks, average="macro"))
     precision = float(average_precision_score(split.labels, tracks, average="macro"))
-    return Scores(roc_auc, precision, roc_auc if settings.select == "roc_auc" else (roc_auc + precision) / 2)
+    by_label = np.array(
+        [score(split.labels, tracks, average=None) for score in (roc_auc_score, average_precision_score)]
+    )
+    return Scores(roc_auc, precision, roc_auc if settings.select == "roc_auc" else (roc_auc + precision) / 2, by_label)
 
 
 def train_bank(
@@ -205,7 +208,10 @@ def test_every_member_of_a_bank_equals_the_probe_trained_alone(flavour: str, spl
         assert found.epochs == epochs
         assert_same(found, weights, shape)
         assert found.scores is not None
-        assert dataclasses.astuple(found.scores) == pytest.approx(dataclasses.astuple(scores), abs=1e-9)
+        assert found.scores.by_label is not None
+        assert scores.by_label is not None
+        np.testing.assert_allclose(found.scores.by_label, scores.by_label, atol=1e-9)
+        assert dataclasses.astuple(found.scores)[:3] == pytest.approx(dataclasses.astuple(scores)[:3], abs=1e-9)
         reduced += rates[-1] < rates[0]
         stopped += epochs < settings.max_epochs
     # The comparison says something about plateaus and early stopping only if both happened, and not to all at once.
@@ -300,6 +306,58 @@ def test_the_informative_hidden_state_wins_and_every_candidate_is_listed(splits:
     silent_state = result.layers[0].roc_auc
     assert silent_state is not None
     assert silent_state < 0.7
+
+
+def test_layers_are_scored_by_family_too(splits: tuple[ProbeSplit, ...]) -> None:
+    train, valid, test = splits
+    labels = valid.labels.copy()
+    labels[:, [2, 3]] = False
+    valid = ProbeSplit(valid.features, labels)
+    families = ["raga", "instrument", "raga", "form"]
+    result = run_probes(train, valid, test, QUICK, NAMES, "cpu", silent, families)
+    plain = run_probes(train, valid, test, QUICK, NAMES, "cpu", silent)
+    assert {layer.families for layer in plain.layers} == {None}
+    assert [layer.model_copy(update={"families": None}) for layer in result.layers] == list(plain.layers)
+    for layer in result.layers:
+        assert layer.families is not None
+        raga, instrument, form = layer.families
+        assert [(f.family, f.labels, f.defined) for f in layer.families] == [
+            ("raga", 2, 1),
+            ("instrument", 1, 1),
+            ("form", 1, 0),
+        ]
+        assert (form.roc_auc, form.average_precision) == (None, None)
+        for metric in ("roc_auc", "average_precision"):
+            mean = (getattr(raga, metric) + getattr(instrument, metric)) / 2
+            assert getattr(layer, metric) == pytest.approx(mean, abs=1e-12)
+    ragas = {layer.families[0].roc_auc for layer in result.layers if layer.families}
+    assert len(ragas) > 1
+
+
+def test_family_scores_are_those_of_the_labels(splits: tuple[ProbeSplit, ...]) -> None:
+    """A family of one label has that label's score, as scikit-learn has it."""
+    train, valid, test = splits
+    settings = replace(QUICK, fused=False, learning_rates=(3e-3,))
+    names = [f"family {k}" for k in range(LABELS)]
+    result = run_probes(train, valid, test, settings, NAMES, "cpu", silent, names)
+    for index, layer in enumerate(result.layers):
+        weights, _, _, _ = train_plainly(Member(index, 3e-3, settings.search_seed), train, valid, settings, ())
+        module = PlainProbe(index, (), settings, DIM, LABELS)
+        module.load_state_dict(weights)
+        data = [s.features.take(np.arange(len(s.features.track_of_window))).astype(np.float64) for s in (train, valid)]
+        windows = torch.tensor((data[1] - data[0].mean(axis=0)) / data[0].std(axis=0), dtype=torch.float32)
+        with torch.no_grad():
+            logits = module(windows).double().numpy()
+        owner = valid.features.track_of_window
+        tracks = np.stack([logits[owner == t].mean(axis=0) for t in range(len(valid.labels))])
+        expected = [roc_auc_score(valid.labels[:, k], tracks[:, k]) for k in range(LABELS)]
+        assert [f.roc_auc for f in layer.families or ()] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_layer_that_cannot_be_trained_has_no_family_scores() -> None:
+    astray = Trained(Member(0, 1.0, 1), None, None, 1)
+    layer = probe._layer_score(0, [astray], NAMES, ["raga", "raga", "form", "form"])
+    assert [(f.labels, f.defined, f.roc_auc) for f in layer.families or ()] == [(2, 0, None), (2, 0, None)]
 
 
 def test_test_probabilities_are_sigmoids_of_mean_window_logits(splits: tuple[ProbeSplit, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,15 @@ def test_a_models_name_cannot_leave_the_folder(name: str) -> None:
 
 def test_the_schema_names_every_part_of_a_record() -> None:
     assert set(json_schema()["properties"]) == set(Record.model_fields)  # type: ignore[call-overload]
+
+
+def test_a_record_of_the_first_schema_is_read(build_record: Callable[..., Record], tmp_path: Path) -> None:
+    content = build_record("mfcc", "lyra").model_dump(mode="json")
+    content["schema_version"] = "1.0"
+    for layer in content["layers"]:
+        del layer["families"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    record = read_record(path)
+    assert record.schema_version == "1.0"
+    assert {layer.families for layer in record.layers} == {None}
