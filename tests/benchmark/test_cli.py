@@ -20,6 +20,7 @@ COMMANDS = (
     ("report", "reported"),
     ("report", "forgetting"),
     ("compare",),
+    ("merge",),
     ("schema",),
     ("tasks",),
     ("tasks", "show"),
