@@ -186,7 +186,8 @@ class SweepFolder:
             return {}
         try:
             content = json.loads(state.read_text(encoding="utf-8"))
-            return dict(content["finished"]) if content["request"] == self.request else {}
+            finished = {key: dict(noted) for key, noted in dict(content["finished"]).items()}
+            return finished if content["request"] == self.request else {}
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{state} is not the file of a sweep; remove it to begin anew.") from error
 
@@ -283,6 +284,7 @@ def sweep_scales(
     """
     out = out.expanduser().resolve()
     require_dtype(dtype)
+    settings_of(scales[0])
     if out.exists() and not (out / STATE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} holds something that is not a sweep; name another folder.")
     out.parent.mkdir(parents=True, exist_ok=True)

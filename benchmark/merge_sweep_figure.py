@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ROWS = ("validation score", "test ROC-AUC", "test AP")
 
+LEGEND_COLUMNS = 3
+
 Span = tuple[float, float] | None
 
 
@@ -30,7 +32,8 @@ def sweep_figure(sweep: Sweep, title: str, warning: str = "") -> Figure:
         warning: what must stand beside every number.
     """
     columns = len(sweep.tasks)
-    head, foot, left, panel, gap = 0.75, 0.45 + 0.16 * (-(-(len(sweep.added) + 2) // 3)), 0.55, 1.15, 0.3
+    legend_rows = -(-(len(sweep.added) + 2) // LEGEND_COLUMNS)
+    head, foot, left, panel, gap = 0.72 + 0.14 * bool(warning), 0.16 + 0.16 * legend_rows, 0.55, 1.15, 0.3
     each = max(0.85, min(2.2, (TEXT_WIDTH - left) / columns - gap))
     width = max(5.5, left + columns * (each + gap))
     height = head + len(ROWS) * (panel + gap) + foot
@@ -50,10 +53,15 @@ def sweep_figure(sweep: Sweep, title: str, warning: str = "") -> Figure:
         0.01, 1 - 0.06 / height, "Score against the scale of the merge, percent", va="top", size=9, weight="bold"
     )
     figure.text(0.01, 1 - 0.23 / height, title, va="top", size=7)
-    note = "Chosen on validation (upper row, dotted line), never on the test scores below."
-    figure.text(0.01, 1 - 0.37 / height, f"{note} {warning}".strip(), va="top", size=7, style="italic")
+    note = (
+        "Dotted: the scale that validation chose (upper row). Choosing by the test rows would be selection on the test."
+    )
+    for i, text in enumerate(text for text in (note, warning) if text):
+        figure.text(0.01, 1 - (0.37 + 0.14 * i) / height, text, va="top", size=6.5, style="italic")
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower left", ncols=3, fontsize=6.5, frameon=False, bbox_to_anchor=(0.0, 0.0))
+    figure.legend(
+        handles, labels, loc="lower left", ncols=LEGEND_COLUMNS, fontsize=6.5, frameon=False, bbox_to_anchor=(0.0, 0.0)
+    )
     return figure
 
 

@@ -33,7 +33,7 @@ def verdict(sweep: Sweep) -> str:
     """Say which scale validation chose, and where that ends."""
     chosen = sweep.chosen
     text = f"Chosen on validation: scale {chosen.scale:g} (mean validation score {percent(chosen.valid_score)})"
-    text += f"; the base {sweep.base.name} has {percent(sweep.base.valid_score)}."
+    text += f"; the base, {sweep.base.name}, has {percent(sweep.base.valid_score)}."
     if chosen.valid_score <= sweep.base.valid_score:
         text += " No scale is better than the base."
     if sweep.at_the_edge:
