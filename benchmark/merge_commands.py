@@ -83,8 +83,8 @@ def merge_command(
 
     settings = partial(merge_settings, len(add), method=method, density=density, seed=seed, weight_norm=weight_norm)
     if sweep is None:
-        if tasks or edition or data_root or keep:
-            raise UsageError("--tasks, --edition, --data-root and --keep go with --sweep.")
+        if tasks or edition or data_root or seeds or workers or keep:
+            raise UsageError("--tasks, --edition, --data-root, --seeds, --workers and --keep go with --sweep.")
         how = settings(scale=scale, scale_each=_numbers(scale_each))
         _print_merged(base, add, how, out, LoadOptions(device="cpu", offline=offline), dtype, force)
         return

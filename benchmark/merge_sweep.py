@@ -17,12 +17,15 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from .. import __version__
 from ..baselines.base import LoadOptions
+from ..baselines.mert import CODE_VERSION
 from ..errors import CmbenchError, UsageError
 from ..pretraining.merge import MergeSettings
 from ..pretraining.merge_folder import require_dtype, write_merged
 from ..pretraining.parameters import Parameters, open_parameters, require_same_network
 from .observer import Observer
+from .protocol import get_protocol
 from .record import Record, read_record, safe_name, write_atomically
 
 STATE = "sweep.json"
@@ -155,8 +158,11 @@ class Evaluation:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What a score depends on."""
-        return {key: value for key, value in asdict(self).items() if key not in ("device", "offline", "workers")}
+        """What a score depends on: the data and the protocol by name, the protocol's values, the code's version."""
+        protocol = get_protocol(self.protocol)
+        sha256 = protocol.sha256 if self.seeds is None else protocol.with_seeds(self.seeds).sha256
+        names = {key: value for key, value in asdict(self).items() if key not in ("device", "offline", "workers")}
+        return names | {"protocol_sha256": sha256, "versions": [__version__, CODE_VERSION]}
 
 
 Notes = dict[str, dict[str, object]]
@@ -331,7 +337,7 @@ def run_sweep(
         return Level(records[0].model.name, scale, {r.task.name: r for r in records})
 
     base, *added = [
-        level(f"model {model.weights_sha256}", None, partial(run_cells, name))
+        level(f"model {model.name} {model.weights_sha256}", None, partial(run_cells, name))
         for name, model in zip(names, merges.models, strict=True)
     ]
     merged = [

@@ -16,6 +16,7 @@ from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.checkpoint import Preprocessor
 from cmbench.baselines.hubert import HubertShape, random_weights
 from cmbench.baselines.hubert_folder import write_folder
+from cmbench.benchmark import merge_sweep
 from cmbench.benchmark.merge_sweep import Evaluation, Level, Sweep, merge_name, parse_scales, sweep_scales
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.record import Record, write_record
@@ -112,13 +113,23 @@ def test_a_stopped_sweep_goes_on_where_it_was(models: list[str], runs: Runs, tmp
     assert runs.seen == ["s-scale-0.2"]
 
 
-def test_another_question_or_a_lost_record_is_computed(models: list[str], runs: Runs, tmp_path: Path) -> None:
+def test_another_question_or_a_lost_record_is_computed(
+    models: list[str], runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go(models, tmp_path / "s")
-    for change in ({"method": "mean"}, {"evaluation": {"mini_seed": 1}}, {"dtype": "float16"}):
+    for change in (
+        {"method": "mean"},
+        {"evaluation": {"mini_seed": 1}},
+        {"evaluation": {"seeds": 2}},
+        {"dtype": "float16"},
+    ):
         runs.seen = []
         go(models, tmp_path / "s", **change)
         assert runs.seen == ALL, change
+    monkeypatch.setattr(merge_sweep, "CODE_VERSION", "other")
+    runs.seen = []
     go(models, tmp_path / "s")
+    assert runs.seen == ALL
     (lost,) = (tmp_path / "s" / "records" / "s-scale-0.1").glob("lyra*.json")
     lost.unlink()
     runs.seen = []
