@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,9 @@ TRAINING_ONLY = (
     "classifier.",
     "layer_weights",
 )
+
+NOT_STATED = ("not stated",)
+"""The corpora of a model whose card does not list them."""
 
 NORMALISED = "zero mean and unit variance per window (eps 1e-7)"
 
@@ -280,24 +283,8 @@ def match_tensors(
     import torch
 
     wanted = shape.tensors()
-    found: dict[str, Tensor] = {}
-    rest: dict[str, Tensor] = {}
-    unexpected: list[str] = []
-    prefix = _prefix(tensors, wanted)
-    for stored, tensor in tensors.items():
-        bare = stored.removeprefix(prefix)
-        name = SPELLINGS.get(bare, bare)
-        if name in wanted and stored.startswith(prefix):
-            if name in found:
-                raise UsageError(f"{where}: tensor {name!r} is there twice, under an old and a new name.")
-            found[name] = tensor
-        elif any(name == known or (known.endswith(".") and name.startswith(known)) for known in TRAINING_ONLY):
-            rest[name] = tensor
-        else:
-            unexpected.append(stored)
-    missing = [name for name in wanted if name not in found]
-    if missing or unexpected:
-        raise UsageError(f"{where}: " + _differences(missing, unexpected))
+    places, others = match_names(tensors, shape, where)
+    found = {name: tensors[stored] for name, stored in places.items()}
     for name, size in wanted.items():
         if tuple(found[name].shape) != size:
             raise UsageError(
@@ -305,12 +292,50 @@ def match_tensors(
             )
         if not found[name].is_floating_point() or not bool(torch.isfinite(found[name]).all()):
             raise UsageError(f"{where}: tensor {name!r} ({found[name].dtype}) is not made of finite real numbers.")
+    rest = {name: tensors[stored] for name, stored in others.items()}
     return {name: found[name].to(torch.float32).contiguous() for name in wanted}, rest
 
 
-def _prefix(tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]]) -> str:
+def match_names(names: Iterable[str], shape: HubertShape, where: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Give every stored name its place, whatever the style of the file.
+
+    Args:
+        names: as stored.
+        shape: of the network that the tensors should fill.
+        where: the file they come from, for messages.
+
+    Returns:
+        Canonical name -> stored name: of the network's tensors, and of the training-only ones.
+
+    Raises:
+        UsageError: a tensor is missing, unknown, or given twice.
+    """
+    names = list(names)
+    wanted = shape.tensors()
+    found: dict[str, str] = {}
+    rest: dict[str, str] = {}
+    unexpected: list[str] = []
+    prefix = _prefix(names, wanted)
+    for stored in names:
+        bare = stored.removeprefix(prefix)
+        name = SPELLINGS.get(bare, bare)
+        if name in wanted and stored.startswith(prefix):
+            if name in found:
+                raise UsageError(f"{where}: tensor {name!r} is there twice, under an old and a new name.")
+            found[name] = stored
+        elif any(name == known or (known.endswith(".") and name.startswith(known)) for known in TRAINING_ONLY):
+            rest[name] = stored
+        else:
+            unexpected.append(stored)
+    missing = [name for name in wanted if name not in found]
+    if missing or unexpected:
+        raise UsageError(f"{where}: " + _differences(missing, unexpected))
+    return found, rest
+
+
+def _prefix(names: list[str], wanted: Mapping[str, tuple[int, ...]]) -> str:
     def fitting(prefix: str) -> int:
-        return sum(name.startswith(prefix) and name.removeprefix(prefix) in wanted for name in tensors)
+        return sum(name.startswith(prefix) and name.removeprefix(prefix) in wanted for name in names)
 
     return max(("", *PREFIXES), key=fitting)
 
@@ -367,6 +392,26 @@ def read_licence(folder: Path) -> str:
     text = file.read_text(encoding="utf-8", errors="replace")[:4000] if file.is_file() else ""
     stated = re.match(r"---\n(?:.*\n)*?license:[ \t]*(\S.*)\n", text)
     return stated.group(1).strip() if stated else "not stated"
+
+
+def read_trained_on(folder: Path) -> tuple[str, ...]:
+    """Return the corpora that the front matter of a folder's model card lists under ``trained_on``.
+
+    ``("not stated",)`` where there is no such list of texts; an empty list says that the model is untrained.
+    """
+    file = folder / "README.md"
+    text = file.read_text(encoding="utf-8", errors="replace")[:100_000] if file.is_file() else ""
+    front = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
+    if not front or "trained_on:" not in front[1]:
+        return NOT_STATED
+    import yaml
+
+    try:
+        listed = yaml.safe_load(front[1])["trained_on"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        # A card is prose by anyone; weights are not refused for it.
+        return NOT_STATED
+    return tuple(listed) if isinstance(listed, list) and all(isinstance(one, str) for one in listed) else NOT_STATED
 
 
 def read_json(file: Path) -> dict[str, object]:

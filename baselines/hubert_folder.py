@@ -131,6 +131,8 @@ def write_folder(
     half = folder / f".model.{os.getpid()}.part"
     try:
         save_file(tensors, half, metadata={"format": "pt"})
+        # Some releases of safetensors make a file for its owner alone.
+        half.chmod(0o644)
         half.replace(folder / "model.safetensors")
     finally:
         half.unlink(missing_ok=True)

@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError, UsageError
 from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
-from .checkpoint import MODEL_TYPES, NORMALISED, Checkpoint, Preprocessor, read_checkpoint, weights_sha256
-from .hub import Repository, locate
+from .checkpoint import (
+    MODEL_TYPES,
+    NORMALISED,
+    Checkpoint,
+    Preprocessor,
+    read_checkpoint,
+    read_trained_on,
+    weights_sha256,
+)
+from .hub import Located, Repository, locate
 from .hubert import HubertShape, pooled_states, prepare
 
 if TYPE_CHECKING:
@@ -207,8 +215,9 @@ def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
         UsageError: it does not hold such a network; the message names the file and the tensor.
     """
     read = read_checkpoint(folder.path)
+    trained_on = read_trained_on(folder.path)
     card = bare_card(
-        folder.name, "mert", read.licence, ("not stated",), folder.source, "A HuBERT network read from a folder."
+        folder.name, "mert", read.licence, trained_on, folder.source, "A HuBERT network read from a folder."
     )
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
@@ -268,18 +277,18 @@ RELEASED: tuple[Released, ...] = (
 
 
 def _load_released(model: Released, forced: bool, options: LoadOptions) -> HubertEncoder:
-    read, source = read_released(model, options)
+    read, found = read_released(model, options)
     preprocessor = replace(read.preprocessor, normalise=True, words=NORMALISED) if forced else read.preprocessor
     name = model.hub.name + (FORCED if forced else "")
-    card = bare_card(name, "mert", model.hub.licence, model.trained_on, source, model.summary)
+    card = bare_card(name, "mert", model.hub.licence, model.trained_on, found.source, model.summary)
     return build_encoder(card, read.shape, read.weights, preprocessor, options)
 
 
-def read_released(model: Released, options: LoadOptions) -> tuple[Checkpoint, str]:
+def read_released(model: Released, options: LoadOptions) -> tuple[Checkpoint, Located]:
     """Find and read a published model, and tell its licence.
 
     Returns:
-        The model, and where it comes from: ``hf:owner/name@commit``.
+        The model, and where it was found.
 
     Raises:
         UsageError: what is found is not that model.
@@ -289,7 +298,7 @@ def read_released(model: Released, options: LoadOptions) -> tuple[Checkpoint, st
     read = read_checkpoint(found.folder)
     _check_shape(model, read, found.folder)
     _tell_licence(model.hub.name, model.hub.licence)
-    return read, found.source
+    return read, found
 
 
 def _check_shape(model: Released, read: Checkpoint, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CmbenchError, MissingError
+from .merge_commands import EPILOG, merge_command
 from .model_commands import models_app
 from .report_commands import compare_models, report_app, score_all
 from .task_commands import tasks_app
@@ -45,6 +46,7 @@ export_app.command(
 app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)
+app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
 
 
 def _version(show: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
+from ..baselines.licences import hub_licence
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,38 +51,22 @@ def open_model(name: str, options: LoadOptions) -> Exportable:
         UsageError: it is not of that family, or its files do not fit.
         MissingError: it is not on this machine and cannot be fetched.
     """
-    from dataclasses import replace
-
-    from ..baselines.anchors import RANDOM_SHAPES, random_checkpoint
-    from ..baselines.base import registry
-    from ..baselines.checkpoint import MODEL_TYPES, NORMALISED, read_checkpoint
-    from ..baselines.folders import open_folder
     from ..baselines.hubert_folder import MASK_VECTOR
-    from ..baselines.mert import FORCED, RELEASED, read_released
+    from ..baselines.network import open_network
 
-    known = {model.hub.name: model for model in RELEASED}
-    bare = name.removesuffix(FORCED)
-    if bare in known:
-        (read, source), trained_on, licence = read_released(known[bare], options), known[bare].trained_on, ""
-        licence = known[bare].hub.licence
-        if name != bare:
-            read = replace(read, preprocessor=replace(read.preprocessor, normalise=True, words=NORMALISED))
-    elif name in RANDOM_SHAPES:
-        read, source, trained_on = random_checkpoint(name), "drawn by cmbench", ()
-        licence = read.licence
-    elif name in registry():
-        raise UsageError(f"{name} is not a MERT-shaped network; only those can be exported in this format.")
-    else:
-        folder = open_folder(name, options)
-        if folder.config.get("model_type") not in MODEL_TYPES:
-            kind = folder.config.get("model_type")
-            raise UsageError(
-                f"{folder.path}: model_type is {kind!r}; only {' and '.join(MODEL_TYPES)} can be exported."
-            )
-        read, source, trained_on = read_checkpoint(folder.path), folder.source, ("not stated",)
-        name, licence = folder.name, read.licence
+    network = open_network(name, options)
+    read = network.checkpoint
     vector = read.training_only.get(MASK_VECTOR)
-    return Exportable(name, read.shape, read.weights, vector, read.preprocessor, licence, source, trained_on)
+    return Exportable(
+        network.name,
+        read.shape,
+        read.weights,
+        vector,
+        read.preprocessor,
+        network.licence,
+        network.source,
+        network.trained_on,
+    )
 
 
 def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval_dataset: str | None = None) -> Path:
@@ -122,6 +107,7 @@ def model_card(model: Exportable, records: Sequence[Record]) -> str:
     """Return ``README.md``: front matter with ``model-index``, then what the model is, how to load it, its scores."""
     import yaml
 
+    from ..baselines.checkpoint import NOT_STATED
     from .exports import markdown_table, model_index
 
     front: dict[str, object] = {
@@ -132,6 +118,8 @@ def model_card(model: Exportable, records: Sequence[Record]) -> str:
     }
     if model.source.startswith("hf:"):
         front["base_model"] = model.source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
+    if model.trained_on != NOT_STATED:
+        front["trained_on"] = list(model.trained_on)
     if records:
         front |= model_index(records, model.name)
     rate = model.preprocessor.sample_rate
@@ -156,10 +144,3 @@ def model_card(model: Exportable, records: Sequence[Record]) -> str:
             markdown_table(records),
         ]
     return "\n\n".join(lines) + "\n"
-
-
-def hub_licence(licence: str) -> str:
-    """Return the hub's identifier of a licence; ``other`` if it has none."""
-    known = {"cc by-nc 4.0": "cc-by-nc-4.0", "apache-2.0": "apache-2.0", "mit": "mit", "cc by 4.0": "cc-by-4.0"}
-    plain = licence.lower()
-    return known.get(plain, plain if plain in known.values() else "other")

@@ -25,6 +25,7 @@ COMMANDS = (
     ("report", "calibration"),
     ("report", "cost"),
     ("compare",),
+    ("merge",),
     ("schema",),
     ("tasks",),
     ("tasks", "show"),

@@ -11,7 +11,7 @@ import yaml
 
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
-from cmbench.benchmark.export_hf import export_hf, hub_licence, open_model
+from cmbench.benchmark.export_hf import export_hf, open_model
 from cmbench.benchmark.record import Record
 from cmbench.errors import MissingError, UsageError
 
@@ -66,9 +66,3 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(UsageError, match="only mert_model and hubert can be exported"):
         open_model(str(tmp_path), CPU)
-
-
-def test_licences_of_the_hub() -> None:
-    assert hub_licence("CC BY-NC 4.0") == "cc-by-nc-4.0"
-    assert hub_licence("apache-2.0") == "apache-2.0"
-    assert hub_licence("not stated") == "other"

@@ -1,0 +1,68 @@
+"""A network of the MERT family, by name, from a folder or from the hub: what exports and merges start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import UsageError
+from .anchors import RANDOM_SHAPES, random_checkpoint
+from .base import LoadOptions, registry
+from .checkpoint import MODEL_TYPES, NORMALISED, Checkpoint, read_checkpoint, read_trained_on
+from .folders import open_folder
+from .mert import FORCED, RELEASED, read_released
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and who it is.
+
+    Attributes:
+        name: of the model.
+        checkpoint: shape, weights and preprocessor.
+        folder: that it was read from; ``None`` if it was drawn.
+        licence: of the weights.
+        source: where they come from, with the commit if it is known.
+        trained_on: corpora.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    folder: Path | None
+    licence: str
+    source: str
+    trained_on: tuple[str, ...]
+
+
+def open_network(name: str, options: LoadOptions) -> Network:
+    """Read a model of the MERT family.
+
+    Args:
+        name: a short name, a folder, or ``hf:owner/name@revision``.
+        options: network policy.
+
+    Raises:
+        UsageError: it is not of that family, or its files do not fit.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    known = {model.hub.name: model for model in RELEASED}
+    bare = name.removesuffix(FORCED)
+    if bare in known:
+        model = known[bare]
+        read, found = read_released(model, options)
+        if name != bare:
+            read = replace(read, preprocessor=replace(read.preprocessor, normalise=True, words=NORMALISED))
+        return Network(name, read, found.folder, model.hub.licence, found.source, model.trained_on)
+    if name in RANDOM_SHAPES:
+        read = random_checkpoint(name)
+        return Network(name, read, None, read.licence, "drawn by cmbench", ())
+    if name in registry():
+        raise UsageError(f"{name} is not a MERT-shaped network; only those can be exported or merged.")
+    folder = open_folder(name, options)
+    kind = folder.config.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise UsageError(
+            f"{folder.path}: model_type is {kind!r}; only {' and '.join(MODEL_TYPES)} can be exported or merged."
+        )
+    read = read_checkpoint(folder.path)
+    return Network(folder.name, read, folder.path, read.licence, folder.source, read_trained_on(folder.path))

@@ -1,0 +1,1 @@
+"""From MERT to models of other cultures: adapting and merging."""
