@@ -5,7 +5,7 @@ Features are those that `cmbench run` has stored; nothing is encoded here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -173,7 +173,12 @@ def choose_state(
 
 
 def read_features(
-    card: EncoderCard, state: int, samples: Sequence[Sample], windowing: Windowing, root: Path, remedy: str
+    card: EncoderCard,
+    state: int,
+    samples: Sequence[Sample],
+    windowing: Windowing,
+    root: Path,
+    remedy: Callable[[Sequence[str]], str],
 ) -> FeatureSample:
     """Read the stored features of one encoder.
 
@@ -183,33 +188,32 @@ def read_features(
         samples: tracks of each task.
         windowing: under which the features were stored.
         root: of the cache.
-        remedy: the command that makes the features of this model on the tasks ``{tasks}``.
+        remedy: returns the command that makes the features of this model on tasks of these names.
 
     Raises:
         MissingError: features are not in the store; the message has the command that makes them.
         UsageError: none of a task's tracks could be used.
     """
     found: dict[str, tuple[FeatureStore, Mapping[str, Entry]]] = {}
-    missing = []
+    absent = []
     for sample in samples:
         data = sample.data
-        folder = store_folder(root, card, data.task, data.edition, windowing)
-        store = FeatureStore(folder, card.layers, card.dim)
-        entries = store.valid_entries(sample.tracks)
-        found[data.task.name] = store, entries
-        if absent := len(sample.tracks) - len(entries):
-            missing.append(
+        store = FeatureStore(store_folder(root, card, data.task, data.edition, windowing), card.layers, card.dim)
+        found[data.task.name] = store, store.valid_entries(sample.tracks)
+        if len(found[data.task.name][1]) < len(sample.tracks):
+            absent.append(data.task.name)
+    if absent:
+        raise MissingError(
+            [
                 Missing(
-                    f"features of {card.name} on {data.task.name} ({data.edition}): "
-                    f"{absent} of {len(sample.tracks)} tracks",
-                    str(folder),
-                    "computed on this machine from the task's audio",
-                    data.task.licence,
-                    remedy.format(tasks=data.task.name),
+                    f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)",
+                    str(root / "features" / card.fingerprint),
+                    "computed on this machine from the tasks' audio",
+                    "that of the audio",
+                    remedy(absent),
                 )
-            )
-    if missing:
-        raise MissingError(missing)
+            ]
+        )
     features, tracks = [], []
     for sample in samples:
         store, known = found[sample.data.task.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -174,14 +175,27 @@ def _hear(
     tasks = [sample.data.task.name for sample in samples]
     asked = request.states.get(model, request.states.get(""))
     state, why = choose_state(card, asked, [e.record for e in found], tasks)
-    remedy = f"cmbench run --model {shlex.quote(model)} --tasks {{tasks}}"
-    if samples[0].data.edition != "custom":
-        remedy += f" --edition {samples[0].data.edition}"
-    if protocol.name != "cmbench-1":
-        remedy += f" --protocol {protocol.name}"
-    if context.data_root is not None:
-        remedy += f" --data-root {shlex.quote(str(context.data_root))}"
-    for option, value, usual in (("scale", context.mini_scale, 1.0), ("seed", context.mini_seed, 0)):
-        remedy += f" --mini-{option} {value:g}" if value != usual else ""
+    remedy = partial(_remedy, model, request, samples[0].data.edition, protocol, context)
     sample = read_features(card, state, samples, protocol.windowing, context.cache_root, remedy)
     return Heard(card.name, card.layer_names[state], why, sample)
+
+
+def _remedy(
+    model: str, request: Request, edition: str, protocol: Protocol, context: LoadContext, tasks: Sequence[str]
+) -> str:
+    """Return the command that puts features into the store."""
+    parts = request.tasks.split(",") if isinstance(request.tasks, str) else request.tasks
+    # A task of one's own is known by its path only.
+    paths = {task.name: part for part in parts for task in select_tasks(part) if "custom" in task.editions}
+    named = ",".join(shlex.quote(paths.get(task, task)) for task in tasks)
+    words = ["cmbench run", f"--model {shlex.quote(model)}", f"--tasks {named}"]
+    if edition != "custom":
+        words.append(f"--edition {edition}")
+    if protocol.name != "cmbench-1":
+        words.append(f"--protocol {protocol.name}")
+    if context.data_root is not None:
+        words.append(f"--data-root {shlex.quote(str(context.data_root))}")
+    for option, value, usual in (("scale", context.mini_scale, 1.0), ("seed", context.mini_seed, 0)):
+        if value != usual:
+            words.append(f"--mini-{option} {value:g}")
+    return " ".join(words)

@@ -19,6 +19,7 @@ COMMANDS = (
     ("report", "html"),
     ("report", "reported"),
     ("report", "forgetting"),
+    ("report", "similarity"),
     ("compare",),
     ("schema",),
     ("tasks",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,15 @@ def test_features_are_means_over_the_stored_windows(
     sample = Sample(data, data.splits["train"])
     given = GivenEncoder.of(make_encoder())
     windowing = get_protocol("marble-1").windowing
-    remedy = "cmbench run --model counting --tasks {tasks}"
+
+    def remedy(tasks: Sequence[str]) -> str:
+        return f"cmbench run --tasks {','.join(tasks)}"
+
     with pytest.raises(MissingError) as raised:
         read_features(given.card, 0, [sample], windowing, own_cache, remedy)
-    missing = raised.value.missing[0]
-    assert missing.what.startswith("features of counting on tones (custom): ")
-    assert missing.command == "cmbench run --model counting --tasks tones"
+    (missing,) = raised.value.missing
+    assert missing.what == "stored features of counting on tones (custom edition)"
+    assert missing.command == "cmbench run --tasks tones"
     store_features(task, make_encoder(), given.card, windowing, tmp_path, own_cache)
     found = read_features(given.card, 0, [sample], windowing, own_cache, remedy)
     usable = [t for t in sample.tracks if t.id != "broken"]
