@@ -93,6 +93,12 @@ def similarity(
         base=base,
         in_culture={m: _parts([v]) for m, v in _pairs("--in-culture", in_culture).items()},
     )
+    found = list(iter_evidence(*places or (), edition=edition, protocol=protocol))
+    if places and not found:
+        which = f"edition {edition} and protocol {protocol}" if edition else f"protocol {protocol}"
+        raise UsageError(f"There is no record of {which} in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"--out: {out} is a file, where a folder is needed.")
     with TerminalObserver(console(stderr=True)) as observer:
         context = LoadContext(
             data_root=configured_data_root(data_root),
@@ -102,7 +108,6 @@ def similarity(
             mini_scale=mini_scale,
             mini_seed=mini_seed,
         )
-        found = list(iter_evidence(*places or (), edition=edition, protocol=protocol))
         options = LoadOptions(device=device, offline=offline)
         report = measure_similarity(request, found, context, options, observer.preparing)
     print_similarity(report, console())

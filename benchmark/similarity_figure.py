@@ -140,7 +140,7 @@ def relation_figure(relation: Relation) -> Figure:
 
     notes = [f"{relation.source} · {relation.edition} edition", *labels(relation.edition, relation.stand_in)]
     models = list(dict.fromkeys(cell.model for cell in relation.cells))
-    head, width, foot = 0.32 + 0.14 * len(notes), 5.4, 0.6 + 0.17 * (len(models) + 1)
+    head, width, foot = 0.36 + 0.14 * len(notes), 5.4, 0.62 + 0.145 * len(models)
     height = head + 2.9 + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((0.55 / width, foot / height, 1 - 0.75 / width, 2.9 / height))
@@ -156,17 +156,44 @@ def relation_figure(relation: Relation) -> Figure:
             markersize=5,
             label=f"{model} ({cells[0].tradition})",
         )
-        for cell in cells:
-            axes.annotate(cell.task, (cell.distance, 100 * cell.change), (4, 2), textcoords="offset points", size=5.2)
     axes.set_xlabel(MEASURES[relation.measure], size=7.5)
     axes.set_ylabel(f"change against {relation.base}, points", size=7.5)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
     axes.tick_params(labelsize=6.5, length=2, width=0.5)
     axes.margins(x=0.12, y=0.1)
+    _name_points(axes, relation)
     figure.legend(loc="lower left", ncols=1, frameon=False, fontsize=6.5, bbox_to_anchor=(0.0, 0.15 / height))
     figure.text(0.005, 0.04 / height, relation_line(relation), size=6, va="bottom")
     _title(figure, "Change on other traditions by their distance", notes, height)
     return figure
+
+
+def _name_points(axes: Axes, relation: Relation) -> None:
+    """Write each cell's task beside its point, where it covers least of the other points and names."""
+    size = 5.2
+    axes.autoscale_view()
+    inches = axes.transData.transform([(c.distance, 100 * c.change) for c in relation.cells]) / axes.figure.dpi
+    points = 72 * inches
+    taken = [(x - 3.0, y - 3.0, x + 3.0, y + 3.0) for x, y in points]
+    for cell, (x, y) in zip(relation.cells, points, strict=True):
+        width, height = 0.58 * size * len(cell.task), 1.1 * size
+        boxes = [
+            (x + across, y + up, x + across + width, y + up + height)
+            for reach in (4.0, 9.0, 14.0)
+            for across in (reach, -reach - width, -width / 2)
+            for up in (-height / 2, reach - height / 2, -reach - height / 2)
+            if across != -width / 2 or up != -height / 2
+        ]
+        best = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(best)
+        at = (best[0] - x, best[1] - y)
+        axes.annotate(cell.task, (cell.distance, 100 * cell.change), at, textcoords="offset points", size=size)
+
+
+def _overlap(one: tuple[float, ...], two: tuple[float, ...]) -> float:
+    """Area that two boxes (left, bottom, right, top) share."""
+    across, up = min(one[2], two[2]) - max(one[0], two[0]), min(one[3], two[3]) - max(one[1], two[1])
+    return max(across, 0.0) * max(up, 0.0)
 
 
 def write_similarity(report: SimilarityReport, folder: Path) -> list[Path]:

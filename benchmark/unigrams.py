@@ -42,9 +42,9 @@ def jensen_shannon(first: Doubles, second: Doubles) -> Doubles:
 
 
 def _entropy(probabilities: Doubles) -> Doubles:
-    from scipy.special import entr
-
-    bits: Doubles = entr(probabilities).sum(axis=-1) / np.log(2)
+    # 0 log 0 is 0; numpy's logarithm is twice as fast as scipy.special.entr.
+    logarithms = np.log2(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    bits: Doubles = -np.einsum("...k,...k->...", probabilities, logarithms)
     return bits
 
 

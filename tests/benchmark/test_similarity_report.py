@@ -246,6 +246,15 @@ def test_as_typed(tasks: tuple[str, ...], own_cache: Path, tmp_path: Path) -> No
         "similarity-mmd2-mfcc-custom.png",
         "similarity-mmd2-mfcc-custom.svg",
     ]
-    for option, value in (("--hidden-state", "mfcc="), ("--in-culture", "turkish")):
-        with pytest.raises(UsageError, match="should read MODEL=VALUE"):
-            CliRunner().invoke(app, [*words, option, value], catch_exceptions=False)
+    empty, file = tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.touch()
+    for more, message in (
+        (["--hidden-state", "mfcc="], "should read MODEL=VALUE"),
+        (["--in-culture", "turkish"], "should read MODEL=VALUE"),
+        (["--out", str(file)], "is a file, where a folder is needed"),
+        ([str(empty)], "no record of protocol cmbench-1"),
+        ([str(empty), "--edition", "mini"], "no record of edition mini and protocol cmbench-1"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            CliRunner().invoke(app, [*words, *more], catch_exceptions=False)
