@@ -66,7 +66,7 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
         UsageError: it is no EnCodec model for mono audio, or the quantiser's tensors are not in its weights.
         MissingError: the hub's model is not on this machine and cannot be fetched.
     """
-    from .checkpoint import has_weights
+    from .checkpoint import has_weights, weights_sha256
     from .huggingface import listed, read_whole
     from .torch_device import choose_device
 
@@ -90,10 +90,10 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     wrong = sorted([*absent, *(str(entry[0]) for entry in report["mismatched_keys"])])
     if wrong:
         raise UsageError(f"{folder.path}: missing or wrongly shaped tensors: {listed(wrong)}. Fetch the model again.")
-    config = model.config
+    config, digest = model.config, weights_sha256(model.state_dict())
     bandwidth = min(map(float, config.target_bandwidths), key=lambda offered: (abs(offered - BANDWIDTH), offered))
     return EncodecTokeniser(
-        name=f"EnCodec {folder.name} ({folder.source}), {bandwidth:g} kbit/s",
+        name=f"EnCodec {folder.name} ({folder.source}, weights {digest[:8]}), {bandwidth:g} kbit/s",
         sample_rate=int(config.sampling_rate),
         size=int(config.codebook_size),
         codebooks=int(model.quantizer.get_num_quantizers_for_bandwidth(bandwidth)),

@@ -37,9 +37,9 @@ def similarity(
         typer.Option(help="Distances of tokens: `encodec-24khz`, a folder, hf:owner/name, or `stand-in`."),
     ] = None,
     tasks: Annotated[
-        list[str],
-        typer.Option("--tasks", "-t", help="`all`, tasks, a tradition, or paths to a task.yaml; several with commas."),
-    ] = ["all"],  # noqa: B006 - typer takes a list and does not change it
+        list[str] | None,
+        typer.Option("--tasks", "-t", help="Tasks, a tradition, paths to a task.yaml; all tasks if not given."),
+    ] = None,
     edition: Annotated[
         str | None, typer.Option(help="`full` or `mini`; that of the records if not given.", show_default=False)
     ] = None,
@@ -81,7 +81,7 @@ def similarity(
     request = Request(
         models=_parts(model),
         tokens=tokens,
-        tasks=_parts(tasks),
+        tasks=_parts(tasks) or ("all",),
         edition=edition,
         protocol=protocol,
         states=_pairs("--hidden-state", hidden_state),

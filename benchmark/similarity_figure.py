@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,8 @@ def distance_map(distances: Distances) -> Figure:
     tasks = [distances.tasks[i] for i in order]
     notes = [f"{distances.source} · {distances.edition} edition", *labels(distances.edition, distances.stand_in)]
     left = 0.2 + 0.068 * max(len(task) for task in tasks)
-    head, foot = 0.58 + 0.14 * len(notes), 0.42
+    names = [textwrap.wrap(task.replace("_", " "), 13) for task in tasks]
+    head, foot = 0.4 + 0.14 * len(notes) + 0.09 * max(map(len, names)), 0.42
     width, height = max(left + _CELL * len(tasks) + _TREE + 0.3, 5.4), head + _LINE * len(tasks) + foot
     figure = empty_figure(width, height)
     place = (left / width, foot / height, _CELL * len(tasks) / width, _LINE * len(tasks) / height)
@@ -76,17 +78,12 @@ def distance_map(distances: Distances) -> Figure:
         axes.text(-0.08, y + 0.38, task, ha="right", va="center", size=7.5)
         axes.text(-0.08, y + 0.74, traditions[task], ha="right", va="center", size=5.5, color=FAINT)
     axes.xaxis.tick_top()
-    axes.set_xticks([x + 0.5 for x in range(len(tasks))], [_two_lines(task) for task in tasks], size=6.2)
+    axes.set_xticks([x + 0.5 for x in range(len(tasks))], ["\n".join(name) for name in names], size=5.8)
     _draw_tree(figure, (place[0] + place[2] + 0.1 / width, place[1], (_TREE - 0.15) / width, place[3]), tree)
     _title(figure, f"{MEASURES[distances.measure]} between tasks", notes, height)
     key = "Dark: near. Below each distance its 95 % cluster-bootstrap interval. Hatched: not separable from chance."
     figure.text(0.005, 0.05 / height, f"{key}\nRight: average linkage.", size=6, va="bottom")
     return figure
-
-
-def _two_lines(task: str) -> str:
-    """Break a name that is too long for a column."""
-    return task.replace("_", "\n") if "_" in task or len(task) <= 11 else f"{task[:5]}-\n{task[5:]}"
 
 
 def _title(figure: Figure, what: str, notes: Sequence[str], height: float) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .discrepancy import KernelGroups, cka_interval, debiased_cka, median_distance, standardised
+from .metrics import Doubles
 from .record import safe_name
 from .residual_kmeans import ResidualKMeans
 from .similarity import RESAMPLES, Collection, Distances, Grouped, Groups, PairDistance, all_pairs
@@ -17,6 +18,7 @@ from .statistics import cluster_numbers
 from .unigrams import UnigramGroups
 
 if TYPE_CHECKING:
+    from ..tasks.base import Track
     from .tokens import Counted, Tokeniser
 
 MIN_CKA_TRACKS = 4
@@ -35,6 +37,7 @@ class Agreement:
         value: debiased linear CKA: 1 for the same geometry, about 0 for none in common; ``None`` where not defined.
         low: lower end of the 95 % jackknife interval; ``None`` where there is none.
         high: upper end.
+        reason: why something is ``None``.
     """
 
     task: str
@@ -43,8 +46,9 @@ class Agreement:
     tracks: int
     groups: int
     value: float | None
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +57,14 @@ class Heard:
 
     Attributes:
         model: its name.
+        fingerprint: of its card.
         state: name of the hidden state.
         why: that state, in words.
         sample: the features.
     """
 
     model: str
+    fingerprint: str
     state: str
     why: str
     sample: FeatureSample
@@ -81,9 +87,9 @@ def feature_distances(heard: Heard, samples: Sequence[Sample], resamples: int = 
     collections = _collections(samples, heard.sample.tracks)
     definition = (
         f"Squared maximum mean discrepancy between tracks (mean over windows of hidden state {heard.state} of "
-        f"{heard.model}: {heard.why}). Features scaled to mean 0 and deviation 1 over all tracks; RBF kernel, "
-        f"bandwidth {bandwidth:.4g}, the median distance over all tracks; unbiased estimate, without pairs of tracks "
-        "of one group."
+        f"{heard.model} {heard.fingerprint}: {heard.why}). Features scaled to mean 0 and deviation 1 over all tracks; "
+        f"RBF kernel, bandwidth {bandwidth:.4g}, the median distance over all tracks; unbiased estimate, without pairs "
+        "of tracks of one group."
     )
     return _distances(
         KernelGroups.of(features, groups, bandwidth),
@@ -147,11 +153,10 @@ class Named:
     stand_in: bool = False
 
 
-def _collections(samples: Sequence[Sample], tracks: Sequence[Sequence[object]]) -> tuple[Collection, ...]:
+def _collections(samples: Sequence[Sample], tracks: Sequence[Sequence[Track]]) -> tuple[Collection, ...]:
     found = []
     for sample, used in zip(samples, tracks, strict=True):
-        kept = [t for t in sample.tracks if t in set(used)]
-        found.append(collection(sample.data, kept, len(sample.tracks) - len(kept)))
+        found.append(collection(sample.data, used, len(sample.tracks) - len(used)))
     return tuple(found)
 
 
@@ -212,19 +217,27 @@ def agreements(first: Heard, second: Heard, samples: Sequence[Sample]) -> tuple[
             heard.sample.features[k][[where[t.id] for t in shared]]
             for heard, where in zip((first, second), rows, strict=True)
         )
-        enough = len(shared) >= MIN_CKA_TRACKS
-        value = debiased_cka(one, two) if enough else None
-        low, high = (cka_interval(one, two, groups) if enough else None) or (None, None)
-        found.append(
-            Agreement(
-                task=sample.data.task.name,
-                first=f"{first.model} {first.state}",
-                second=f"{second.model} {second.state}",
-                tracks=len(shared),
-                groups=len(set(groups.tolist())),
-                value=value,
-                low=low,
-                high=high,
-            )
+        named = Agreement(
+            task=sample.data.task.name,
+            first=f"{first.model} {first.state}",
+            second=f"{second.model} {second.state}",
+            tracks=len(shared),
+            groups=len(set(groups.tolist())),
+            value=None,
         )
+        found.append(_aligned(named, one, two, groups))
     return tuple(found)
+
+
+def _aligned(agreement: Agreement, first: Doubles, second: Doubles, groups: Groups) -> Agreement:
+    """Fill in the alignment of the features ``[tracks, dim]`` of two encoders, or why there is none."""
+    if len(first) < MIN_CKA_TRACKS:
+        return replace(agreement, reason=f"fewer than {MIN_CKA_TRACKS} tracks that both could use")
+    value = debiased_cka(first, second)
+    if value is None:
+        return replace(agreement, reason="the features of an encoder do not differ between tracks")
+    span = cka_interval(first, second, groups)
+    if span is None:
+        reason = f"no interval: too few groups ({agreement.groups}) to leave one out"
+        return replace(agreement, value=value, reason=reason)
+    return replace(agreement, value=value, low=span[0], high=span[1])

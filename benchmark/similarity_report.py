@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..errors import UsageError
 from ..tasks.base import LoadContext, TaskData, select_tasks
 from .protocol import Protocol, get_protocol
+from .residual_kmeans import CODEBOOK_SIZE
 from .run import preflight
 from .sections import TRADITION_ORDER
 from .shelf import Shelf
@@ -61,7 +64,7 @@ class Request:
     states: Mapping[str, str] = field(default_factory=dict)
     tracks: int = TRACKS
     seconds: float = SECONDS
-    codebook_size: int = 256
+    codebook_size: int = CODEBOOK_SIZE
     resamples: int = RESAMPLES
     seed: int = 0
     base: str | None = None
@@ -77,9 +80,11 @@ class SimilarityReport:
         distances: one for each measure and source.
         agreements: of every two encoders on every task.
         relations: of each of the distances with transfer; empty without records.
+        settings: what a second measurement needs to come out the same.
     """
 
     edition: str
+    settings: Mapping[str, object]
     distances: tuple[Distances, ...]
     agreements: tuple[Agreement, ...] = ()
     relations: tuple[Relation, ...] = ()
@@ -107,6 +112,10 @@ def measure_similarity(
         raise UsageError("Say what to measure: --model for features in the store, --tokens for tokens, or both.")
     if unknown := sorted(set(request.states) - {"", *models}):
         raise UsageError(f"--hidden-state names {unknown[0]!r}, which is not among the models ({', '.join(models)}).")
+    if not (math.isfinite(request.seconds) and request.seconds > 0):
+        raise UsageError(f"--seconds must be a positive number, not {request.seconds}.")
+    if not (math.isfinite(context.mini_scale) and context.mini_scale > 0):
+        raise UsageError(f"The scale of the mini edition must be positive, not {context.mini_scale}.")
     protocol = get_protocol(request.protocol.partition("+")[0])
     edition = request.edition or _edition_of(found)
     codec = _codec(request, options)
@@ -114,18 +123,19 @@ def measure_similarity(
     data = sorted(preflight(shelf, models, select_tasks(request.tasks), edition, context), key=_by_tradition)
     samples = draw_samples(data, request.tracks, request.seed)
     _require_same_tracks(found, data)
+    matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES) if found else None
     heard = [_hear(shelf.card(model), model, request, found, samples, protocol, context) for model in models]
     distances = [feature_distances(one, samples, request.resamples) for one in heard]
     if request.tokens is not None:
         tokeniser = codec or fit_stand_in(samples, request.seconds, request.codebook_size, request.seed, progress)
         counted = [count_sample(tokeniser, sample, request.seconds, progress) for sample in samples]
         distances += token_distances(tokeniser, counted, samples, request.seconds, request.resamples)
-    relations: list[Relation] = []
-    if found:
-        matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES)
-        relations = [relate(one, matrix, request.seed) for one in distances]
+    relations = [relate(one, matrix, request.seed) for one in distances] if matrix else []
     alike = [a for one, two in combinations(heard, 2) for a in agreements(one, two, samples)]
-    return SimilarityReport(samples[0].data.edition, tuple(distances), tuple(alike), tuple(relations))
+    settings = {"cmbench": __version__, "protocol": request.protocol} | {
+        name: getattr(request, name) for name in ("tracks", "seconds", "codebook_size", "resamples", "seed")
+    }
+    return SimilarityReport(samples[0].data.edition, settings, tuple(distances), tuple(alike), tuple(relations))
 
 
 def _codec(request: Request, options: LoadOptions) -> Tokeniser | None:
@@ -177,7 +187,7 @@ def _hear(
     state, why = choose_state(card, asked, [e.record for e in found], tasks)
     remedy = partial(_remedy, model, request, samples[0].data.edition, protocol, context)
     sample = read_features(card, state, samples, protocol.windowing, context.cache_root, remedy)
-    return Heard(card.name, card.layer_names[state], why, sample)
+    return Heard(card.name, card.fingerprint, card.layer_names[state], why, sample)
 
 
 def _remedy(

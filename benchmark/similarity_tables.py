@@ -32,7 +32,8 @@ def labels(edition: str, stand_in: bool) -> list[str]:
 
 def number(value: float | None) -> str:
     """Return a distance with three digits, or a dash where there is none."""
-    return ABSENT if value is None else f"{value:.3f}"
+    # Adding zero turns -0.0 into 0.0.
+    return ABSENT if value is None else f"{round(value, 3) + 0.0:.3f}"
 
 
 def print_similarity(report: SimilarityReport, console: Console) -> None:
@@ -59,8 +60,10 @@ def _print_distances(distances: Distances, console: Console) -> None:
         table.add_column(task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune"), justify="right", no_wrap=True)
     for one in distances.collections:
         pairs = [distances.pair(one.task, other) for other in distances.tasks]
-        name = f"{one.task} (n={one.tracks}, {one.groups} {'groups' if one.groups_known else 'tracks as groups'})"
-        table.add_row(Text(name, style="bold"), *(_cell(pair) for pair in pairs))
+        count = f"n={one.tracks}" + (f" of {one.tracks + one.failed}" if one.failed else "")
+        kind = "groups" if one.groups_known else "tracks as groups"
+        name = Text(f"{one.task} ({count}, {one.groups} {kind})", style="bold")
+        table.add_row(name, *(_cell(pair) for pair in pairs))
     console.print(table)
     biased = any(pair.value != pair.corrected for pair in distances.pairs)
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -162,6 +165,7 @@ def similarity_json(report: SimilarityReport) -> str:
     whole = {
         "edition": report.edition,
         "labels": labels(report.edition, stand_in=False),
+        "settings": dict(report.settings),
         "distances": distances,
         "agreements": [asdict(a) for a in report.agreements],
         "relations": [asdict(r) for r in report.relations],
