@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from math import factorial
 
 import numpy as np
@@ -72,6 +72,22 @@ def test_the_correlation_is_spearmans() -> None:
     found = relate(near, matrix(changes_of(near, -0.1, noise=0.05)))
     expected = spearmanr([c.distance for c in found.cells], [c.change for c in found.cells]).statistic
     assert found.rho == pytest.approx(expected)
+
+
+def test_the_p_value_is_that_of_a_loop_over_whole_permutations() -> None:
+    near = random_distances(7, list(TRADITIONS)[:5])
+    found = relate(near, matrix(changes_of(random_distances(7), -0.1, noise=0.03)))
+    place = {task: i for i, task in enumerate(near.tasks)}
+    own = {tradition: place[task] for task, tradition in TRADITIONS.items() if task in place}
+    changes = [c.change for c in found.cells]
+    drawn = []
+    for order in permutations(range(5)):
+        turned = near.matrix()[np.ix_(order, order)]
+        drawn.append(spearmanr([turned[own[c.tradition], place[c.task]] for c in found.cells], changes).statistic)
+    assert found.rho == pytest.approx(drawn[0])
+    assert found.permutations == 120
+    assert found.p_value == np.mean(np.abs(drawn) >= abs(drawn[0]) - 1e-9)
+    assert 1 / 120 < np.mean(np.abs(drawn) >= abs(drawn[0])) < 1
 
 
 def test_chance_is_taken_for_a_relation_as_often_as_the_level_says() -> None:
