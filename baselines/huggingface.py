@@ -353,25 +353,33 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
             f"{folder}: the front end cannot be read ({str(error).splitlines()[0]}). A preprocessor_config.json is "
             f"needed, as {kind.extractor} of transformers writes it."
         ) from error
-    model, report = _read_whole(getattr(transformers, kind.model), folder)
+    model, report = read_whole(getattr(transformers, kind.model), folder)
     wrong = {
         "missing": [n for n in report["missing_keys"] if not n.startswith(HEADS)],
         "unexpected": [n for n in report["unexpected_keys"] if not n.startswith(HEADS)],
         "wrongly shaped": [str(entry[0]) for entry in report["mismatched_keys"]],
     }
-    told = "; ".join(f"{what} tensors: {_listed(sorted(names))}" for what, names in wrong.items() if names)
+    told = "; ".join(f"{what} tensors: {listed(sorted(names))}" for what, names in wrong.items() if names)
     if told:
         raise UsageError(f"{folder}: {told}. The weights do not belong to this config.json.")
     part = getattr(model, kind.part) if kind.part else model
     return extractor, part.eval().requires_grad_(False).float(), model.config
 
 
-def _listed(names: Sequence[str], shown: int = 5) -> str:
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Name the first few of some tensors, and say how many more there are."""
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(map(repr, names[:shown])) + more
 
 
-def _read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Load a model of transformers from a folder, in float32, and return it with the report on its tensors.
+
+    Nothing in the folder is executed or unpickled but tensors.
+
+    Raises:
+        UsageError: the weights are damaged, or hold more than tensors.
+    """
     import pickle
 
     import torch

@@ -89,21 +89,38 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         float32 ``[20, 1 + samples // 512]``.
     """
+    import scipy.fft
+
+    level = mel_levels(samples)
+    coefficients: NDArray[np.float32] = scipy.fft.dct(level, type=2, norm="ortho", axis=0)[:COEFFICIENTS]
+    return coefficients
+
+
+def mel_levels(samples: NDArray[np.float32], hop: int = MFCC_HOP, bands: int = MEL_BANDS) -> NDArray[np.float32]:
+    """Return levels in mel bands over time, in bels, at most 8 bels below the loudest.
+
+    Args:
+        samples: mono at 24 kHz, ``[samples]``.
+        hop: samples between frames.
+        bands: number of mel bands.
+
+    Returns:
+        float32 ``[bands, 1 + samples // hop]``.
+    """
     import numpy as np
     import scipy.fft
 
     padded = np.pad(samples, MFCC_FRAME // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, MFCC_FRAME)[::MFCC_HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, MFCC_FRAME)[::hop]
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(MFCC_FRAME) / MFCC_FRAME)).astype(np.float32)
-    bands = mel_filters()
+    filters = mel_filters(bands=bands)
     power = []
     for start in range(0, len(frames), _BLOCK):
         spectrum = scipy.fft.rfft(frames[start : start + _BLOCK] * window, axis=1)
-        power.append(bands @ np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T))
+        power.append(filters @ np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T))
     level = (10 / DECIBELS_PER_UNIT) * np.log10(np.maximum(np.concatenate(power, axis=1), np.float32(_LEAST_POWER)))
-    level = np.maximum(level, level.max() - np.float32(_DYNAMIC_RANGE_DB / DECIBELS_PER_UNIT))
-    coefficients: NDArray[np.float32] = scipy.fft.dct(level, type=2, norm="ortho", axis=0)[:COEFFICIENTS]
-    return coefficients
+    floor = level.max() - np.float32(_DYNAMIC_RANGE_DB / DECIBELS_PER_UNIT)
+    return np.asarray(np.maximum(level, floor), np.float32)
 
 
 @cache

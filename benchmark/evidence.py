@@ -64,15 +64,22 @@ class Evidence:
         )
 
 
-def iter_evidence(*places: Path) -> Iterator[Evidence]:
+def iter_evidence(*places: Path, edition: str | None = None, protocol: str | None = None) -> Iterator[Evidence]:
     """Yield every record in the given files and below the given folders, with its predictions.
+
+    Args:
+        places: files and folders.
+        edition: only records of this one; ``None`` for all.
+        protocol: only records under the protocol of this name; ``None`` for all.
 
     Raises:
         UsageError: a place does not exist.
         CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
     """
     for path in record_files(*places):
-        yield read_evidence(path)
+        record = read_record(path)
+        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
+            yield read_evidence(path)
 
 
 def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:

@@ -122,7 +122,7 @@ class Scores:
     undefined: Mapping[int, str]
 
 
-def _cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
+def cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
     """Give each group a number, by appearance; ``None`` and the empty string are a group of their own each time."""
     known: dict[str, int] = {}
     numbers: list[int] = []
@@ -138,7 +138,7 @@ def _cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
 
 def cluster_count(groups: Sequence[str | None]) -> int:
     """Return how many groups there are; a track of unknown group is one of its own."""
-    return int(_cluster_numbers(groups).max()) + 1 if len(groups) else 0
+    return int(cluster_numbers(groups).max()) + 1 if len(groups) else 0
 
 
 def cluster_weights(groups: Sequence[str | None], resamples: int, seed: int) -> NDArray[np.int32]:
@@ -155,7 +155,7 @@ def cluster_weights(groups: Sequence[str | None], resamples: int, seed: int) -> 
     Returns:
         ``[resamples, tracks]``.
     """
-    cluster = _cluster_numbers(groups)
+    cluster = cluster_numbers(groups)
     count = int(cluster.max()) + 1 if cluster.size else 0
     weights = np.empty((resamples, cluster.size), dtype=np.int32)
     words = np.random.PCG64(seed)

@@ -24,6 +24,7 @@ COMMANDS = (
     ("report", "families"),
     ("report", "calibration"),
     ("report", "cost"),
+    ("report", "similarity"),
     ("compare",),
     ("merge",),
     ("schema",),

@@ -1,0 +1,115 @@
+"""EnCodec's tokens (Défossez, Copet, Synnaeve, Adi 2022, *High Fidelity Neural Audio Compression*) by transformers.
+
+The encoder of the same model, without its quantiser, is in :mod:`.huggingface`; here the quantiser is what matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .base import LoadOptions, ModelFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BANDWIDTH = 6.0
+"""kbit/s of MERT's tokens (https://github.com/yizhilll/MERT, scripts/prepare_codecs_from_manifest.py)."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodecTokeniser:
+    """A frozen EnCodec model as a tokeniser.
+
+    Attributes:
+        name: who it is, with its source and the bandwidth.
+        sample_rate: of the audio that it takes, Hz.
+        size: tokens of each codebook.
+        codebooks: number of them at this bandwidth.
+        bandwidth: kbit/s.
+        model: of transformers.
+    """
+
+    name: str
+    sample_rate: int
+    size: int
+    codebooks: int
+    bandwidth: float
+    model: Any
+
+    def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the tokens ``[codebooks, frames]`` of mono audio ``[samples]``, encoded in one go.
+
+        A model that cuts its input into chunks gives those of all chunks, one after the other.
+        """
+        import numpy as np
+        import torch
+
+        place = next(self.model.parameters()).device
+        with torch.inference_mode():
+            given = torch.tensor(audio, device=place)[None, None]
+            # [chunks, 1, codebooks, frames]
+            found = self.model.encode(given, bandwidth=self.bandwidth, return_dict=True).audio_codes
+        return np.concatenate([np.asarray(chunk[0].cpu(), np.int64) for chunk in found], axis=1)
+
+
+def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
+    """Load EnCodec as a tokeniser.
+
+    Args:
+        name: a folder, ``hf:owner/name@revision``, or ``encodec-24khz``.
+        options: device and network policy.
+
+    Raises:
+        UsageError: it is no EnCodec model for mono audio, or the quantiser's tensors are not in its weights.
+        MissingError: the hub's model is not on this machine and cannot be fetched.
+    """
+    from .checkpoint import has_weights, weights_sha256
+    from .huggingface import listed, read_whole
+    from .torch_device import choose_device
+
+    folder = _folder(name, options)
+    if folder.config.get("model_type") != "encodec":
+        raise UsageError(
+            f"{folder.path / 'config.json'}: model_type is {folder.config.get('model_type')!r}; tokens come from "
+            "encodec only. Without such a model, `--tokens stand-in` fits one here."
+        )
+    if folder.config.get("audio_channels", 1) != 1:
+        raise UsageError(f"{folder.path / 'config.json'}: audio_channels is not 1; only mono is read.")
+    try:
+        from transformers import EncodecModel
+    except ImportError as error:
+        raise UsageError(f'{folder.path}: EnCodec needs transformers: pip install "cmbench[huggingface]"') from error
+    if not has_weights(folder.path):
+        raise UsageError(f"{folder.path}: there is neither a .safetensors file nor a pytorch_model.bin.")
+    model, report = read_whole(EncodecModel, folder.path)
+    # The decoder, and what training keeps of its codebooks, make no token.
+    absent = [key for key in report["missing_keys"] if key.startswith("encoder.") or key.endswith("codebook.embed")]
+    wrong = sorted([*absent, *(str(entry[0]) for entry in report["mismatched_keys"])])
+    if wrong:
+        raise UsageError(f"{folder.path}: missing or wrongly shaped tensors: {listed(wrong)}. Fetch the model again.")
+    config, digest = model.config, weights_sha256(model.state_dict())
+    bandwidth = min(map(float, config.target_bandwidths), key=lambda offered: (abs(offered - BANDWIDTH), offered))
+    return EncodecTokeniser(
+        name=f"EnCodec {folder.name} ({folder.source}, weights {digest[:8]}), {bandwidth:g} kbit/s",
+        sample_rate=int(config.sampling_rate),
+        size=int(config.codebook_size),
+        codebooks=int(model.quantizer.get_num_quantizers_for_bandwidth(bandwidth)),
+        bandwidth=bandwidth,
+        model=model.eval().requires_grad_(False).to(choose_device(options.device)),
+    )
+
+
+def _folder(name: str, options: LoadOptions) -> ModelFolder:
+    from .checkpoint import read_json
+    from .folders import open_folder
+    from .hub import locate
+    from .huggingface import PUBLISHED
+
+    for model in PUBLISHED:
+        if model.hub.name == name:
+            found = locate(model.hub, options)
+            return ModelFolder(found.folder, name, found.source, read_json(found.folder / "config.json"))
+    return open_folder(name, options)
