@@ -35,6 +35,9 @@ FAINT = "#8a94a0"
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#808080")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
+MARKS = 8
+"""Marks on a curve of hidden states, about."""
+
 LINE = "#d5dade"
 """Of grids; a page replaces it by its own."""
 
@@ -365,7 +368,14 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
     if len(record.model.layer_names) == 1 and states:
         axes.axhline(states[0][1], color=colour, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
     axes.plot(
-        [x for x, _ in states], [y for _, y in states], color=colour, marker=marker, markersize=3.2, linewidth=1.1
+        [x for x, _ in states],
+        [y for _, y in states],
+        color=colour,
+        marker=marker,
+        markersize=3.2,
+        # Models with many hidden states are told apart by fewer marks; each mark has its weight on a page of 20 models.
+        markevery=max(1, len(states) // MARKS),
+        linewidth=1.1,
     )
     for x, y, name in known:
         if x == fused_at:

@@ -97,6 +97,14 @@ def label_tables(view: LabelView) -> list[ViewTable]:
     return tables
 
 
+def confusion_tables(view: LabelView) -> dict[str, list[ViewTable]]:
+    """Return, by task, the most confused pairs of every single-choice family; none of too many models."""
+    return {
+        task.column.name: [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
+        for task in view.tasks
+    }
+
+
 def _shown_confusions(view: LabelView, task: LabelTask) -> list[tuple[Row, Confusion]]:
     """Models and single-choice families; none where there are too many models."""
     rows = view.section.rows if len(view.section.rows) <= CONFUSED_MODELS else ()

@@ -15,7 +15,8 @@ from .compare import RESAMPLES
 from .equity_table import worst
 from .evidence import Evidence
 from .figures import FLOORS, INK, LINE, heat_map, in_parts, layer_curves, style
-from .page_changes import Changes, changes
+from .page_changes import Changes, changes, of_section
+from .page_views import Block, Drawing, Part, blocks
 from .record import EnvironmentPart, FailedTrack, Interval, Record, write_atomically
 from .reported import WARNING, ReportedBlock, reported_blocks
 from .sections import (
@@ -34,6 +35,8 @@ from .sections import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from .similarity import Distances
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -67,6 +70,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class BlockView:
+    """A view with its figures drawn.
+
+    Attributes:
+        block: its words and tables.
+        pictures: figures that are always in sight.
+        parts: what is folded away, each with its figures.
+    """
+
+    block: Block
+    pictures: tuple[Picture, ...]
+    parts: tuple[tuple[Part, tuple[Picture, ...]], ...]
+
+
+@dataclass(frozen=True)
 class SectionView:
     """What the template shows of a section, and cannot ask it directly.
 
@@ -82,6 +100,7 @@ class SectionView:
         reported: what others have reported on these tasks; only beside real data on the published splits.
         changes: what the predictions tell; ``None`` without predictions.
         transfer_map: the heat map of it.
+        blocks: the further views, each with its pictures.
     """
 
     id: str
@@ -95,6 +114,7 @@ class SectionView:
     reported: tuple[ReportedBlock, ...]
     changes: Changes | None
     transfer_map: Picture | None
+    blocks: tuple[BlockView, ...]
 
 
 def write_page(
@@ -104,6 +124,7 @@ def write_page(
     *,
     base: str | None = None,
     resamples: int = RESAMPLES,
+    distances: Sequence[Distances] = (),
 ) -> Path:
     """Write scores, changes, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
 
@@ -113,6 +134,7 @@ def write_page(
         found: those of them whose predictions are there, for what is judged on predictions.
         base: model that the others are compared with; the first of each section if not given.
         resamples: of the paired bootstrap.
+        distances: between traditions, shown in the sections of their edition.
 
     Returns:
         ``out``.
@@ -120,10 +142,13 @@ def write_page(
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
-    parts = sections(records)
-    judged = [changes(section, found, base, resamples) for section in parts]
-    with style("none"):
-        views = [_view(section, f"s{i + 1}", told) for i, (section, told) in enumerate(zip(parts, judged, strict=True))]
+    views = []
+    for i, section in enumerate(sections(records)):
+        mine = of_section(section, found)
+        told = changes(section, mine, base, resamples)
+        further = blocks(section, mine, resamples, distances)
+        with style("none"):
+            views.append(_view(section, f"s{i + 1}", told, further))
     write_atomically(out, _render(views).encode())
     return out
 
@@ -172,7 +197,7 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
     return ";".join(f"--{name}:{place(share)}" for name, share in ends.items())
 
 
-def _view(section: Section, anchor: str, told: Changes | None) -> SectionView:
+def _view(section: Section, anchor: str, told: Changes | None, further: Sequence[Block]) -> SectionView:
     examples = tuple(next(r for row in section.rows if (r := section.record(row, c))) for c in section.columns)
     heat_maps = [_heat_map(section, metric, anchor) for metric in HEADLINE] if len(section.rows) > 1 else []
     # One hidden state makes no curve; such encoders are drawn, as a line, only beside others.
@@ -189,7 +214,22 @@ def _view(section: Section, anchor: str, told: Changes | None) -> SectionView:
         reported=reported_blocks(c.key[0] for c in section.columns) if section.on_published_data else (),
         changes=told,
         transfer_map=_transfer_map(told, anchor) if told else None,
+        blocks=tuple(_block(block, section, f"{anchor}-{block.id}") for block in further),
     )
+
+
+def _block(block: Block, section: Section, anchor: str) -> BlockView:
+    parts = [(part, _pictures(part.drawings, section, f"{anchor}-{i}-")) for i, part in enumerate(block.parts, start=1)]
+    return BlockView(block, _pictures(block.drawings, section, f"{anchor}-"), tuple(parts))
+
+
+def _pictures(drawings: Sequence[Drawing], section: Section, anchor: str) -> tuple[Picture, ...]:
+    found = []
+    for i, drawing in enumerate(drawings):
+        title = ". ".join([f"{drawing.title}: {section.title}", *([section.warning] if section.warning else [])])
+        svg = _svg(drawing.draw(), f"{anchor}{i}", title, "The numbers are in the tables below.")
+        found.append(Picture(svg, title, drawing.title))
+    return tuple(found)
 
 
 def _transfer_map(told: Changes, anchor: str) -> Picture | None:

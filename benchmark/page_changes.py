@@ -17,7 +17,7 @@ from .transfer_figure import transfer_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = 600
+ROWS = 400
 """Labels that the page lists over all models of a section, at most; but for each model at least ``LEAST_ROWS``."""
 
 LEAST_ROWS = 20
@@ -57,19 +57,18 @@ class Changes:
         return transfer_figure(self.matrix) if len(self.matrix.models) > 1 else None
 
 
-def changes(section: Section, found: Sequence[Evidence], base: str | None, resamples: int) -> Changes | None:
+def changes(section: Section, mine: Sequence[Evidence], base: str | None, resamples: int) -> Changes | None:
     """Judge what the predictions of a section tell.
 
     Args:
         section: the records.
-        found: records with predictions, of any section.
+        mine: the section's records with predictions, from :func:`of_section`.
         base: model that the others are compared with; the first of the section if not given or not in it.
         resamples: of the paired bootstrap.
 
     Returns:
         ``None`` if no predictions of the section are there.
     """
-    mine = _of_section(section, found)
     if not mine:
         return None
     names = tuple(dict.fromkeys(e.record.model.name for e in mine))
@@ -92,7 +91,7 @@ def changes(section: Section, found: Sequence[Evidence], base: str | None, resam
     )
 
 
-def _of_section(section: Section, found: Sequence[Evidence]) -> list[Evidence]:
+def of_section(section: Section, found: Sequence[Evidence]) -> list[Evidence]:
     """Return the section's records with predictions, under the names that its rows and columns have."""
     cells = {
         (record.cell_sha256, record.predictions.sha256): (row.name, column.name)

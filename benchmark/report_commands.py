@@ -55,6 +55,10 @@ def html(
     ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="Also print what papers report, apart.")] = False,
     base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
+    similarity: Annotated[
+        Path | None,
+        typer.Option(help="What `cmbench report similarity --out` wrote: its folder or JSON.", show_default=False),
+    ] = None,
     resamples: Resamples = 1000,
 ) -> None:
     """Print the table of some records and write their page: one file, no network."""
@@ -64,7 +68,9 @@ def html(
     from .record import iter_records
     from .report import print_table, write_figures, write_page
     from .reported import print_reported
+    from .similarity_file import read_distances
 
+    distances = read_distances(similarity) if similarity is not None else []
     records = list(iter_records(*places))
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
@@ -79,7 +85,8 @@ def html(
     if reported:
         typer.echo()
         print_reported(console(), sorted({record.task.name for record in records}))
-    typer.echo(f"Page: {write_page(records, out, found, base=base, resamples=resamples)}")
+    page = write_page(records, out, found, base=base, resamples=resamples, distances=distances)
+    typer.echo(f"Page: {page}")
     if figures is not None:
         for path in write_figures(records, figures):
             typer.echo(f"Figure: {path}")

@@ -13,6 +13,7 @@ from .sections import ABSENT, MINI_LABEL
 from .similarity import MEASURES, Distances, PairDistance
 from .similarity_report import SimilarityReport
 from .transfer_relation import Relation
+from .view_tables import ViewTable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,6 +83,28 @@ def _print_distances(distances: Distances, console: Console) -> None:
     reasons = sorted({pair.reason for pair in distances.pairs if pair.reason})
     console.print(Text("\n".join([legend, *reasons]), style="dim"))
     console.print()
+
+
+def distance_table(distances: Distances, source: str) -> ViewTable:
+    """Return the pairs, nearest first, as a table for the page; ``source`` is its edition in words."""
+    rows = [
+        (
+            f"{pair.first} – {pair.second}",
+            number(pair.corrected),
+            ABSENT if pair.low is None else f"[{number(pair.low)}, {number(pair.high)}]",
+            *map(number, (pair.value, pair.null_high, pair.p_value, pair.q_value)),
+        )
+        for pair in sorted(distances.pairs, key=lambda p: p.corrected)
+    ]
+    reasons = sorted({pair.reason for pair in distances.pairs if pair.reason})
+    return ViewTable(
+        title=f"{MEASURES[distances.measure]}: {distances.source}",
+        source=source,
+        warning=" · ".join(labels(distances.edition, distances.stand_in)),
+        columns=("pair", "distance", "95 % interval", "as sampled", "95 % of chance", "p", "q"),
+        rows=tuple(rows),
+        notes=(distances.definition, *reasons),
+    )
 
 
 def _cell(pair: PairDistance | None) -> str:

@@ -89,7 +89,8 @@ def test_every_figure_has_alternative_text(page: str) -> None:
     drawings = re.findall(
         r'<svg role="img" aria-labelledby="[^"]+"[^>]*><title [^>]*>([^<]+)</title><desc [^>]*>([^<]+)<', page
     )
-    assert len(drawings) == page.count("<svg") == 6
+    assert len(drawings) == page.count("<svg") == 8
+    assert sum("Cost against score" in title for title, _ in drawings) == 2
     assert sum("Heat map" in title for title, _ in drawings) == 4
     assert any("Chosen on validation: mfcc: lyra hidden_0" in text for _, text in drawings)
 

@@ -55,7 +55,10 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
         assert f"{100 * change.change:+.1f}" in page
     assert 'class="v gained">gained' in page
     assert f"{told.forgettings[0].count('gained')} labels gained" in page
-    assert page.count("<svg") == 4
+    # Two heat maps, the change, hidden states, reliability of three tasks, cost.
+    assert page.count("<svg") == 8
+    for title in ("Families side by side</h3>", "Calibration</h3>", "Cost against score</h3>", "Where each family"):
+        assert title in page
     assert not re.search(r"\b(nan|None|inf)\b", re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL))
 
 
