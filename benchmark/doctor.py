@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CORE = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "huggingface_hub")
 OPTIONAL = {
     "transformers": 'other encoders than MERT: pip install "cmbench[huggingface]"',
-    "ray": 'extraction on a cluster: pip install "cmbench[cluster]"',
 }
 WINDOW_SECONDS = 30.0
 

@@ -11,8 +11,6 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError
-from .similarity_commands import EPILOG as SIMILARITY_EXAMPLES
-from .similarity_commands import similarity
 from .terminal import console
 
 if TYPE_CHECKING:
@@ -33,11 +31,10 @@ class ReportGroup(TyperGroup):
 report_app = typer.Typer(
     cls=ReportGroup,
     no_args_is_help=True,
-    help="Views over records: tables, the page, transfer, forgetting, reported figures.",
+    help="Views over records. Without a name of a view: the table and the page.",
     epilog="**Examples**\n\n`cmbench report results`\n\n"
     "`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
 )
-report_app.command("similarity", no_args_is_help=True, epilog=SIMILARITY_EXAMPLES)(similarity)
 
 Edition = Annotated[str | None, typer.Option(help="Only records of this edition.", show_default=False)]
 Split = Annotated[str | None, typer.Option(help="Only records on this split.", show_default=False)]

@@ -10,6 +10,8 @@ import typer
 
 from ..errors import UsageError
 from .report_commands import Edition, ProtocolName, Split, report_app
+from .similarity_commands import EPILOG as SIMILARITY_EXAMPLES
+from .similarity_commands import similarity
 from .terminal import console
 
 if TYPE_CHECKING:
@@ -122,6 +124,9 @@ def cost(
     for view in cost_views(_records(places, edition, split, protocol)):
         print_cost(view, console())
         _write(cost_files(view), out)
+
+
+report_app.command("similarity", no_args_is_help=True, epilog=SIMILARITY_EXAMPLES)(similarity)
 
 
 def _records(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Record]:
