@@ -60,7 +60,8 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
     legend = (
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
-        f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}."
+        f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}. DeLong p: of the seeds' mean "
+        "probabilities, taking tracks for independent."
     )
     console.print(Text(legend, style="dim"))
     for metric, title in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
@@ -80,14 +81,17 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
 def _print_task(task: TaskChange, console: Console) -> None:
     families = [(family, changes["roc_auc"]) for family, changes in task.families.items()]
     _print_block(f"{task.task}: ROC-AUC by family", families, console)
-    _print_block(f"{task.task}: ROC-AUC by label", [(_label(label), label.roc_auc) for label in task.labels], console)
+    rows = [(_label(label), label.roc_auc) for label in task.labels]
+    _print_block(f"{task.task}: ROC-AUC by label", rows, console, [label.delong_p_value for label in task.labels])
 
 
 def _label(label: LabelChange) -> str:
     return f"{label.label} (n={label.support})"
 
 
-def _print_block(title: str, rows: Iterable[tuple[str, Difference]], console: Console) -> None:
+def _print_block(
+    title: str, rows: Iterable[tuple[str, Difference]], console: Console, checks: Iterable[float | None] = ()
+) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -95,9 +99,12 @@ def _print_block(title: str, rows: Iterable[tuple[str, Difference]], console: Co
     table.add_column("")
     for name in HEAD:
         table.add_column(name, justify="left" if name == "verdict" else "right", no_wrap=name != "verdict")
-    for name, change in rows:
+    beside = [ABSENT if p is None else f"{p:.3f}" for p in checks]
+    if beside:
+        table.add_column("DeLong p", justify="right", style="dim")
+    for i, (name, change) in enumerate(rows):
         *numbers, verdict = _cells(change)
-        table.add_row(Text(name), *numbers, Text(verdict, style=STYLES.get(change.verdict, "")))
+        table.add_row(Text(name), *numbers, Text(verdict, style=STYLES.get(change.verdict, "")), *beside[i : i + 1])
     console.print()
     console.print(table)
 

@@ -157,6 +157,7 @@ def test_what_is_printed(build_evidence: Build) -> None:
     assert text.count("mini: synthetic") == 2
     assert "instrument--7" in text
     assert "No labels that gain" in text
+    assert text.count("DeLong p") == 3
     assert "Labels by ROC-AUC: 0 gained, 1 lost, 9 kept, 0 cannot tell." in text
     assert "nan" not in text.lower().replace("finance", "")
 
