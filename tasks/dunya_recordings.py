@@ -8,7 +8,6 @@ Fields of a recording's details: MTG/dunya at 8c2c902, ``makam/api.py``, ``carna
 from __future__ import annotations
 
 import csv
-import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ def read_details(collection: Collection, details: object) -> DunyaRecording:
     """
     if not isinstance(details, dict):
         raise UnreadableDetailsError(f"expected an object, found {type(details).__name__}")
-    mbid = str(details.get("mbid", "")).strip().lower()
+    mbid = str(details.get("mbid") or "").strip().lower()
     if not mbid:
         raise UnreadableDetailsError("no MusicBrainz id in the field 'mbid'")
     tags = {
@@ -139,7 +138,8 @@ def read_details(collection: Collection, details: object) -> DunyaRecording:
         if not isinstance(instrument, dict):
             raise UnreadableDetailsError(f"an instrument in {collection.performances!r} is no object")
         tags.add(f"instrument--{_name(instrument, 'name', 'instrument')}")
-    releases = {str(entry.get("mbid", "")).strip().lower() for entry in _entries(details, collection.releases)}
+    # Of a release without an id nothing is known: it is none, and must not join all that are on such a one.
+    releases = {str(entry.get("mbid") or "").strip().lower() for entry in _entries(details, collection.releases)}
     return DunyaRecording(mbid, tuple(sorted(tags)), tuple(sorted(releases - {""})), _seconds(details.get("length")))
 
 
@@ -165,7 +165,7 @@ def _name(entry: Mapping[str, Any], key: str, field: str) -> str:
 
 def _seconds(milliseconds: object) -> float | None:
     """Return a length that Dunya states in milliseconds, in seconds."""
-    if isinstance(milliseconds, int | float) and math.isfinite(milliseconds) and milliseconds > 0:
+    if isinstance(milliseconds, int | float) and 0 < milliseconds < 1e12:  # 30 years; a whole number may be any
         return milliseconds / 1000
     return None
 

@@ -141,9 +141,15 @@ def test_what_is_no_object_is_refused() -> None:
             read_details(MAKAM, details)
 
 
-@pytest.mark.parametrize("length", [None, 0, -1, float("nan"), float("inf"), "long"])
+@pytest.mark.parametrize("length", [None, 0, -1, float("nan"), float("inf"), "long", 10**400])
 def test_a_length_that_is_none(carnatic: dict[str, Any], length: object) -> None:
     assert read_details(CARNATIC, carnatic | {"length": length}).seconds is None
+
+
+def test_releases_without_an_id_are_none(carnatic: dict[str, Any]) -> None:
+    known = {"mbid": "R1", "title": "Known"}
+    concerts = [{"mbid": None, "title": "Unknown"}, known, {"title": "No field"}, {"mbid": " "}]
+    assert read_details(CARNATIC, carnatic | {"concert": concerts}).releases == ("r1",)
 
 
 def test_recordings_that_share_a_release_share_a_group() -> None:
