@@ -206,9 +206,10 @@ def add_rows(rows: Rows, recordings: Iterable[DunyaRecording]) -> None:
 
 
 def write_rows(table: Path, rows: Rows) -> None:
-    """Give ``rows`` the groups that their releases make, and write them, under a temporary name first."""
-    for mbid, group in groups_of({mbid: cell_values(row.get("releases", "")) for mbid, row in rows.items()}).items():
-        rows[mbid]["group"] = group
+    """Give ``rows`` their releases as groups, and write them, under a temporary name first."""
+    for row in rows.values():
+        if releases := cell_values(row.get("releases", "")):
+            row["group"] = "|".join(releases)
     further = dict.fromkeys(column for row in rows.values() for column in row if column not in COLUMNS)
     columns = (*COLUMNS, *further)
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -218,23 +219,3 @@ def write_rows(table: Path, rows: Rows) -> None:
         writer.writerow(columns)
         writer.writerows([row.get(column, "") for column in columns] for row in rows.values())
     temporary.replace(table)
-
-
-def groups_of(releases: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return the group of every recording that is on a release: recordings that share one share the group.
-
-    A recording may be on several releases, which chains those of each to one another; the group is called by the
-    first of all their ids.
-
-    Args:
-        releases: release ids by recording id.
-    """
-    from scipy.cluster.hierarchy import DisjointSet
-
-    on = {mbid: tuple(ids) for mbid, ids in releases.items()}
-    together = DisjointSet({release for ids in on.values() for release in ids})
-    for ids in on.values():
-        for release in ids[1:]:
-            together.merge(ids[0], release)
-    name = {release: min(members) for members in together.subsets() for release in members}
-    return {mbid: name[ids[0]] for mbid, ids in on.items() if ids}
