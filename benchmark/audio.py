@@ -8,8 +8,10 @@ A change of the arithmetic here is a new ``Windowing.version`` in :mod:`cmbench.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +88,8 @@ def file_sha256(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
+    if stat.S_ISFIFO(path.stat().st_mode):
+        raise OSError(errno.ESPIPE, "a pipe, not a file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -96,7 +96,7 @@ class Entry:
 def _file_stat(path: Path) -> tuple[int, int] | None:
     try:
         facts = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # not there, or where nobody may look
         return None
     return facts.st_size, facts.st_mtime_ns
 

@@ -37,6 +37,7 @@ from .record import (
     write_record,
 )
 from .scoring import score_predictions
+from .statistics import cluster_count
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
@@ -302,7 +303,7 @@ def _model_part(card: EncoderCard) -> ModelPart:
 
 
 def _task_part(data: TaskData, audio: str) -> TaskPart:
-    groups = {split: {t.group for t in data.splits[split]} for split in SPLITS}
+    groups = {split: [t.group for t in data.splits[split]] for split in SPLITS}
     return TaskPart(
         name=data.task.name,
         title=data.task.title,
@@ -315,7 +316,7 @@ def _task_part(data: TaskData, audio: str) -> TaskPart:
         label_sha256=data.label_sha256,
         audio_sha256=audio,
         tracks={split: len(data.splits[split]) for split in SPLITS},
-        groups={split: None if None in names else len(names) for split, names in groups.items()},
+        groups={split: cluster_count(names) if all(names) else None for split, names in groups.items()},
         licence=data.task.licence,
         citation=data.task.citation,
         notes=data.task.notes,

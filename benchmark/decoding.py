@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +112,8 @@ def opened(path: Path) -> Iterator[Any]:
     import soundfile
 
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for somebody to write
+            raise UnusableAudio(path, "a pipe, not a file")
         stream = path.open("rb", buffering=0)  # the descriptor must stand where the stream does
     except FileNotFoundError:
         raise UnusableAudio(path, "there is no such file") from None
@@ -119,7 +122,10 @@ def opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise UnusableAudio(path, f"cannot be opened: {error.strerror}") from error
     with stream:
-        beginning = stream.read(512)
+        try:
+            beginning = stream.read(512)
+        except OSError as error:  # a disk that fails
+            raise UnusableAudio(path, f"cannot be read: {error.strerror}") from error
         if not beginning:
             raise UnusableAudio(path, "an empty file (0 bytes)")
         stream.seek(0)

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CmbenchError
+from ..tasks.splitting import joined_groups
 from .metrics import Bools, Doubles, Floats, defined_labels, f1, f1_micro, sort_scores, weighted_scores
 
 MIN_CLUSTERS = 5
@@ -123,11 +124,14 @@ class Scores:
 
 
 def cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
-    """Give each group a number, by appearance; ``None`` and the empty string are a group of their own each time."""
+    """Give each group a number, by appearance; ``None`` and the empty string are a group of their own each time.
+
+    Tracks of several groups (joined with ``|``) join them, as in a group-safe split.
+    """
     known: dict[str, int] = {}
     numbers: list[int] = []
     unknown = 0
-    for group in groups:
+    for group in joined_groups(groups):
         if group:
             numbers.append(known.setdefault(group, len(known) + unknown))
         else:

@@ -179,7 +179,11 @@ def verify(data: TaskData, workers: int = 1, progress: Progress = silent) -> Fin
 
 def _check_file(path: Path, tracks: Sequence[Track], cap: float | None) -> tuple[str, dict[str, _Checked]]:
     """Return a file's hash (``-`` if it cannot be had) and what was found of each of its tracks, by id."""
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that no file can have
+        there = False
+    if not there:
         return "-", {track.id: _Checked(None, "missing", "there is no such file") for track in tracks}
     try:
         digest = file_sha256(path)

@@ -14,9 +14,13 @@ from typing import IO
 
 from ..errors import CmbenchError, UsageError
 from .base import Progress, silent
-from .sources import require_room
+from .sources import require_room, spoken_bytes
 
 _BLOCK = 2**20
+
+_BOMB_RATIO, _BOMB_BYTES = 100, 2**30
+"""An archive that would grow by more than this factor, and to more than this, is not unpacked: audio shrinks by a few
+percent, a table by ten times."""
 
 
 class JoinedParts(io.RawIOBase):
@@ -82,7 +86,8 @@ def unpack(
 
     Each file is written under another name and renamed when it is whole and its check sum is right, so that a file
     that is there with the right length was unpacked before and is passed over. Nothing is written if a member would
-    land outside the folder, is a link or is encrypted. Damaged members are passed over and named at the end.
+    land outside the folder, is a link or is encrypted, if two differ and have one name, or if the archive is a bomb.
+    Damaged members are passed over and named at the end.
 
     Args:
         parts: the archive, or its parts in order.
@@ -100,6 +105,8 @@ def unpack(
             members = [one for one in archive.infolist() if not one.is_dir() and wanted(one.filename)]
             for one in members:
                 _require_harmless(name, one)
+            members = _of_one_name_each(name, members)
+            _require_no_bomb(name, sum(one.file_size for one in members), sum(part.stat().st_size for part in parts))
             todo = [one for one in members if not _is_there(folder / one.filename, one)]
             require_room(folder, sum(one.file_size for one in todo))
             damaged = []
@@ -138,6 +145,28 @@ def _require_harmless(archive: str, member: zipfile.ZipInfo) -> None:
         raise UsageError(f"{archive}: the member {member.filename!r} is a link; nothing unpacked.")
     if member.flag_bits & 1:
         raise UsageError(f"{archive}: the member {member.filename!r} is encrypted; nothing unpacked.")
+
+
+def _of_one_name_each(archive: str, members: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the members without repetitions; refuse those that would overwrite one another."""
+    kept: dict[PurePosixPath, zipfile.ZipInfo] = {}
+    for one in members:
+        first = kept.setdefault(PurePosixPath(one.filename), one)
+        if (first.file_size, first.CRC) != (one.file_size, one.CRC):
+            raise UsageError(f"{archive}: two members are called {one.filename!r}; nothing unpacked.")
+    for path in kept:
+        if folder := next((parent for parent in path.parents if parent in kept), None):
+            raise UsageError(f"{archive}: the member {str(folder)!r} is a file and a folder; nothing unpacked.")
+    return list(kept.values())
+
+
+def _require_no_bomb(archive: str, unpacked: int, packed: int) -> None:
+    """Refuse an archive that is much larger unpacked than any real one."""
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
+        raise UsageError(
+            f"{archive}: {spoken_bytes(packed)} would become {spoken_bytes(unpacked)}, as no real data do; nothing "
+            "unpacked."
+        )
 
 
 def _is_there(target: Path, member: zipfile.ZipInfo) -> bool:

@@ -19,8 +19,8 @@
 from the folder of ``task.yaml``; further columns are kept and ignored. A missing audio file is no error here: the run
 counts it in its coverage.
 
-Splits that are missing are drawn once (:mod:`cmbench.tasks.splitting`) and written into ``tracks.csv``, so that every
-later run has the same ones.
+Splits that are missing are drawn once (:mod:`cmbench.tasks.splitting`) and written into ``tracks.csv`` when the tracks
+are first used, so that every later run has the same ones. Looking at a task writes nothing.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class _Table:
         lines: where each row ends in the file, counted from 1.
         newline: how the file ends its lines.
         encoding: ``utf-8``, or ``utf-8-sig`` if the file begins with a byte-order mark.
+        content: of the file when it was read.
     """
 
     path: Path
@@ -77,12 +78,13 @@ class _Table:
     lines: tuple[int, ...]
     newline: str
     encoding: str
+    content: bytes
 
 
 def load_task(path: Path) -> Task:
     """Return the task that a ``task.yaml`` describes, with one edition, ``custom``.
 
-    Missing splits are drawn and written into the task's ``tracks.csv``.
+    Missing splits are drawn here, and written into the task's ``tracks.csv`` when the task is loaded.
 
     Args:
         path: the yaml file.
@@ -95,9 +97,13 @@ def load_task(path: Path) -> Task:
     families = _families(path, facts, lines, labels)
     name = _name(path, facts, lines)
     table = _read_table(path.parent / _text(path, facts, lines, "tracks", "tracks.csv"))
-    splits = _with_splits(table, _tracks(table, path.parent, labels))
+    tracks = _tracks(table, path.parent, labels)
+    split_of, drawn = _split_of(table, tracks)
+    splits = {split: tuple(t for t in tracks if split_of[t.id] == split) for split in SPLITS}
 
     def load(task: Task, context: LoadContext) -> Splits:
+        if drawn:
+            _write_splits(table, split_of, drawn)
         return splits
 
     both = ("license", "licence")
@@ -270,6 +276,7 @@ def _read_table(path: Path) -> _Table:
         lines=tuple(lines[1:]),
         newline="\r\n" if b"\r\n" in data else "\n",
         encoding="utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8",
+        content=data,
     )
 
 
@@ -337,8 +344,8 @@ def _track_labels(table: _Table, row: Mapping[str, str], line: int, labels: tupl
     return tuple(given)
 
 
-def _with_splits(table: _Table, tracks: list[Track]) -> Splits:
-    """Return the tracks by split; draw and write the splits that no track has."""
+def _split_of(table: _Table, tracks: list[Track]) -> tuple[dict[str, str], list[str]]:
+    """Return the split of every track by its id, and which splits no track had, so that they were drawn."""
     split_of = {row["id"]: row.get("split", "") for row in table.rows}
     for (id_, split), line in zip(split_of.items(), table.lines, strict=True):
         if split not in SPLITS and any(split_of.values()):
@@ -351,15 +358,7 @@ def _with_splits(table: _Table, tracks: list[Track]) -> Splits:
     missing = [split for split in SPLITS if split not in split_of.values()]
     if missing:
         split_of |= _drawn(table, tracks, split_of, missing)
-        _write_splits(table, split_of)
-        counts = Counter(split_of.values())
-        _log.warning(
-            "%s had no tracks in %s: drew them by group and label and wrote them into the file (%s).",
-            table.path,
-            " and ".join(missing),
-            ", ".join(f"{split} {counts[split]}" for split in SPLITS),
-        )
-    return {split: tuple(t for t in tracks if split_of[t.id] == split) for split in SPLITS}
+    return split_of, missing
 
 
 def _drawn(table: _Table, tracks: list[Track], split_of: Mapping[str, str], missing: list[str]) -> dict[str, str]:
@@ -385,8 +384,12 @@ def _drawn(table: _Table, tracks: list[Track], split_of: Mapping[str, str], miss
     return drawn
 
 
-def _write_splits(table: _Table, split_of: Mapping[str, str]) -> None:
-    """Replace a ``tracks.csv`` by itself with its splits filled in, all at once."""
+def _write_splits(table: _Table, split_of: Mapping[str, str], drawn: list[str]) -> None:
+    """Replace a ``tracks.csv`` by itself with its splits filled in, all at once, unless that was done before.
+
+    Raises:
+        UsageError: it cannot be written, or is not what it was when it was read.
+    """
     columns = list(table.columns)
     if "split" not in columns:
         columns.insert(columns.index("path") + 1, "split")
@@ -394,12 +397,17 @@ def _write_splits(table: _Table, split_of: Mapping[str, str]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator=table.newline)
     writer.writeheader()
     writer.writerows({**row, "split": split_of[row["id"]]} for row in table.rows)
+    filled, now = text.getvalue().encode(table.encoding), _read_bytes(table.path, "the list of tracks")
+    if now == filled:
+        return
+    if now != table.content:
+        raise UsageError(f"{table.path} was changed while its splits were drawn; nothing was written. Start again.")
     target = table.path.resolve()
     try:
         descriptor, new = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(text.getvalue().encode(table.encoding))
+                stream.write(filled)
                 stream.flush()
                 os.fsync(descriptor)
             shutil.copymode(target, new)
@@ -411,3 +419,10 @@ def _write_splits(table: _Table, split_of: Mapping[str, str]) -> None:
             f"{table.path} has tracks without a split, and the drawn splits cannot be written into it "
             f"({error.strerror}). Copy the folder to a place where you may write, or fill in the column `split`."
         ) from error
+    counts = Counter(split_of.values())
+    _log.warning(
+        "%s had no tracks in %s: drew them by group and label and wrote them into the file (%s).",
+        table.path,
+        " and ".join(drawn),
+        ", ".join(f"{split} {counts[split]}" for split in SPLITS),
+    )

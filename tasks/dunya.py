@@ -22,13 +22,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..errors import CmbenchError, UsageError
+from .sources import require_room, retry_after
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -42,6 +41,15 @@ URL_VARIABLE = "CMBENCH_DUNYA_URL"
 """Environment variables: the token, and another address than :data:`DUNYA` for a mirror."""
 
 _CHUNK = 1 << 13
+_LARGEST_ANSWER = 1 << 26
+"""Bytes of a page of details at most; 100 recordings take about 0.2 MB."""
+
+_ROOM_EVERY = 1 << 26
+"""Bytes of a file of unknown length after which the room on the disk is looked at again."""
+
+_MOST_PAGES = 2000
+"""Of a list; the largest collection has some 70."""
+
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _BUSY = (429, 500, 502, 503, 504)
 _T = TypeVar("_T")
@@ -135,7 +143,7 @@ class DunyaClient:
         """
         start = f"/api/{collection}/recording"
         query, seen, known = "detail=1", set[str](), set[str]()
-        while query not in seen:
+        while query not in seen and len(seen) < _MOST_PAGES:
             seen.add(query)
             try:
                 results, following = self._ask(f"{start}?{query}", _page)
@@ -150,9 +158,8 @@ class DunyaClient:
                 return
             if not new:
                 break
-            # Only path and query are taken: the token must not follow an address that an answer names.
-            query = urlsplit(following).query
-        raise DunyaUnavailableError(f"{self.url}{start}: the list does not end; after {query!r} it brings nothing new.")
+            query = following
+        raise DunyaUnavailableError(f"{self.url}{start}: the list does not end; given up before {query!r}.")
 
     def recording(self, collection: str, mbid: str) -> Mapping[str, Any] | None:
         """Return the details of one recording; ``None`` if Dunya has no such recording for this token.
@@ -235,7 +242,7 @@ class DunyaClient:
                 said = "the connection failed or was cut"
             except requests.exceptions.ContentDecodingError:
                 said = "an answer that cannot be unpacked"
-            except requests.RequestException as error:
+            except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no address
                 raise DunyaUnavailableError(f"{address} cannot be asked ({type(error).__name__}).") from None
             except _BrokenError as error:
                 said = str(error)
@@ -276,28 +283,17 @@ def checked_url(url: str) -> str:
     Raises:
         UsageError: it is not an address, or would carry the token unencrypted to another machine.
     """
-    parts = urlsplit(url.strip())
+    wrong = f"{URL_VARIABLE} must be an address like {DUNYA}, without a user or a query."
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        raise UsageError(wrong) from None
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.username or parts.query or not parts.hostname or parts.scheme not in ("https", "http"):
-        raise UsageError(f"{URL_VARIABLE} must be an address like {DUNYA}, without a user or a query.")
+    if "@" in parts.netloc or parts.query or not parts.hostname or parts.scheme not in ("https", "http"):
+        raise UsageError(wrong)
     if parts.scheme == "http" and not local:
         raise UsageError(f"{URL_VARIABLE}: the token is sent over https only; {parts.hostname} is named with http.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, section 10.2.3); ``None`` if it does not."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def _authorisation(token: str) -> Callable[[PreparedRequest], PreparedRequest]:
@@ -341,8 +337,13 @@ def _object(answer: Response) -> dict[str, Any]:
     Raises:
         _BrokenError: it holds none.
     """
+    body = bytearray()
+    for chunk in answer.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > _LARGEST_ANSWER:
+            raise _BrokenError(f"an answer of more than {_LARGEST_ANSWER} bytes")
     try:
-        value = json.loads(answer.content)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         raise _BrokenError("an answer that is not JSON") from None
     if not isinstance(value, dict):
@@ -351,7 +352,9 @@ def _object(answer: Response) -> dict[str, Any]:
 
 
 def _page(answer: Response) -> tuple[tuple[dict[str, Any], ...], str | None]:
-    """Return the entries of a page of a list, and the address of the next; ``None`` after the last.
+    """Return the entries of a page of a list, and the query of the next page's address; ``None`` after the last.
+
+    Only the query is taken: the token must not follow an address that an answer names.
 
     Raises:
         _BrokenError: the answer is no page.
@@ -362,7 +365,10 @@ def _page(answer: Response) -> tuple[tuple[dict[str, Any], ...], str | None]:
         raise _BrokenError("an answer without a list of results")
     if following is not None and not isinstance(following, str):
         raise _BrokenError("an answer whose next page has no address")
-    return tuple(results), following or None
+    try:
+        return tuple(results), urlsplit(following).query if following else None
+    except ValueError:
+        raise _BrokenError("an answer whose next page has no address") from None
 
 
 def _save(answer: Response, part: Path, version: Path) -> None:
@@ -381,24 +387,49 @@ def _save(answer: Response, part: Path, version: Path) -> None:
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind.startswith("text/") or kind == "application/json":
         raise _BrokenError(f"{kind} in place of an mp3")
-    if answer.status_code == 206 and start != have:
+    packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+    if answer.status_code == 206 and (start != have or packed):
         part.unlink(missing_ok=True)
         raise _BrokenError("another part of the file than was asked for")
-    if tag := _version(answer):
+    if (tag := _version(answer)) and not packed:
         version.write_text(tag, "ascii", "ignore")
     else:
         version.unlink(missing_ok=True)
-    # A short body is noticed below; urllib3 would raise, and drop what it has read of the last chunk.
-    answer.raw.enforce_content_length = False
-    with part.open("ab" if answer.status_code == 206 else "wb") as handle:
-        for chunk in answer.iter_content(_CHUNK):
-            handle.write(chunk)
-        size = handle.tell()
+    if packed:  # its length and its ranges are those of the packed bytes; urllib3 notices if it is short
+        part.unlink(missing_ok=True)
+        total = None
+    else:  # a short body is noticed below; urllib3 would raise, and drop what it has read of the last chunk
+        answer.raw.enforce_content_length = False
+    try:
+        size = _write(answer, part, total)
+    except BaseException:
+        if packed:
+            part.unlink(missing_ok=True)
+        raise
     if total is not None and size > total:
         part.unlink()
         raise _BrokenError(f"{size} bytes of a file of {total}")
     if not size or (total is not None and size < total):
         raise _BrokenError(f"only {size} of {'some' if total is None else total} bytes")
+
+
+def _write(answer: Response, part: Path, total: int | None) -> int:
+    """Write a body to the file, or behind what is there of it, and return the size that the file has then.
+
+    Raises:
+        _BrokenError: it is a page of text.
+        UsageError: the disk has not enough room.
+    """
+    have = part.stat().st_size if answer.status_code == 206 and part.is_file() else 0
+    require_room(part.parent, max(0, (total or 0) - have))
+    with part.open("ab" if answer.status_code == 206 else "wb") as handle:
+        for chunk in answer.iter_content(_CHUNK):
+            if not handle.tell() and chunk.lstrip()[:1] in (b"<", b"{"):
+                raise _BrokenError("a page of text in place of an mp3")
+            if total is None and handle.tell() % _ROOM_EVERY < len(chunk):
+                require_room(part.parent, 0)
+            handle.write(chunk)
+        return handle.tell()
 
 
 def _span(answer: Response) -> tuple[int, int | None]:

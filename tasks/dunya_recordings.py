@@ -8,7 +8,6 @@ Fields of a recording's details: MTG/dunya at 8c2c902, ``makam/api.py``, ``carna
 from __future__ import annotations
 
 import csv
-import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ def read_details(collection: Collection, details: object) -> DunyaRecording:
     """
     if not isinstance(details, dict):
         raise UnreadableDetailsError(f"expected an object, found {type(details).__name__}")
-    mbid = str(details.get("mbid", "")).strip().lower()
+    mbid = str(details.get("mbid") or "").strip().lower()
     if not mbid:
         raise UnreadableDetailsError("no MusicBrainz id in the field 'mbid'")
     tags = {
@@ -139,7 +138,8 @@ def read_details(collection: Collection, details: object) -> DunyaRecording:
         if not isinstance(instrument, dict):
             raise UnreadableDetailsError(f"an instrument in {collection.performances!r} is no object")
         tags.add(f"instrument--{_name(instrument, 'name', 'instrument')}")
-    releases = {str(entry.get("mbid", "")).strip().lower() for entry in _entries(details, collection.releases)}
+    # Of a release without an id nothing is known: it is none, and must not join all that are on such a one.
+    releases = {str(entry.get("mbid") or "").strip().lower() for entry in _entries(details, collection.releases)}
     return DunyaRecording(mbid, tuple(sorted(tags)), tuple(sorted(releases - {""})), _seconds(details.get("length")))
 
 
@@ -165,7 +165,7 @@ def _name(entry: Mapping[str, Any], key: str, field: str) -> str:
 
 def _seconds(milliseconds: object) -> float | None:
     """Return a length that Dunya states in milliseconds, in seconds."""
-    if isinstance(milliseconds, int | float) and math.isfinite(milliseconds) and milliseconds > 0:
+    if isinstance(milliseconds, int | float) and 0 < milliseconds < 1e12:  # 30 years; a whole number may be any
         return milliseconds / 1000
     return None
 
@@ -206,9 +206,10 @@ def add_rows(rows: Rows, recordings: Iterable[DunyaRecording]) -> None:
 
 
 def write_rows(table: Path, rows: Rows) -> None:
-    """Give ``rows`` the groups that their releases make, and write them, under a temporary name first."""
-    for mbid, group in groups_of({mbid: cell_values(row.get("releases", "")) for mbid, row in rows.items()}).items():
-        rows[mbid]["group"] = group
+    """Give ``rows`` their releases as groups, and write them, under a temporary name first."""
+    for row in rows.values():
+        if releases := cell_values(row.get("releases", "")):
+            row["group"] = "|".join(releases)
     further = dict.fromkeys(column for row in rows.values() for column in row if column not in COLUMNS)
     columns = (*COLUMNS, *further)
     table.parent.mkdir(parents=True, exist_ok=True)
@@ -218,23 +219,3 @@ def write_rows(table: Path, rows: Rows) -> None:
         writer.writerow(columns)
         writer.writerows([row.get(column, "") for column in columns] for row in rows.values())
     temporary.replace(table)
-
-
-def groups_of(releases: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return the group of every recording that is on a release: recordings that share one share the group.
-
-    A recording may be on several releases, which chains those of each to one another; the group is called by the
-    first of all their ids.
-
-    Args:
-        releases: release ids by recording id.
-    """
-    from scipy.cluster.hierarchy import DisjointSet
-
-    on = {mbid: tuple(ids) for mbid, ids in releases.items()}
-    together = DisjointSet({release for ids in on.values() for release in ids})
-    for ids in on.values():
-        for release in ids[1:]:
-            together.merge(ids[0], release)
-    name = {release: min(members) for members in together.subsets() for release in members}
-    return {mbid: name[ids[0]] for mbid, ids in on.items() if ids}

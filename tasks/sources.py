@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,12 @@ LONGEST_WAIT = 60.0
 
 TIMEOUTS = (10.0, 60.0)
 """Seconds to wait for a connection, and for the next bytes."""
+
+_LONGEST_ASKED = 600.0
+"""Seconds that a server may ask to wait; asked for more, this much is waited."""
+
+_LONGEST_REQUEST = 31_536_000.0
+"""Seconds of a year: no request to wait is read as more."""
 
 _PROGRESS_BYTES = 2**20
 """An attempt that brought this much is not counted as a failure."""
@@ -142,7 +149,7 @@ def announced_size(download: Download, context: PrepareContext) -> int | None:
     except requests.RequestException:
         return None
     stated = answer.headers.get("Content-Length", "")
-    return int(stated) if answer.ok and stated.isdigit() else None
+    return int(stated) if answer.ok and stated.isdecimal() else None
 
 
 def require_room(folder: Path, size: int) -> None:
@@ -268,6 +275,8 @@ class _Resuming:
                 self.receive(url, answer, offset)
         except requests.RequestException as error:
             raise _TryAgain(f"the connection failed ({_reason(error)})") from error
+        except ValueError as error:
+            raise _TryAgain("the server sends on to what is no address") from error
 
     def receive(self, url: str, answer: requests.Response, offset: int) -> None:
         """Take one answer of the server.
@@ -282,22 +291,24 @@ class _Resuming:
         if not answer.ok:
             story = f"the server answered {answer.status_code} {answer.reason}".rstrip()
             if answer.status_code in _TRANSIENT:
-                raise _TryAgain(story, _retry_after(answer.headers))
+                asked = retry_after(answer.headers.get("Retry-After"))
+                raise _TryAgain(story, None if asked is None else min(asked, _LONGEST_ASKED))
             raise CmbenchError(f"{url}: {story}. The file may have moved; see docs/tasks.md for where it should be.")
         if answer.status_code != 206 or _first_byte(answer.headers) != offset:
             if answer.status_code == 206:
                 self.part.unlink(missing_ok=True)
                 raise _TryAgain("the server sent another stretch than was asked for; starting over", 0.0)
             offset = 0  # the whole file: the server knows no ranges, or the file has changed
-        if answer.headers.get("Content-Type", "").startswith("text/html"):
+        if answer.headers.get("Content-Type", "").lower().startswith("text/html"):
             raise CmbenchError(f"{url}: the server sent a web page (a login, a notice) in place of the file.")
-        stated = answer.headers.get("Content-Length", "")
-        total = offset + int(stated) if stated.isdigit() else 0
+        total = _whole_size(answer)
         require_room(self.part.parent, max(0, total - offset))
         self.note_version(url, answer.headers)
         done = offset
         with self.part.open("ab" if offset else "wb") as stream:
             for block in answer.iter_content(_BLOCK):
+                if not total and done % _SPARE_BYTES < len(block):
+                    require_room(self.part.parent, 0)
                 stream.write(block)
                 done += len(block)
                 self.context.progress(self.download.path.name, done, total)
@@ -305,6 +316,8 @@ class _Resuming:
             os.fsync(stream.fileno())
         if done < total:
             raise _TryAgain(f"the answer ended after {done} of {total} bytes")
+        if not done:
+            raise _TryAgain("the answer is empty")
 
     def known_version(self, url: str) -> str:
         """Return the strong validator of the part, or an empty string if it has none."""
@@ -329,13 +342,36 @@ def _headers(more: Mapping[str, str]) -> dict[str, str]:
 def _first_byte(headers: Mapping[str, str]) -> int | None:
     """Return where the stretch of a partial answer begins, or ``None`` if it does not say."""
     first = headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(first) if first.isdigit() else None
+    return int(first) if first.isdecimal() else None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait, at most ten minutes; a date is not read."""
-    stated = headers.get("Retry-After", "")
-    return min(float(stated), 600.0) if stated.isdigit() else None
+def _whole_size(answer: requests.Response) -> int:
+    """Return the bytes that the whole file has, of which an answer may hold a stretch; 0 if it does not say.
+
+    The length of packed bytes says nothing of the file's.
+    """
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return 0
+    if answer.status_code == 206:
+        stated = answer.headers.get("Content-Range", "").partition("/")[2].strip()
+    else:
+        stated = answer.headers.get("Content-Length", "")
+    return int(stated) if stated.isdecimal() else 0
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, section 10.2.3); ``None`` if it does not."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return min(float(value), _LONGEST_REQUEST)
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return min(max(0.0, (until - datetime.now(UTC)).total_seconds()), _LONGEST_REQUEST)
 
 
 def _reason(error: requests.RequestException) -> str:

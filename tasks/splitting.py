@@ -92,6 +92,17 @@ def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:
     A track may be in several groups, as a recording on several releases; tracks that are joined by common groups,
     directly or over others, are one block. It is named by the first of its groups by name.
     """
+    groups_of = {track.id: track.group for track in tracks}
+    blocks = joined_groups(groups_of.values())
+    return {id_: block for (id_, block) in zip(groups_of, blocks, strict=True) if block is not None}
+
+
+def joined_groups(groups: Iterable[str | None]) -> list[str | None]:
+    """Return the block of each track: the first by name of the groups that are joined with its own, else ``None``.
+
+    Args:
+        groups: of each track, several joined with ``|``.
+    """
     leader: dict[str, str] = {}
 
     def lead(group: str) -> str:
@@ -99,13 +110,13 @@ def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:
             leader[group] = group = leader[leader[group]]
         return group
 
-    groups_of = {track.id: memberships(track.group) for track in tracks}
-    for groups in groups_of.values():
-        for group in groups:
-            leader.setdefault(group, group)
-            first, second = sorted((lead(groups[0]), lead(group)))
+    named = [memberships(group) for group in groups]
+    for names in named:
+        for name in names:
+            leader.setdefault(name, name)
+            first, second = sorted((lead(names[0]), lead(name)))
             leader[second] = first
-    return {id_: lead(groups[0]) for id_, groups in groups_of.items() if groups}
+    return [lead(names[0]) if names else None for names in named]
 
 
 def _units(tracks: Sequence[Track]) -> list[_Unit]:

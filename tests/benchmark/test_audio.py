@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import io
+import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -160,6 +163,24 @@ def test_missing_and_folder(tmp_path: Path) -> None:
     (tmp_path / "dangling.wav").symlink_to(tmp_path / "gone.wav")
     assert reason(tmp_path / "dangling.wav") == "there is no such file"
     assert reason(tmp_path) == "a folder, not a file"
+    assert reason(tmp_path / ("x" * 300)) == "cannot be opened: File name too long"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert reason(tmp_path / "pipe.wav") == "a pipe, not a file"
+    with pytest.raises(OSError, match="a pipe, not a file"):
+        file_sha256(tmp_path / "pipe.wav")
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "a.wav").touch()
+    monkeypatch.setattr(Path, "open", lambda *args, **kwargs: Failing())
+    assert reason(tmp_path / "a.wav") == "cannot be read: Input/output error"
 
 
 def test_web_page_instead_of_audio(tmp_path: Path) -> None:

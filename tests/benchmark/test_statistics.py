@@ -12,7 +12,14 @@ from scipy.stats import t
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cmbench.benchmark import statistics
-from cmbench.benchmark.statistics import Estimate, Scores, cluster_weights, interval, score_with_intervals
+from cmbench.benchmark.statistics import (
+    Estimate,
+    Scores,
+    cluster_count,
+    cluster_weights,
+    interval,
+    score_with_intervals,
+)
 from cmbench.errors import CmbenchError
 
 
@@ -61,6 +68,12 @@ def test_weights_are_fixed_by_the_seed() -> None:
     # The draws belong to published results: these numbers must never change.
     assert cluster_weights(groups, 3, seed=1).tolist() == [[0, 1, 2, 0, 1], [2, 1, 1, 2, 0], [1, 1, 2, 1, 0]]
     assert cluster_weights([], 3, seed=1).shape == (3, 0)
+
+
+def test_tracks_of_several_groups_join_them() -> None:
+    joined = cluster_weights(["a", "a|b", "b", "c", None], 50, seed=1)
+    assert (joined == cluster_weights(["x", "x", "x", "c", None], 50, seed=1)).all()
+    assert cluster_count(["a", "a|b", "b", "c", None, ""]) == 4
 
 
 def test_interval_is_moved_to_the_value() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,8 @@ def test_every_fault_is_named(load: Load, tmp_path: Path) -> None:
     paths = {
         "gone": tmp_path / "gone.wav",
         "folder": tmp_path,
+        "name": tmp_path / ("x" * 300),
+        "pipe": tmp_path / "pipe.wav",
         "cut": cut,
         "empty": empty,
         "page": page,
@@ -83,10 +86,13 @@ def test_every_fault_is_named(load: Load, tmp_path: Path) -> None:
         "short": written(tmp_path / "short.wav", noise(0.5)),
         "long": whole,
     }
+    os.mkfifo(paths["pipe"])
     finding = verify(load(tuple(Track(name, path, ()) for name, path in paths.items()), seconds=1.5))
     assert {name: fault_of(finding, name)[0] for name in paths} == {
         "gone": "missing",
         "folder": "missing",
+        "name": "missing",
+        "pipe": "missing",
         "cut": "unreadable",
         "empty": "unreadable",
         "page": "unreadable",
@@ -95,8 +101,8 @@ def test_every_fault_is_named(load: Load, tmp_path: Path) -> None:
         "long": "wrong duration",
     }
     train = finding.splits["train"]
-    assert dict(train.faults) == {"missing": 2, "unreadable": 4, "too short": 1, "wrong duration": 1}
-    assert (train.asked, train.present, train.usable, train.coverage) == (12, 10, 6, 0.5)
+    assert dict(train.faults) == {"missing": 4, "unreadable": 4, "too short": 1, "wrong duration": 1}
+    assert (train.asked, train.present, train.usable, train.coverage) == (14, 10, 6, pytest.approx(6 / 14))
     assert fault_of(finding, "long")[1] == "3.00 s, published 1.50 s"
     assert "cut short" in fault_of(finding, "cut")[1]
     assert "text, not audio" in fault_of(finding, "page")[1]

@@ -97,6 +97,26 @@ def test_links_and_encrypted_members_are_refused(pack: Pack, tmp_path: Path) -> 
     assert not (tmp_path / "mp3").exists()
 
 
+@pytest.mark.parametrize(
+    ("other", "said"), [("./0/a.mp3", "two members are called"), ("0/a.mp3/b", "'0/a.mp3' is a file and a folder")]
+)
+def test_members_that_would_overwrite_one_another_are_refused(
+    pack: Pack, tmp_path: Path, other: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        unpack([pack({"0/a.mp3": b"a", other: b"other"})], tmp_path / "mp3")
+    assert not (tmp_path / "mp3").exists()
+    assert unpack([pack({"0/a.mp3": b"a", "./0/a.mp3": b"a"})], tmp_path / "mp3") == 1
+
+
+def test_a_bomb_is_not_unpacked(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pack({"0/a.mp3": bytes(2**20)}, zipfile.ZIP_DEFLATED)
+    monkeypatch.setattr("cmbench.tasks.archives._BOMB_BYTES", 2**16)
+    with pytest.raises(UsageError, match=r"1\.0 MB, as no real data do; nothing unpacked"):
+        unpack([path], tmp_path / "mp3")
+    assert not (tmp_path / "mp3").exists()
+
+
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_a_damaged_member_is_named_and_the_others_are_unpacked(pack: Pack, tmp_path: Path, compression: int) -> None:
     path = pack(CLIPS, compression)

@@ -266,12 +266,36 @@ def test_missing_splits_are_drawn_once_and_written(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("split", ["", "train"])
+def test_looking_at_a_task_writes_nothing(tmp_path: Path, split: str) -> None:
+    lines = unsplit(60, groups=30).splitlines()
+    path = made(tmp_path, SIMPLE, "\n".join([f"{lines[0]},split", *(f"{line},{split}" for line in lines[1:])]) + "\n")
+    before = (tmp_path / "tracks.csv").read_bytes()
+    task = get_task(str(path))
+    assert task.counts == {"train": 42, "valid": 6, "test": 12}
+    assert (tmp_path / "tracks.csv").read_bytes() == before
+    data_of(task, tmp_path)
+    assert Counter(splits_in(tmp_path / "tracks.csv").values()) == task.counts
+
+
+def test_a_list_that_was_edited_after_it_was_read_is_not_overwritten(tmp_path: Path) -> None:
+    task = load_task(path := made(tmp_path, SIMPLE, unsplit(60, groups=30)))
+    other = load_task(path)
+    first = data_of(task, tmp_path)
+    assert data_of(task, tmp_path).split_sha256 == data_of(other, tmp_path).split_sha256 == first.split_sha256
+    edited = (tmp_path / "tracks.csv").read_bytes().replace(b"t1.wav", b"new.wav")
+    (tmp_path / "tracks.csv").write_bytes(edited)
+    with pytest.raises(UsageError, match="was changed while its splits were drawn; nothing was written"):
+        data_of(task, tmp_path)
+    assert (tmp_path / "tracks.csv").read_bytes() == edited
+
+
 def test_write_back_keeps_everything_else(tmp_path: Path) -> None:
     lines = ["id,path,labels,note"] + [f'ş{i},"a, {i}.wav",l{i % 3},"say ""{i}"""' for i in range(30)]
     path = made(tmp_path, SIMPLE, b"\xef\xbb\xbf" + ("\r\n".join(lines) + "\r\n").encode())
     table = tmp_path / "tracks.csv"
     table.chmod(0o640)
-    load_task(path)
+    data_of(load_task(path), tmp_path)
     text = table.read_bytes().decode("utf-8")
     assert text.startswith("\ufeffid,path,split,labels,note\r\n")
     assert stat.S_IMODE(table.stat().st_mode) == 0o640
@@ -286,7 +310,7 @@ def test_write_back_follows_a_link(tmp_path: Path) -> None:
     path = made(tmp_path, SIMPLE, unsplit(30, 30))
     (tmp_path / "tracks.csv").rename(tmp_path / "real.csv")
     (tmp_path / "tracks.csv").symlink_to("real.csv")
-    load_task(path)
+    data_of(load_task(path), tmp_path)
     assert (tmp_path / "tracks.csv").is_symlink()
     assert set(splits_in(tmp_path / "real.csv").values()) == {"train", "valid", "test"}
 
@@ -324,8 +348,8 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "fsync", refused)
-    message = error_of(path)
-    assert "the drawn splits cannot be written into it (Permission denied). Copy the folder" in message
+    with pytest.raises(UsageError, match=r"the drawn splits cannot be written into it \(Permission denied\). Copy the"):
+        data_of(load_task(path), tmp_path)
     assert (tmp_path / "tracks.csv").read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["task.yaml", "tracks.csv"]
 

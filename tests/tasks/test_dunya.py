@@ -5,6 +5,8 @@ The server is ``DunyaServer`` of ``conftest.py``, which says what of its behavio
 
 from __future__ import annotations
 
+import gzip
+import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,8 +24,8 @@ from cmbench.tasks.dunya import (
     Patience,
     TokenRefusedError,
     checked_url,
-    retry_after,
 )
+from cmbench.tasks.sources import retry_after
 
 Server = Any
 Faults = Any
@@ -68,6 +70,74 @@ def test_a_list_without_end_is_left(client: DunyaClient, dunya_server: Server, e
     with pytest.raises(DunyaUnavailableError, match="the list does not end"):
         list(client.recordings("makam"))
     assert len(dunya_server.asked) == requests
+
+
+def test_a_list_that_always_brings_something_new_is_left_too(
+    client: DunyaClient, dunya_server: Server, makam: Details, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmbench.tasks.dunya._MOST_PAGES", 2)
+    with pytest.raises(DunyaUnavailableError, match="the list does not end"):
+        list(client.recordings("makam"))
+    assert len(dunya_server.asked) == 2
+
+
+def test_an_answer_that_is_too_large_is_not_read(
+    client: DunyaClient, dunya_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmbench.tasks.dunya._LARGEST_ANSWER", 10)
+    with pytest.raises(DunyaUnavailableError, match="more than 10 bytes"):
+        client.recording("makam", "a1")
+
+
+def test_a_next_page_without_an_address(client: DunyaClient, dunya_server: Server) -> None:
+    dunya_server.next_host = "http://[dunya"
+    with pytest.raises(DunyaUnavailableError, match="next page has no address"):
+        list(client.recordings("makam"))
+
+
+def test_a_redirect_to_what_is_no_address(client: DunyaClient, dunya_server: Server, fault: Faults) -> None:
+    dunya_server.faults[ONE] = [fault(302, {"Location": "http://[dunya"})]
+    with pytest.raises(DunyaUnavailableError, match="cannot be asked"):
+        client.recording("makam", "a1")
+
+
+def test_a_file_that_comes_packed_is_unpacked(
+    client: DunyaClient, dunya_server: Server, fault: Faults, tmp_path: Path
+) -> None:
+    packed = gzip.compress(MP3)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "audio/mpeg", "ETag": '"v1"'}
+    dunya_server.faults[FILE] = [fault(200, headers, len(packed) // 2, packed), fault(200, headers, body=packed)]
+    assert client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    assert (tmp_path / "a1.mp3").read_bytes() == MP3
+    assert [path.name for path in tmp_path.iterdir()] == ["a1.mp3"]
+    assert all("Range" not in headers for _, headers in dunya_server.asked)
+
+
+@pytest.mark.parametrize("body", [b" <!DOCTYPE html>", b'{"detail": "no"}'])
+def test_a_page_that_does_not_say_so_is_no_mp3(
+    client: DunyaClient, dunya_server: Server, fault: Faults, tmp_path: Path, body: bytes
+) -> None:
+    dunya_server.faults[FILE] = [fault(200, {"Content-Type": "application/octet-stream"}, body=body)]
+    assert client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    assert (tmp_path / "a1.mp3").read_bytes() == MP3
+
+
+def test_a_part_that_was_not_asked_for_is_continued(
+    client: DunyaClient, dunya_server: Server, fault: Faults, tmp_path: Path
+) -> None:
+    headers = {"Content-Range": f"bytes 0-99/{len(MP3)}", "Content-Type": "audio/mpeg", "ETag": '"v1"'}
+    dunya_server.faults[FILE] = [fault(206, headers, body=MP3[:100])]
+    assert client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    assert (tmp_path / "a1.mp3").read_bytes() == MP3
+
+
+def test_a_file_without_end_does_not_fill_the_disk(
+    client: DunyaClient, dunya_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))
+    with pytest.raises(UsageError, match="Make room"):
+        client.fetch_mp3("a1", tmp_path / "a1.mp3")
 
 
 def test_one_recording_and_one_that_is_not_there(client: DunyaClient, makam: Details) -> None:
@@ -135,6 +205,8 @@ def test_a_server_that_asks_for_too_long_is_left(
 def test_what_retry_after_may_say() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     assert retry_after("5") == 5.0
+    assert retry_after("9" * 400) == retry_after("Fri, 31 Dec 9999 23:59:59 -2359") == 31_536_000.0
+    assert retry_after("²") is None
     assert 90 < (retry_after(soon) or 0) <= 100
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 -0000") == 0.0
@@ -309,7 +381,17 @@ def test_blanks_around_a_token_are_dropped(client: DunyaClient, dunya_server: Se
 
 
 @pytest.mark.parametrize(
-    "url", ["http://dunya.example", "ftp://localhost", "dunya", "", "https://user:pw@dunya.example", "https://x/?a=1"]
+    "url",
+    [
+        "http://dunya.example",
+        "ftp://localhost",
+        "dunya",
+        "",
+        "https://user:pw@dunya.example",
+        "https://:pw@dunya.example",
+        "https://x/?a=1",
+        "https://[dunya",
+    ],
 )
 def test_addresses_that_would_give_the_token_away_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match="CMBENCH_DUNYA_URL"):

@@ -19,7 +19,6 @@ from cmbench.tasks.dunya_recordings import (
     DunyaRecording,
     UnreadableDetailsError,
     add_rows,
-    groups_of,
     has_details,
     read_details,
     read_rows,
@@ -141,42 +140,31 @@ def test_what_is_no_object_is_refused() -> None:
             read_details(MAKAM, details)
 
 
-@pytest.mark.parametrize("length", [None, 0, -1, float("nan"), float("inf"), "long"])
+@pytest.mark.parametrize("length", [None, 0, -1, float("nan"), float("inf"), "long", 10**400])
 def test_a_length_that_is_none(carnatic: dict[str, Any], length: object) -> None:
     assert read_details(CARNATIC, carnatic | {"length": length}).seconds is None
 
 
-def test_recordings_that_share_a_release_share_a_group() -> None:
-    releases = {"a": ("r1",), "b": ("r1", "r2"), "c": ("r2",), "d": ("r0", "r9"), "e": (), "f": ("r3",)}
-    assert groups_of(releases) == {"a": "r1", "b": "r1", "c": "r1", "d": "r0", "f": "r3"}
-    assert groups_of({}) == {}
-
-
-@given(st.dictionaries(st.integers(0, 20), st.sets(st.integers(0, 9), max_size=3), max_size=12))
-def test_groups_are_the_finest_that_keep_releases_whole(drawn: dict[int, set[int]]) -> None:
-    releases = {str(mbid): sorted(f"r{i}" for i in ids) for mbid, ids in drawn.items()}
-    groups = groups_of(releases)
-    reached = {mbid: set(ids) for mbid, ids in releases.items() if ids}
-    for _ in reached:  # by hand: grow each recording's releases until nothing changes
-        for one in reached:
-            for other in reached:
-                if reached[one] & reached[other]:
-                    reached[one] |= reached[other]
-    assert groups == {mbid: min(ids) for mbid, ids in reached.items()}
+def test_releases_without_an_id_are_none(carnatic: dict[str, Any]) -> None:
+    known = {"mbid": "R1", "title": "Known"}
+    concerts = [{"mbid": None, "title": "Unknown"}, known, {"title": "No field"}, {"mbid": " "}]
+    assert read_details(CARNATIC, carnatic | {"concert": concerts}).releases == ("r1",)
 
 
 def test_the_table_is_what_the_loader_reads(tmp_path: Path) -> None:
     rows = read_rows(tmp_path / "metadata.tsv")
-    add_rows(rows, [DunyaRecording("a1", ("makam--Rast", "usul--Düyek"), ("r2",), 12.5), DunyaRecording("b1", (), ())])
+    add_rows(
+        rows, [DunyaRecording("a1", ("makam--Rast", "usul--Düyek"), ("r2", "r3"), 12.5), DunyaRecording("b1", (), ())]
+    )
     write_rows(tmp_path / "metadata.tsv", rows)
     assert (tmp_path / "metadata.tsv").read_text(encoding="utf-8").splitlines() == [
         "mbid\ttags\tgroup\treleases\tduration_s",
-        "a1\tmakam--Rast|usul--Düyek\tr2\tr2\t12.500",
+        "a1\tmakam--Rast|usul--Düyek\tr2|r3\tr2|r3\t12.500",
         "b1\t\t\t\t",
     ]
     found = read_recordings(get_task("turkish_makam"), tmp_path / "metadata.tsv")
     assert found["a1"].tags == {"makam--Rast", "usul--Düyek"}
-    assert (found["a1"].group, found["b1"].group) == ("r2", None)
+    assert (found["a1"].group, found["b1"].group) == ("r2|r3", None)
     assert [path.name for path in tmp_path.iterdir()] == ["metadata.tsv"]
 
 

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,7 +32,8 @@ class Server:
     Attributes:
         url: of the one file.
         faults: one for each request, in order: a status, or ``cut`` (half of what was asked), ``slow`` (nothing for a
-            while), ``moved`` (a stretch that begins elsewhere). When they are used up, all is well.
+            while), ``moved`` (a stretch that begins elsewhere), ``stretch`` (a whole answer with the first half of what
+            was asked), ``empty``, ``nowhere`` (sent on to what is no address). When they are used up, all is well.
         ranges: whether it knows ranges.
         body: the file.
         asked: the Range header of every request; ``None`` where there was none.
@@ -70,11 +73,19 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
                     self.send_header("Retry-After", server.retry_after)
                 self.end_headers()
                 return
+            if fault in ("empty", "nowhere"):
+                self.send_response(200 if fault == "empty" else 302)
+                self.send_header("Content-Length", "0")
+                self.send_header("Location", "http://[clips")
+                self.end_headers()
+                return
             if fault == "slow":
                 time.sleep(0.6)
             same = self.headers["If-Range"] in (None, server.tag)
             first = int(wanted[6:-1]) if wanted and server.ranges and same else None
             rest = server.body[first or 0 :]
+            if fault == "stretch":
+                first, rest = first or 0, rest[: len(rest) // 2]
             if first is not None:
                 self.send_response(206)
                 begins = first + 1 if fault == "moved" else first
@@ -245,6 +256,38 @@ def test_a_stretch_that_was_not_asked_for_is_not_used(
     fetch(download, context)
     assert download.path.read_bytes() == BODY
     assert server.asked[-1] is None
+
+
+def test_a_stretch_is_not_taken_for_the_whole(server: Server, download: Download, context: PrepareContext) -> None:
+    server.faults = ["stretch", "stretch"]
+    fetch(replace(download, digest=None), context)
+    assert download.path.read_bytes() == BODY
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("fault", ["empty", "nowhere"])
+def test_what_is_no_answer_is_asked_for_again(
+    server: Server, download: Download, context: PrepareContext, fault: str
+) -> None:
+    server.faults = [fault]
+    fetch(replace(download, digest=None), context)
+    assert download.path.read_bytes() == BODY
+
+
+def test_the_server_may_name_the_hour(server: Server, download: Download, context: PrepareContext, told: Told) -> None:
+    server.faults = [503, 429]
+    server.retry_after = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    fetch(download, context)
+    assert all(90 < seconds <= 100 for seconds in told.waits)
+    assert len(told.waits) == 2
+
+
+def test_a_wait_that_is_no_number_is_ours(
+    server: Server, download: Download, context: PrepareContext, told: Told
+) -> None:
+    server.faults, server.retry_after = [503], "²"
+    fetch(download, context)
+    assert told.waits == [2.0]
 
 
 def test_a_part_that_is_longer_than_the_file_is_begun_anew(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cmbench.errors import UsageError
 from cmbench.tasks.base import Track
-from cmbench.tasks.splitting import SHARES, draw_splits
+from cmbench.tasks.splitting import SHARES, draw_splits, joined_groups
 
 
 def track(number: int, labels: tuple[str, ...] = (), group: str | None = None) -> Track:
@@ -106,3 +106,19 @@ def test_drawing_is_whole_grouped_and_independent_of_order(
     shuffled = list(tracks)
     shuffler.shuffle(shuffled)
     assert draw_splits(shuffled) == split_of
+
+
+def test_tracks_of_common_groups_are_one_block() -> None:
+    assert joined_groups(["r1", "r2|r1", " r2 ", "r9|r0", None, " | ", "r3"]) == ["r1"] * 3 + ["r0", None, None, "r3"]
+
+
+@given(st.lists(st.sets(st.integers(0, 9), max_size=3), max_size=12))
+def test_blocks_are_the_finest_that_keep_groups_whole(drawn: list[set[int]]) -> None:
+    groups = [set(map(str, numbers)) for numbers in drawn]
+    reached = [set(names) for names in groups]
+    for _ in reached:  # by hand: grow what each track reaches until nothing changes
+        for one in reached:
+            for other in reached:
+                if one & other:
+                    one |= other
+    assert joined_groups(["|".join(sorted(names)) for names in groups]) == [min(r) if r else None for r in reached]
