@@ -258,8 +258,8 @@ def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
 
 
 def _load(name: str, options: LoadOptions) -> Encoder:
-    if name not in registry() and ("/" in name or "\\" in name or Path(name).expanduser().is_dir()):
-        from .folders import load_folder
+    from .folders import is_folder, load_folder
 
+    if name not in registry() and ("/" in name or "\\" in name or is_folder(name)):
         return load_folder(name, options)
     return get_encoder_entry(name).load(options)

@@ -28,9 +28,12 @@ SPELLINGS = {f"{POSITION}.weight_g": GAIN, f"{POSITION}.weight_v": DIRECTION}
 # What a wrapper around the network puts before each name (HubertForCTC and its kin; DataParallel; training scripts).
 PREFIXES = ("hubert.", "model.", "module.", "encoder_model.", "model.hubert.", "module.hubert.")
 
+MASK_VECTOR = "masked_spec_embed"
+"""What stands in for masked frames; transformers makes room for it only where ``mask_time_prob`` is above zero."""
+
 # Tensors that only training uses: the mask vector, and the heads of MERT's pre-training and of HubertFor... classes.
 TRAINING_ONLY = (
-    "masked_spec_embed",
+    MASK_VECTOR,
     "final_proj.",
     "label_embs_concat",
     "encoder_cqt_model.",
@@ -73,6 +76,13 @@ _NEUTRAL: dict[str, object] = {
     "feature_extractor_cqt": False,
     "adapter_attn_dim": None,
 }
+
+
+_MOST_LAYERS = 1000
+"""Far above any such network: a configuration that asks for more would only exhaust the memory with names."""
+
+# What soundfile and soxr are asked for at most, Hz.
+_HIGHEST_RATE = 192_000
 
 
 @dataclass(frozen=True)
@@ -159,10 +169,12 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
         position_kernel=read.integer("num_conv_pos_embeddings"),
         position_groups=read.integer("num_conv_pos_embedding_groups"),
         pre_norm=read.boolean("do_stable_layer_norm"),
-        eps=read.positive("layer_norm_eps"),
+        eps=read.fraction("layer_norm_eps"),
     )
     if shape.conv_norm not in ("group", "layer"):
         raise UsageError(f"{where}: feat_extract_norm = {shape.conv_norm!r} is neither 'group' nor 'layer'.")
+    if shape.layers > _MOST_LAYERS:
+        raise UsageError(f"{where}: num_hidden_layers = {shape.layers} is beyond {_MOST_LAYERS}.")
     if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
         raise UsageError(f"{where}: conv_dim, conv_kernel and conv_stride differ in length.")
     for key, parts in (("num_attention_heads", shape.heads), ("num_conv_pos_embedding_groups", shape.position_groups)):
@@ -202,10 +214,10 @@ class _Values:
             raise self._wrong(key, "true or false")
         return value
 
-    def positive(self, key: str) -> float:
+    def fraction(self, key: str) -> float:
         value = self.value(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-            raise self._wrong(key, "a positive number")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+            raise self._wrong(key, "a number between 0 and 1")
         return float(value)
 
 
@@ -232,7 +244,9 @@ def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    # Names that begin with a dot are notes of other systems (macOS's "._model.safetensors"), not parts of a model.
+    found = (sorted(folder.glob("[!.]*.safetensors")), sorted(folder.glob("pytorch_model*.bin")))
+    return found[0] or found[1]
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
@@ -247,11 +261,15 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _read_pickle(file: Path) -> dict[str, Tensor]:
     import pickle
+    import warnings
 
     import torch
 
     try:
-        content: object = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch says of archives that it then refuses is said by the error.
+            warnings.simplefilter("ignore", UserWarning)
+            content: object = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UsageError(
             f"{file}: this pickle holds more than tensors, or is damaged. Its code was not run. "
@@ -261,7 +279,8 @@ def _read_pickle(file: Path) -> dict[str, Tensor]:
         raise UsageError(f"{file}: this is not a complete file of torch weights ({error}). Fetch it again.") from error
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise UsageError(f"{file}: this is not a plain table of tensors.")
-    return {str(name): tensor for name, tensor in content.items()}
+    # Parameters that were saved as such would ask for a gradient.
+    return {str(name): tensor.detach() for name, tensor in content.items()}
 
 
 def match_tensors(
@@ -278,10 +297,9 @@ def match_tensors(
         The network's tensors (float32, contiguous, canonical names) and the training-only ones (canonical names).
 
     Raises:
-        UsageError: a tensor is missing, unknown, given twice, of a wrong shape, not floating point, or not finite.
+        UsageError: a tensor is missing, unknown, given twice, of a wrong shape, not floating point, or not finite in
+            float32.
     """
-    import torch
-
     wanted = shape.tensors()
     places, others = match_names(tensors, shape, where)
     found = {name: tensors[stored] for name, stored in places.items()}
@@ -290,10 +308,29 @@ def match_tensors(
             raise UsageError(
                 f"{where}: tensor {name!r} has the shape {list(found[name].shape)}; config.json asks for {list(size)}."
             )
-        if not found[name].is_floating_point() or not bool(torch.isfinite(found[name]).all()):
-            raise UsageError(f"{where}: tensor {name!r} ({found[name].dtype}) is not made of finite real numbers.")
+    weights = {name: _finite_float32(found[name], name, where) for name in wanted}
     rest = {name: tensors[stored] for name, stored in others.items()}
-    return {name: found[name].to(torch.float32).contiguous() for name in wanted}, rest
+    if MASK_VECTOR in rest:
+        if tuple(rest[MASK_VECTOR].shape) != (shape.hidden,):
+            raise UsageError(
+                f"{where}: tensor {MASK_VECTOR!r} has the shape {list(rest[MASK_VECTOR].shape)}; "
+                f"config.json asks for {[shape.hidden]}."
+            )
+        rest[MASK_VECTOR] = _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
+    return weights, rest
+
+
+def _finite_float32(tensor: Tensor, name: str, where: Path) -> Tensor:
+    """Return a dense tensor in float32; eight-bit and sparse ones, which torch cannot test, come with scales unread."""
+    import torch
+
+    plain = tensor.layout is torch.strided and not tensor.is_meta
+    if plain and tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        converted = tensor.to(torch.float32).contiguous()
+        if bool(torch.isfinite(converted).all()):
+            return converted
+    kind = str(tensor.dtype).removeprefix("torch.") + ("" if plain else ", not stored in full")
+    raise UsageError(f"{where}: tensor {name!r} ({kind}) is not made of finite real numbers of 16, 32 or 64 bits.")
 
 
 def match_names(names: Iterable[str], shape: HubertShape, where: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -379,10 +416,13 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
     if file.is_file():
         content = read_json(file)
         rate = content.get("sampling_rate", rate)
-        normalise = bool(content.get("do_normalize", True))
+        stated = content.get("do_normalize", True)
+        if not isinstance(stated, bool):
+            raise UsageError(f"{file}: do_normalize = {stated!r} should be true or false.")
+        normalise = stated
         words = NORMALISED if normalise else "none"
-    if type(rate) is not int or rate < 1:
-        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer.")
+    if type(rate) is not int or not 1 <= rate <= _HIGHEST_RATE:
+        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {_HIGHEST_RATE} (Hz).")
     return Preprocessor(rate, normalise, words)
 
 
@@ -408,7 +448,7 @@ def read_trained_on(folder: Path) -> tuple[str, ...]:
 
     try:
         listed = yaml.safe_load(front[1])["trained_on"]
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
         # A card is prose by anyone; weights are not refused for it.
         return NOT_STATED
     return tuple(listed) if isinstance(listed, list) and all(isinstance(one, str) for one in listed) else NOT_STATED
@@ -424,7 +464,7 @@ def read_json(file: Path) -> dict[str, object]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"{file.parent}: there is no {file.name}; this is not a model folder.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file}: this is not readable JSON ({error}).") from error
     if not isinstance(content, dict):
         raise UsageError(f"{file}: this is not a JSON object.")

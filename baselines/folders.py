@@ -12,6 +12,11 @@ from .hub import Repository, locate
 
 ON_THE_HUB = "hf:"
 
+# Stricter than the hub where a name could lead out of its cache folder, and never looser.
+_WORD = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(rf"{_WORD}/{_WORD}(?<!\.git)", re.ASCII)
+_REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
+
 
 def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
     """Load an encoder from a folder, or from the hub as ``hf:owner/name@revision``.
@@ -27,10 +32,19 @@ def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
     found = open_folder(path, options)
     kind = found.config.get("model_type")
     readers = folder_readers()
-    if kind not in readers:
+    if not isinstance(kind, str) or kind not in readers:
         known = ", ".join(sorted(readers))
         raise UsageError(f"{found.path / 'config.json'}: model_type is {kind!r}; cmbench reads {known}.")
-    return readers[str(kind)](found, options)
+    return readers[kind](found, options)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there under that name; of a name that no file can have, it is not."""
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):
+        # Longer than a file system allows, the home of nobody, a zero byte.
+        return False
 
 
 def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
@@ -43,11 +57,11 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
     text = path if isinstance(path, str) else path.as_posix()
     if text.startswith(ON_THE_HUB):
         repository, _, revision = text.removeprefix(ON_THE_HUB).partition("@")
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        if not _REPOSITORY.fullmatch(repository) or (revision and not _REVISION.fullmatch(revision)):
             raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
         found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
         return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
+    if not is_folder(text):
+        raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
     folder = Path(text).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"There is no model folder {folder}. `cmbench models` lists the models known by name.")
     return ModelFolder(folder, folder.resolve().name, "a local folder", read_json(folder / "config.json"))

@@ -11,7 +11,15 @@ from .base import LoadOptions
 from .checkpoint import has_weights
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
-_SMALL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "README.md")
+# The indices say which shards there are.
+_SMALL_FILES = (
+    "config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "README.md",
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
+)
 _TIMEOUT_SECONDS = 10.0
 
 

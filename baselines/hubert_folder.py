@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .checkpoint import SPELLINGS, Preprocessor
+from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .hubert import HubertShape
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-MASK_VECTOR = "masked_spec_embed"
-"""What stands in for masked frames; transformers makes room for it only where ``mask_time_prob`` is above zero."""
 
 
 def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = False) -> dict[str, object]:

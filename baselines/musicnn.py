@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 PACKAGE = "musicnn==0.1.0"
 COMMAND = "cmbench models prepare musicnn"
 
@@ -153,7 +153,8 @@ def mel_spectrogram(window: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
     spectrum = scipy.fft.rfft(frames * hann, axis=1).astype(np.complex64)
-    power = spectrum.real**2 + spectrum.imag**2
+    # As librosa does: half as many numbers then fall on the other side of the edge between two float16.
+    power = np.abs(spectrum) ** 2
     bands: NDArray[np.float32] = (mel_filters(SAMPLE_RATE, FRAME, BANDS) @ np.ascontiguousarray(power.T)).T
     return bands
 
