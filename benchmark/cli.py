@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CmbenchError, MissingError
+from .mini_commands import mini_app
 from .model_commands import models_app
 from .report_commands import compare_models, report_app
 from .terminal import console
@@ -35,6 +36,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 app.add_typer(export_app, name="export")
 app.add_typer(report_app, name="report")
+app.add_typer(mini_app, name="mini")
 app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)

@@ -33,6 +33,8 @@ COMMANDS = (
     ("cache", "ls"),
     ("cache", "verify"),
     ("cache", "gc"),
+    ("mini",),
+    ("mini", "listen"),
 )
 
 
