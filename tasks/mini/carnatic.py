@@ -24,10 +24,10 @@ _FORM = {"Kriti": 3.2, _VARNAM: 0.9, "Alapana": 0.9, "Thillana": 0.6, "Tanam": 0
 LABELLED_FORMS = ("Kriti", _VARNAM, "Alapana", "Thillana")
 _TALA = {"adi": 3.0, "rupaka": 1.1, "mishra chapu": 0.9, "khanda chapu": 0.8}
 _RAGA = {
-    "thodi": 1.2,
-    "bhairavi": 0.9,
-    "kalyani": 1.1,
-    "ragamalika": 0.8,
+    "thodi": 2.0,
+    "bhairavi": 1.6,
+    "kalyani": 1.8,
+    "ragamalika": 1.2,
     "sankarabharanam": 0.6,
     "karaharapriya": 0.6,
     "kamavardani": 0.5,
@@ -40,10 +40,10 @@ _RAGA = {
 # Which ragas suit which form: wide-ranging ones for the alapana, lighter ones for the thillana. A form's pace and
 # texture so say a little about the raga, as in concerts. Factors are this project's own choice.
 _REPERTOIRE: Mapping[str, Mapping[str, float]] = {
-    "Alapana": {"thodi": 6.0, "kalyani": 2.0, "bhairavi": 0.2},
-    "Tanam": {"thodi": 5.0, "kalyani": 2.0, "bhairavi": 0.2},
-    _VARNAM: {"bhairavi": 6.0, "kalyani": 2.0, "thodi": 0.2, "ragamalika": 0.2},
-    "Thillana": {"thodi": 0.15, "kalyani": 0.15, "bhairavi": 0.3, "ragamalika": 0.4},
+    "Alapana": {"thodi": 4.0, "kalyani": 1.6, "bhairavi": 0.25},
+    "Tanam": {"thodi": 3.5, "kalyani": 1.6, "bhairavi": 0.25},
+    _VARNAM: {"bhairavi": 4.0, "kalyani": 1.6, "thodi": 0.25, "ragamalika": 0.25},
+    "Thillana": {"thodi": 0.2, "kalyani": 0.2, "bhairavi": 0.4, "ragamalika": 0.5},
     "Kriti": {"thodi": 0.5, "bhairavi": 0.6, "ragamalika": 2.5},
 }
 # Notes per second and how often an akshara is halved: what tells a form by ear, this project's own choice.

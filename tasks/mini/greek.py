@@ -143,7 +143,7 @@ STYLES: Mapping[str, Style] = {
 }
 COMMON = ("rast", "minor", "ousak", "hitzaz", "houseini")
 """Modes that every region plays."""
-_BORROWED = 0.2
+_BORROWED = 0.1
 """Probability that a piece is in one of them, whatever its region prefers."""
 _MANNER = Manner(vibrato=0.8, grace=0.14, trill=0.18, meend=0.05, meend_seconds=0.15)
 _KLARINO = Manner(vibrato=1.3, grace=0.2, trill=0.25, meend=0.3, meend_seconds=0.3)
@@ -203,7 +203,7 @@ def _accompany(
     if any(lines):
         manner = Manner(staccato=0.3 if part == "Guitar" else 0.05, drift=0.0)
         # A bass that always stood out would be told by any spectrum.
-        stage.melodic(SOUNDS[part], lines, manner, float(stage.rng.uniform(-10.0, -3.0)) if part == "Bass" else -3.5)
+        stage.melodic(SOUNDS[part], lines, manner, float(stage.rng.uniform(-14.0, -5.0)) if part == "Bass" else -3.5)
 
 
 def render(spec: TrackSpec) -> Audio:

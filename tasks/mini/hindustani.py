@@ -171,7 +171,7 @@ def render(spec: TrackSpec) -> Audio:
         elif part == "Sarangi":
             stage.melodic("sarangi", [heterophony(notes, rng, 0.05, 0.12)], manner, -1.0)
         elif part in ("Tabla", "Pakhavaj"):
-            stage.drums(part.lower(), TALS[content.cycle], pulse, offset, -2.0, fill=0.1)
+            stage.drums(part.lower(), TALS[content.cycle], pulse, offset, -1.0, fill=0.1)
     if "Tambura" in content.parts:
         tambura(stage, float(rng.uniform(-13.0, -6.0)), 500.0 if 700.0 not in mode.up else 700.0)
     else:

@@ -70,21 +70,23 @@ _USUL = {
 _REPERTOIRE: Mapping[str, Mapping[str, float]] = {
     "Kudüm": {
         "Segah": 5.0, "Hüzzam": 4.0, "Rast": 2.5, "Nihavent": 0.3, "Kürdilihicazkar": 0.2, "Hicaz": 0.5,
-        "Düyek": 2.5, "Yürüksemai": 3.0, "Aksak": 0.5, "Curcuna": 0.5,
+        "Düyek": 5.0, "Yürüksemai": 3.0, "Aksak": 0.5, "Curcuna": 0.5,
     },
     "Bendir": {
         "Uşşak": 5.0, "Hüseyni": 5.0, "Hicaz": 0.4, "Nihavent": 0.3, "Kürdilihicazkar": 0.3, "Hüzzam": 0.5,
-        "Sofyan": 3.0, "Curcuna": 2.0, "Aksaksemai": 0.4, "Düyek": 0.6,
+        "Sofyan": 3.0, "Curcuna": 2.0, "Aksaksemai": 0.4, "Düyek": 0.4,
     },
     "Percussion": {
         "Kürdilihicazkar": 3.0, "Nihavent": 2.5, "Hicaz": 2.5, "Segah": 0.3, "Uşşak": 0.3, "Hüseyni": 0.3,
-        "Aksak": 2.5, "Aksaksemai": 1.5, "Yürüksemai": 0.4, "Sofyan": 0.5,
+        "Aksak": 2.5, "Aksaksemai": 1.5, "Yürüksemai": 0.4, "Düyek": 0.4, "Sofyan": 0.5,
     },
     "Cello": {"Nihavent": 2.0, "Kürdilihicazkar": 2.0},
 }  # fmt: skip
 _MODULATES = 0.4
 """Probability that a piece passes through another makam on the same tonic (geçki) in its middle third."""
 _MANNER = Manner(vibrato=0.9, grace=0.10, trill=0.12, meend=0.08, meend_seconds=0.18)
+_LEVEL: Mapping[str, float] = {"Ney": 2.5, "Classical kemençe": 2.0, "Clarinet": 1.0}
+"""dB above the other melodic instruments: soft sounds that would not be heard among strings."""
 _SLIDING: Mapping[str, Manner] = {
     "Clarinet": Manner(vibrato=2.0, grace=0.15, trill=0.2, meend=0.35, meend_seconds=0.22),
     "Classical kemençe": Manner(vibrato=1.2, grace=0.12, trill=0.12, meend=0.4, meend_seconds=0.2),
@@ -136,7 +138,7 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
         labels.append(f"makam--{makam}")
     if usul in tuple(_USUL)[:7]:
         labels.append(f"usul--{usul}")
-    modes = (makam,)
+    modes: tuple[str, ...] = (makam,)
     if rng.random() < _MODULATES:
         modes = (makam, str(rng.choice([m for m in _MAKAM if m != makam])), makam)
     return Draw(cast.style, "" if usul else "taksim", modes, usul, tuple(parts), tuple(labels))
@@ -173,7 +175,7 @@ def render(spec: TrackSpec) -> Audio:
             line = notes if k == 0 else heterophony(notes, rng, 0.014)
             # The kanun doubles in octaves; clarinet and kemençe slide.
             lines = [line, [replace(n, cents=n.cents + 1200.0) for n in line]] if part == "Kanun" else [line]
-            stage.melodic(SOUNDS[part], lines, _SLIDING.get(part, _MANNER), 0.5 if k == 0 else 0.0)
+            stage.melodic(SOUNDS[part], lines, _SLIDING.get(part, _MANNER), _LEVEL.get(part, 0.0))
         else:
             stage.drums(DRUMS[part], USULS[content.cycle], pulse, offset, 0.5)
     if not content.cycle and rng.random() < 0.5:
