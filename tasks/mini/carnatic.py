@@ -156,7 +156,7 @@ def render(spec: TrackSpec) -> Audio:
     for k, part in enumerate(melodic):
         line = notes if k == 0 else heterophony(notes, rng, 0.05, 0.1)
         sound = stage.singer(0.55) if part == "Voice" else "violin"
-        stage.melodic(sound, [line], manner, 2.0 if k == 0 else 0.0)
+        stage.melodic(sound, [line], manner, 1.5 if k == 0 else 2.0)
     for part in content.parts:
         if part in DRUMS:
             stage.drums(

@@ -145,6 +145,8 @@ COMMON = ("rast", "minor", "ousak", "hitzaz", "houseini")
 """Modes that every region plays."""
 _BORROWED = 0.1
 """Probability that a piece is in one of them, whatever its region prefers."""
+_LEVEL: Mapping[str, float] = {"Lyra": 2.5, "Violin": 1.0, "Santouri": 1.0}
+"""dB above the other leads: what dance music lets one hear."""
 _MANNER = Manner(vibrato=0.8, grace=0.14, trill=0.18, meend=0.05, meend_seconds=0.15)
 _KLARINO = Manner(vibrato=1.3, grace=0.2, trill=0.25, meend=0.3, meend_seconds=0.3)
 
@@ -225,7 +227,7 @@ def render(spec: TrackSpec) -> Audio:
         manner = _KLARINO if part == "Klarino" else _MANNER
         line = notes if k == 0 else heterophony(notes, rng, 0.016, 0.12)
         sound = stage.singer(0.5) if part == "Voice" else SOUNDS[part]
-        stage.melodic(sound, [line], manner, 3.0 if part == "Voice" else 0.0 if k == 0 else -1.0)
+        stage.melodic(sound, [line], manner, 3.0 if part == "Voice" else _LEVEL.get(part, -0.5))
     for part in content.parts:
         if part in CHORDAL:
             _accompany(stage, part, mode, dance, pulse, offset, roots)

@@ -44,12 +44,12 @@ _RAGA = {
     "Shree": 0.3,
     "Jog": 0.4,
 }
-_INSTRUMENTAL = {"Bhairabi": 6.0, "Yaman kalyan": 0.3, "Bageshree": 0.25}
-# Which ragas suit which style: Bhairavi closes instrumental concerts and is hardly sung as khayal. Timbre and pace so
-# say a little about the raga. Factors are this project's own choice.
+_INSTRUMENTAL = {"Bhairabi": 6.0, "Yaman kalyan": 0.3, "Bageshree": 0.25, "Jhaptaal": 1.5, "Rupak": 2.0, "Ektaal": 0.3}
+# Which ragas and tals suit which style: Bhairavi closes instrumental concerts and is hardly sung as khayal; slow khayal
+# is in ektaal. Timbre and pace so say a little about raga and tal. Factors are this project's own choice.
 _REPERTOIRE: Mapping[str, Mapping[str, float]] = {
-    "Khayal": {"Bageshree": 3.5, "Bhairabi": 0.15},
-    "Tarana": {"Bageshree": 2.5, "Bhairabi": 0.25},
+    "Khayal": {"Bageshree": 3.5, "Bhairabi": 0.15, "Ektaal": 3.0},
+    "Tarana": {"Bageshree": 2.5, "Bhairabi": 0.25, "Teentaal": 2.0, "Ektaal": 0.4},
     "Dhrupad": {"Yaman kalyan": 6.0, "Bageshree": 0.2, "Bhairabi": 0.15},
     "Sitar": _INSTRUMENTAL,
     "Bansuri": _INSTRUMENTAL,
@@ -86,17 +86,15 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw a stretch of a performance: raga, tal or the metreless opening, and who plays."""
-    weights = _weights(_RAGA, "raga--", need)
-    for name, factor in _REPERTOIRE[cast.style].items():
-        weights[name] *= factor
-    raga = pick(rng, weights)
+    suits = _REPERTOIRE[cast.style]
+    raga = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_RAGA, "raga--", need).items()})
     opening = rng.random() < (0.3 if cast.style in ("Dhrupad", *SOUNDS) else 0.14)
     if opening and cast.style != "Tarana":
         tal = ""
     elif "Pakhavaj" in cast.pool and rng.random() < 0.65:
         tal = "Chautal"
     else:
-        tal = pick(rng, _weights(_TAL, "tala--", need))
+        tal = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_TAL, "tala--", need).items()})
     drums = ("Tabla", "Pakhavaj")
     lead = "Voice" if "Voice" in cast.pool else cast.style
     parts = tuple(p for p in cast.pool if p == lead or (p not in drums and rng.random() < 0.9) or (p in drums and tal))

@@ -74,12 +74,13 @@ _REPERTOIRE: Mapping[str, Mapping[str, float]] = {
     },
     "Bendir": {
         "Uşşak": 5.0, "Hüseyni": 5.0, "Hicaz": 0.4, "Nihavent": 0.3, "Kürdilihicazkar": 0.3, "Hüzzam": 0.5,
-        "Sofyan": 3.0, "Curcuna": 2.0, "Aksaksemai": 0.4, "Düyek": 0.4,
+        "Sofyan": 3.0, "Curcuna": 2.0, "Aksaksemai": 0.4, "Düyek": 0.25,
     },
     "Percussion": {
         "Kürdilihicazkar": 3.0, "Nihavent": 2.5, "Hicaz": 2.5, "Segah": 0.3, "Uşşak": 0.3, "Hüseyni": 0.3,
-        "Aksak": 2.5, "Aksaksemai": 1.5, "Yürüksemai": 0.4, "Düyek": 0.4, "Sofyan": 0.5,
+        "Aksak": 2.5, "Aksaksemai": 1.5, "Yürüksemai": 0.4, "Düyek": 0.25, "Sofyan": 0.5,
     },
+    "performing orchestra": {"Düyek": 3.0, "Aksaksemai": 0.5},
     "Cello": {"Nihavent": 2.0, "Kürdilihicazkar": 2.0},
 }  # fmt: skip
 _MODULATES = 0.4
