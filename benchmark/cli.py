@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CmbenchError, MissingError
 from .merge_commands import EPILOG, merge_command
+from .mini_commands import mini_app
 from .model_commands import models_app
 from .report_commands import compare_models, report_app, score_all
 from .task_commands import tasks_app
@@ -43,6 +44,7 @@ export_app.command(
     epilog="**Examples**\n\n`cmbench export results results --format latex --out results.tex`\n\n"
     "`cmbench export results results --format eee --out eee --organisation 'Our lab'`",
 )(export_results)
+app.add_typer(mini_app, name="mini")
 app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)

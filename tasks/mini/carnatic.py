@@ -20,14 +20,14 @@ from .stage import Stage, open_stage, tempo
 DRUMS: Mapping[str, str] = {"Mridangam": "mridangam", "Ghatam": "ghatam", "Khanjira": "khanjira"}
 LABELLED_RAGAS = ("thodi", "bhairavi", "kalyani")
 _VARNAM = "Varnam - Tana Varnam"
-_FORM = {"Kriti": 3.2, _VARNAM: 0.9, "Alapana": 0.9, "Thillana": 0.6, "Tanam": 0.5}
+_FORM = {"Kriti": 3.2, _VARNAM: 0.9, "Alapana": 0.9, "Thillana": 0.6, "Tanam": 0.9}
 LABELLED_FORMS = ("Kriti", _VARNAM, "Alapana", "Thillana")
 _TALA = {"adi": 3.0, "rupaka": 1.1, "mishra chapu": 0.9, "khanda chapu": 0.8}
 _RAGA = {
-    "thodi": 1.2,
-    "bhairavi": 0.9,
-    "kalyani": 1.1,
-    "ragamalika": 0.8,
+    "thodi": 2.0,
+    "bhairavi": 1.6,
+    "kalyani": 1.8,
+    "ragamalika": 1.2,
     "sankarabharanam": 0.6,
     "karaharapriya": 0.6,
     "kamavardani": 0.5,
@@ -36,6 +36,15 @@ _RAGA = {
     "hamsadhvani": 0.5,
     "kamboji": 0.5,
     "abhogi": 0.4,
+}
+# Which ragas suit which form: wide-ranging ones for the alapana, lighter ones for the thillana. A form's pace and
+# texture so say a little about the raga, as in concerts. Factors are this project's own choice.
+_REPERTOIRE: Mapping[str, Mapping[str, float]] = {
+    "Alapana": {"thodi": 4.0, "kalyani": 1.6, "bhairavi": 0.25},
+    "Tanam": {"thodi": 3.5, "kalyani": 1.6, "bhairavi": 0.25},
+    _VARNAM: {"bhairavi": 4.0, "kalyani": 1.6, "thodi": 0.25, "ragamalika": 0.25},
+    "Thillana": {"thodi": 0.2, "kalyani": 0.2, "bhairavi": 0.4, "ragamalika": 0.5},
+    "Kriti": {"thodi": 0.5, "bhairavi": 0.6, "ragamalika": 2.5},
 }
 # Notes per second and how often an akshara is halved: what tells a form by ear, this project's own choice.
 _PACE: Mapping[str, tuple[float, float, float]] = {
@@ -67,7 +76,10 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw an item of the concert: form, raga, tala, and who plays."""
     form = pick(rng, _weights(_FORM, "form--", need))
-    raga = pick(rng, _weights(_RAGA, "raga--", need))
+    weights = _weights(_RAGA, "raga--", need)
+    for name, factor in _REPERTOIRE[form].items():
+        weights[name] *= factor
+    raga = pick(rng, weights)
     free_time = form in ("Alapana", "Tanam")
     if free_time and raga == "ragamalika":
         raga = "kalyani"
@@ -76,7 +88,7 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     parts = [p for p in melodic if p == melodic[0] or rng.random() < 0.88]
     if len(melodic) > 1 and rng.random() < 0.10:
         parts = [melodic[1]]
-    parts.extend(p for p in cast.pool if p in DRUMS and tala and rng.random() < 0.88)
+    parts.extend(p for p in cast.pool if p in DRUMS and tala and rng.random() < 0.82)
     if raga == "ragamalika":
         others = [r for r in _RAGA if r not in (*LABELLED_RAGAS, "ragamalika")]
         modes = tuple(str(r) for r in rng.choice(others, 3, replace=False))
@@ -142,9 +154,9 @@ def render(spec: TrackSpec) -> Audio:
         notes = _syllabic(notes)
     melodic = [p for p in content.parts if p not in DRUMS]
     for k, part in enumerate(melodic):
-        line = notes if k == 0 else heterophony(notes, rng, 0.03, 0.1)
+        line = notes if k == 0 else heterophony(notes, rng, 0.05, 0.1)
         sound = stage.singer(0.55) if part == "Voice" else "violin"
-        stage.melodic(sound, [line], manner, 2.0 if k == 0 else -2.5)
+        stage.melodic(sound, [line], manner, 1.5 if k == 0 else 2.0)
     for part in content.parts:
         if part in DRUMS:
             stage.drums(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .corpus import TrackSpec, Tradition
     from .oscillator import Audio
 
-VERSION = "r1"
+VERSION = "r2"
 """Changes whenever a sample of any track changes."""
 MANIFEST = "tracks.csv"
 CHUNK = 4

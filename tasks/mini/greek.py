@@ -9,7 +9,7 @@ import numpy as np
 
 from .corpus import Cast, Draw, Need, TrackSpec, Tradition
 from .melody import Note, heterophony, metred, pick, walk
-from .modes import DROMOI, MAKAMS, Mode
+from .modes import MODES, Mode
 from .oscillator import Audio
 from .playing import Manner
 from .rhythms import DANCES, Cycle
@@ -141,6 +141,12 @@ STYLES: Mapping[str, Style] = {
         {"syrtos 2/4": 2, "hasapiko 2/4": 1},
     ),
 }
+COMMON = ("rast", "minor", "ousak", "hitzaz", "houseini")
+"""Modes that every region plays."""
+_BORROWED = 0.1
+"""Probability that a piece is in one of them, whatever its region prefers."""
+_LEVEL: Mapping[str, float] = {"Lyra": 2.5, "Violin": 1.0, "Santouri": 1.0}
+"""dB above the other leads: what dance music lets one hear."""
 _MANNER = Manner(vibrato=0.8, grace=0.14, trill=0.18, meend=0.05, meend_seconds=0.15)
 _KLARINO = Manner(vibrato=1.3, grace=0.2, trill=0.25, meend=0.3, meend_seconds=0.3)
 
@@ -160,10 +166,11 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     style = STYLES[cast.style]
     leads = [p for p in cast.pool if p in LEADS]
     keep = leads[int(rng.integers(len(leads)))]
-    parts = tuple(p for p in cast.pool if p == keep or rng.random() < 0.72)
+    parts = tuple(p for p in cast.pool if p == keep or rng.random() < 0.64)
     labels = [f"instruments--{p}" for p in parts]
     labels.extend(x for x in style.labels if x != _TRADITIONAL or rng.random() < 0.9)
-    return Draw(cast.style, "", (pick(rng, style.modes),), pick(rng, style.dances), parts, tuple(labels))
+    mode = str(rng.choice(COMMON)) if rng.random() < _BORROWED else pick(rng, style.modes)
+    return Draw(cast.style, "", (mode,), pick(rng, style.dances), parts, tuple(labels))
 
 
 def _chord(mode: Mode, root: float) -> tuple[float, ...]:
@@ -197,15 +204,15 @@ def _accompany(
         start, count = start + length, count + 1
     if any(lines):
         manner = Manner(staccato=0.3 if part == "Guitar" else 0.05, drift=0.0)
-        stage.melodic(SOUNDS[part], lines, manner, -2.5)
+        # A bass that always stood out would be told by any spectrum.
+        stage.melodic(SOUNDS[part], lines, manner, float(stage.rng.uniform(-14.0, -5.0)) if part == "Bass" else -3.5)
 
 
 def render(spec: TrackSpec) -> Audio:
     """Render a track ``[samples]``: leads and voice share the melody, the others accompany."""
     stage = open_stage(spec, old=0.15)
     rng, content = stage.rng, spec.content
-    name = content.modes[0]
-    mode = MAKAMS[name] if name in MAKAMS else DROMOI[name]
+    mode = MODES["lyra"][content.modes[0]]
     dance = DANCES[content.cycle]
     pulse, offset = tempo(dance, rng)
     density = float(np.clip(rng.uniform(3.0, 5.0) * pulse, 0.3, 1.0))
@@ -220,7 +227,7 @@ def render(spec: TrackSpec) -> Audio:
         manner = _KLARINO if part == "Klarino" else _MANNER
         line = notes if k == 0 else heterophony(notes, rng, 0.016, 0.12)
         sound = stage.singer(0.5) if part == "Voice" else SOUNDS[part]
-        stage.melodic(sound, [line], manner, 2.0 if part == "Voice" else 0.0 if k == 0 else -1.0)
+        stage.melodic(sound, [line], manner, 3.0 if part == "Voice" else _LEVEL.get(part, -0.5))
     for part in content.parts:
         if part in CHORDAL:
             _accompany(stage, part, mode, dance, pulse, offset, roots)

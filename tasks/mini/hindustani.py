@@ -44,6 +44,18 @@ _RAGA = {
     "Shree": 0.3,
     "Jog": 0.4,
 }
+_INSTRUMENTAL = {"Bhairabi": 6.0, "Yaman kalyan": 0.3, "Bageshree": 0.25, "Jhaptaal": 1.5, "Rupak": 2.0, "Ektaal": 0.3}
+# Which ragas and tals suit which style: Bhairavi closes instrumental concerts and is hardly sung as khayal; slow khayal
+# is in ektaal. Timbre and pace so say a little about raga and tal. Factors are this project's own choice.
+_REPERTOIRE: Mapping[str, Mapping[str, float]] = {
+    "Khayal": {"Bageshree": 3.5, "Bhairabi": 0.15, "Ektaal": 3.0},
+    "Tarana": {"Bageshree": 2.5, "Bhairabi": 0.25, "Teentaal": 2.0, "Ektaal": 0.4},
+    "Dhrupad": {"Yaman kalyan": 6.0, "Bageshree": 0.2, "Bhairabi": 0.15},
+    "Sitar": _INSTRUMENTAL,
+    "Bansuri": _INSTRUMENTAL,
+    "Sarod": _INSTRUMENTAL,
+    "Shehnai": _INSTRUMENTAL,
+}
 
 
 def _weights(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
@@ -54,7 +66,7 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
     """Draw a performance: a vocal form or a solo instrument, its accompanists and drone."""
     weights = {n: w * max(need(f"form--{n}"), need(f"instrument--{n}")) for n, w in _STYLE.items()}
     style = pick(rng, weights)
-    pool = ["Pakhavaj" if style == "Dhrupad" or rng.random() < 0.08 else "Tabla"]
+    pool = ["Pakhavaj" if style == "Dhrupad" or rng.random() < 0.2 else "Tabla"]
     if style in SOUNDS:
         pool.append(style)
     else:
@@ -74,14 +86,15 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw a stretch of a performance: raga, tal or the metreless opening, and who plays."""
-    raga = pick(rng, _weights(_RAGA, "raga--", need))
+    suits = _REPERTOIRE[cast.style]
+    raga = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_RAGA, "raga--", need).items()})
     opening = rng.random() < (0.3 if cast.style in ("Dhrupad", *SOUNDS) else 0.14)
     if opening and cast.style != "Tarana":
         tal = ""
     elif "Pakhavaj" in cast.pool and rng.random() < 0.65:
         tal = "Chautal"
     else:
-        tal = pick(rng, _weights(_TAL, "tala--", need))
+        tal = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_TAL, "tala--", need).items()})
     drums = ("Tabla", "Pakhavaj")
     lead = "Voice" if "Voice" in cast.pool else cast.style
     parts = tuple(p for p in cast.pool if p == lead or (p not in drums and rng.random() < 0.9) or (p in drums and tal))
@@ -101,9 +114,9 @@ def _manner(style: str, mode: Mode, rng: np.random.Generator) -> Manner:
         return Manner(
             vibrato=0.2,
             gamaka=1.0,
-            gamaka_rate=float(rng.uniform(2.0, 3.0)),
+            gamaka_rate=float(rng.uniform(2.0, 3.5)),
             meend=0.6,
-            meend_seconds=0.45,
+            meend_seconds=float(rng.uniform(0.3, 0.45)),
             oscillating=mode.gamaka,
         )
     if style == "Tarana":
@@ -134,7 +147,7 @@ def render(spec: TrackSpec) -> Audio:
     rng, content = stage.rng, spec.content
     mode = RAGAS_HINDUSTANI[content.modes[0]]
     pulse, offset = tempo(TALS[content.cycle], rng) if content.cycle else (0.3, 0.0)
-    low, high = {"Dhrupad": (1.6, 3.0), "Tarana": (5.0, 7.5)}.get(content.style, (2.0, 5.0))
+    low, high = {"Dhrupad": (1.6, 3.8), "Tarana": (5.0, 7.5)}.get(content.style, (2.0, 5.0))
     if content.cycle:
         rate = float(rng.uniform(low, high)) * pulse
         beats = metred(
@@ -148,15 +161,15 @@ def render(spec: TrackSpec) -> Audio:
     manner = _manner(content.style, mode, rng)
     for part in content.parts:
         if part == "Voice":
-            stage.melodic(stage.singer(0.8 if content.style == "Dhrupad" else 0.55), [notes], manner, 2.0)
+            stage.melodic(stage.singer(0.7 if content.style == "Dhrupad" else 0.55), [notes], manner, 2.0)
         elif part == content.style:
             stage.melodic(SOUNDS[part], [notes], manner, 1.0)
         elif part == "Harmonium":
             stage.melodic("harmonium", [heterophony(notes, rng, 0.04, 0.15)], Manner(vibrato=0.0, staccato=0.02), -4.0)
         elif part == "Sarangi":
-            stage.melodic("sarangi", [heterophony(notes, rng, 0.05, 0.12)], manner, -3.0)
+            stage.melodic("sarangi", [heterophony(notes, rng, 0.05, 0.12)], manner, -1.0)
         elif part in ("Tabla", "Pakhavaj"):
-            stage.drums(part.lower(), TALS[content.cycle], pulse, offset, -2.0, fill=0.1)
+            stage.drums(part.lower(), TALS[content.cycle], pulse, offset, -1.0, fill=0.1)
     if "Tambura" in content.parts:
         tambura(stage, float(rng.uniform(-13.0, -6.0)), 500.0 if 700.0 not in mode.up else 700.0)
     else:

@@ -103,7 +103,7 @@ STYLES: Mapping[str, Style] = {
     ),
     "rock": Style(
         1.6,
-        {"rock": 1, "drums": 0.5},
+        {"rock": 1, "drums": 0.5, "beat": 0.2},
         (100, 160),
         POP_MODES,
         {
@@ -132,7 +132,7 @@ STYLES: Mapping[str, Style] = {
     ),
     "pop": Style(
         1.2,
-        {"pop": 1, "drums": 0.5},
+        {"pop": 1, "drums": 0.5, "beat": 0.25},
         (88, 128),
         POP_MODES,
         {

@@ -244,6 +244,14 @@ WESTERN: Mapping[str, Mode] = _by_name(
     _mode("chromatic", tuple(100.0 * i for i in range(12)), 600),
 )
 
+MODES: Mapping[str, Mapping[str, Mode]] = {
+    "turkish_makam": MAKAMS,
+    "carnatic": RAGAS_CARNATIC,
+    "hindustani": RAGAS_HINDUSTANI,
+    "lyra": {**DROMOI, **MAKAMS},
+}
+"""Modes by name for each task of modal music; Greek songs of Asia Minor keep the makams' intonation."""
+
 # Functional harmony [P]: progressions as scale degrees (0 = tonic triad), one chord per bar.
 PROGRESSIONS: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 1, 4), (5, 3, 0, 4), (0, 3, 0, 4)),

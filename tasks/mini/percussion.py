@@ -1,7 +1,8 @@
 """Drums as damped modes and bursts of noise, rendered once per stroke and player, placed on a grid.
 
 Mode ratios of the circular membrane (1, 1.59, 2.14, 2.30, 2.65) and the nearly harmonic ones of the loaded Indian
-drum heads (1 to 5; Raman 1934) are physics; frequencies, decays and levels are this project's own choice.
+drum heads (1 to 5; Raman 1934) are physics. Mridangam, ghatam, pakhavaj and the tabla's treble drum are tuned to the
+tonic, as they are in concerts (general knowledge); other frequencies, decays and levels are this project's own choice.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _DARBUKA = {
 }
 _MRIDANGAM = {
     "dhin": Stroke(-1.0, _loaded(0.9, 0.5, 1.0, 0.6, 0.2), (300, 3000, 0.15, 0.04)),
-    "thom": Stroke(85, _skin(0.5, 1.0, 0.3), (200, 1500, 0.10, 0.04), 120),
+    "thom": Stroke(-0.5, _skin(0.5, 1.0, 0.3), (200, 1500, 0.10, 0.04), 120),
     "nam": Stroke(-1.0, _loaded(0.5, 0.3, 1.0, 0.7, 0.3), (1000, 5000, 0.25, 0.03)),
     "ta": Stroke(-2.0, _loaded(0.12, 0.6, 0.5, 0.4), (800, 6000, 0.50, 0.05)),
     "ki": Stroke(180, _skin(0.08, 0.7, 0.4), (600, 4000, 0.40, 0.04)),
@@ -74,13 +75,13 @@ _TABLA = {
 _PAKHAVAJ = {
     "na": Stroke(-1.0, _loaded(0.6, 0.7, 1.0, 0.4), (700, 3500, 0.20, 0.04)),
     "tin": Stroke(-1.0, _loaded(0.9, 1.0, 0.6, 0.2), (500, 2500, 0.10, 0.03)),
-    "ge": Stroke(62, _skin(1.0, 1.0, 0.4, 0.2), (100, 700, 0.10, 0.06)),
+    "ge": Stroke(-0.5, _skin(1.0, 1.0, 0.4, 0.2), (100, 700, 0.10, 0.06)),
     "te": Stroke(230, _skin(0.10, 0.6, 0.5, 0.3), (600, 3500, 0.40, 0.05)),
     "kat": Stroke(120, _skin(0.10, 0.7, 0.4), (300, 2500, 0.50, 0.06)),
 }
 _GHATAM = {
-    "dhin": Stroke(160, ((1.0, 1.0, 0.25), (4.1, 0.5, 0.15), (6.3, 0.3, 0.1)), (300, 2000, 0.10, 0.04)),
-    "thom": Stroke(150, ((1.0, 1.0, 0.3), (4.0, 0.3, 0.12)), (200, 1500, 0.10, 0.05)),
+    "dhin": Stroke(-1.0, ((1.0, 1.0, 0.25), (4.1, 0.5, 0.15), (6.3, 0.3, 0.1)), (300, 2000, 0.10, 0.04)),
+    "thom": Stroke(-1.0, ((1.0, 1.0, 0.3), (4.0, 0.3, 0.12)), (200, 1500, 0.10, 0.05)),
     "nam": Stroke(820, ((1.0, 1.0, 0.14), (1.52, 0.6, 0.10), (2.31, 0.5, 0.08)), (2000, 8000, 0.35, 0.03)),
     "ta": Stroke(980, ((1.0, 0.9, 0.10), (1.61, 0.6, 0.08), (2.44, 0.4, 0.06)), (2500, 9000, 0.45, 0.03)),
     "ki": Stroke(700, ((1.0, 0.6, 0.08), (1.47, 0.4, 0.06)), (1500, 6000, 0.35, 0.03)),
@@ -111,6 +112,9 @@ _CHIP = {
     "snare": Stroke(300, ((1.0, 0.1, 0.05),), (600, 11000, 0.70, 0.15)),
     "hat": Stroke(3000, ((1.0, 0.02, 0.02),), (4000, 11000, 0.35, 0.03)),
 }
+
+SIZES = 0.3
+"""Octaves by which a drummer's drums may be larger or smaller: no drum gives itself away by a fixed pitch class."""
 
 KITS: Mapping[str, Mapping[str, Stroke]] = {
     "bendir": _BENDIR,
@@ -152,15 +156,16 @@ def strokes_of(kit: str, syllable: str) -> tuple[str, ...]:
     return tuple(s for s in _MEANS.get(syllable, ()) if s in known)
 
 
-def hit(stroke: Stroke, tonic: float, rng: np.random.Generator) -> Audio:
+def hit(stroke: Stroke, tonic: float, size: float, rng: np.random.Generator) -> Audio:
     """One stroke, ``[samples]``, peak about 1; pitch and decay vary by the generator.
 
     Args:
         stroke: what is hit.
         tonic: Hz, for drums that are tuned.
+        size: factor on the pitch of drums that are not.
         rng: variation and noise.
     """
-    base = -stroke.hz * tonic if stroke.hz < 0 else stroke.hz * float(np.exp(0.10 * rng.standard_normal()))
+    base = -stroke.hz * tonic if stroke.hz < 0 else stroke.hz * size * float(np.exp(0.05 * rng.standard_normal()))
     longest = max(max(d for _, _, d in stroke.modes), stroke.noise[3])
     t = np.arange(int(min(longest * 1.1, 1.0) * RATE)) / RATE
     bend = 2.0 ** (stroke.bend / 1200.0 * np.exp(-t / 0.05))
@@ -202,7 +207,8 @@ def drum(
     """
     samples = int(seconds * RATE)
     out = np.zeros(samples)
-    sounds = {name: hit(stroke, tonic, player) for name, stroke in KITS[kit].items()}
+    size = 2.0 ** float(player.uniform(-SIZES, SIZES))
+    sounds = {name: hit(stroke, tonic, size, player) for name, stroke in KITS[kit].items()}
     late = float(player.uniform(0.003, 0.010))
     for onset, syllable, accent in events:
         start = int((onset + float(rng.normal(0.0, late))) * RATE)

@@ -54,13 +54,13 @@ def _by_name(*cycles: Cycle) -> dict[str, Cycle]:
 
 
 USULS: Mapping[str, Cycle] = _by_name(
-    _grouped("Aksak", (2, 1, 1, 2, 2, 1), "düm te ke düm tek tek", (0.15, 0.24)),
+    _grouped("Aksak", (2, 1, 1, 2, 2, 1), "düm te ke düm tek tek", (0.14, 0.20)),
     _grouped("Ağıraksak", (2, 1, 1, 2, 2, 1), "düm te ke düm tek tek", (0.32, 0.44)),
-    _grouped("Düyek", (1, 2, 1, 2, 2), "düm tek tek düm tek", (0.17, 0.30)),
-    _grouped("Aksaksemai", (2, 1, 2, 2, 2, 1), "düm te ka düm tek tek", (0.22, 0.34)),
-    _grouped("Curcuna", (2, 1, 2, 2, 2, 1), "düm te ka düm tek tek", (0.10, 0.16)),
-    _grouped("Yürüksemai", (1, 1, 1, 1, 2), "düm tek tek düm tek", (0.16, 0.27)),
-    _grouped("Sofyan", (2, 1, 1), "düm te ke", (0.28, 0.48)),
+    _grouped("Düyek", (1, 2, 1, 2, 2), "düm tek tek düm tek", (0.21, 0.32)),
+    _grouped("Aksaksemai", (2, 1, 2, 2, 2, 1), "düm te ka düm tek tek", (0.24, 0.34)),
+    _grouped("Curcuna", (2, 1, 2, 2, 2, 1), "düm te ka düm tek tek", (0.10, 0.14)),
+    _grouped("Yürüksemai", (1, 1, 1, 1, 2), "düm tek tek düm tek", (0.16, 0.23)),
+    _grouped("Sofyan", (2, 1, 1), "düm te ke", (0.32, 0.48)),
     _grouped("Semai", (1, 1, 1), "düm tek tek", (0.30, 0.45)),
     _grouped("Devr-i Hindi", (2, 1, 2, 2), "düm tek düm tek", (0.18, 0.28)),
 )
@@ -106,9 +106,9 @@ TALS: Mapping[str, Cycle] = _by_name(
     _theka(
         "Teentaal", "dha dhin dhin dha dha dhin dhin dha dha tin tin ta ta dhin dhin dha", (0.17, 0.38), (4, 4, 4, 4)
     ),
-    _theka("Ektaal", "dhin dhin dha-ge ti-ra-ki-te tun na kat tin dha-ge ti-ra-ki-te dhin na", (0.26, 0.55), (2,) * 6),
-    _theka("Jhaptaal", "dhin na dhin dhin na tin na dhin dhin na", (0.25, 0.48), (2, 3, 2, 3)),
-    _theka("Rupak", "tin tin na dhin na dhin na", (0.25, 0.48), (3, 2, 2)),
+    _theka("Ektaal", "dhin dhin dha-ge ti-ra-ki-te tun na kat tin dha-ge ti-ra-ki-te dhin na", (0.36, 0.58), (2,) * 6),
+    _theka("Jhaptaal", "dhin na dhin dhin na tin na dhin dhin na", (0.26, 0.42), (2, 3, 2, 3)),
+    _theka("Rupak", "tin tin na dhin na dhin na", (0.22, 0.34), (3, 2, 2)),
     _theka("Chautal", "dha dha din ta ki-te dha din ta ti-te ka-te ga-di ga-na", (0.25, 0.48), (2,) * 6),
     _theka("Dadra", "dha dhin na dha tin na", (0.20, 0.34), (3, 3)),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +36,7 @@ _MELODIC = {
     "Classical kemençe": 4.0,
     "Cello": 3.0,
     "Violin": 3.0,
-    "Clarinet": 1.6,
+    "Clarinet": 2.4,
 }
 _DRUM = {"": 1.2, "Percussion": 1.5, "Bendir": 1.0, "Kudüm": 0.8}
 _MAKAM = {
@@ -63,11 +65,44 @@ _USUL = {
     "Semai": 0.4,
     "Devr-i Hindi": 0.4,
 }
+# What is more often played with what: hymns with kudüm, folk songs with bendir, urban song with darbuka and cello.
+# Timbre so says a little about makam and usul, as it does in real recordings. Factors are this project's own choice.
+_REPERTOIRE: Mapping[str, Mapping[str, float]] = {
+    "Kudüm": {
+        "Segah": 5.0, "Hüzzam": 4.0, "Rast": 2.5, "Nihavent": 0.3, "Kürdilihicazkar": 0.2, "Hicaz": 0.5,
+        "Düyek": 5.0, "Yürüksemai": 3.0, "Aksak": 0.5, "Curcuna": 0.5,
+    },
+    "Bendir": {
+        "Uşşak": 5.0, "Hüseyni": 5.0, "Hicaz": 0.4, "Nihavent": 0.3, "Kürdilihicazkar": 0.3, "Hüzzam": 0.5,
+        "Sofyan": 3.0, "Curcuna": 2.0, "Aksaksemai": 0.4, "Düyek": 0.25,
+    },
+    "Percussion": {
+        "Kürdilihicazkar": 3.0, "Nihavent": 2.5, "Hicaz": 2.5, "Segah": 0.3, "Uşşak": 0.3, "Hüseyni": 0.3,
+        "Aksak": 2.5, "Aksaksemai": 1.5, "Yürüksemai": 0.4, "Düyek": 0.25, "Sofyan": 0.5,
+    },
+    "performing orchestra": {"Düyek": 3.0, "Aksaksemai": 0.5},
+    "Cello": {"Nihavent": 2.0, "Kürdilihicazkar": 2.0},
+}  # fmt: skip
+_MODULATES = 0.4
+"""Probability that a piece passes through another makam on the same tonic (geçki) in its middle third."""
 _MANNER = Manner(vibrato=0.9, grace=0.10, trill=0.12, meend=0.08, meend_seconds=0.18)
+_LEVEL: Mapping[str, float] = {"Ney": 2.5, "Classical kemençe": 2.0, "Clarinet": 1.0}
+"""dB above the other melodic instruments: soft sounds that would not be heard among strings."""
+_SLIDING: Mapping[str, Manner] = {
+    "Clarinet": Manner(vibrato=2.0, grace=0.15, trill=0.2, meend=0.35, meend_seconds=0.22),
+    "Classical kemençe": Manner(vibrato=1.2, grace=0.12, trill=0.12, meend=0.4, meend_seconds=0.2),
+}
 
 
 def _needed(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
     return {name: w * need(f"{prefix}{name}") for name, w in weights.items()}
+
+
+def _suited(weights: Mapping[str, float], pool: Sequence[str]) -> dict[str, float]:
+    """Return weights of makams or usuls in the repertoire of an ensemble."""
+    return {
+        name: w * math.prod(_REPERTOIRE.get(part, {}).get(name, 1.0) for part in pool) for name, w in weights.items()
+    }
 
 
 def cast(rng: np.random.Generator, need: Need) -> Cast:
@@ -86,8 +121,9 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw a piece: makam, usul or none, and who of the ensemble plays."""
-    makam = pick(rng, _needed(_MAKAM, "makam--", need))
-    usul = "" if rng.random() < 0.12 and cast.style != "orchestra" else pick(rng, _needed(_USUL, "usul--", need))
+    makam = pick(rng, _suited(_needed(_MAKAM, "makam--", need), cast.pool))
+    free_time = rng.random() < 0.12 and cast.style != "orchestra"
+    usul = "" if free_time else pick(rng, _suited(_needed(_USUL, "usul--", need), cast.pool))
     melodic = [p for p in cast.pool if p in SOUNDS]
     if cast.style == "orchestra":
         parts = ["performing orchestra"]
@@ -103,7 +139,10 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
         labels.append(f"makam--{makam}")
     if usul in tuple(_USUL)[:7]:
         labels.append(f"usul--{usul}")
-    return Draw(cast.style, "" if usul else "taksim", (makam,), usul, tuple(parts), tuple(labels))
+    modes: tuple[str, ...] = (makam,)
+    if rng.random() < _MODULATES:
+        modes = (makam, str(rng.choice([m for m in _MAKAM if m != makam])), makam)
+    return Draw(cast.style, "" if usul else "taksim", modes, usul, tuple(parts), tuple(labels))
 
 
 def _orchestra(stage: Stage, notes: list[Note]) -> None:
@@ -116,27 +155,30 @@ def render(spec: TrackSpec) -> Audio:
     """Render a track ``[samples]``: the melody by each melodic part, the usul by each drum."""
     stage = open_stage(spec, old=0.18)
     rng, content = stage.rng, spec.content
-    mode = MAKAMS[content.modes[0]]
+    modes = [MAKAMS[name] for name in content.modes]
     pulse, offset = 0.25, 0.0
     beats: list[Beat]
     if content.cycle:
         usul = USULS[content.cycle]
         pulse, offset = tempo(usul, rng)
-        density = float(np.clip(rng.uniform(3.0, 5.5) * pulse, 0.3, 1.1))
-        beats = metred(usul, pulse, offset, stage.seconds, density, float(np.clip(2.2 * pulse - 0.25, 0.0, 0.5)), rng)
+        # Notes follow the pulse: a fast usul has more of them per second.
+        density = float(rng.uniform(0.65, 0.95))
+        beats = metred(usul, pulse, offset, stage.seconds, density, float(np.clip(1.6 * pulse - 0.25, 0.0, 0.3)), rng)
     else:
         beats = free(stage.seconds, float(rng.uniform(0.2, 0.38)), rng)
-    notes = walk(mode, beats, rng)
+    notes = walk(modes, beats, rng)
     for k, part in enumerate(content.parts):
         if part == "performing orchestra":
             _orchestra(stage, notes)
         elif part == "Voice":
-            stage.melodic(stage.singer(), [heterophony(notes, rng, 0.01, 0.12)], _MANNER, 1.0)
+            stage.melodic(stage.singer(), [heterophony(notes, rng, 0.01, 0.12)], _MANNER, 0.5)
         elif part in SOUNDS:
             line = notes if k == 0 else heterophony(notes, rng, 0.014)
-            stage.melodic(SOUNDS[part], [line], _MANNER, 0.0 if k == 0 else -1.0)
+            # The kanun doubles in octaves; clarinet and kemençe slide.
+            lines = [line, [replace(n, cents=n.cents + 1200.0) for n in line]] if part == "Kanun" else [line]
+            stage.melodic(SOUNDS[part], lines, _SLIDING.get(part, _MANNER), _LEVEL.get(part, 0.0))
         else:
-            stage.drums(DRUMS[part], USULS[content.cycle], pulse, offset, -1.0)
+            stage.drums(DRUMS[part], USULS[content.cycle], pulse, offset, 0.5)
     if not content.cycle and rng.random() < 0.5:
         held = [Note(0.0, stage.seconds, 0.0, 0.8)]
         stage.melodic("strings" if rng.random() < 0.5 else "ney", [held], Manner(vibrato=0.0), -14.0)

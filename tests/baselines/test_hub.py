@@ -153,14 +153,29 @@ def test_fetching_pins_the_commit_and_takes_no_code(models: Path, monkeypatch: p
     assert asked["revision"] == "c" * 40
     assert {"config.json", "preprocessor_config.json", "README.md"} < set(asked["allow_patterns"])
     assert {"model.safetensors.index.json", "*.safetensors"} < set(asked["allow_patterns"])
-    assert not [pattern for pattern in asked["allow_patterns"] if not pattern.endswith((".json", ".md", ".safetensors"))]
+    assert not [
+        pattern for pattern in asked["allow_patterns"] if not pattern.endswith((".json", ".md", ".safetensors"))
+    ]
     (folder / "model.safetensors").unlink()
     with pytest.raises(MissingError, match="holds no config"):
         load_encoder("hf:a/b", LoadOptions(device="cpu"))
 
 
 def test_malformed_hub_names(models: Path) -> None:
-    names = ("MERT", "a/b/c", "a/b c", "../..", "./b", "a/..", "a--b/c", "a/b.git", "é/b", "a/b@../../x", "a/b@-x", "-a/b")
+    names = (
+        "MERT",
+        "a/b/c",
+        "a/b c",
+        "../..",
+        "./b",
+        "a/..",
+        "a--b/c",
+        "a/b.git",
+        "é/b",
+        "a/b@../../x",
+        "a/b@-x",
+        "-a/b",
+    )
     for name in map("hf:{}".format, names):
         with pytest.raises(UsageError, match="hf:owner/name"):
             load_folder(name, CPU)

@@ -44,6 +44,8 @@ COMMANDS = (
     ("cache", "ls"),
     ("cache", "verify"),
     ("cache", "gc"),
+    ("mini",),
+    ("mini", "listen"),
 )
 
 

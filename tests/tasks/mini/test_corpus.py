@@ -79,6 +79,30 @@ def test_the_tonic_is_uniform_whatever_the_mode(task: str, family: str) -> None:
         assert turned < 3.0 / np.sqrt(len(places)), label
 
 
+@pytest.mark.parametrize(
+    ("task", "family"), [("turkish_makam", "makam--"), ("carnatic", "raga--"), ("hindustani", "raga--")]
+)
+def test_no_performance_gives_a_mode_away(task: str, family: str) -> None:
+    """Repertoire ties modes to ensembles, but every style and most instruments are heard in several modes."""
+    heard: dict[str, list[tuple[str, ...]]] = {}
+    for s in planned(task):
+        modes = tuple(label for label in s.content.labels if label.startswith(family))
+        for what in {s.content.style, *s.content.parts}:
+            heard.setdefault(what, []).append(modes)
+    for what, found in heard.items():
+        for label in {label for modes in found for label in modes}:
+            if len(found) >= 20:
+                assert sum(label in modes for modes in found) < 0.75 * len(found), (what, label)
+
+
+def test_makams_modulate_and_return() -> None:
+    content = [s.content for s in planned("turkish_makam")]
+    modulating = [c for c in content if len(c.modes) == 3]
+    assert 0.25 < len(modulating) / len(content) < 0.55
+    assert all(c.modes[0] == c.modes[2] != c.modes[1] for c in modulating)
+    assert all(len(c.modes) in (1, 3) for c in content)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_tradition_renders_sound_audio(task: str) -> None:
     for spec in planned(task)[7::160]:
