@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from .dunya_folder import absent, compare, list_downloads, write_report
 from .dunya_layout import LICENCE, audio_files
 from .dunya_recordings import (
     COLLECTIONS,
+    RECORDING_ID,
     Collection,
     DunyaRecording,
     Rows,
@@ -41,9 +41,6 @@ MANY = 100
 
 IN_A_ROW = 3
 """After so many failures or refusals one after another it is not the recordings that are at fault: stop."""
-
-_ID = re.compile(r"[\w-]+")
-"""Of a recording; it becomes part of a file's name."""
 
 Tell = Callable[[str], None]
 
@@ -173,7 +170,7 @@ def fetch_collection(task: Task, folder: Path, client: DunyaClient, tell: Tell, 
     lists = read_lists(folder)
     listed = tuple(dict.fromkeys(mbid for name in SPLITS for mbid in lists[name]))
     for mbid in listed:
-        if not _ID.fullmatch(mbid):
+        if not RECORDING_ID.fullmatch(mbid):
             raise UsageError(f"{folder / 'split'}: {mbid!r} in the lists is no recording id.")
     table = folder / "metadata.tsv"
     rows = read_rows(table)

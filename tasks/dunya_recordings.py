@@ -8,6 +8,7 @@ Fields of a recording's details: MTG/dunya at 8c2c902, ``makam/api.py``, ``carna
 from __future__ import annotations
 
 import csv
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from typing import Any
 
 from ..errors import UsageError
 from .tables import cell_values, read_table
+
+RECORDING_ID = re.compile(r"[\w-]+")
+"""Of a recording; it becomes a file's name."""
 
 COLUMNS = ("mbid", "tags", "group", "releases", "duration_s")
 """Of ``metadata.tsv`` as it is written here; columns that the user added are kept behind them."""
@@ -124,7 +128,7 @@ def read_details(collection: Collection, details: object) -> DunyaRecording:
     if not isinstance(details, dict):
         raise UnreadableDetailsError(f"expected an object, found {type(details).__name__}")
     mbid = str(details.get("mbid") or "").strip().lower()
-    if not mbid:
+    if not RECORDING_ID.fullmatch(mbid):
         raise UnreadableDetailsError("no MusicBrainz id in the field 'mbid'")
     tags = {
         f"{family}--{_name(entry, key, field)}"

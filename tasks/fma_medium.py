@@ -32,7 +32,7 @@ from .official import (
     task_folder,
     unlabelled,
 )
-from .preparing import Download, Plan, PrepareContext, Step, pending
+from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
 from .tables import cell_values, list_file, read_table
 
 TEST_SUPPORT = {
@@ -130,7 +130,12 @@ def load_full(task: Task, context: LoadContext) -> Splits:
 
 
 def prepare(task: Task, context: PrepareContext) -> Plan:
-    """Plan the split lists, the metadata and the clips, but for what is there in any layout that the loader reads."""
+    """Plan the split lists, the metadata and the clips, but for what is there in any layout that the loader reads.
+
+    Raises:
+        UsageError: another source than the usual one was asked for.
+    """
+    require_usual_source(task, context)
     folder = context.data_root / task.name
     lists = [
         Download(f"{LISTS_AT}/{name}.npy", folder / "split" / f"{name}.npy", LISTS_LICENCE)

@@ -24,7 +24,7 @@ from .official import (
     require_published_support,
     task_folder,
 )
-from .preparing import Download, Plan, PrepareContext, Step, pending
+from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
 from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 
 TEST_SUPPORT = {
@@ -157,7 +157,12 @@ def ids_sha256(tracks: Sequence[Track]) -> str:
 
 
 def prepare(task: Task, context: PrepareContext) -> Plan:
-    """Plan the two tables and a list of the videos; the audio only the user can have."""
+    """Plan the two tables and a list of the videos; the audio only the user can have.
+
+    Raises:
+        UsageError: another source than the usual one was asked for.
+    """
+    require_usual_source(task, context)
     folder = context.data_root / task.name
     tables = [
         Download(f"{TABLES_AT}/{name}.tsv", folder / "split" / f"{name}.tsv", TABLES_LICENCE, size, digest)

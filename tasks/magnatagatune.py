@@ -17,7 +17,7 @@ from .archives import unpack
 from .base import SPLITS, Edition, LoadContext, Splits, Task, Track
 from .mini import mini_edition
 from .official import LAYOUT, PAPER, absent_lists, prepare_command, read_lists, require_published_support, task_folder
-from .preparing import Download, Plan, PrepareContext, Step, pending
+from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
 from .tables import list_file, read_table
 
 TEST_SUPPORT = {
@@ -155,7 +155,12 @@ def _tracks(
 
 
 def prepare(task: Task, context: PrepareContext) -> Plan:
-    """Plan the annotations and the three parts of the archive, which are read as one without being joined."""
+    """Plan the annotations and the three parts of the archive, which are read as one without being joined.
+
+    Raises:
+        UsageError: another source than the usual one was asked for.
+    """
+    require_usual_source(task, context)
     folder = context.data_root / task.name
     files = {name: Download(f"{FILES_AT}/{name}", folder / name, LICENCE, None, FILES[name]) for name in FILES}
     annotations = files.pop("annotations_final.csv")

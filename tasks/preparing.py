@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CmbenchError, Missing, MissingError, UsageError
-from .base import Progress, silent
+from .base import Progress, Task, silent
 
 LOCK = ".prepare.lock"
 Ask = Callable[[str], str]
@@ -117,6 +117,16 @@ def pending(downloads: Iterable[Download]) -> tuple[Download, ...]:
     from .sources import is_fetched
 
     return tuple(one for one in downloads if not is_fetched(one))
+
+
+def require_usual_source(task: Task, context: PrepareContext) -> None:
+    """Refuse another source than the usual one, for a task that knows no other.
+
+    Raises:
+        UsageError: one was asked for.
+    """
+    if context.source is not None:
+        raise UsageError(f"{task.name} has no source {context.source!r}; leave --source out.")
 
 
 def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:

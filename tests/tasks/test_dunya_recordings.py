@@ -145,6 +145,12 @@ def test_a_length_that_is_none(carnatic: dict[str, Any], length: object) -> None
     assert read_details(CARNATIC, carnatic | {"length": length}).seconds is None
 
 
+@pytest.mark.parametrize("mbid", [None, "", "../a1", "a/b", "a b", "."])
+def test_an_id_that_leads_elsewhere_is_none(carnatic: dict[str, Any], mbid: object) -> None:
+    with pytest.raises(UnreadableDetailsError, match="no MusicBrainz id"):
+        read_details(CARNATIC, carnatic | {"mbid": mbid})
+
+
 def test_releases_without_an_id_are_none(carnatic: dict[str, Any]) -> None:
     known = {"mbid": "R1", "title": "Known"}
     concerts = [{"mbid": None, "title": "Unknown"}, known, {"title": "No field"}, {"mbid": " "}]

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks import preparing, sources
+from cmbench.tasks.base import get_task
 from cmbench.tasks.preparing import Download, Plan, PrepareContext, Step, carry_out, pending
 
 
@@ -101,3 +102,11 @@ def test_a_plan_tells_its_size_and_whether_it_is_empty(folder: Path) -> None:
     plan = Plan((download, replace(download, size=None)), (step, replace(step, size=None)))
     assert (plan.known_bytes, plan.nothing_to_do, Plan().nothing_to_do) == (15, False, True)
     assert pending([download]) == (download,)
+
+
+@pytest.mark.parametrize("name", ["lyra", "fma_medium", "magnatagatune"])
+def test_a_source_that_a_task_does_not_know_is_refused(context: PrepareContext, name: str) -> None:
+    task = get_task(name)
+    assert task.prepare is not None
+    with pytest.raises(UsageError, match=f"{name} has no source 'saraga'"):
+        task.prepare(task, replace(context, source="saraga"))
