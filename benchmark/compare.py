@@ -186,7 +186,7 @@ def refuse_mismatch(first: Record, second: Record) -> None:
 
 
 def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float, labels: bool) -> TaskChange:
-    first, second, notes = _on_common_tracks(first, second)
+    first, second, notes = on_common_tracks(first, second)
     task = first.record.task
     one, other = replicate(first, resamples), replicate(second, resamples)
     macro = {metric: (one.macro(metric), other.macro(metric)) for metric in (*RANKED, "prevalence")}
@@ -222,11 +222,11 @@ def _family_changes(
     return {family: {metric: judged[metric][i] for metric in RANKED} for i, family in enumerate(families)}
 
 
-def _on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence, tuple[str, ...]]:
+def on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence, tuple[str, ...]]:
     """Bring both to the test tracks that both could use.
 
     Raises:
-        UsageError: a track has other labels or another group in the two.
+        UsageError: there is no common track, or a track has other labels or another group in the two.
     """
     notes = []
     others = set(second.track_ids)
@@ -240,10 +240,16 @@ def _on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evid
             )
     if first.record.task.audio_sha256 != second.record.task.audio_sha256:
         notes.append("the two were measured on different audio files of these tracks")
+    if not common:
+        raise UsageError(
+            f"{first.path} and {second.path} have no test track of {first.record.task.name} in common; run both models "
+            "on the same tracks."
+        )
     first, second = first.rows(common), second.rows(common)
     if not np.array_equal(first.targets, second.targets) or first.groups != second.groups:
         raise UsageError(
-            f"{first.path} and {second.path} give tracks of {first.record.task.name} different labels or groups."
+            f"{first.path} and {second.path} give tracks of {first.record.task.name} different labels or "
+            "groups: they were not made from the same annotations. Run both models again on the same task."
         )
     return first, second, tuple(notes)
 
@@ -263,6 +269,10 @@ def _label_changes(
         )
         for metric in RANKED
     }
+    same = [
+        np.array_equal(first.probabilities[:, :, k], second.probabilities[:, :, k]) for k in range(len(task.labels))
+    ]
+    judged = {metric: [_at_the_ceiling(d, same[k]) for k, d in enumerate(found)] for metric, found in judged.items()}
     means = [evidence.probabilities.mean(axis=0) for evidence in (first, second)]
     changes = []
     for k, label in enumerate(task.labels):
@@ -278,6 +288,13 @@ def _label_changes(
             )
         )
     return tuple(changes)
+
+
+def _at_the_ceiling(judged: Difference, same: bool) -> Difference:
+    """Take back that a label is kept where both models are perfect on it: a few positives say no more than that."""
+    if same or not judged.equivalent or judged.before != 1.0 or judged.after != 1.0:
+        return judged
+    return replace(judged, equivalent=False, reason="both rank every track right")
 
 
 def _judged_together(changes: Iterable[TaskChange]) -> tuple[TaskChange, ...]:

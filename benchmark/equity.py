@@ -114,10 +114,11 @@ def _gap(scores: Mapping[str, Doubles], groups: int) -> Level | None:
 
 def equities(found: Sequence[Evidence], resamples: int = RESAMPLES) -> tuple[Equity, ...]:
     """Judge every model in every edition, split and protocol that has two traditions or more; see :func:`equity`."""
-    sides: dict[tuple[str, ...], list[Evidence]] = {}
+    sides: dict[tuple[str, ...], dict[tuple[str, ...], Evidence]] = {}
     for e in found:
         task, protocol = e.record.task, e.record.protocol
         key = (task.edition, task.split, protocol.sha256, e.record.model.name, e.record.model.fingerprint)
-        sides.setdefault(key, []).append(e)
-    judged = (equity(side, resamples) for side in sides.values())
+        # A copy of a record in another folder counts once.
+        sides.setdefault(key, {}).setdefault((task.name, task.split_sha256, task.label_sha256), e)
+    judged = (equity(list(side.values()), resamples) for side in sides.values())
     return tuple(one for one in judged if one is not None)

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
+from .compare import on_common_tracks
 from .equity import Equity, equity
 from .evidence import Evidence
 from .forgetting import Forgetting, forgetting
 from .sections import Section
+from .summary import centred_score
 from .ties import Standing, standings
 from .transfer import TransferMatrix, transfer_matrix
 from .transfer_figure import transfer_figure
@@ -30,10 +33,11 @@ class Changes:
     Attributes:
         matrix: models by tasks with the change against the base.
         equities: of every model with two traditions or more.
-        standings: places on the tasks that all models have; empty if there is one model or no such task.
+        standings: places on the tasks that all models have a score on; empty if there is one model or no such task.
         ranked: those tasks.
         forgettings: what changed from the base to each other model that shares a task with it.
         without: models whose predictions are not there.
+        unlike: why records are left out although their predictions are there.
     """
 
     matrix: TransferMatrix
@@ -42,6 +46,7 @@ class Changes:
     ranked: tuple[str, ...]
     forgettings: tuple[Forgetting, ...]
     without: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
 
     def listed(self, report: Forgetting) -> frozenset[tuple[str, str]]:
         """Return the labels that the page lists of a report, as task and label: the largest changes of all that count.
@@ -69,25 +74,53 @@ def changes(section: Section, mine: Sequence[Evidence], base: str | None, resamp
     Returns:
         ``None`` if no predictions of the section are there.
     """
+    told = mine
+    mine, unlike = _alike(told, base)
     if not mine:
         return None
     names = tuple(dict.fromkeys(e.record.model.name for e in mine))
     matrix = transfer_matrix(mine, base if base in names else names[0], resamples=resamples)
     sides = {name: [e for e in mine if e.record.model.name == name] for name in matrix.models}
     tasks = {name: {e.record.task.name for e in side} for name, side in sides.items()}
-    ranked = [task for task in matrix.tasks if all(task in there for there in tasks.values())]
+    ranked = [task for task in matrix.tasks if _rankable([e for e in mine if e.record.task.name == task], len(sides))]
+    ranking = [[e for e in side if e.record.task.name in ranked] for side in sides.values()]
     judged = (equity(side, resamples) for side in sides.values())
     return Changes(
         matrix=matrix,
         equities=tuple(one for one in judged if one is not None),
-        standings=standings(list(sides.values()), resamples) if len(sides) > 1 and ranked else (),
+        standings=standings(ranking, resamples) if len(sides) > 1 and ranked else (),
         ranked=tuple(ranked),
         forgettings=tuple(
             forgetting(sides[matrix.base], side, resamples=resamples)
             for name, side in sides.items()
             if name != matrix.base and tasks[name] & tasks[matrix.base]
         ),
-        without=tuple(row.name for row in section.rows if row.name not in sides),
+        without=tuple(row.name for row in section.rows if row.name not in {e.record.model.name for e in told}),
+        unlike=unlike,
+    )
+
+
+def _alike(mine: Sequence[Evidence], base: str | None) -> tuple[list[Evidence], tuple[str, ...]]:
+    """Leave out records whose tracks, labels or groups contradict the base's, or the first's where it has none."""
+    first: dict[str, Evidence] = {}
+    for e in sorted(mine, key=lambda e: e.record.model.name != base):
+        first.setdefault(e.record.task.name, e)
+    kept, unlike = [], []
+    for e in mine:
+        try:
+            on_common_tracks(first[e.record.task.name], e)
+            kept.append(e)
+        except UsageError as error:
+            unlike.append(f"{e.record.model.name} on {e.record.task.name}: {error}")
+    return kept, tuple(unlike)
+
+
+def _rankable(found: Sequence[Evidence], models: int) -> bool:
+    """Whether every model has a score on a task, and all have tracks in common."""
+    return (
+        len(found) == models
+        and all(centred_score(e.record) is not None for e in found)
+        and bool(set(found[0].track_ids).intersection(*(e.track_ids for e in found[1:])))
     )
 
 

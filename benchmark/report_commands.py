@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -40,7 +41,17 @@ Edition = Annotated[str | None, typer.Option(help="Only records of this edition.
 Split = Annotated[str | None, typer.Option(help="Only records on this split.", show_default=False)]
 ProtocolName = Annotated[str | None, typer.Option(help="Only records under this protocol.", show_default=False)]
 Resamples = Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")]
-Bound = Annotated[float, typer.Option(min=0.0, help="Changes smaller than this many points count as none.")]
+
+
+def _finite(points: float) -> float:
+    if not math.isfinite(points):
+        raise typer.BadParameter(f"{points} is not a number of points; give one like 1.0.")
+    return points
+
+
+Bound = Annotated[
+    float, typer.Option(min=0.0, callback=_finite, help="Changes smaller than this many points count as none.")
+]
 
 
 @report_app.command("html", epilog="**Example**\n\n`cmbench report html results --figures figures`")

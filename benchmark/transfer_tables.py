@@ -94,7 +94,12 @@ def latex_table(matrix: TransferMatrix) -> str:
         lines.append(
             " & ".join([_escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]) + " \\\\"
         )
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+    lines.append("\\bottomrule")
+    if warning(matrix):
+        # In the table, not only in a comment: it must be there in print.
+        told = _escaped(warning(matrix))
+        lines.append(f"\\multicolumn{{{len(matrix.tasks) + 2}}}{{l}}{{\\footnotesize {told}}} \\\\")
+    return "\n".join([*lines, "\\end{tabular}", ""])
 
 
 def _escaped(text: str) -> str:
@@ -120,7 +125,8 @@ def markdown_matrix(matrix: TransferMatrix) -> str:
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else ABSENT
             change = f" ({points(cell.plain_change)})" if cell and cell.plain_change is not None else ""
             cells.append(text + change)
-        lines.append(f"| {model} | " + " | ".join(cells) + f" | {percent(matrix.paper[model])} |")
+        name = model.replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {percent(matrix.paper[model])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -171,3 +171,25 @@ def test_labels_that_are_not_defined_say_so(build_evidence: Build) -> None:
     assert task.labels[3].roc_auc.reason
     assert task.labels[3].delong_p_value is None
     assert task.metrics["roc_auc"].change == 0
+
+
+def test_perfect_on_a_few_positives_is_not_kept(build_evidence: Build) -> None:
+    targets = np.zeros((60, 1), dtype=np.bool_)
+    targets[::6] = True
+    groups = [f"g{i}" for i in range(60)]
+    before = build_evidence("a", targets, np.where(targets, 0.9, 0.1), groups)
+    after = build_evidence("b", targets, np.where(targets, 0.8, 0.1), groups)
+    (label,) = compare([before], [after], resamples=100).tasks[0].labels
+    assert (label.roc_auc.change, label.roc_auc.verdict) == (0.0, "cannot tell")
+    assert label.roc_auc.reason == "both rank every track right"
+    same = build_evidence("b", targets, np.where(targets, 0.9, 0.1), groups)
+    assert compare([before], [same], resamples=100).tasks[0].labels[0].roc_auc.verdict == "kept"
+
+
+def test_models_without_a_common_track_are_refused(build_evidence: Build) -> None:
+    draw = np.random.default_rng(0)
+    targets, scores = draw.random((40, 2)) < 0.4, draw.random((40, 2))
+    first, second = (build_evidence(name, targets, scores, [None] * 40) for name in "ab")
+    second = replace(second, track_ids=tuple(f"other{i}" for i in range(40)))
+    with pytest.raises(UsageError, match="no test track of lyra in common"):
+        compare([first], [second], resamples=100)

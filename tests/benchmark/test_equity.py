@@ -81,3 +81,9 @@ def test_each_model_and_edition_is_judged_apart(build_evidence: Build) -> None:
     out = StringIO()
     print_equity((), Console(file=out))
     assert out.getvalue() == ""
+
+
+def test_a_copy_of_a_record_counts_once(build_evidence: Build) -> None:
+    found = model(build_evidence, {"lyra": 1.0, "magnatagatune": 0.5, "fma_medium": 3.0})
+    copy = model(build_evidence, {"lyra": 1.0, "magnatagatune": 0.5, "fma_medium": 3.0})[2]
+    assert equities([*found, copy], 100) == equities(found, 100)

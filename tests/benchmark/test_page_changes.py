@@ -13,6 +13,7 @@ import numpy as np
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.page import write_page
 from cmbench.benchmark.page_changes import changes
+from cmbench.benchmark.record import Metric
 from cmbench.benchmark.sections import MINI_LABEL, sections
 
 Build = Callable[..., Evidence]
@@ -125,3 +126,30 @@ def test_twenty_models_stay_under_two_mebibytes(build_evidence: Build, tmp_path:
     # More labels changed than a page of this size can hold: the largest are listed, and that is said.
     assert page.count("largest of") == 19
     assert len(page.encode()) < 2 * 2**20
+
+
+def test_a_task_without_any_score_is_not_ranked(build_evidence: Build, tmp_path: Path) -> None:
+    found = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
+    nothing = Metric(value=None, interval=None, per_seed=(None,), reason="no label is defined")
+    empty = []
+    for e in found:
+        if e.record.task.name == "lyra":
+            record = e.record.model_copy(update={"metrics": dict.fromkeys(e.record.metrics, nothing)})
+            e = replace(e, record=record, targets=np.zeros_like(e.targets))
+        empty.append(e)
+    page = page_of(empty, tmp_path)
+    assert "Places on turkish_makam, fma_medium:" in page
+    (section,) = sections([e.record for e in empty])
+    told = changes(section, empty, "a", 100)
+    assert told is not None
+    assert told.ranked == ("turkish_makam", "fma_medium")
+
+
+def test_one_contradicting_record_does_not_take_the_page_down(build_evidence: Build, tmp_path: Path) -> None:
+    found = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
+    found[-1] = replace(found[-1], groups=(None,) * 80)
+    page = page_of(found, tmp_path, base="a")
+    assert "Not compared:" in page
+    assert "b on fma_medium: " in page
+    assert "different labels or groups" in page
+    assert "Places on turkish_makam, lyra:" in page

@@ -52,6 +52,18 @@ def test_identical_models_are_kept_exactly(build_evidence: Build) -> None:
     assert control_false_discoveries([found])[0].verdict == "kept"
 
 
+def test_a_perfect_model_gains_on_a_constant_one(build_evidence: Build) -> None:
+    targets = np.random.default_rng(0).random((60, 2)) < 0.4
+    constant, perfect = (
+        replicate(build_evidence(name, targets, scores, [None] * 60), 100).macro("roc_auc")
+        for name, scores in (("constant", np.full(targets.shape, 0.3)), ("perfect", np.where(targets, 0.9, 0.1)))
+    )
+    (gain,) = control_false_discoveries([difference(constant, perfect, 60, 0.01)])
+    assert (gain.change, gain.low, gain.high, gain.verdict) == (0.5, 0.5, 0.5, "gained")
+    (loss,) = control_false_discoveries([difference(perfect, constant, 60, 0.01)])
+    assert (loss.verdict, loss.equivalent) == ("lost", False)
+
+
 def test_too_few_groups_tell_nothing(build_evidence: Build) -> None:
     draw = np.random.default_rng(0)
     targets = draw.random((40, 2)) < 0.4

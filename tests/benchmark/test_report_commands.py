@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.record import PredictionsPart, predictions_bytes, sha256_of, write_record
 from cmbench.benchmark.report_commands import _read
@@ -32,3 +34,10 @@ def test_records_on_one_split_are_read(tmp_path: Path, build_evidence: Callable[
     assert found.record.task.split == "group-safe"
     with pytest.raises(UsageError, match="no record of edition full of split marble in"):
         _read([tmp_path], "full", "marble", None)
+
+
+def test_a_bound_is_a_number_of_points(tmp_path: Path) -> None:
+    for bound in ("nan", "inf", "-1"):
+        assert CliRunner().invoke(app, ["compare", str(tmp_path), str(tmp_path), "--bound", bound]).exit_code == 2
+    done = CliRunner().invoke(app, ["compare", str(tmp_path), str(tmp_path), "--bound", "inf"])
+    assert "not a number of points" in " ".join(done.output.replace("│", " ").split())

@@ -149,6 +149,9 @@ def test_tables_say_what_the_figures_are(build_evidence: Build) -> None:
         assert "nan" not in text.lower()
     for text in (printed(mini), latex_table(mini), markdown_matrix(mini), csv_matrix(mini)):
         assert "mini" in text
+    for table, told in ((latex_table(mini), "mini: synthetic"), (latex_table(reported), "reported: figures of others")):
+        in_print = "\n".join(line for line in table.splitlines() if not line.startswith("%"))
+        assert f"{{\\footnotesize {told}" in in_print
     rows = list(csv.DictReader(io.StringIO(csv_matrix(mini))))
     assert len(rows) == 6
     assert {row["model"] for row in rows} == {"base", "turkish"}
@@ -161,6 +164,12 @@ def test_latex_escapes_names(build_evidence: Build) -> None:
     targets, probabilities = scores(1.0)
     matrix = transfer_matrix([build_evidence("my_model & 50%", targets, probabilities, GROUPS)])
     assert "my\\_model \\& 50\\%" in latex_table(matrix)
+
+
+def test_markdown_escapes_names(build_evidence: Build) -> None:
+    targets, probabilities = scores(1.0)
+    matrix = transfer_matrix([build_evidence("a|b", targets, probabilities, GROUPS)])
+    assert "| a\\|b | " in markdown_matrix(matrix)
 
 
 def test_the_figure_outlines_own_cultures_and_hatches_what_cannot_be_told(build_evidence: Build) -> None:
