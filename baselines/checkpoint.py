@@ -82,7 +82,7 @@ _MOST_LAYERS = 1000
 """Far above any such network: a configuration that asks for more would only exhaust the memory with names."""
 
 # What soundfile and soxr are asked for at most, Hz.
-_HIGHEST_RATE = 192_000
+HIGHEST_RATE = 192_000
 
 
 @dataclass(frozen=True)
@@ -421,8 +421,8 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
             raise UsageError(f"{file}: do_normalize = {stated!r} should be true or false.")
         normalise = stated
         words = NORMALISED if normalise else "none"
-    if type(rate) is not int or not 1 <= rate <= _HIGHEST_RATE:
-        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {_HIGHEST_RATE} (Hz).")
+    if type(rate) is not int or not 1 <= rate <= HIGHEST_RATE:
+        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {HIGHEST_RATE} (Hz).")
     return Preprocessor(rate, normalise, words)
 
 

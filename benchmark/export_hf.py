@@ -51,7 +51,7 @@ def open_model(name: str, options: LoadOptions) -> Exportable:
         UsageError: it is not of that family, or its files do not fit.
         MissingError: it is not on this machine and cannot be fetched.
     """
-    from ..baselines.hubert_folder import MASK_VECTOR
+    from ..baselines.checkpoint import MASK_VECTOR
     from ..baselines.network import open_network
 
     network = open_network(name, options)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import weights_sha256
-from ..baselines.hubert_folder import MASK_VECTOR, write_folder
+from ..baselines.checkpoint import MASK_VECTOR, weights_sha256
+from ..baselines.hubert_folder import write_folder
 from ..errors import UsageError
 from .merge import MergeSettings, merge
 from .merge_card import FACTS, MergedModel, by_name, merge_card, merge_facts

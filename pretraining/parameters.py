@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import Preprocessor, match_names, weights_sha256
+from ..baselines.checkpoint import MASK_VECTOR, Preprocessor, match_names, weights_sha256
 from ..baselines.hubert import HubertShape
-from ..baselines.hubert_folder import MASK_VECTOR, configuration, write_folder
+from ..baselines.hubert_folder import configuration, write_folder
 from ..baselines.network import Network, open_network
 from ..errors import UsageError
 

@@ -13,10 +13,10 @@ import torch
 
 from cmbench.baselines import LoadOptions
 from cmbench.baselines.anchors import NANO
-from cmbench.baselines.checkpoint import Preprocessor, read_checkpoint
+from cmbench.baselines.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
 from cmbench.baselines.folders import load_folder
 from cmbench.baselines.hubert import GAIN, HubertShape, random_weights
-from cmbench.baselines.hubert_folder import MASK_VECTOR, write_folder
+from cmbench.baselines.hubert_folder import write_folder
 from cmbench.errors import UsageError
 
 SHAPES = {

@@ -13,9 +13,8 @@ import pytest
 import torch
 
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import Preprocessor
+from cmbench.baselines.checkpoint import MASK_VECTOR, Preprocessor
 from cmbench.baselines.hubert import DIRECTION, GAIN, HubertShape
-from cmbench.baselines.hubert_folder import MASK_VECTOR
 from cmbench.errors import UsageError
 from cmbench.pretraining import merge as merge_module
 from cmbench.pretraining.merge import FOLDED, METHODS, Merged, merge, merge_settings

@@ -12,8 +12,7 @@ import torch
 
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import read_checkpoint
-from cmbench.baselines.hubert_folder import MASK_VECTOR
+from cmbench.baselines.checkpoint import MASK_VECTOR, read_checkpoint
 from cmbench.errors import UsageError
 from cmbench.pretraining import merge_folder
 from cmbench.pretraining.merge import merge_settings

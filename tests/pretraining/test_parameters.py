@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import SPELLINGS, weights_sha256
+from cmbench.baselines.checkpoint import MASK_VECTOR, SPELLINGS, weights_sha256
 from cmbench.baselines.hubert import DIRECTION, GAIN
-from cmbench.baselines.hubert_folder import MASK_VECTOR
 from cmbench.errors import MissingError, UsageError
 from cmbench.pretraining.parameters import open_parameters
 
