@@ -316,12 +316,12 @@ def match_tensors(
                 f"{where}: tensor {MASK_VECTOR!r} has the shape {list(rest[MASK_VECTOR].shape)}; "
                 f"config.json asks for {[shape.hidden]}."
             )
-        rest[MASK_VECTOR] = _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
+        _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
     return weights, rest
 
 
 def _finite_float32(tensor: Tensor, name: str, where: Path) -> Tensor:
-    """Return a dense tensor in float32; eight-bit and sparse ones, which torch cannot test, come with scales unread."""
+    """Return a tensor in float32; refuse what is not one of finite floats, and what torch cannot test (eight bits)."""
     import torch
 
     plain = tensor.layout is torch.strided and not tensor.is_meta

@@ -106,7 +106,7 @@ def test_a_cache_without_preprocessor_is_completed(
             assert how["revision"] == commit
             (snapshot / "preprocessor_config.json").write_text('{"sampling_rate": 24000, "do_normalize": true}')
             return str(snapshot)
-        return look_up(repository, **how)
+        return str(look_up(repository, **how))
 
     monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: Info())
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
