@@ -13,14 +13,14 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.metadata import entry_points
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ..errors import UsageError, unknown_name
+from ..errors import CmbenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,13 +203,20 @@ def registry() -> Mapping[str, EncoderEntry]:
     """Every named encoder: the files of this folder, then the entry points of other distributions.
 
     Raises:
-        UsageError: two encoders share a name, or an entry point does not give :class:`EncoderEntry` objects.
+        UsageError: two encoders share a name, or an entry point cannot be loaded or does not give
+            :class:`EncoderEntry` objects.
     """
     found: dict[str, EncoderEntry] = {}
     for family in _families():
         found.update(getattr(family, "ENCODERS", {}))
     for point in entry_points(group=ENTRY_POINTS):
-        offered = point.load()
+        try:
+            offered = point.load()
+        except Exception as error:
+            raise UsageError(
+                f"Entry point {point.value!r} of group {ENTRY_POINTS}{_distribution(point)} cannot be loaded "
+                f"({type(error).__name__}: {error}). Mend or uninstall it."
+            ) from error
         entries = offered.values() if isinstance(offered, Mapping) else (offered,)
         for entry in entries:
             if not isinstance(entry, EncoderEntry):
@@ -219,8 +226,28 @@ def registry() -> Mapping[str, EncoderEntry]:
                 )
             if entry.name in found:
                 raise UsageError(f"Entry point {point.value!r} names an encoder {entry.name!r}, which exists already.")
-            found[entry.name] = entry
+            found[entry.name] = replace(entry, load=partial(_load_foreign, entry, _distribution(point)))
     return found
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f" of distribution {point.dist.name}" if point.dist else ""
+
+
+def _load_foreign(entry: EncoderEntry, origin: str, options: LoadOptions) -> Encoder:
+    """Load an encoder of another distribution; what goes wrong there is said to be wrong there."""
+    try:
+        encoder = entry.load(options)
+        whole = isinstance(encoder, Encoder) and isinstance(encoder.card, EncoderCard)
+    except CmbenchError:
+        raise
+    except Exception as error:
+        raise CmbenchError(f"Model {entry.name}{origin} cannot be loaded ({type(error).__name__}: {error}).") from error
+    if not whole:
+        raise CmbenchError(
+            f"Model {entry.name}{origin} gives {type(encoder).__name__}, which lacks encode or a card (an EncoderCard)."
+        )
+    return encoder
 
 
 def get_encoder_entry(name: str) -> EncoderEntry:

@@ -82,7 +82,7 @@ _MOST_LAYERS = 1000
 """Far above any such network: a configuration that asks for more would only exhaust the memory with names."""
 
 # What soundfile and soxr are asked for at most, Hz.
-_HIGHEST_RATE = 192_000
+HIGHEST_RATE = 192_000
 
 
 @dataclass(frozen=True)
@@ -316,12 +316,12 @@ def match_tensors(
                 f"{where}: tensor {MASK_VECTOR!r} has the shape {list(rest[MASK_VECTOR].shape)}; "
                 f"config.json asks for {[shape.hidden]}."
             )
-        rest[MASK_VECTOR] = _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
+        _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
     return weights, rest
 
 
 def _finite_float32(tensor: Tensor, name: str, where: Path) -> Tensor:
-    """Return a dense tensor in float32; eight-bit and sparse ones, which torch cannot test, come with scales unread."""
+    """Return a tensor in float32; refuse what is not one of finite floats, and what torch cannot test (eight bits)."""
     import torch
 
     plain = tensor.layout is torch.strided and not tensor.is_meta
@@ -421,8 +421,8 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
             raise UsageError(f"{file}: do_normalize = {stated!r} should be true or false.")
         normalise = stated
         words = NORMALISED if normalise else "none"
-    if type(rate) is not int or not 1 <= rate <= _HIGHEST_RATE:
-        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {_HIGHEST_RATE} (Hz).")
+    if type(rate) is not int or not 1 <= rate <= HIGHEST_RATE:
+        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {HIGHEST_RATE} (Hz).")
     return Preprocessor(rate, normalise, words)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import Missing, MissingError
 from ..paths import models_root
 from .base import LoadOptions
-from .checkpoint import has_weights
+from .checkpoint import has_weights, read_json
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
 # The indices say which shards there are.
@@ -21,6 +23,9 @@ _SMALL_FILES = (
     "pytorch_model.bin.index.json",
 )
 _TIMEOUT_SECONDS = 10.0
+_PREPROCESSOR = "preprocessor_config.json"
+_COMMIT = re.compile("[0-9a-f]{40}")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Located:
 def locate(wanted: Repository, options: LoadOptions) -> Located:
     """Return the folder of a model; fetch it if it is not here and the network may be used.
 
-    Looked at in turn: ``<models folder>/<name>``, the hub's cache (at the wanted revision), the hub.
+    Looked at in turn: ``<models folder>/<name>`` (unless it is known to be another commit than the wanted one), the
+    hub's cache (at the wanted revision), the hub.
 
     Raises:
         MissingError: it is not here and cannot be fetched; the message says which of offline mode, no network, no
@@ -76,20 +82,41 @@ def locate(wanted: Repository, options: LoadOptions) -> Located:
     """
     own = models_root() / wanted.name
     if has_weights(own):
-        return Located(own, _source_of_copy(own, wanted))
+        commit = _commit_of_copy(own)
+        if commit is None:
+            return Located(own, f"hf:{wanted.repository} (a copy of unknown revision)")
+        if wanted.revision in (None, commit) or not _COMMIT.fullmatch(wanted.revision or ""):
+            return Located(own, f"hf:{wanted.repository}@{commit}")
+        _LOG.warning("%s holds commit %s, not %s: it is left aside.", own, commit[:8], wanted.revision)
     cached = _cached(wanted)
-    if cached is not None:
+    if cached is not None and (options.offline or (cached.folder / _PREPROCESSOR).is_file()):
         return cached
     if options.offline:
         raise _missing(wanted, "not on this machine, and offline mode forbids to fetch it")
-    return _fetch(wanted)
+    if cached is None:
+        return _fetch(wanted)
+    # Programs that load the network alone leave its preprocessor on the hub; without it features would differ.
+    try:
+        return _fetch(replace(wanted, revision=cached.folder.name))
+    except MissingError:
+        _LOG.warning("The hub cannot be asked whether %s has a %s.", wanted.repository, _PREPROCESSOR)
+        return cached
 
 
-def _source_of_copy(folder: Path, wanted: Repository) -> str:
+def _commit_of_copy(folder: Path) -> str | None:
     """``hf download --local-dir`` notes the commit in the first line of a file beside the copy."""
     note = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
-    commit = note.read_text(encoding="utf-8").split("\n", 1)[0].strip() if note.is_file() else ""
-    return f"hf:{wanted.repository}@{commit}" if commit else f"hf:{wanted.repository} (a copy of unknown revision)"
+    return note.read_text(encoding="utf-8").split("\n", 1)[0].strip() or None if note.is_file() else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a snapshot has its configuration and all its weights: a fetch may have been cut off between shards."""
+    for index in folder.glob("*.index.json"):
+        shards = read_json(index).get("weight_map")
+        names = set(shards.values()) if isinstance(shards, dict) else set()
+        if not all(isinstance(name, str) and (folder / name).is_file() for name in names):
+            return False
+    return has_weights(folder)
 
 
 def _cached(wanted: Repository) -> Located | None:
@@ -105,7 +132,7 @@ def _cached(wanted: Repository) -> Located | None:
     except LocalEntryNotFoundError:
         return None
     # A snapshot's folder is named after its commit.
-    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if has_weights(folder) else None
+    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if _is_whole(folder) else None
 
 
 def _fetch(wanted: Repository) -> Located:

@@ -139,6 +139,8 @@ def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32])
     import numpy as np
     import torch
 
+    # Whoever holds the module may have called train(); dropout and SpecAugment stay off all the same.
+    model.eval()
     with torch.inference_mode():
         return [np.asarray(state.float().cpu(), np.float32) for state in kind.states(model, extractor, window)]
 
@@ -301,9 +303,14 @@ def _load(
     extractor, model, settings = _open(kind, folder.path, folder.config)
     model = model.to(place)
     rate = int(extractor.sampling_rate)
-    shortest, limit = kind.shortest(settings, extractor), kind.seconds(extractor)
-    # What comes out of the shortest window tells the states' number and lengths, whatever the kind of model.
-    heard = _states(kind, model, extractor, np.zeros(shortest, np.float32))
+    try:
+        shortest, limit = kind.shortest(settings, extractor), kind.seconds(extractor)
+        # What comes out of the shortest window tells the states' number and lengths, whatever the kind of model.
+        heard = _states(kind, model, extractor, np.zeros(shortest, np.float32))
+    except Exception as error:
+        raise UsageError(
+            f"{folder.path}: config.json and preprocessor_config.json do not make a working model ({_told(error)})."
+        ) from error
     sizes = [len(state) for state in heard]
     names = tuple(f"L{i}" for i in range(len(sizes)))
     words = kind.words(extractor)
@@ -340,7 +347,7 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
         raise UsageError(
             f'{folder}: models of type {config["model_type"]} need transformers: pip install "cmbench[huggingface]"'
         ) from error
-    from .checkpoint import has_weights
+    from .checkpoint import HIGHEST_RATE, has_weights
 
     if not has_weights(folder):
         raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
@@ -348,11 +355,15 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
         raise UsageError(f"{folder / 'config.json'}: audio_channels is {config['audio_channels']}; only mono is read.")
     try:
         extractor = getattr(transformers, kind.extractor).from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:
         raise UsageError(
-            f"{folder}: the front end cannot be read ({str(error).splitlines()[0]}). A preprocessor_config.json is "
+            f"{folder}: the front end cannot be read ({_told(error)}). A preprocessor_config.json is "
             f"needed, as {kind.extractor} of transformers writes it."
         ) from error
+    if type(extractor.sampling_rate) is not int or not 1 <= extractor.sampling_rate <= HIGHEST_RATE:
+        raise UsageError(
+            f"{folder}: the sample rate {extractor.sampling_rate!r} should be an integer from 1 to {HIGHEST_RATE} Hz."
+        )
     model, report = read_whole(getattr(transformers, kind.model), folder)
     wrong = {
         "missing": [n for n in report["missing_keys"] if not n.startswith(HEADS)],
@@ -363,6 +374,9 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
     if told:
         raise UsageError(f"{folder}: {told}. The weights do not belong to this config.json.")
     part = getattr(model, kind.part) if kind.part else model
+    for name, tensor in part.named_parameters():
+        if not bool(tensor.isfinite().all()):
+            raise UsageError(f"{folder}: tensor {name!r} is not made of finite numbers.")
     return extractor, part.eval().requires_grad_(False).float(), model.config
 
 
@@ -372,20 +386,46 @@ def listed(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(map(repr, names[:shown])) + more
 
 
+def _told(error: Exception) -> str:
+    first = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
+    return first if isinstance(error, OSError | ValueError | RuntimeError) else f"{type(error).__name__}: {first}"
+
+
+# Settings of how to compute, not of the network. A name of a repository in the first two makes transformers fetch
+# that repository's kernel and run it.
+_NOT_THE_NETWORK = ("attn_implementation", "_attn_implementation", "_experts_implementation", "auto_map", "dtype")
+
+
+def _network_only(config: Mapping[str, object]) -> dict[str, object]:
+    """Leave out of a configuration, and of those inside it, what could choose code that is run."""
+    return {
+        key: _network_only(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if not key.startswith(_NOT_THE_NETWORK) and key not in ("use_kernels", "torch_dtype")
+    }
+
+
 def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     """Load a model of transformers from a folder, in float32, and return it with the report on its tensors.
 
     Nothing in the folder is executed or unpickled but tensors.
 
     Raises:
-        UsageError: the weights are damaged, or hold more than tensors.
+        UsageError: the weights are damaged or hold more than tensors, the configuration cannot be honoured, or the
+            folder is one of an adapter or of quantised weights.
     """
     import pickle
 
     import torch
-    from safetensors import SafetensorError
     from transformers.utils import logging as untyped
 
+    from .checkpoint import read_json
+
+    config = _network_only(read_json(folder / "config.json"))
+    if "quantization_config" in config:
+        raise UsageError(f"{folder / 'config.json'}: quantization_config is set; only weights in full are read.")
+    if (folder / "adapter_config.json").exists():
+        raise UsageError(f"{folder}: adapter_config.json says that this is an adapter; merge it into its model first.")
     # What it has to say of the tensors is in the report, and is said once.
     chatter: Any = untyped
     level, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
@@ -394,6 +434,7 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     try:
         return model_class.from_pretrained(  # type: ignore[no-any-return]
             folder,
+            config=model_class.config_class.from_dict(config),
             local_files_only=True,
             weights_only=True,
             output_loading_info=True,
@@ -405,8 +446,9 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
             f"{folder}: its pickle holds more than tensors, or is damaged. Its code was not run. "
             "Ask for a .safetensors file, or fetch it again from a source that you trust."
         ) from error
-    except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{folder}: this model cannot be read ({str(error).splitlines()[0]}).") from error
+    except Exception as error:
+        # Whatever a foreign configuration or file brings about in transformers.
+        raise UsageError(f"{folder}: this model cannot be read ({_told(error)}).") from error
     finally:
         chatter.set_verbosity(level)
         if bars:

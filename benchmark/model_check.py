@@ -107,7 +107,24 @@ def check_encoder(encoder: Encoder) -> Iterator[Check]:
 SHAPE = "finite [batch, layers, dim] within float16"
 
 
+_TYPES: dict[type, tuple[str, ...]] = {
+    str: ("name", "licence", "weights_sha256", "code_version", "preprocessing", "dtype"),
+    int: ("sample_rate", "layers", "dim", "parameters"),
+    float: ("min_seconds",),
+    tuple: ("layer_names", "trained_on"),
+}
+
+
 def _consistent(card: EncoderCard) -> Check:
+    mistyped = [
+        f"{name} is {getattr(card, name)!r}, not of type {kind.__name__}"
+        for kind, names in _TYPES.items()
+        for name in names
+        if not isinstance(value := getattr(card, name), (int, float) if kind is float else kind)
+        or isinstance(value, bool)
+    ]
+    if mistyped:
+        return Check("the card is consistent", False, "; ".join(mistyped))
     wrong = [
         text
         for text, bad in (
@@ -130,6 +147,15 @@ def _shape_is_as_the_card_says(encoder: Encoder, clips: Floats) -> tuple[bool, s
 
     encode_windows(encoder, list(clips), batch_seconds=clips.size / encoder.card.sample_rate)
     return True, f"[{len(clips)}, {encoder.card.layers}, {encoder.card.dim}]"
+
+
+def _encode(encoder: Encoder, clips: Floats) -> Floats:
+    """Encode; raise where the answer has another shape than the card says, which a window's length may bring about."""
+    features = np.asarray(encoder.encode(clips))
+    expected = (len(clips), encoder.card.layers, encoder.card.dim)
+    if features.shape != expected:
+        raise CmbenchError(f"{clips.shape[1]} samples give the shape {features.shape}; the card says {expected}")
+    return features
 
 
 def _input_is_left_alone(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
@@ -155,9 +181,9 @@ def _two_passes_agree(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
 
 
 def _batch_equals_single(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
-    singles = np.concatenate([encoder.encode(clips[i : i + 1].copy()) for i in range(len(clips))])
+    singles = np.concatenate([_encode(encoder, clips[i : i + 1].copy()) for i in range(len(clips))])
     remedy = "a row depends on its batch; is something normalised or padded across the batch?"
-    return _agreement(encoder.card, singles, encoder.encode(clips.copy()), remedy)
+    return _agreement(encoder.card, singles, _encode(encoder, clips.copy()), remedy)
 
 
 def _order_does_not_matter(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
@@ -167,11 +193,13 @@ def _order_does_not_matter(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
 
 def _features_tell_clips_apart(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
     card, features = encoder.card, encoder.encode(clips.copy())
-    same = (features == features[:1]).all(axis=0)
+    # As they are stored: what only differs beyond float16 is the same to a probe.
+    stored = features.astype(np.float16)
+    same = (stored == stored[:1]).all(axis=0)
     dead = [name for name, row in zip(card.layer_names, same, strict=True) if row.all()]
     if card.constant:
         kept = len(dead) == card.layers
-        return kept, "all equal, as the card declares" if kept else "they are, but the card declares them constant"
+        return kept, "all equal, as the card declares" if kept else "they have, but the card declares them constant"
     if dead:
         return False, f"six different clips get the same features in {', '.join(dead)}"
     return True, f"{int(same.sum())} of {same.size} numbers are the same for all six clips"
@@ -190,7 +218,7 @@ def _odd_audio_is_survived(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
     broken = {}
     for name, clip in odd.items():
         try:
-            if not np.isfinite(encoder.encode(clip[None].astype(np.float32))).all():
+            if not np.isfinite(_encode(encoder, clip[None].astype(np.float32))).all():
                 broken[name] = "NaN or infinity"
         except CmbenchError as error:
             broken[name] = str(error)
@@ -200,14 +228,14 @@ def _odd_audio_is_survived(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
 def _shortest_window_works(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
     card = encoder.card
     samples = math.ceil(card.min_seconds * card.sample_rate - 1e-6)
-    finite = bool(np.isfinite(encoder.encode(clips[:1, :samples].copy())).all())
+    finite = bool(np.isfinite(_encode(encoder, clips[:1, :samples].copy())).all())
     return finite, f"{samples} samples ({card.min_seconds:.3g} s)" + ("" if finite else " give NaN or infinity")
 
 
 def _long_window_works(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
     window = np.resize(clips, (1, round(WINDOW_SECONDS * encoder.card.sample_rate)))
     start = time.perf_counter()
-    finite = bool(np.isfinite(encoder.encode(window)).all())
+    finite = bool(np.isfinite(_encode(encoder, window)).all())
     seconds = time.perf_counter() - start
     return finite, f"{seconds:.2f} s, {WINDOW_SECONDS / seconds:.3g} times real time" if finite else "NaN or infinity"
 

@@ -12,7 +12,7 @@ import pytest
 
 from cmbench.baselines import Encoder, EncoderCard, EncoderEntry, load_encoder, registry
 from cmbench.baselines.base import get_encoder_entry
-from cmbench.errors import UsageError
+from cmbench.errors import CmbenchError, UsageError
 
 CARD = EncoderCard("x", "x", 8000, 1, 2, ("a",), 0.1, 0, "MIT", (), "0", "1", "none")
 
@@ -52,6 +52,8 @@ one = entry("loud")
 several = {"loud": entry("loud"), "louder": entry("louder")}
 taken = entry("constant")
 wrong = "loud"
+lost = EncoderEntry("lost", "Broken.", "MIT", "other-models", lambda options: 1 / 0)
+bare = EncoderEntry("bare", "No encoder.", "MIT", "other-models", lambda options: 7)
 """
 
 
@@ -75,6 +77,26 @@ def test_bad_entry_points_are_named(
     distribution(tmp_path, monkeypatch, PLUGIN, target)
     with pytest.raises(UsageError, match=f"other_models:{target}.*{words}"):
         registry()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"), [("import a_module_that_is_not_here", "ModuleNotFoundError"), ("x = 1", "AttributeError")]
+)
+def test_an_entry_point_that_cannot_be_loaded_is_named(
+    source: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
+) -> None:
+    distribution(tmp_path, monkeypatch, source, "one")
+    with pytest.raises(UsageError, match=f"other_models:one.*distribution other-models cannot be loaded.*{words}"):
+        registry()
+
+
+@pytest.mark.parametrize(("name", "words"), [("lost", "ZeroDivisionError"), ("bare", "gives int, which lacks encode")])
+def test_a_foreign_encoder_that_fails_is_named(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
+) -> None:
+    distribution(tmp_path, monkeypatch, PLUGIN, name)
+    with pytest.raises(CmbenchError, match=f"Model {name} of distribution other-models.*{words}"):
+        load_encoder(name)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def test_hub_cache_is_used_without_network(models: Path) -> None:
     commit = "12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"
     for repository, revision in (("someone--something", "main"), ("someone--other", "refs/pr/3")):
         stored = models.parent / "hub" / f"models--{repository}"
-        save_tiny(stored / "snapshots" / commit)
+        snapshot = save_tiny(stored / "snapshots" / commit)
+        (snapshot / "preprocessor_config.json").write_text('{"sampling_rate": 24000}')
         (stored / "refs" / revision).parent.mkdir(parents=True, exist_ok=True)
         (stored / "refs" / revision).write_text(commit)
     card = load_encoder("hf:someone/something", LoadOptions(device="cpu")).card
@@ -71,6 +72,68 @@ def test_hub_cache_is_used_without_network(models: Path) -> None:
     assert load_encoder(f"hf:someone/something@{commit}", CPU).card.source.endswith(commit)
     with pytest.raises(MissingError):
         load_encoder("hf:someone/something@v2", CPU)
+
+
+def test_a_cache_without_preprocessor_is_completed(
+    models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a program left that loads the network alone: whether there is a preprocessor is not known."""
+    import huggingface_hub
+    from huggingface_hub import HfApi
+
+    commit = "c" * 40
+    stored = models.parent / "hub" / "models--a--b"
+    snapshot = save_tiny(stored / "snapshots" / commit)
+    (stored / "refs").mkdir()
+    (stored / "refs" / "main").write_text(commit)
+    assert load_encoder("hf:a/b", CPU).card.preprocessing.startswith("none")
+
+    class Info:
+        sha = commit
+        siblings = ()
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(HfApi, "model_info", unreachable)
+    assert load_encoder("hf:a/b", LoadOptions(device="cpu")).card.preprocessing.startswith("none")
+    assert "cannot be asked whether a/b has a preprocessor_config.json" in caplog.text
+
+    look_up = huggingface_hub.snapshot_download
+
+    def download(repository: str, **how: Any) -> str:
+        if not how.get("local_files_only"):
+            assert how["revision"] == commit
+            (snapshot / "preprocessor_config.json").write_text('{"sampling_rate": 24000, "do_normalize": true}')
+            return str(snapshot)
+        return str(look_up(repository, **how))
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: Info())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert load_encoder("hf:a/b", LoadOptions(device="cpu")).card.preprocessing == NORMALISED
+
+
+def test_a_snapshot_that_lacks_a_shard_is_not_taken_for_the_model(models: Path) -> None:
+    commit = "c" * 40
+    stored = models.parent / "hub" / "models--a--b"
+    snapshot = save_tiny(stored / "snapshots" / commit)
+    (stored / "refs").mkdir()
+    (stored / "refs" / "main").write_text(commit)
+    shards = {"one": "model.safetensors", "two": "model-00002-of-00002.safetensors"}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(MissingError, match="offline"):
+        load_encoder("hf:a/b", CPU)
+
+
+def test_a_copy_of_another_commit_is_left_aside(models: Path) -> None:
+    folder = save_tiny(models / "a--b")
+    note = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    note.parent.mkdir(parents=True)
+    note.write_text("a" * 40 + "\netag\n")
+    assert load_encoder("hf:a/b@" + "a" * 40, CPU).card.source == "hf:a/b@" + "a" * 40
+    assert load_encoder("hf:a/b", CPU).card.source == "hf:a/b@" + "a" * 40
+    with pytest.raises(MissingError):
+        load_encoder("hf:a/b@" + "b" * 40, CPU)
 
 
 def test_offline_says_so_without_asking(models: Path) -> None:

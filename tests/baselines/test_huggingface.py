@@ -321,6 +321,73 @@ def test_pickles_are_read_without_running_their_code(folders: dict[str, Path], t
     assert not (tmp_path / "ran").exists()
 
 
+def change(folder: Path, target: Path, file: str, **settings: Any) -> Path:
+    changed = copy(folder, target)
+    content = json.loads((changed / file).read_text()) | settings
+    (changed / file).write_text(json.dumps(content))
+    return changed
+
+
+def test_kernels_that_a_configuration_names_are_not_fetched(folders: dict[str, Path], tmp_path: Path) -> None:
+    """transformers runs the code of a hub repository whose name stands in place of an attention's."""
+    import transformers
+
+    evil = {"attn_implementation": "evil/kernel", "_attn_implementation": "evil/kernel", "use_kernels": True}
+    for kind in ("wav2vec2", "clap"):
+        inside = json.loads((folders[kind] / "config.json").read_text())
+        nested = {key: value | evil for key, value in inside.items() if isinstance(value, dict)}
+        encoder = load(change(folders[kind], tmp_path / kind, "config.json", **evil, **nested))
+        honest = load(folders[kind])
+        audio = music(encoder, 1.0, 1)
+        assert np.array_equal(encoder.encode(audio), honest.encode(audio))
+    config: Any = transformers.AutoConfig.from_pretrained(tmp_path / "wav2vec2")
+    assert config._attn_implementation == "evil/kernel", "transformers no longer reads it: the test proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "words"),
+    [
+        ("config.json", {"hidden_size": "x"}, "hidden_size"),
+        ("config.json", {"hidden_act": "nope"}, "nope"),
+        ("config.json", {"num_attention_heads": 0}, "ZeroDivisionError"),
+        ("config.json", {"quantization_config": {"quant_method": "bitsandbytes"}}, "quantization_config"),
+        ("preprocessor_config.json", {"sampling_rate": 0}, "sample rate 0"),
+        ("preprocessor_config.json", {"sampling_rate": "16000"}, "sample rate '16000'"),
+    ],
+)
+def test_settings_that_cannot_be_honoured_are_refused(
+    file: str, settings: dict[str, Any], words: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        load(change(folders["wav2vec2"], tmp_path / "m", file, **settings))
+
+
+def test_shapes_that_do_not_work_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    stride = json.loads((folders["wav2vec2"] / "config.json").read_text())["conv_stride"]
+    with pytest.raises(UsageError, match="do not make a working model"):
+        load(change(folders["wav2vec2"], tmp_path / "m", "config.json", conv_stride=[0] * len(stride)))
+
+
+def test_adapters_and_weights_that_are_not_finite_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = copy(folders["wav2vec2"], tmp_path / "m")
+    weights = load_file(folder / "model.safetensors")
+    name = next(n for n in weights if n.endswith("attention.q_proj.weight"))
+    save_file(weights | {name: weights[name] * torch.nan}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match=r"layers\.0\.attention\.q_proj\.weight.*finite"):
+        load(folder)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(UsageError, match="adapter"):
+        load(folder)
+
+
+def test_training_mode_is_never_active(folders: dict[str, Path]) -> None:
+    encoder = load(folders["wav2vec2"])
+    audio = music(encoder, 2.0, 1)
+    before = encoder.encode(audio)
+    encoder.model.train()
+    assert np.array_equal(encoder.encode(audio), before)
+
+
 def test_code_of_a_repository_is_never_run(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = copy(folders["wavlm"], tmp_path / "m")
     config = json.loads((folder / "config.json").read_text())

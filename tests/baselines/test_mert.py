@@ -318,13 +318,69 @@ def test_damaged_files_are_named(name: str, content: bytes | None, tmp_path: Pat
         ({"conv_stride": [5, 2]}, "differ in length"),
         ({"hidden_size": "32"}, "hidden_size = '32'"),
         ({"layer_norm_eps": 0}, "layer_norm_eps"),
+        ({"layer_norm_eps": float("inf")}, "layer_norm_eps"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
         ({"sample_rate": 0}, "sample rate 0"),
+        ({"sample_rate": 10**12}, "sample rate 1000000000000"),
     ],
 )
 def test_configurations_that_cannot_be_honoured_are_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
     folder = save(tmp_path / "m", TINY, uneven_weights(TINY), **change)
     with pytest.raises(UsageError, match=words):
         load_folder(folder, CPU)
+
+
+WEIGHT = "encoder.layers.1.attention.q_proj.weight"
+ODD: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "eight bits": lambda w: w.to(torch.float8_e4m3fn),
+    "integers": lambda w: w.to(torch.int32),
+    "beyond float32": lambda w: w.double() * 1e300,
+    "sparse": lambda w: w.to_sparse(),
+    "no data": lambda w: w.to("meta"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_that_are_no_finite_floats_are_named(kind: str, tmp_path: Path) -> None:
+    weights = uneven_weights(TINY)
+    folder = save(tmp_path / "m", TINY, weights | {WEIGHT: ODD[kind](weights[WEIGHT])}, pickle=True)
+    with pytest.raises(UsageError, match=rf"{WEIGHT}.*finite real numbers"):
+        load_folder(folder, CPU)
+
+
+def test_saved_parameters_are_read_as_tensors(tmp_path: Path) -> None:
+    weights = uneven_weights(TINY)
+    parameters: dict[str, torch.Tensor] = {name: torch.nn.Parameter(tensor) for name, tensor in weights.items()}
+    plain = load_folder(save(tmp_path / "plain", TINY, weights, pickle=True), CPU).card
+    asking = load_folder(save(tmp_path / "asking", TINY, parameters, pickle=True), CPU).card
+    assert asking.weights_sha256 == plain.weights_sha256
+
+
+@pytest.mark.parametrize("vector", [torch.zeros(3), torch.full((TINY.hidden,), torch.nan)])
+def test_a_mask_vector_that_does_not_fit_is_named(vector: torch.Tensor, tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", TINY, uneven_weights(TINY) | {"masked_spec_embed": vector})
+    with pytest.raises(UsageError, match="masked_spec_embed"):
+        load_folder(folder, CPU)
+
+
+def test_notes_of_other_systems_are_no_weights(tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", TINY, uneven_weights(TINY))
+    (folder / "._model.safetensors").write_bytes(b"\x00\x05\x16\x07")
+    load_folder(folder, CPU)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"model_type": ["hubert"]}'])
+def test_odd_json_is_refused_in_words(content: str, tmp_path: Path) -> None:
+    folder = save(tmp_path / "m", TINY, uneven_weights(TINY))
+    (folder / "config.json").write_text(content)
+    with pytest.raises(UsageError, match=r"config\.json"):
+        load_folder(folder, CPU)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/m", "a/" + "b" * 5000, "a/\0b", "b" * 5000])
+def test_names_that_no_folder_can_have(name: str) -> None:
+    with pytest.raises(UsageError, match="There is no model"):
+        load_encoder(name, CPU)
 
 
 def test_folders_that_are_no_models(tmp_path: Path) -> None:

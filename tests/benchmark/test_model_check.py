@@ -80,6 +80,16 @@ def dead_layer(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return features
 
 
+def almost_constant(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Differ in the last digits of float32 only, which are not stored."""
+    return np.asarray(1 + 1e-6 * honest(audio), np.float32)
+
+
+def longer_for_long_windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    features = honest(audio)
+    return features if audio.shape[1] < 20 * CARD.sample_rate else np.repeat(features, 2, axis=1)
+
+
 @pytest.mark.parametrize(
     ("promise", "word", "function"),
     [
@@ -87,6 +97,8 @@ def dead_layer(audio: NDArray[np.float32]) -> NDArray[np.float32]:
         ("two passes agree", "eval()", lambda audio: honest(audio) * (1 + 0.1 * draw.random(dtype=np.float32))),
         ("a batch equals its clips one by one", "batch", whole_batch),
         ("different clips have different features", "b", dead_layer),
+        ("different clips have different features", "a, b", almost_constant),
+        ("a window of 30 s works", "(1, 4, 3)", longer_for_long_windows),
         ("odd audio gives finite features", "silence", loud_is_nan),
         ("the card's shortest window works", "kernel larger", fails_below(81)),
         ("finite [batch, layers, dim] within float16", "(6, 2, 2)", lambda audio: honest(audio)[..., :2]),
@@ -108,6 +120,15 @@ def test_a_card_that_contradicts_itself_ends_the_checks() -> None:
     checks = list(check_encoder(Model(replace(CARD, layer_names=("a",)), honest)))
     assert [check.kept for check in checks] == [False]
     assert "1 layer names" in checks[0].finding
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sample_rate", "8000"), ("layers", np.int64(2)), ("layer_names", ["a", "b"]), ("dim", True)]
+)
+def test_a_card_of_wrong_types_ends_the_checks(name: str, value: object) -> None:
+    checks = list(check_encoder(Model(replace(CARD, **{name: value}), honest)))  # type: ignore[arg-type]
+    assert [check.kept for check in checks] == [False]
+    assert f"{name} is " in checks[0].finding
 
 
 def test_constant_must_be_declared_and_true() -> None:
