@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from .compare import Comparison, LabelChange, TaskChange
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .forgetting import Forgetting
 
 STYLES = {"gained": "green", "lost": "bold red", "kept": "", "cannot tell": "dim"}
+TITLES = (("roc_auc", "ROC-AUC"), ("average_precision", "AP"))
 HEAD = ("before", "after", "change", "95 % interval", "q", "detectable", "verdict")
 
 
@@ -64,7 +66,7 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
         "probabilities, taking tracks for independent."
     )
     console.print(Text(legend, style="dim"))
-    for metric, title in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
+    for metric, title in TITLES:
         rows = [(f"{t.task} (n={t.tracks}, {t.groups} groups)", t.metrics[metric]) for t in comparison.tasks]
         _print_block(f"{title} by task", rows, console)
     if labels:
@@ -78,11 +80,46 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
             console.print(Text(f"Only {name} has records of {', '.join(tasks)}: not compared.", style="yellow"))
 
 
+def _print_families(task: TaskChange, console: Console) -> None:
+    for metric, title in TITLES:
+        families = [(family, changes[metric]) for family, changes in task.families.items()]
+        _print_block(f"{task.task}: {title} by family", families, console)
+
+
 def _print_task(task: TaskChange, console: Console) -> None:
-    families = [(family, changes["roc_auc"]) for family, changes in task.families.items()]
-    _print_block(f"{task.task}: ROC-AUC by family", families, console)
+    _print_families(task, console)
     rows = [(_label(label), label.roc_auc) for label in task.labels]
     _print_block(f"{task.task}: ROC-AUC by label", rows, console, [label.delong_p_value for label in task.labels])
+    precision = [(_label(label), label.average_precision) for label in task.labels]
+    _print_block(f"{task.task}: AP by label", precision, console)
+
+
+def change_rows(comparison: Comparison) -> list[dict[str, object]]:
+    """Return every change as a tidy row of fractions; ``None`` is a number that does not exist."""
+    facts: dict[str, object] = {
+        "edition": comparison.edition,
+        "split": comparison.split,
+        "protocol": comparison.protocol,
+    }
+    if comparison.edition == "mini":
+        facts["warning"] = MINI_LABEL
+    facts |= {"first": comparison.before, "second": comparison.after}
+    rows: list[dict[str, object]] = []
+    for task in comparison.tasks:
+        found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]] = []
+        found.append(("task", "", None, task.metrics, None))
+        found += [("family", name, None, changes, None) for name, changes in task.families.items()]
+        for label in task.labels:
+            both = {"roc_auc": label.roc_auc, "average_precision": label.average_precision}
+            found.append(("label", label.label, label.support, both, label.delong_p_value))
+        for level, name, support, changes, delong in found:
+            for metric, _ in TITLES:
+                judged = changes[metric]
+                about = {"task": task.task, "tracks": task.tracks, "groups": task.groups, "level": level, "name": name}
+                beside = {"support": support, "metric": metric, "verdict": judged.verdict}
+                numbers = asdict(judged) | {"delong_p_value": delong if metric == "roc_auc" else None}
+                rows.append(facts | about | beside | numbers)
+    return rows
 
 
 def _label(label: LabelChange) -> str:
@@ -109,12 +146,18 @@ def _print_block(
     console.print(table)
 
 
-def print_forgetting(report: Forgetting, console: Console) -> None:
-    """Print a forgetting report: balances, tasks, families, and the labels that pay and that gain."""
+def print_forgetting(report: Forgetting, console: Console, *, labels: bool = True) -> None:
+    """Print a forgetting report: balances, tasks, families, labels, and at the end those that pay and that gain.
+
+    Args:
+        report: what to print.
+        console: where.
+        labels: whether to print every label; those that pay and that gain are printed anyway.
+    """
     from rich.text import Text
 
     print_comparison(report.comparison, console, labels=False)
-    for metric, title in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
+    for metric, title in TITLES:
         rows = [(f"{b.name} ({len(b.tasks)})", b.changes[metric]) for b in report.balances]
         _print_block(f"{title}, mean over tasks", rows, console)
     if report.retention is not None:
@@ -122,8 +165,7 @@ def print_forgetting(report: Forgetting, console: Console) -> None:
         console.print()
         console.print(Text(text, style="bold"))
     for task in report.comparison.tasks:
-        families = [(family, changes["roc_auc"]) for family, changes in task.families.items()]
-        _print_block(f"{task.task}: ROC-AUC by family", families, console)
+        (_print_task if labels else _print_families)(task, console)
     _print_labels("labels that pay", report.lost, console)
     _print_labels("labels that gain", report.gained, console)
     told = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in STYLES)

@@ -150,7 +150,8 @@ def _by_task(side: Sequence[Evidence], which: str) -> dict[str, Evidence]:
         raise UsageError(f"There is no record of the {which} model.")
     models = sorted({(e.record.model.name, e.record.model.fingerprint) for e in side})
     if len(models) > 1:
-        raise UsageError(f"The {which} side holds several models: {', '.join(name for name, _ in models)}. Name one.")
+        names = ", ".join(f"{name} ({fingerprint[:8]})" for name, fingerprint in models)
+        raise UsageError(f"The {which} side holds several models: {names}. Name the folder of one.")
     found: dict[str, Evidence] = {}
     for evidence in side:
         name = evidence.record.task.name

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CmbenchError, UsageError
-from .metrics import Bools, Floats
+from .metrics import Bools, Floats, defined_labels, ranking_scores
 from .record import Record, read_record, record_files, sha256_of
 
 LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
+
+ROUNDING = 1e-6
+"""Most that a record's macro score may differ from that of its predictions."""
 
 _ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
 
@@ -155,7 +158,24 @@ def read_evidence(path: Path) -> Evidence:
         raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
         raise CmbenchError(f"{file}: a probability is not in [0, 1].")
-    return Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), probabilities)
+    evidence = Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), probabilities)
+    _require_own_scores(evidence, file)
+    return evidence
+
+
+def _require_own_scores(evidence: Evidence, file: Path) -> None:
+    """Refuse a record whose macro scores are not those of its predictions: one of the two was changed."""
+    defined, _ = defined_labels(evidence.targets)
+    if not defined.any():
+        return
+    scores = np.mean([ranking_scores(evidence.targets, p) for p in evidence.probabilities], axis=0)
+    for metric, values in zip(("roc_auc", "average_precision"), scores, strict=True):
+        stated, found = evidence.record.metrics[metric].value, float(values[defined].mean())
+        if stated is None or abs(stated - found) > ROUNDING:
+            raise CmbenchError(
+                f"{evidence.path}: {metric} is {stated} there and {found:.6f} by the predictions in {file.name}. One "
+                "of the two was changed after the run; run the model again with --force."
+            )
 
 
 def read_predictions(content: bytes, where: Path) -> dict[str, NDArray[np.generic]]:

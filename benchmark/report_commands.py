@@ -15,6 +15,7 @@ from ..errors import UsageError
 from .terminal import console
 
 if TYPE_CHECKING:
+    from .compare import Comparison
     from .evidence import Evidence
 
 DEFAULT = "html"
@@ -51,6 +52,12 @@ def _finite(points: float) -> float:
 
 Bound = Annotated[
     float, typer.Option(min=0.0, callback=_finite, help="Changes smaller than this many points count as none.")
+]
+
+
+Labels = Annotated[bool, typer.Option("--labels/--no-labels", help="Also every label.")]
+ChangesOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for every change as CSV.", show_default=False)
 ]
 
 
@@ -176,6 +183,8 @@ def forgetting(
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
+    labels: Labels = True,
+    out: ChangesOut = None,
 ) -> None:
     """Say what further training changed: per task, family and label, with intervals and a verdict.
 
@@ -191,7 +200,9 @@ def forgetting(
     everything = [*first, *chain.from_iterable(others)]
     score_all(everything, resamples)
     for other in others:
-        print_forgetting(judge(first, other, resamples=resamples, bound=bound / 100), console())
+        report = judge(first, other, resamples=resamples, bound=bound / 100)
+        print_forgetting(report, console(), labels=labels)
+        _write_changes(report.comparison, out)
     print_equity(equities(everything, resamples), console())
 
 
@@ -203,7 +214,8 @@ def compare_models(
     protocol: ProtocolName = None,
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
-    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
+    labels: Labels = True,
+    out: ChangesOut = None,
 ) -> None:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label.
 
@@ -218,8 +230,23 @@ def compare_models(
     for other in sides[1:]:
         comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
         print_comparison(comparison, console(), labels=labels)
+        _write_changes(comparison, out)
     if len(sides) > 2:
         print_standings(standings(sides, resamples), console())
+
+
+def _write_changes(comparison: Comparison, out: Path | None) -> None:
+    """Write every change as CSV, if a folder was named."""
+    if out is None:
+        return
+    from .change_tables import change_rows
+    from .record import safe_name, write_atomically
+    from .view_tables import csv_text
+
+    name = f"changes-{comparison.before}-{comparison.after}-{comparison.edition}-{comparison.split}"
+    path = out / f"{safe_name(name)}.csv"
+    write_atomically(path, csv_text(change_rows(comparison)).encode())
+    typer.echo(f"Written: {path}")
 
 
 def score_all(found: Sequence[Evidence], resamples: int) -> None:

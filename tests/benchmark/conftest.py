@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cmbench.benchmark.evidence import Evidence
+from cmbench.benchmark.metrics import ranking_scores
 from cmbench.benchmark.protocol import PROTOCOLS
 from cmbench.benchmark.record import (
     CostPart,
@@ -313,6 +314,18 @@ def board() -> list[Record]:
     ]
 
 
+def macro_scores(targets: NDArray[np.bool_], seeds: NDArray[np.float32]) -> dict[str, Metric]:
+    """ROC-AUC and average precision of predictions ``[seeds, tracks, labels]``, as a record states them."""
+    found = np.mean([ranking_scores(targets, probabilities) for probabilities in seeds], axis=0)
+    defined = targets.any(axis=0) & ~targets.all(axis=0)
+    scores = {}
+    for name, values in zip(("roc_auc", "average_precision"), found, strict=True):
+        value = float(values[defined].mean()) if defined.any() else None
+        reason = None if defined.any() else "no label is defined"
+        scores[name] = Metric(value=value, interval=None, per_seed=(value,) * len(seeds), reason=reason)
+    return scores
+
+
 @pytest.fixture(scope="session")
 def build_evidence(build_label: Callable[..., LabelScore]) -> Callable[..., Evidence]:
     """A record with predictions made from targets and scores; nothing is written."""
@@ -330,13 +343,15 @@ def build_evidence(build_label: Callable[..., LabelScore]) -> Callable[..., Evid
         families = families or ["instrument"] * targets.shape[1]
         labels = [build_label(f"{family}--{k}", family, 0.5) for k, family in enumerate(families)]
         settings = {"split_sha256": sha256_of(repr((targets.shape, targets.sum())).encode())} | settings
+        seeds = (probabilities if probabilities.ndim == 3 else probabilities[None]).astype(np.float32)
+        record = make_record(model, task, labels=labels, **settings)
         return Evidence(
-            record=make_record(model, task, labels=labels, **settings),
+            record=record.model_copy(update={"metrics": record.metrics | macro_scores(targets, seeds)}),
             path=Path(f"{model}.json"),
             track_ids=tuple(f"t{i}" for i in range(len(targets))),
             groups=tuple(groups),
             targets=targets,
-            probabilities=(probabilities if probabilities.ndim == 3 else probabilities[None]).astype(np.float32),
+            probabilities=seeds,
         )
 
     return build

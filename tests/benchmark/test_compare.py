@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from cmbench.benchmark.change_tables import print_comparison, print_forgetting
+from cmbench.benchmark.change_tables import change_rows, print_comparison, print_forgetting
 from cmbench.benchmark.compare import compare
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.forgetting import forgetting
@@ -157,7 +157,13 @@ def test_what_is_printed(build_evidence: Build) -> None:
     assert text.count("mini: synthetic") == 2
     assert "instrument--7" in text
     assert "No labels that gain" in text
-    assert text.count("DeLong p") == 3
+    assert text.count("DeLong p") == 4
+    assert text.count("AP by label") == 2
+    rows = change_rows(compare([one], [other]))
+    assert len(rows) == 2 * (1 + 2 + LABELS)
+    lost = [row for row in rows if row["name"] == "instrument--7" and row["metric"] == "roc_auc"]
+    assert [row["verdict"] for row in lost] == ["lost"]
+    assert all("mini" in str(row["warning"]) for row in rows)
     assert "Labels by ROC-AUC: 0 gained, 1 lost, 9 kept, 0 cannot tell." in text
     assert "nan" not in text.lower().replace("finance", "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -50,6 +51,16 @@ def test_evidence_reads_back(written: tuple[Evidence, Path]) -> None:
     assert np.array_equal(read.targets, made.targets)
     assert np.array_equal(read.probabilities, made.probabilities)
     assert [e.path for e in iter_evidence(path.parent)] == [path]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_a_record_edited_by_hand_is_refused(written: tuple[Evidence, Path], metric: str) -> None:
+    _, path = written
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["metrics"][metric]["value"] = 0.999
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CmbenchError, match=rf"{metric} is 0.999 there and 0\.\d+ by the predictions"):
+        read_evidence(path)
 
 
 def test_some_rows(written: tuple[Evidence, Path]) -> None:

@@ -39,7 +39,9 @@ def test_perfect_is_one_and_chance_is_about_zero(build_evidence: Build) -> None:
 
 
 def test_the_same_as_from_the_record(build_evidence: Build) -> None:
-    record = build_evidence("A", TARGETS, TARGETS * 0.5 + 0.1, GROUPS).record
+    record = build_evidence("A", TARGETS, np.full(TARGETS.shape, 0.5), GROUPS).record
+    half = record.metrics["roc_auc"].model_copy(update={"value": 0.5})
+    record = record.model_copy(update={"metrics": record.metrics | {"roc_auc": half, "average_precision": half}})
     chance = chance_precision(record)
     assert chance is not None
     assert centred_score(record) == pytest.approx((0.5 - chance) / (1 - chance) / 2)

@@ -81,8 +81,8 @@ def test_changes_are_judged_against_the_base(build_evidence: Build) -> None:
     assert matrix.cells["base", "lyra"].change is None
     assert matrix.tasks == ("turkish_makam", "lyra", "fma_medium")
     assert cells["lyra"].plain_change == 0
-    # What is printed per cell is the record's own score; the change comes from the predictions.
-    assert cells["lyra"].roc_auc == 0.5
+    found = {e.record.task.name: e.record for e in measured(build_evidence) if e.record.model.name == "turkish"}
+    assert cells["lyra"].roc_auc == found["lyra"].metrics["roc_auc"].value
     assert matrix.column_change("fma_medium") == cells["fma_medium"].plain_change
 
 
@@ -103,13 +103,20 @@ def test_a_missing_cell_is_shown_and_never_averaged(build_evidence: Build) -> No
 
 def test_our_mean_is_centred_on_chance_and_counts_each_tradition_once(build_evidence: Build) -> None:
     found = measured(build_evidence)
-    labels = found[0].record.labels
-    chance = np.mean([label.prevalence for label in labels])
-    # Every record of the stand-ins scores 0.5 on both metrics.
-    expected = float(np.mean([0.0, (0.5 - chance) / (1 - chance)]))
+    targets, probabilities = scores(1.5)
+    found += [build_evidence("base", targets, probabilities, GROUPS, task="magnatagatune")]
     matrix = transfer_matrix(found, "base")
-    assert matrix.centred["base"] == pytest.approx(expected)
-    assert matrix.paper["base"] == pytest.approx(0.5)
+    chance = float(np.mean([label.prevalence for label in found[0].record.labels]))
+    centred = {}
+    for e in found:
+        if e.record.model.name == "base":
+            roc_auc, precision = (e.record.metrics[m].value or 0 for m in ("roc_auc", "average_precision"))
+            centred[e.record.task.name] = ((roc_auc - 0.5) / 0.5 + (precision - chance) / (1 - chance)) / 2
+    western = (centred["fma_medium"] + centred["magnatagatune"]) / 2
+    assert matrix.centred["base"] == pytest.approx((centred["turkish_makam"] + centred["lyra"] + western) / 3)
+    cells = [e.record.metrics[m].value for e in found if e.record.model.name == "base" for m in e.record.metrics
+             if m in ("roc_auc", "average_precision")]  # fmt: skip
+    assert matrix.paper["base"] == pytest.approx(np.mean([v for v in cells if v is not None]))
 
 
 def test_cultures_are_read_from_the_card(build_evidence: Build) -> None:
