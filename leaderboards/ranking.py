@@ -161,9 +161,18 @@ class Board:
     differences: Mapping[tuple[str, str], Difference]
 
     @property
+    def title(self) -> str:
+        """Edition, split, protocol and data in words."""
+        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self._version})"
+
+    @property
+    def _version(self) -> str:
+        return self.protocol_sha256[:4] + self.data_sha256[:6]
+
+    @property
     def slug(self) -> str:
         """Its address, for ever: another protocol or other data make another board."""
-        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
+        return f"{self.edition}-{self.split}-{self.protocol}-{self._version}"
 
     @property
     def tasks(self) -> tuple[Record, ...]:
