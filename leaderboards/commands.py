@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..benchmark.report_commands import Edition, ProtocolName, Split
-from ..benchmark.terminal import console
 from ..errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .entry import Entry
+    from .entry import Entry, Submission
     from .findings import Verification
 
 leaderboard_app = typer.Typer(
@@ -144,24 +143,26 @@ def _check(entry: Entry, others: Sequence[Entry]) -> bool:
 
 
 def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
-    from ..benchmark.sections import MINI_LABEL
-    from ..benchmark.ties import print_standings
-    from .submission import places_among
+    """Print the place that the entry would have, and why it would have none."""
+    from ..benchmark.sections import MINI_LABEL, percent
+    from .submission import board_with
 
-    if entry.submission.board.edition == "mini":
-        typer.echo(f"\n{MINI_LABEL}. The mini board is an example; nothing on it is a result.")
-    places = places_among(entry, others)
-    if places:
-        print_standings(places, console())
-    else:
-        typer.echo("\nThere is no other entry with these tasks on its board: it would be the first.")
+    board = board_with(entry, others)
+    typer.echo(f"\n{board.title}")
+    if board.edition == "mini":
+        typer.echo(f"{MINI_LABEL}. This board is an example; nothing on it is a result.")
+    for place in board.places:
+        rank = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
+        mine = "  <- this entry" if place.name == entry.key else ""
+        typer.echo(f"  {rank:>5}  {percent(place.equity.mean.value):>5}  {place.name}{mine}")
+    for one in board.incomplete:
+        if one.name == entry.key:
+            typer.echo(f"It would be listed as incomplete, without a place: {'; '.join(one.reasons)}.")
 
 
-def _print_commands(target: Path, submission: object) -> None:
-    from .entry import Submission
+def _print_commands(target: Path, submission: Submission) -> None:
     from .submission import git_commands
 
-    assert isinstance(submission, Submission)
     typer.echo(f"Written: {target}\n\nTo open a pull request, in the checkout:\n")
     for command in git_commands(target, submission):
         typer.echo(f"  {command}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,7 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
     Raises:
         UsageError: the folder is in no checkout, or there is no such revision.
     """
-    place = place.resolve()
-    top = Path(_git(place if place.is_dir() else place.parent, "rev-parse", "--show-toplevel").decode().strip())
+    place, top = _in_checkout(place)
     commit = _git(top, "rev-parse", "--verify", "--end-of-options", f"{base}^{{commit}}").decode().strip()
     listed = _git(top, "ls-tree", "-r", "-z", "--full-tree", commit, "--", f"{place.relative_to(top).as_posix()}/")
     known: dict[Path, str] = {}
@@ -52,6 +52,25 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
                 f"{entry.parent.name}/{entry.name}",
                 f"a reproduction was added since {base}: to be merged only if it is a maintainer's.",
             )
+
+
+def _in_checkout(place: Path) -> tuple[Path, Path]:
+    """Return a folder's absolute path and the checkout it is in.
+
+    Raises:
+        UsageError: it is in none, or behind a link, where the revision's own files could not be found again.
+    """
+    # Not `resolve`: a link in the place of the entries' folder would lead away from what must not change.
+    path = Path(os.path.abspath(place))  # noqa: PTH100
+    top = next((folder for folder in (path, *path.parents) if (folder / ".git").exists()), None)
+    if top is None:
+        raise UsageError(f"{place} is in no git checkout; `--base` compares with a revision of one.")
+    for folder in (path, *path.parents):
+        if folder == top:
+            break
+        if folder.is_symlink():
+            raise UsageError(f"{folder} is a link; the entries' folder must be a folder.")
+    return path, top
 
 
 def _entry_of(path: Path, entries: set[Path]) -> Path | None:

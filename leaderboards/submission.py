@@ -12,14 +12,13 @@ from pydantic import ValidationError
 
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.record import Record, safe_name, sha256_of, write_atomically
-from ..benchmark.ties import Standing, standings
 from ..errors import CmbenchError, UsageError
 from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, read_entry
+from .ranking import Board as BoardPlaces
+from .ranking import Entrant, boards
 from .rescoring import rankable_protocol
-from .untrusted import is_name, read_bytes
+from .untrusted import LARGEST_CARD, is_name, read_bytes
 from .writing import canonical, entry_files
-
-LARGEST_CARD = 512 * 2**10
 
 NONE = "none"
 """What a submitter writes for a model that was trained on nothing."""
@@ -220,19 +219,26 @@ def write_entry(files: Mapping[str, bytes], folder: Path) -> Entry:
     return read_entry(folder)
 
 
-def places_among(entry: Entry, others: Iterable[Entry]) -> tuple[Standing, ...]:
-    """Return the places on the entry's board with it; empty while it is alone there.
+def board_with(entry: Entry, others: Iterable[Entry]) -> BoardPlaces:
+    """Return the entry's board as it would be with it.
 
     Args:
         entry: which.
-        others: entries of any board; those of its own with all of its tasks count, of a model only the first given.
+        others: entries of any board; a withdrawn one, and earlier versions of the same model, do not count.
     """
-    sides: dict[str, Sequence[Evidence]] = {}
-    for other in others:
-        same = other.submission.board == entry.submission.board and other.ranked
-        if same and set(entry.submission.tasks) <= set(other.submission.tasks) and other.key != entry.key:
-            sides.setdefault(other.key, other.evidence)
-    return standings([entry.evidence, *sides.values()]) if sides else ()
+    kept = [
+        other
+        for other in others
+        if other.submission.board == entry.submission.board
+        and other.ranked
+        and other.submission.name != entry.submission.name
+    ]
+    made = boards(Entrant(one.key, one.evidence) for one in (entry, *kept))
+    return next(
+        board
+        for board in made
+        if entry.key in {place.name for place in board.places} | {one.name for one in board.incomplete}
+    )
 
 
 def git_commands(folder: Path, submission: Submission) -> tuple[str, ...]:
