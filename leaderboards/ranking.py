@@ -166,6 +166,16 @@ class Board:
         return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
 
     @property
+    def tasks(self) -> tuple[Record, ...]:
+        """A record of each ranked task, by its name; none where no entry is complete."""
+        return self.places[0].records if self.places else ()
+
+    @property
+    def traditions(self) -> tuple[str, ...]:
+        """Traditions in the order of the paper's tables; none where no entry is complete."""
+        return tuple(self.places[0].equity.traditions) if self.places else ()
+
+    @property
     def missing_anchors(self) -> tuple[str, ...]:
         """Anchors that nobody has measured for this board yet."""
         there = {place.anchor for place in self.places}
@@ -279,28 +289,25 @@ def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Sco
 def _rank(members: Sequence[Scored]) -> tuple[tuple[Place, ...], dict[tuple[str, str], Difference]]:
     order = sorted(members, key=lambda one: (-one.mean[0], one.name))
     differences = {
-        (one.name, other.name): difference(one.mean, other.mean, one.groups, 0.0)
-        for one, other in combinations(order, 2)
+        (first.name, second.name): difference(first.mean, second.mean, first.groups, 0.0)
+        for first, second in combinations(order, 2)
     }
-    worse: dict[str, set[str]] = {one.name: set() for one in order}
-    for (one, other), found in differences.items():
-        if told_apart(found):
-            # The order is that of the scores, so the first of a pair that is told apart is the better one.
-            worse[one].add(other)
+    # The order is that of the scores, so the first of a pair that is told apart is the better one.
+    apart = [pair for pair, found in differences.items() if told_apart(found)]
     by_name = {one.name: one for one in order}
     places = []
     for one in order:
-        better = {name for name in worse if one.name in worse[name]}
-        apart = better | worse[one.name] | {one.name}
+        better = {winner for winner, loser in apart if loser == one.name}
+        worse = {loser for winner, loser in apart if winner == one.name}
         base = by_name.get(one.base) if one.base is not None else None
         places.append(
             Place(
                 name=one.name,
                 records=one.records,
                 equity=one.equity,
-                tied=tuple(other.name for other in order if other.name not in apart),
+                tied=tuple(name for name in by_name if name not in better | worse | {one.name}),
                 first=1 + len(better),
-                last=len(order) - len(worse[one.name]),
+                last=len(order) - len(worse),
                 retention=None if base is None or base is one else _retention(base, one),
                 base=one.base,
                 anchor=anchor_of(one.records[0]),
