@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..benchmark.terminal import console
+from ..errors import CmbenchError
 
 BUILD_EXAMPLES = (
     "**Examples**\n\n`cmbench leaderboard build --out site`\n\n`cmbench leaderboard build my-entries --out site`"
@@ -25,12 +26,23 @@ def build(
         "site"
     ),
 ) -> None:
-    """Rank the entries and write the board as static pages: no server, no network, the same bytes every time."""
+    """Verify and rank the entries, and write the board as static pages: no server, no network, the same bytes always.
+
+    An entry that does not pass `cmbench leaderboard verify` stops it, and nothing is written.
+    """
+    from ..paths import data_root
     from .entry import ENTRIES
     from .site import build as write
+    from .verify import verify
 
+    root = ENTRIES if entries is None else entries
+    with console(stderr=True).status("Computing every score again …"):
+        refused = [found.entry for found in verify(root, labels=data_root()) if not found.sound]
+    if refused:
+        named = ", ".join(ascii(name)[1:-1] for name in refused)
+        raise CmbenchError(f"Not sound: {named}. `cmbench leaderboard verify {root}` says why; nothing was written.")
     with console(stderr=True).status("Ranking …"):
-        site = write(ENTRIES if entries is None else entries, out)
+        site = write(root, out)
     for board in site.boards:
         typer.echo(f"{board.title}: {len(board.places)} ranked, {len(board.incomplete)} incomplete")
     typer.echo(f"Entries: {len(site.listed)}, SHA-256 {site.entries_sha256}")
