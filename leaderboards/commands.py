@@ -10,7 +10,7 @@ import typer
 
 from ..benchmark.report_commands import Edition, ProtocolName, Split
 from ..errors import UsageError
-from .site_commands import BUILD_EXAMPLES, SERVE_EXAMPLES, build, serve
+from .site_commands import BUILD_EXAMPLES, COMPARE_EXAMPLES, SERVE_EXAMPLES, build, compare, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ leaderboard_app = typer.Typer(
 )
 leaderboard_app.command("build", epilog=BUILD_EXAMPLES)(build)
 leaderboard_app.command("serve", epilog=SERVE_EXAMPLES)(serve)
+leaderboard_app.command("compare", no_args_is_help=True, epilog=COMPARE_EXAMPLES)(compare)
 
 SUBMIT_EXAMPLES = (
     "**Examples**\n\n"

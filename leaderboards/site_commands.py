@@ -1,4 +1,4 @@
-"""``cmbench leaderboard build`` and ``serve``. Parse, call, print."""
+"""``cmbench leaderboard build``, ``serve`` and ``compare``. Parse, call, print."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from ..benchmark.terminal import console
-from ..errors import CmbenchError
+from ..errors import CmbenchError, unknown_name
 
 BUILD_EXAMPLES = (
     "**Examples**\n\n`cmbench leaderboard build --out site`\n\n`cmbench leaderboard build my-entries --out site`"
 )
 
 SERVE_EXAMPLES = "**Example**\n\n`cmbench leaderboard build --out site && cmbench leaderboard serve site`"
+
+COMPARE_EXAMPLES = "**Example**\n\n`cmbench leaderboard compare mfcc/1 chroma/1 --no-labels`"
 
 
 def build(
@@ -62,3 +64,27 @@ def serve(
             serving.serve_forever()
         except KeyboardInterrupt:
             typer.echo("Ended.")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="An entry of the board.", metavar="NAME/VERSION")],
+    second: Annotated[str, typer.Argument(help="The one to compare with it.", metavar="NAME/VERSION")],
+    entries: Annotated[
+        Path | None,
+        typer.Option(help="Folder of entries; those that come with cmbench if not given.", show_default=False),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
+) -> None:
+    """Compare two entries as `cmbench compare` does: paired differences with intervals, per task, family and label."""
+    from ..benchmark.change_tables import print_comparison
+    from ..benchmark.compare import compare as judge
+    from .entry import ENTRIES, entry_folders, read_entry
+
+    root = ENTRIES if entries is None else entries
+    known = [f"{folder.parent.name}/{folder.name}" for folder in entry_folders(root)]
+    for name in (first, second):
+        if name not in known:
+            raise unknown_name("entry", name, known, f"cmbench leaderboard verify {root}")
+    sides = [read_entry(root / name).evidence for name in (first, second)]
+    print_comparison(judge(*sides, resamples=resamples, labels=labels), console(), labels=labels)

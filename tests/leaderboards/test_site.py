@@ -15,7 +15,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -64,10 +64,11 @@ def write_entry(
         "contamination": EVIL,
         "submitted": "2026-01-02",
     }
+    edition: Literal["full", "mini"] = "full" if task.edition == "full" else "mini"
     submission = Submission(
         name=name,
         version=version,
-        board=Board(edition="mini", split=task.split, protocol=protocol.name, protocol_sha256=protocol.sha256),
+        board=Board(edition=edition, split=task.split, protocol=protocol.name, protocol_sha256=protocol.sha256),
         model_fingerprint=model.fingerprint,
         parameters=model.parameters,
         tasks=tuple(r.task.name for r in records),
@@ -305,6 +306,30 @@ def test_seventy_entries_stay_under_300_kilobytes(entries: Path) -> None:
     for name, text in made.items():
         assert len(text.encode()) < 300_000, name
     assert len(json.loads(made["board.json"])["boards"][0]["places"]) == 70
+
+
+def test_real_data_stand_apart_from_mini_and_beside_reported_figures(tmp_path: Path) -> None:
+    found = []
+    for e in read_entry(ENTRIES / "mfcc" / "1").evidence:
+        task = e.record.task.model_copy(update={"edition": "full", "split": "official"})
+        record = e.record.model_copy(update={"task": task})
+        stem = {"file": f"{record.stem}.npz"}
+        predictions = record.predictions.model_copy(update=stem)
+        found.append(replace(e, record=record.model_copy(update={"predictions": predictions})))
+    shutil.copytree(ENTRIES, tmp_path / "entries")
+    write_entry(tmp_path / "entries", "real", "1", found)
+    made = dict(pages(read_site(tmp_path / "entries", RESAMPLES)))
+    real, mini = (text for name, text in made.items() if name.startswith("boards/") and name.endswith("index.html"))
+    body = real.split("<main")[1]
+    assert MINI_LABEL not in body
+    assert 'data-name="real/1"' in body
+    assert 'data-name="mfcc/1"' not in body
+    assert "Anchors that nobody has measured here yet: constant, random weights, MFCC." in body
+    assert '<details class="reported"' in body
+    assert 'data-name="real/1"' not in mini
+    assert "CultureMERT" not in mini
+    assert 'id="no-real"' not in made["index.html"]
+    assert made["index.html"].index("full edition") < made["index.html"].index("mini edition")
 
 
 def test_too_many_pairs_are_left_out_and_said(entries: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""``cmbench leaderboard build`` and ``serve`` from the command line."""
+"""``cmbench leaderboard build``, ``serve`` and ``compare`` from the command line."""
 
 from __future__ import annotations
 
@@ -68,3 +68,14 @@ def test_there_must_be_a_board_to_serve(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["leaderboard", "serve", str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert "holds no board" in str(done.exception)
+
+
+def test_two_entries_are_compared_by_name() -> None:
+    asked = ["leaderboard", "compare", "mfcc/1", "chroma/1", "--no-labels", "--resamples", "100"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    assert "mini" in done.output
+    assert "magnatagatune" in done.output
+    done = CliRunner().invoke(app, ["leaderboard", "compare", "mfcc/1", "../../etc"])
+    assert isinstance(done.exception, UsageError)
+    assert "../../etc" in str(done.exception)
