@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,8 +201,8 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
             return {name: _array(archive.read(f"{name}.npy")) for name in _ARRAYS}
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
-    except (RuntimeError, SyntaxError, TypeError) as error:
-        # An encrypted archive; a header that is no dictionary.
+    except (RuntimeError, SyntaxError, TokenError, TypeError, MemoryError) as error:
+        # An encrypted archive; a header that is no dictionary, or nested too deeply for the parser.
         raise CmbenchError(f"{where}: this is not a predictions file ({type(error).__name__}: {error}).") from error
 
 
@@ -211,15 +212,16 @@ def _array(content: bytes) -> NDArray[np.generic]:
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array is not of npy format 1.0")
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.kind not in "biufU" or not dtype.isnative or fortran:
+    if dtype.kind not in "biufU" or not dtype.isnative:
         raise ValueError(f"an array of type {dtype}")
     if math.prod(shape) * dtype.itemsize != len(content) - file.tell() or dtype.itemsize == 0:
         raise ValueError(f"an array header of shape {shape} before {len(content) - file.tell()} bytes")
-    array: NDArray[np.generic] = np.frombuffer(content, dtype, offset=file.tell()).reshape(shape)
-    if dtype.kind == "b" and array.size and array.view(np.uint8).max() > 1:
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    array: NDArray[np.generic] = flat.reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "b" and flat.size and flat.view(np.uint8).max() > 1:
         raise ValueError("a truth value that is neither true nor false")
-    if dtype.kind == "U" and array.size:
-        code = array.reshape(-1).view(np.uint32)
+    if dtype.kind == "U" and flat.size:
+        code = flat.view(np.uint32)
         if code.max() > sys.maxunicode or ((code >= 0xD800) & (code <= 0xDFFF)).any():
             raise ValueError("a text with a character that does not exist")
     return array

@@ -153,7 +153,10 @@ def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
     from .submission import board_with
 
     board = board_with(entry, others)
-    typer.echo(f"\n{board.title}")
+    typer.echo(
+        f"\n{board.edition} edition, {board.split} split, {board.protocol}: "
+        "mean over traditions, 0 at chance, 100 a perfect ranking"
+    )
     if board.edition == "mini":
         typer.echo(f"{MINI_LABEL}. This board is an example; nothing on it is a result.")
     for place in board.places:
