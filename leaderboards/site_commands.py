@@ -22,7 +22,7 @@ COMPARE_EXAMPLES = "**Example**\n\n`cmbench leaderboard compare mfcc/1 chroma/1 
 def build(
     entries: Annotated[
         Path | None,
-        typer.Argument(help="Folder of entries; those that come with cmbench if not given.", show_default=False),
+        typer.Argument(help="Folder of entries; that of this checkout if not given.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages; a board in it is replaced.")] = Path(
         "site"
@@ -71,7 +71,7 @@ def compare(
     second: Annotated[str, typer.Argument(help="The one to compare with it.", metavar="NAME/VERSION")],
     entries: Annotated[
         Path | None,
-        typer.Option(help="Folder of entries; those that come with cmbench if not given.", show_default=False),
+        typer.Option(help="Folder of entries; that of this checkout if not given.", show_default=False),
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
