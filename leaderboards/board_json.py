@@ -82,14 +82,14 @@ def _scores(place: Place) -> dict[str, object]:
 
 
 def level_numbers(found: Level) -> Numbers:
-    """Return ``[value, low, high]``, rounded to six digits."""
-    return [None if x is None else round(x, 6) for x in (found.value, found.low, found.high)]
+    """Return ``[value, low, high]``, rounded to six digits; zero without a sign."""
+    return [None if x is None else round(x, 6) + 0.0 for x in (found.value, found.low, found.high)]
 
 
 def _metric(found: Metric) -> Numbers:
     span = found.interval
     ends = (None, None) if span is None else (span.low, span.high)
-    return [None if x is None else round(x, 6) for x in (found.value, *ends)]
+    return [None if x is None else round(x, 6) + 0.0 for x in (found.value, *ends)]
 
 
 def compare_json(board: Board, differences: bool) -> dict[str, object]:
@@ -105,7 +105,7 @@ def compare_json(board: Board, differences: bool) -> dict[str, object]:
         [
             position[one],
             position[other],
-            *(None if x is None else round(x, 5) for x in (found.change, found.low, found.high)),
+            *(None if x is None else round(x, 5) + 0.0 for x in (found.change, found.low, found.high)),
             int(told_apart(found)),
         ]
         for (one, other), found in board.differences.items()

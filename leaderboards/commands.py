@@ -10,6 +10,7 @@ import typer
 
 from ..benchmark.report_commands import Edition, ProtocolName, Split
 from ..errors import UsageError
+from .site_commands import BUILD_EXAMPLES, COMPARE_EXAMPLES, SERVE_EXAMPLES, build, compare, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,13 @@ if TYPE_CHECKING:
 
 leaderboard_app = typer.Typer(
     no_args_is_help=True,
-    help="A board that nobody has to trust: verify entries, reproduce and withdraw them.",
-    epilog="**Example**\n\n`cmbench leaderboard verify leaderboards/entries`",
+    help="A board that nobody has to trust: verify entries, build its pages, reproduce and withdraw entries.",
+    epilog="**Examples**\n\n`cmbench leaderboard verify leaderboards/entries`\n\n"
+    "`cmbench leaderboard build --out site && cmbench leaderboard serve site`",
 )
+leaderboard_app.command("build", epilog=BUILD_EXAMPLES)(build)
+leaderboard_app.command("serve", epilog=SERVE_EXAMPLES)(serve)
+leaderboard_app.command("compare", no_args_is_help=True, epilog=COMPARE_EXAMPLES)(compare)
 
 SUBMIT_EXAMPLES = (
     "**Examples**\n\n"

@@ -49,7 +49,7 @@ class Listed:
         card_facts: front matter of the model card as text.
         card: the model card.
         base: what it says that it was adapted from; empty if it says nothing.
-        files: in the order of their names.
+        files: those of the manifest first.
         withdrawal: ``None`` while it stands.
         reproduction: ``None`` while no maintainer ran it.
         newer: the entry that took its place on the board; ``None`` if it is the newest.
@@ -170,7 +170,7 @@ def _listed(entry: Entry, newest: Mapping[_Lineage, str]) -> Listed:
         card_facts=tuple((str(name), _words(value)) for name, value in entry.card_facts.items()),
         card=entry.card,
         base=_words(entry.card_facts.get("base_model", "")),
-        files=tuple(_files(entry.path)),
+        files=tuple(_files(entry)),
         withdrawal=entry.withdrawal,
         reproduction=entry.reproduction,
         newer=top if top is not None and top != entry.key and entry.withdrawal is None else None,
@@ -183,8 +183,16 @@ def _words(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _files(folder: Path) -> Iterator[File]:
-    manifest = parse(Manifest, folder / "manifest.json")
-    for name, facts in sorted(manifest.files.items()):
-        yield File(name, facts.bytes)
-    yield File("manifest.json", (folder / "manifest.json").stat().st_size)
+def _files(entry: Entry) -> Iterator[File]:
+    """Yield the files of an entry: those of its manifest, the manifest, and what was added later."""
+    listed = parse(Manifest, entry.path / "manifest.json").files
+    names = [*sorted(listed), "manifest.json"]
+    if entry.withdrawal is not None:
+        names.append("withdrawal.json")
+    if entry.reproduction is not None:
+        names += [
+            "reproduction/reproduction.json",
+            *(f"reproduction/{name}" for name in sorted(entry.reproduction.files)),
+        ]
+    for name in names:
+        yield File(name, (entry.path / name).stat().st_size)

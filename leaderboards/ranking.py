@@ -10,6 +10,7 @@ and tracks that all models have; neither will do where anybody may join.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -19,7 +20,7 @@ import numpy as np
 from ..benchmark.equity import WESTERN, Equity, equity
 from ..benchmark.evidence import Evidence
 from ..benchmark.metrics import Doubles
-from ..benchmark.paired import LEVEL, Difference, Level, difference, level
+from ..benchmark.paired import LEVEL, Difference, Level, difference, level, replicate_all
 from ..benchmark.record import Record
 from ..benchmark.sections import EDITION_ORDER, PAPER_TASKS
 from ..benchmark.statistics import cluster_count
@@ -161,9 +162,18 @@ class Board:
     differences: Mapping[tuple[str, str], Difference]
 
     @property
+    def title(self) -> str:
+        """Edition, split, protocol and data in words."""
+        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self._version})"
+
+    @property
+    def _version(self) -> str:
+        return self.protocol_sha256[:4] + self.data_sha256[:6]
+
+    @property
     def slug(self) -> str:
         """Its address, for ever: another protocol or other data make another board."""
-        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
+        return f"{self.edition}-{self.split}-{self.protocol}-{self._version}"
 
     @property
     def tasks(self) -> tuple[Record, ...]:
@@ -268,6 +278,7 @@ def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Sco
     records = tuple(e.record for e in found)
     if reasons := _lacks(found):
         return Incomplete(entrant.name, records, reasons)
+    replicate_all(found, resamples, os.cpu_count() or 1)
     traditions = tradition_replicates(found, resamples)
     judged = equity(found, resamples)
     undefined = sorted(tradition for tradition, scores in traditions.items() if np.isnan(scores[0]))

@@ -20,7 +20,7 @@ from ..benchmark.page import TEMPLATES as PAGE_TEMPLATES
 from ..benchmark.record import Record
 from ..benchmark.reported import WARNING
 from ..benchmark.sections import HEADLINE, METRIC_TITLES, MINI_LABEL, percent
-from ..errors import CmbenchError, UsageError
+from ..errors import UsageError
 from .board_json import board_json, compare_json
 from .entry import Submission
 from .listing import Listed, Site, canonical, read_site
@@ -127,7 +127,6 @@ class _Drawing:
         self._environment.filters.update(
             percent=percent,
             span=span,
-            board_title=board_title,
             entry_name=_entry_name,
             millions=_millions,
             shade=_shade,
@@ -160,11 +159,6 @@ class _Drawing:
         hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(c.encode()).digest()).decode()}'" for c in code)
         chosen = self._environment.get_template(template)
         return chosen.render(here=here, root=root, scripts=code, script_hashes=hashes, **facts)
-
-
-def board_title(board: Board) -> str:
-    """Return a board in words."""
-    return f"{board.edition} edition · {board.split} split · {board.protocol} ({board.slug.rpartition('-')[2]})"
 
 
 def _entry_name(key: str) -> str:
@@ -247,6 +241,4 @@ def _safe_json(text: str) -> Any:
     """Return JSON as it may stand in a script element: no character of it can end the element."""
     from markupsafe import Markup
 
-    if "\u2028" in text or "\u2029" in text:
-        raise CmbenchError("A separator that ends lines in scripts is in the data of the board.")
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704

@@ -10,8 +10,8 @@
   }
   const one = form.elements.a, other = form.elements.b;
   const percent = function (value) { return (100 * value).toFixed(1).replace(/^-(?=0\.0$)/, "").replace("-", "−"); };
-  const signed = function (value) { const text = percent(value); return /^[−0]/.test(text) && !(value > 0 && text !== "0.0") ? text : "+" + text; };
-  const interval = function (found, text) { return found[1] === null ? "" : " [" + text(found[1]) + ", " + text(found[2]) + "]"; };
+  const signed = function (value) { const text = percent(value); return value > 0 && text !== "0.0" ? "+" + text : text; };
+  const read = function (entry) { return entry.name.replace("/", " "); };
   function cell(tag, text, scope) {
     const made = document.createElement(tag);
     made.textContent = text;
@@ -22,7 +22,9 @@
     const made = document.createElement("tr");
     made.append(cell("th", name, "row"));
     [a, b].forEach(function (found) {
-      made.append(cell("td", !found || found[0] === null ? "–" : percent(found[0]) + interval(found, percent)));
+      const shown = cell("td", !found || found[0] === null ? "–" : percent(found[0]) + " ");
+      if (found && found[1] !== null) shown.append(cell("small", "[" + percent(found[1]) + ", " + percent(found[2]) + "]"));
+      made.append(shown);
     });
     const both = a && b && a[0] !== null && b[0] !== null;
     made.append(cell("td", both ? signed(b[0] - a[0]) : "–"));
@@ -40,7 +42,7 @@
     const text = "Score, second − first: " + signed(change)
       + (ends ? " [" + signed(ends[0]) + ", " + signed(ends[1]) + "], paired. " : ", without an interval. ");
     if (!found[5]) return text + "The two cannot be told apart.";
-    return text + (change > 0 ? entries[j].name : entries[i].name) + " is better.";
+    return text + (change > 0 ? read(entries[j]) : read(entries[i])) + " is better.";
   }
   function show() {
     const i = one.selectedIndex, j = other.selectedIndex;
@@ -61,7 +63,7 @@
   function link(entry) {
     const made = document.createElement("a");
     made.href = "../../entries/" + entry.name.split("/").map(encodeURIComponent).join("/") + "/index.html";
-    made.textContent = entry.name;
+    made.textContent = read(entry);
     return made;
   }
   function remember() {
@@ -77,7 +79,7 @@
     show();
   }
   [one, other].forEach(function (select) {
-    entries.forEach(function (entry) { select.add(new Option(entry.name, entry.name)); });
+    entries.forEach(function (entry) { select.add(new Option(read(entry), entry.name)); });
     select.addEventListener("change", remember);
   });
   document.getElementById("swap").addEventListener("click", function () {
