@@ -339,6 +339,8 @@ def _check_agreement(path: Path, submission: Submission, evidence: list[Evidence
     names = {e.record.model.name for e in evidence}
     if len(names) > 1:
         raise CmbenchError(f"{path}: the records are of several models: {', '.join(map(ascii, sorted(names)))}.")
+    if strange := [name for name in names if not name.isascii()]:
+        raise CmbenchError(f"{path}: the model's name {strange[0]!a} has letters that may look like others; use ASCII.")
     for e in evidence:
         r = e.record
         found = (r.task.edition, r.task.split, r.protocol.name, r.protocol.sha256)

@@ -34,14 +34,20 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
         facts, _, name = line.partition(b"\t")
         known[top / name.decode()] = facts.split()[2].decode()
     entries = {path.parent for path in known if path.name == _ENTRY_FILE}
-    for path, blob in sorted(known.items()):
-        if (entry := _entry_of(path, entries)) is not None and (problem := _changed(path, blob)):
+    for entry in sorted(entries):
+        changes = [
+            f"{path.relative_to(entry).as_posix()} {problem}"
+            for path, blob in sorted(known.items())
+            if path.is_relative_to(entry) and (problem := _changed(path, blob))
+        ]
+        if changes:
+            more = f" and {len(changes) - 1} more files changed or removed" if len(changes) > 1 else ""
             yield Finding(
                 "error",
                 "history",
                 f"{entry.parent.name}/{entry.name}",
-                f"{path.relative_to(entry).as_posix()} {problem} since {base}. Entries never change: submit a new "
-                "version, or `cmbench leaderboard withdraw` this one.",
+                f"{changes[0]}{more} since {base}. Entries never change: submit a new version, or `cmbench leaderboard "
+                "withdraw` this one.",
             )
     for path in sorted(place.rglob("reproduction.json")):
         if path not in known:
@@ -71,10 +77,6 @@ def _in_checkout(place: Path) -> tuple[Path, Path]:
         if folder.is_symlink():
             raise UsageError(f"{folder} is a link; the entries' folder must be a folder.")
     return path, top
-
-
-def _entry_of(path: Path, entries: set[Path]) -> Path | None:
-    return next((parent for parent in path.parents if parent in entries), None)
 
 
 def _changed(path: Path, blob: str) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from ..benchmark.compare import BOUND
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.paired import RANKED
@@ -102,7 +104,9 @@ def _not_a_run_of(entry: Evidence, own: Evidence) -> str | None:
         return "this is the entry's own record, not another run."
     if one.model.fingerprint != other.model.fingerprint or one.protocol.sha256 != other.protocol.sha256:
         return "the model or the protocol is another."
-    if entry.track_ids != own.track_ids or (entry.targets != own.targets).any():
+    if (one.task.labels, one.task.families) != (other.task.labels, other.task.families):
+        return "its labels are not those of the entry."
+    if entry.track_ids != own.track_ids or not np.array_equal(entry.targets, own.targets):
         return "its test tracks or labels are not those of the entry."
     return None
 
@@ -132,7 +136,12 @@ def check_reproduction(entry: Entry) -> Iterator[Finding]:
         if problem := _not_a_run_of(e, own):
             yield Finding("error", "reproduction", task, problem)
             continue
-        for f in (*check_identities(own.record), *check_scores(own, rankable_protocol(own.record))):
+        try:
+            checks = [*check_identities(own.record), *check_scores(own, rankable_protocol(own.record))]
+        except CmbenchError as error:
+            yield Finding("error", "reproduction", task, str(error))
+            continue
+        for f in checks:
             yield Finding(f.severity, "reproduction", f.where, f.message)
         again, said = compare_runs(e.record, own.record).differences, entry.reproduction.tasks[task].differences
         if again.keys() != said.keys() or any(not _same(again[m], said[m]) for m in again):
