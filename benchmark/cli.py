@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CmbenchError, MissingError
+from ..leaderboards.commands import register as register_leaderboard
 from .merge_commands import EPILOG, merge_command
 from .mini_commands import mini_app
 from .model_commands import models_app
@@ -49,6 +50,7 @@ app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)
 app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
+register_leaderboard(app)
 
 
 def _version(show: bool) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,24 +147,46 @@ def read_evidence(path: Path) -> Evidence:
         raise CmbenchError(f"{path}: its predictions {file.name} cannot be read ({error.strerror}).") from error
     if sha256_of(content) != record.predictions.sha256:
         raise CmbenchError(f"{file}: these are not the predictions that {path.name} was computed from (hash differs).")
-    arrays = read_predictions(content, file)
+    evidence = make_evidence(record, path, content, file)
+    _require_own_scores(evidence, file)
+    return evidence
+
+
+def make_evidence(record: Record, path: Path, content: bytes, file: Path, largest: int = LARGEST) -> Evidence:
+    """Put a record and its predictions together.
+
+    Args:
+        record: the scores.
+        path: of the record.
+        content: of the predictions file.
+        file: path of the predictions file, for messages.
+        largest: bytes that its arrays may take.
+
+    Raises:
+        CmbenchError: it is not a predictions file, or does not fit the record's labels.
+    """
+    arrays = read_predictions(content, file, largest)
+    if any(arrays[name].ndim != 1 for name in ("track_ids", "groups", "labels")):
+        raise CmbenchError(f"{file}: its track ids, groups and labels are not lists.")
     labels = tuple(map(str, arrays["labels"]))
     ids, groups = [str(i) for i in arrays["track_ids"]], [str(g) or None for g in arrays["groups"]]
-    targets, probabilities = arrays["targets"], arrays["probabilities"].astype(np.float32)
+    targets, probabilities = arrays["targets"], arrays["probabilities"]
     if (
         labels != record.task.labels
         or len(set(ids)) != len(ids)
         or len(groups) != len(ids)
+        or probabilities.dtype.kind not in "fiu"
+        or targets.dtype.kind != "b"
         or targets.shape != (len(ids), len(labels))
         or probabilities.shape != (len(probabilities), *targets.shape)
         or not len(probabilities)
     ):
         raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")
-    if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1).all()):
+    # Before the conversion, which would turn a number too large for it into infinity with a warning.
+    values = probabilities.astype(np.float64)
+    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
         raise CmbenchError(f"{file}: a probability is not in [0, 1].")
-    evidence = Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), probabilities)
-    _require_own_scores(evidence, file)
-    return evidence
+    return Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), values.astype(np.float32))
 
 
 def _require_own_scores(evidence: Evidence, file: Path) -> None:
@@ -178,8 +204,8 @@ def _require_own_scores(evidence: Evidence, file: Path) -> None:
             )
 
 
-def read_predictions(content: bytes, where: Path) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of a predictions file; nothing is unpickled, and nothing larger than :data:`LARGEST` is read.
+def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of a predictions file; nothing is unpickled, and no more than ``largest`` bytes are unpacked.
 
     Raises:
         CmbenchError: it is not such a file.
@@ -187,9 +213,35 @@ def read_predictions(content: bytes, where: Path) -> dict[str, NDArray[np.generi
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(info.file_size for info in archive.infolist())
-            if size > LARGEST:
-                raise CmbenchError(f"{where}: its arrays would take {size / 2**30:.1f} GiB: no predictions file.")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in _ARRAYS}
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+            if size > largest:
+                raise CmbenchError(f"{where}: its arrays would take {size / 2**30:.2f} GiB: no predictions file.")
+            names = archive.namelist()
+            if len(set(names)) != len(names):
+                raise ValueError("an array is there twice")
+            return {name: _array(archive.read(f"{name}.npy")) for name in _ARRAYS}
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
+    except (RuntimeError, SyntaxError, TokenError, TypeError, MemoryError) as error:
+        # An encrypted archive; a header that is no dictionary, or nested too deeply for the parser.
+        raise CmbenchError(f"{where}: this is not a predictions file ({type(error).__name__}: {error}).") from error
+
+
+def _array(content: bytes) -> NDArray[np.generic]:
+    """Return the array of one ``.npy``; memory is taken only after its header was found to fit what follows it."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("an array is not of npy format 1.0")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in "biufU" or not dtype.isnative:
+        raise ValueError(f"an array of type {dtype}")
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell() or dtype.itemsize == 0:
+        raise ValueError(f"an array header of shape {shape} before {len(content) - file.tell()} bytes")
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    array: NDArray[np.generic] = flat.reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "b" and flat.size and flat.view(np.uint8).max() > 1:
+        raise ValueError("a truth value that is neither true nor false")
+    if dtype.kind == "U" and flat.size:
+        code = flat.view(np.uint32)
+        if code.max() > sys.maxunicode or ((code >= 0xD800) & (code <= 0xDFFF)).any():
+            raise ValueError("a text with a character that does not exist")
+    return array

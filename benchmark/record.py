@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1.1"
 """1.1 adds :attr:`LayerScore.families`; records of 1.0 are read too, without it."""
 
+READ_VERSIONS = ("1.0", SCHEMA_VERSION)
+"""Every version that was ever written; all of them are read."""
+
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -295,14 +298,32 @@ def read_record(path: Path) -> Record:
     Raises:
         CmbenchError: the file is not a record of a schema version that this cmbench reads.
     """
+    return parse_record(path.read_bytes(), path)
+
+
+def parse_record(content: bytes, path: Path) -> Record:
+    """Return the record that a file's content is.
+
+    Args:
+        content: of the file.
+        path: of the file, for the message.
+
+    Raises:
+        CmbenchError: it is not a record of a schema version that this cmbench reads.
+    """
     try:
-        return Record.model_validate_json(path.read_bytes())
+        record = Record.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the top level"
         raise CmbenchError(
             f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
         ) from error
+    if record.schema_version not in READ_VERSIONS:
+        raise CmbenchError(
+            f"{path} is not a cmbench record of schema {' or '.join(READ_VERSIONS)}: it says {record.schema_version!r}."
+        )
+    return record
 
 
 def iter_records(*places: Path) -> Iterator[Record]:

@@ -1,0 +1,278 @@
+"""``cmbench submit`` and ``cmbench leaderboard …``: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..benchmark.report_commands import Edition, ProtocolName, Split
+from ..errors import UsageError
+from .site_commands import BUILD_EXAMPLES, COMPARE_EXAMPLES, SERVE_EXAMPLES, build, compare, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .entry import Entry, Submission
+    from .findings import Verification
+
+leaderboard_app = typer.Typer(
+    no_args_is_help=True,
+    help="A board that nobody has to trust: verify entries, build its pages, reproduce and withdraw entries.",
+    epilog="**Examples**\n\n`cmbench leaderboard verify leaderboards/entries`\n\n"
+    "`cmbench leaderboard build --out site && cmbench leaderboard serve site`",
+)
+leaderboard_app.command("build", epilog=BUILD_EXAMPLES)(build)
+leaderboard_app.command("serve", epilog=SERVE_EXAMPLES)(serve)
+leaderboard_app.command("compare", no_args_is_help=True, epilog=COMPARE_EXAMPLES)(compare)
+
+SUBMIT_EXAMPLES = (
+    "**Examples**\n\n"
+    "`cmbench submit results/my-mert --model-card my-mert/README.md --contact me@example.org "
+    "--contamination 'No test track of any task was heard.' --dry-run`\n\n"
+    "`cmbench submit results/mfcc --model-card card.md --edition mini`"
+)
+
+EntryFolder = Annotated[Path, typer.Argument(help="The entry: <name>/<version>.", metavar="ENTRY")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of the board to the program."""
+    app.command("submit", no_args_is_help=True, epilog=SUBMIT_EXAMPLES)(submit)
+    app.add_typer(leaderboard_app, name="leaderboard")
+
+
+def submit(
+    places: Annotated[list[Path], typer.Argument(help="Records of one model, or their folder.", metavar="RECORDS…")],
+    model_card: Annotated[Path, typer.Option(help="The model's card: Markdown, with YAML front matter or without.")],
+    contact: Annotated[str | None, typer.Option(help="An address or account for questions.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights; the card's if not given.")] = None,
+    parameters: Annotated[int | None, typer.Option(min=0, help="Of the encoder; the record's if not given.")] = None,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(help="A corpus that the model was trained on; again for each. `none` for none."),
+    ] = None,
+    contamination: Annotated[
+        str | None, typer.Option(help="What you know of test tracks among the training data.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name on the board; the model's if not given.")] = None,
+    version: Annotated[str, typer.Option(help="Of the entry: entries never change, a correction is a new one.")] = "1",
+    edition: Edition = None,
+    split: Split = None,
+    protocol: ProtocolName = None,
+    entries: Annotated[
+        Path | None, typer.Option(help="Folder of the board's entries; that of this checkout if not given.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show everything, write nothing.")] = False,
+) -> None:
+    """Turn the records of a run into an entry of the board, checked as the board will check it.
+
+    What is missing is asked for. Records of the mini edition make an entry of the mini board, an example that is never
+    shown beside real data.
+    """
+    import tempfile
+
+    from .submission import (
+        Statements,
+        build_entry,
+        choose_run,
+        complete,
+        corpora,
+        from_card_and_record,
+        write_entry,
+    )
+    from .untrusted import read_card
+
+    evidence = choose_run(places, edition, split, protocol)
+    facts, _ = read_card(model_card)
+    said = Statements(contact, licence, parameters, None if trained_on is None else corpora(trained_on), contamination)
+    said = from_card_and_record(said, facts, evidence[0].record)
+    said = complete(said, _ask if sys.stdin.isatty() else None)
+    submission, files = build_entry(evidence, said, model_card, name, version)
+    root = entries if entries is not None else _own_entries()
+    target = root / submission.name / submission.version
+    if target.exists():
+        raise UsageError(f"{target} is there already. Entries never change: give --version another value.")
+    with tempfile.TemporaryDirectory() as scratch:
+        entry = write_entry(files, Path(scratch) / submission.name / submission.version)
+        others = _others(root)
+        sound = _check(entry, others)
+        _print_places(entry, others)
+    size = sum(map(len, files.values())) / 2**20
+    typer.echo(f"\n{entry.key}: {len(files)} files, {size:.2f} MiB, {submission.board.edition} board.")
+    if not sound:
+        raise UsageError("The board would refuse this entry; nothing was written. The errors are above.")
+    if dry_run:
+        typer.echo(f"Dry run: nothing was written. Without --dry-run it would be {target}.")
+        return
+    write_entry(files, target)
+    _print_commands(target, submission)
+
+
+def _ask(question: str) -> str:
+    answer: str = typer.prompt(question[0].upper() + question[1:])
+    return answer
+
+
+def _own_entries() -> Path:
+    """Return the entries' folder of this checkout.
+
+    Raises:
+        UsageError: cmbench is installed from a package, where an entry could not be committed.
+    """
+    from .entry import ENTRIES
+
+    if not (ENTRIES.parent.parent / ".git").exists():
+        raise UsageError(
+            "This cmbench is no git checkout; name the folder with --entries CHECKOUT/leaderboards/entries."
+        )
+    return ENTRIES
+
+
+def _others(root: Path) -> list[Entry]:
+    from .entry import iter_entries
+
+    return list(iter_entries(root)) if root.is_dir() else []
+
+
+def _check(entry: Entry, others: Sequence[Entry]) -> bool:
+    """Verify an entry and print what was found."""
+    from ..paths import data_root
+    from .verify import verify_entry
+
+    found = verify_entry(entry, others, labels=data_root())
+    _print_verification(found)
+    return found.sound
+
+
+def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
+    """Print the place that the entry would have, and why it would have none."""
+    from ..benchmark.sections import MINI_LABEL, percent
+    from .submission import board_with
+
+    board = board_with(entry, others)
+    typer.echo(
+        f"\n{board.edition} edition, {board.split} split, {board.protocol}: "
+        "mean over traditions, 0 at chance, 100 a perfect ranking"
+    )
+    if board.edition == "mini":
+        typer.echo(f"{MINI_LABEL}. This board is an example; nothing on it is a result.")
+    for place in board.places:
+        rank = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
+        mine = "  <- this entry" if place.name == entry.key else ""
+        typer.echo(f"  {rank:>5}  {percent(place.equity.mean.value):>5}  {place.name}{mine}")
+    for one in board.incomplete:
+        if one.name == entry.key:
+            typer.echo(f"It would be listed as incomplete, without a place: {'; '.join(one.reasons)}.")
+
+
+def _print_commands(target: Path, submission: Submission) -> None:
+    from .submission import git_commands
+
+    typer.echo(f"Written: {target}\n\nTo open a pull request, in the checkout:\n")
+    for command in git_commands(target, submission):
+        typer.echo(f"  {command}")
+    typer.echo("\nand follow the link that git prints, or open it on the repository's page.")
+
+
+@leaderboard_app.command(
+    "verify",
+    no_args_is_help=True,
+    epilog="**Examples**\n\n`cmbench leaderboard verify leaderboards/entries/my-mert/1`\n\n"
+    "`cmbench leaderboard verify leaderboards/entries --base origin/main --labels ~/labels --json report.json`",
+)
+def verify_command(
+    place: Annotated[Path, typer.Argument(help="An entry, or a folder of entries.", metavar="PATH")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the labels of the data sets, laid out as a data root; audio is not needed. "
+            "CMBENCH_DATA if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Git revision whose entries may not change.", show_default=False)
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--json", help="Also write the result here.")] = None,
+) -> None:
+    """Verify entries: hashes, tracks, labels, every score from the predictions, history. Exit code 1 on an error.
+
+    Nothing of an entry is executed or unpickled. Flags ask for a maintainer's run; they are no errors.
+    """
+    import json
+
+    from ..benchmark.record import write_atomically
+    from ..paths import data_root
+    from .findings import report_json
+    from .verify import verify
+
+    if labels is not None and not labels.is_dir():
+        raise UsageError(f"--labels: {labels} is not a folder.")
+    found = verify(place, labels=labels if labels is not None else data_root(), base=base)
+    for one in found:
+        _print_verification(one)
+    sound = sum(one.sound for one in found)
+    typer.echo(f"{sound} of {len(found)} sound.")
+    if report is not None:
+        text = json.dumps(report_json(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        write_atomically(report, text.encode())
+    if sound < len(found):
+        raise typer.Exit(1)
+
+
+def _print_verification(found: Verification) -> None:
+    """Print one result; names and messages of strangers without markup."""
+    typer.echo(f"{ascii(found.entry)[1:-1]}: {found.badge or 'refused'}")
+    for task, status in found.tasks.items():
+        typer.echo(f"  {ascii(task)[1:-1]}: {status}")
+    for f in found.findings:
+        if f.severity != "unverified":
+            where = "" if f.where == found.entry else f" {ascii(f.where)[1:-1]}:"
+            typer.echo(f"  {f.severity} ({f.check}){where} {f.message}")
+
+
+@leaderboard_app.command(
+    "reproduce",
+    no_args_is_help=True,
+    epilog="**Example**\n\n`cmbench run --model ./my-mert --tasks all --out own`, then\n\n"
+    "`cmbench leaderboard reproduce leaderboards/entries/my-mert/1 --run own --maintainer 'A. Maintainer'`",
+)
+def reproduce_command(
+    entry: EntryFolder,
+    run: Annotated[list[Path], typer.Option(help="Records of your own run of the model, or their folder.")],
+    maintainer: Annotated[str, typer.Option(help="Who ran it.")],
+) -> None:
+    """Compare your own run of a model with its entry; if they agree, the entry gets the badge `reproduced`.
+
+    Your records and predictions are kept beside the entry, so the badge can be checked by anyone.
+    """
+    from .reproduce import reproduce
+
+    made = reproduce(entry, run, maintainer)
+    for task, agreement in made.tasks.items():
+        changes = ", ".join(
+            f"{metric} {'undefined in both' if value is None else f'{100 * value:+.3f} points'}"
+            for metric, value in agreement.differences.items()
+        )
+        typer.echo(f"{task}: {changes}")
+    typer.echo(f"Reproduced: {entry / 'reproduction'}")
+
+
+@leaderboard_app.command(
+    "withdraw",
+    no_args_is_help=True,
+    epilog="**Example**\n\n"
+    "`cmbench leaderboard withdraw leaderboards/entries/my-mert/1 --reason 'Test tracks in the mix.'`",
+)
+def withdraw_command(
+    entry: EntryFolder,
+    reason: Annotated[str, typer.Option(help="Why; shown on the board.")],
+) -> None:
+    """Take an entry off the board: it keeps its place in the history, with the reason."""
+    from .reproduce import withdraw
+
+    made = withdraw(entry, reason)
+    typer.echo(f"Withdrawn on {made.withdrawn}: {entry / 'withdrawal.json'}")

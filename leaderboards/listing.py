@@ -1,0 +1,198 @@
+"""Every entry with its place: what the pages and the JSON of the board are views of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..benchmark.record import Record, sha256_of
+from ..benchmark.reported import ReportedBlock, reported_blocks
+from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal, entry_folders, iter_entries, parse
+from .ranking import RESAMPLES, Board, Entrant, boards
+
+FORMAT = "1.0"
+"""Of ``board.json`` and the pages' addresses: a change that a reader must know of is a new number."""
+
+
+def canonical(value: object) -> str:
+    """Return JSON without NaN, the same text for the same content."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an entry.
+
+    Attributes:
+        name: relative to the entry.
+        bytes: its size.
+    """
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the pages say of an entry; its predictions are not kept in memory.
+
+    Attributes:
+        key: ``name/version``.
+        path: its folder.
+        submission: what the submitter says.
+        badge: what its scores rest on.
+        manifest_sha256: identifies its content.
+        records: in the order of the tasks' names.
+        card_facts: front matter of the model card as text.
+        card: the model card.
+        base: what it says that it was adapted from; empty if it says nothing.
+        files: those of the manifest first.
+        withdrawal: ``None`` while it stands.
+        reproduction: ``None`` while no maintainer ran it.
+        newer: the entry that took its place on the board; ``None`` if it is the newest.
+    """
+
+    key: str
+    path: Path
+    submission: Submission
+    badge: Badge
+    manifest_sha256: str
+    records: tuple[Record, ...]
+    card_facts: tuple[tuple[str, str], ...]
+    card: str
+    base: str
+    files: tuple[File, ...]
+    withdrawal: Withdrawal | None
+    reproduction: Reproduction | None
+    newer: str | None
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the pages show.
+
+    Attributes:
+        boards: real data first.
+        listed: every entry by its key.
+        reported: what papers report, for boards of the published data.
+        version: of cmbench.
+        entries_sha256: hash of the entries' names and contents.
+        format: of ``board.json``.
+    """
+
+    boards: tuple[Board, ...]
+    listed: Mapping[str, Listed]
+    reported: tuple[ReportedBlock, ...]
+    version: str
+    entries_sha256: str
+    format: str = FORMAT
+
+    @property
+    def real(self) -> tuple[Board, ...]:
+        """Boards of real data."""
+        return tuple(board for board in self.boards if board.edition != "mini")
+
+
+def read_site(root: Path, resamples: int = RESAMPLES) -> Site:
+    """Read the entries below a folder and rank them.
+
+    Args:
+        root: folder of entries, ``<name>/<version>/``.
+        resamples: of the bootstrap.
+
+    Raises:
+        CmbenchError: an entry is not sound, or there is no such folder.
+    """
+    from .. import __version__
+
+    newest = _newest(root)
+    listed: dict[str, Listed] = {}
+
+    def entrants() -> Iterator[Entrant]:
+        for entry in iter_entries(root):
+            one = _listed(entry, newest)
+            listed[one.key] = one
+            if one.withdrawal is None and one.newer is None:
+                base = newest.get(_lineage(one.submission, one.base.rpartition("/")[2]))
+                yield Entrant(one.key, entry.evidence, base)
+
+    ranked = boards(entrants(), resamples)
+    # The hash is of what was read: names, manifests, and what may be added to an entry later.
+    content = [[one.key, one.manifest_sha256, *_later(one)] for one in listed.values()]
+    return Site(ranked, listed, reported_blocks(), __version__, sha256_of(canonical(sorted(content)).encode()))
+
+
+def _later(one: Listed) -> list[str]:
+    added = (one.withdrawal, one.reproduction)
+    return ["" if part is None else sha256_of(part.model_dump_json().encode()) for part in added]
+
+
+_Lineage = tuple[str, str, str, str, str]
+
+
+def _lineage(said: Submission, name: str) -> _Lineage:
+    """Return what the versions of one model on one board have in common."""
+    board = said.board
+    return (name.casefold(), board.edition, board.split, board.protocol, board.protocol_sha256)
+
+
+def _newest(root: Path) -> dict[_Lineage, str]:
+    """Return the newest version of each model on each board that was not withdrawn."""
+    found: dict[_Lineage, tuple[list[tuple[int, str]], str]] = {}
+    for folder in entry_folders(root):
+        said = parse(Submission, folder / "submission.json")
+        if (folder / "withdrawal.json").exists():
+            continue
+        lineage = _lineage(said, said.name)
+        one = (version_order(said.version), f"{said.name}/{said.version}")
+        found[lineage] = max(found.get(lineage, one), one)
+    return {lineage: key for lineage, (_, key) in found.items()}
+
+
+def version_order(version: str) -> list[tuple[int, str]]:
+    """Return what versions are sorted by: numbers as numbers, so that 10 comes after 9."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"[0-9]+|[^0-9]+", version)]
+
+
+def _listed(entry: Entry, newest: Mapping[_Lineage, str]) -> Listed:
+    said = entry.submission
+    top = newest.get(_lineage(said, said.name))
+    return Listed(
+        key=entry.key,
+        path=entry.path,
+        submission=said,
+        badge=entry.badge,
+        manifest_sha256=entry.manifest_sha256,
+        records=tuple(sorted((e.record for e in entry.evidence), key=lambda r: r.task.name)),
+        card_facts=tuple((str(name), _words(value)) for name, value in entry.card_facts.items()),
+        card=entry.card,
+        base=_words(entry.card_facts.get("base_model", "")),
+        files=tuple(_files(entry)),
+        withdrawal=entry.withdrawal,
+        reproduction=entry.reproduction,
+        newer=top if top is not None and top != entry.key and entry.withdrawal is None else None,
+    )
+
+
+def _words(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_words, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _files(entry: Entry) -> Iterator[File]:
+    """Yield the files of an entry: those of its manifest, the manifest, and what was added later."""
+    listed = parse(Manifest, entry.path / "manifest.json").files
+    names = [*sorted(listed), "manifest.json"]
+    if entry.withdrawal is not None:
+        names.append("withdrawal.json")
+    if entry.reproduction is not None:
+        names += [
+            "reproduction/reproduction.json",
+            *(f"reproduction/{name}" for name in sorted(entry.reproduction.files)),
+        ]
+    for name in names:
+        yield File(name, (entry.path / name).stat().st_size)

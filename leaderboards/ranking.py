@@ -1,0 +1,345 @@
+"""Who stands where: a place that depends on an entry's own predictions, and on nobody else's being there.
+
+An entry's score is that of :mod:`..benchmark.summary`: 0 at chance, 1 for a perfect ranking, each tradition once. Two
+entries are told apart by the paired bootstrap of the difference of their scores on the same resamples of whole groups,
+each pair by itself at 5 %: a control of false discoveries among all pairs would let a third entry decide whether two
+others differ. :func:`..benchmark.ties.standings`, which `cmbench compare` prints, controls them, and ranks on the tasks
+and tracks that all models have; neither will do where anybody may join.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from ..benchmark.equity import WESTERN, Equity, equity
+from ..benchmark.evidence import Evidence
+from ..benchmark.metrics import Doubles
+from ..benchmark.paired import LEVEL, Difference, Level, difference, level, replicate_all
+from ..benchmark.record import Record
+from ..benchmark.sections import EDITION_ORDER, PAPER_TASKS
+from ..benchmark.statistics import cluster_count
+from ..benchmark.summary import mean_over_traditions, tradition_replicates
+from ..errors import CmbenchError
+
+RESAMPLES = 1000
+"""Of the bootstrap, as in `cmbench compare`."""
+
+ANCHORS = ("constant", "random weights", "MFCC")
+"""What every score is to be seen against; always shown, and named where nobody has measured them yet."""
+
+_ANCHOR_MODELS: Mapping[tuple[str, str], str] = {
+    ("anchors", "constant"): "constant",
+    ("anchors", "random-mert-nano"): "random weights",
+    ("anchors", "random-mert-95m"): "random weights",
+    ("spectral", "mfcc"): "MFCC",
+}
+
+BoardKey = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Entrant:
+    """An entry as it comes to the board.
+
+    Attributes:
+        name: of the entry, different for every entrant.
+        found: its records with their predictions.
+        base: name of the entry that it was adapted from; ``None`` if it was not, or does not say.
+    """
+
+    name: str
+    found: tuple[Evidence, ...]
+    base: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A complete entry with the replicates that its place is decided on.
+
+    Attributes:
+        name: of the entry.
+        base: name of the entry that it was adapted from, if any.
+        records: by task, in the order of their names.
+        equity: its score, its traditions and how evenly it serves them.
+        mean: its score on the test splits (first) and on their resamples, ``[1 + resamples]``.
+        western: its score on the Western tasks, ``[1 + resamples]``.
+        groups: that were drawn from; the fewest of any task.
+        western_groups: the fewest of any Western task.
+    """
+
+    name: str
+    base: str | None
+    records: tuple[Record, ...]
+    equity: Equity
+    mean: Doubles
+    western: Doubles
+    groups: int
+    western_groups: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an entry stands.
+
+    Attributes:
+        name: of the entry.
+        records: by task, in the order of their names.
+        equity: its score, its traditions and how evenly it serves them.
+        tied: the other entries that it cannot be told apart from, best first.
+        first: the best place that it may have: one more than there are entries shown to be better.
+        last: the worst place that it may have: the number of entries less those shown to be worse.
+        retention: share of its base's Western score that is left; ``None`` where the base is not on the board.
+        base: name of the entry that it was adapted from, if any.
+        anchor: one of :data:`ANCHORS`; empty for a model that has learnt something.
+    """
+
+    name: str
+    records: tuple[Record, ...]
+    equity: Equity
+    tied: tuple[str, ...]
+    first: int
+    last: int
+    retention: Level | None
+    base: str | None
+    anchor: str
+
+    @property
+    def seconds_per_hour(self) -> float | None:
+        """Seconds of encoding for an hour of audio over all tasks; ``None`` where no audio or no time was counted."""
+        audio = sum(r.cost.audio_seconds for r in self.records)
+        spent = sum(r.cost.encode_seconds for r in self.records)
+        return 3600 * spent / audio if audio > 0 and spent > 0 else None
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What it was encoded on."""
+        return tuple(sorted({r.environment.device_name or r.environment.device for r in self.records}))
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """An entry that cannot be ranked. Nothing is put in the place of what it lacks.
+
+    Attributes:
+        name: of the entry.
+        records: what it has.
+        reasons: what it lacks.
+    """
+
+    name: str
+    records: tuple[Record, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Entries that may stand side by side: one edition, split, protocol and content of the test splits.
+
+    Attributes:
+        edition: ``full``, ``mini`` or ``custom``.
+        split: ``official`` or another published one.
+        protocol: name.
+        protocol_sha256: hash of its values.
+        data_sha256: hash of the tasks' splits, labels, groups and targets; empty where no entry is complete.
+        places: best first.
+        incomplete: by name.
+        differences: (better, other) -> second minus first, for every pair of places in their order.
+    """
+
+    edition: str
+    split: str
+    protocol: str
+    protocol_sha256: str
+    data_sha256: str
+    places: tuple[Place, ...]
+    incomplete: tuple[Incomplete, ...]
+    differences: Mapping[tuple[str, str], Difference]
+
+    @property
+    def title(self) -> str:
+        """Edition, split, protocol and data in words."""
+        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self._version})"
+
+    @property
+    def _version(self) -> str:
+        return self.protocol_sha256[:4] + self.data_sha256[:6]
+
+    @property
+    def slug(self) -> str:
+        """Its address, for ever: another protocol or other data make another board."""
+        return f"{self.edition}-{self.split}-{self.protocol}-{self._version}"
+
+    @property
+    def tasks(self) -> tuple[Record, ...]:
+        """A record of each ranked task, by its name; none where no entry is complete."""
+        return self.places[0].records if self.places else ()
+
+    @property
+    def traditions(self) -> tuple[str, ...]:
+        """Traditions in the order of the paper's tables; none where no entry is complete."""
+        return tuple(self.places[0].equity.traditions) if self.places else ()
+
+    @property
+    def missing_anchors(self) -> tuple[str, ...]:
+        """Anchors that nobody has measured for this board yet."""
+        there = {place.anchor for place in self.places}
+        return tuple(anchor for anchor in ANCHORS if anchor not in there)
+
+
+def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Board, ...]:
+    """Sort entries onto boards and rank the complete ones; real data first, ``mini`` last.
+
+    Args:
+        entrants: in any order; read one after the other, so that their predictions need not fit into memory together.
+        resamples: of the bootstrap.
+
+    Raises:
+        CmbenchError: two entrants have the same name, or one has two records of a task or records for two boards.
+        UsageError: the records of an entry are of several models.
+    """
+    complete: dict[BoardKey, dict[str, list[Scored]]] = {}
+    lacking: dict[BoardKey, list[Incomplete]] = {}
+    seen: set[str] = set()
+    for entrant in entrants:
+        if entrant.name in seen:
+            raise CmbenchError(f"Two entries are called {entrant.name!r}; a board needs a name of its own for each.")
+        seen.add(entrant.name)
+        found = _ranked_tasks(entrant)
+        key = _key(entrant.found[0].record)
+        judged = _score(entrant, found, resamples)
+        if isinstance(judged, Incomplete):
+            lacking.setdefault(key, []).append(judged)
+        else:
+            complete.setdefault(key, {}).setdefault(_content(found), []).append(judged)
+    made = []
+    for key in {**complete, **lacking}:
+        apart = tuple(sorted(lacking.get(key, ()), key=lambda one: one.name))
+        for data, members in complete.get(key, {"": []}).items():
+            places, differences = _rank(members)
+            made.append(Board(*key, data, places, apart, differences))
+    return tuple(sorted(made, key=_order))
+
+
+def _order(board: Board) -> tuple[int, str, str, str, str, str]:
+    known = board.edition in EDITION_ORDER
+    place = EDITION_ORDER.index(board.edition) if known else len(EDITION_ORDER) - 1
+    return (place, board.edition, board.split, board.protocol, board.protocol_sha256, board.data_sha256)
+
+
+def _key(record: Record) -> BoardKey:
+    return (record.task.edition, record.task.split, record.protocol.name, record.protocol.sha256)
+
+
+def _ranked_tasks(entrant: Entrant) -> tuple[Evidence, ...]:
+    """Return an entry's records on the tasks that count, by their names.
+
+    Raises:
+        CmbenchError: there is none at all, or they are for several boards, or a task is there twice.
+    """
+    keys = {_key(e.record) for e in entrant.found}
+    if len(keys) != 1:
+        raise CmbenchError(f"{entrant.name} has records for {len(keys)} boards; an entry is for one.")
+    found = sorted((e for e in entrant.found if e.record.task.name in PAPER_TASKS), key=lambda e: e.record.task.name)
+    for one, other in pairwise(found):
+        if one.record.task.name == other.record.task.name:
+            raise CmbenchError(f"{entrant.name} has two records of {one.record.task.name}.")
+    return tuple(found)
+
+
+def _content(found: Sequence[Evidence]) -> str:
+    """Return the hash of what the entries of a board must have in common: tracks, groups, labels and targets."""
+    digest = hashlib.sha256()
+    for e in found:
+        task = e.record.task
+        digest.update(repr((task.name, task.split_sha256, task.label_sha256, e.track_ids, e.groups)).encode())
+        digest.update(np.packbits(e.targets).tobytes())
+    return digest.hexdigest()
+
+
+def _lacks(found: Sequence[Evidence]) -> tuple[str, ...]:
+    """Say what keeps an entry from being ranked; nothing if it is complete."""
+    absent = sorted(PAPER_TASKS - {e.record.task.name for e in found})
+    reasons = [f"no record of {', '.join(absent)}"] if absent else []
+    for e in found:
+        task = e.record.task
+        asked = max(e.record.coverage.asked.get("test", 0), task.tracks.get("test", 0))
+        if lost := asked - len(e.track_ids):
+            reasons.append(f"{lost} of {asked} test tracks of {task.name} are missing")
+    return tuple(reasons)
+
+
+def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Scored | Incomplete:
+    records = tuple(e.record for e in found)
+    if reasons := _lacks(found):
+        return Incomplete(entrant.name, records, reasons)
+    replicate_all(found, resamples, os.cpu_count() or 1)
+    traditions = tradition_replicates(found, resamples)
+    judged = equity(found, resamples)
+    undefined = sorted(tradition for tradition, scores in traditions.items() if np.isnan(scores[0]))
+    if undefined or judged is None:
+        return Incomplete(entrant.name, records, (f"no label is defined in {', '.join(undefined)}",))
+    western = [e for e in found if e.record.task.tradition == WESTERN]
+    return Scored(
+        name=entrant.name,
+        base=entrant.base,
+        records=records,
+        equity=judged,
+        mean=mean_over_traditions({t: traditions[t] for t in sorted(traditions)}),
+        western=traditions[WESTERN],
+        groups=min(cluster_count(e.groups) for e in found),
+        western_groups=min(cluster_count(e.groups) for e in western),
+    )
+
+
+def _rank(members: Sequence[Scored]) -> tuple[tuple[Place, ...], dict[tuple[str, str], Difference]]:
+    order = sorted(members, key=lambda one: (-one.mean[0], one.name))
+    differences = {
+        (first.name, second.name): difference(first.mean, second.mean, first.groups, 0.0)
+        for first, second in combinations(order, 2)
+    }
+    # The order is that of the scores, so the first of a pair that is told apart is the better one.
+    apart = [pair for pair, found in differences.items() if told_apart(found)]
+    by_name = {one.name: one for one in order}
+    places = []
+    for one in order:
+        better = {winner for winner, loser in apart if loser == one.name}
+        worse = {loser for winner, loser in apart if winner == one.name}
+        base = by_name.get(one.base) if one.base is not None else None
+        places.append(
+            Place(
+                name=one.name,
+                records=one.records,
+                equity=one.equity,
+                tied=tuple(name for name in by_name if name not in better | worse | {one.name}),
+                first=1 + len(better),
+                last=len(order) - len(worse),
+                retention=None if base is None or base is one else _retention(base, one),
+                base=one.base,
+                anchor=anchor_of(one.records[0]),
+            )
+        )
+    return tuple(places), differences
+
+
+def told_apart(found: Difference) -> bool:
+    """Whether two scores differ by the paired bootstrap, the pair judged by itself."""
+    return found.p_value is not None and found.p_value <= 1 - LEVEL
+
+
+def anchor_of(record: Record) -> str:
+    """Return which of :data:`ANCHORS` a record was made with; empty for any other encoder."""
+    return _ANCHOR_MODELS.get((record.model.family, record.model.name), "")
+
+
+def _retention(before: Scored, after: Scored) -> Level | None:
+    """Return what is left of the base's Western score above chance, as in :mod:`..benchmark.forgetting`."""
+    if not before.western[0] > 0:
+        return None
+    left = np.divide(after.western, before.western, out=np.full_like(after.western, np.nan), where=before.western > 0)
+    return level(left, before.western_groups)

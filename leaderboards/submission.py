@@ -1,0 +1,259 @@
+"""``cmbench submit``: from the records of a run to an entry of the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..benchmark.evidence import Evidence, choose_records, read_evidence
+from ..benchmark.record import Record, safe_name, sha256_of, write_atomically
+from ..errors import CmbenchError, UsageError
+from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, read_entry
+from .ranking import Board as BoardPlaces
+from .ranking import Entrant, boards
+from .rescoring import rankable_protocol
+from .untrusted import LARGEST_CARD, is_name, read_bytes
+from .writing import canonical, entry_files
+
+NONE = "none"
+"""What a submitter writes for a model that was trained on nothing."""
+
+
+@dataclass(frozen=True)
+class Statements:
+    """What only the submitter can say; ``None`` where it was not said.
+
+    Attributes:
+        contact: who answers questions.
+        licence: of the weights.
+        parameters: of the encoder.
+        training_corpora: everything that the model was trained on.
+        contamination: what is known of test tracks among them.
+    """
+
+    contact: str | None = None
+    licence: str | None = None
+    parameters: int | None = None
+    training_corpora: tuple[str, ...] | None = None
+    contamination: str | None = None
+
+
+QUESTIONS: Mapping[str, tuple[str, str]] = {
+    "contact": ("--contact", "an address or account for questions"),
+    "licence": ("--licence", "the licence of the weights"),
+    "parameters": ("--parameters", "the number of parameters"),
+    "training_corpora": ("--trained-on", f"what the model was trained on, once for each corpus, or '{NONE}'"),
+    "contamination": ("--contamination", "what is known of test tracks among the training data"),
+}
+"""Statement -> the option that gives it, and what it is."""
+
+_CARD_KEYS: Mapping[str, tuple[str, ...]] = {
+    "contact": ("contact",),
+    "licence": ("licence", "license"),
+    "training_corpora": ("trained_on", "datasets"),
+    "contamination": ("contamination",),
+}
+"""Where the front matter of a model card says it (Hugging Face's keys among them)."""
+
+_NO_LICENCE = {"", "unknown", "other"}
+
+
+def choose_run(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
+    """Return the records of one model for one board, by task.
+
+    Raises:
+        UsageError: there are none, they are of several models, editions, splits or protocols or of one task twice, or
+            there is no board for them.
+        CmbenchError: a record or its predictions are damaged.
+    """
+    paths = choose_records(places, edition, split, protocol)
+    kinds: dict[str, set[str]] = {
+        "model": {f"{r.model.name} ({r.model.fingerprint})" for r in paths.values()},
+        "edition": {r.task.edition for r in paths.values()},
+        "split": {r.task.split for r in paths.values()},
+        "protocol": {r.protocol.name for r in paths.values()},
+    }
+    for what, names in kinds.items():
+        if len(names) > 1:
+            hint = "name the folder of one" if what == "model" else f"choose one with --{what}"
+            raise UsageError(f"The records are of several {what}s: {', '.join(sorted(names))}; {hint}.")
+    by_task: dict[str, Path] = {}
+    for path, record in paths.items():
+        if (other := by_task.setdefault(record.task.name, path)) != path:
+            raise UsageError(f"There are two records of {record.task.name}: {other} and {path}.")
+        if record.task.edition not in ("full", "mini"):
+            raise UsageError(
+                f"{path}: there is no board for the edition {record.task.edition}; only for full and mini."
+            )
+        try:
+            rankable_protocol(record)
+        except CmbenchError as error:
+            raise UsageError(f"{path}: {error}") from error
+    return [read_evidence(by_task[task]) for task in sorted(by_task)]
+
+
+def from_card_and_record(said: Statements, card: Mapping[str, Any], record: Record) -> Statements:
+    """Fill in what the model card or the encoder's own card says, where the submitter said nothing.
+
+    Contact and contamination are never guessed from the encoder's card.
+    """
+    found: dict[str, Any] = {
+        "licence": None if record.model.licence.casefold() in _NO_LICENCE else record.model.licence,
+        "parameters": record.model.parameters,
+        "training_corpora": record.model.trained_on or (() if not record.model.parameters else None),
+    }
+    for name, keys in _CARD_KEYS.items():
+        for key in keys:
+            value = card.get(key)
+            if name == "training_corpora" and isinstance(value, list | str) and value:
+                found[name] = tuple(map(str, value if isinstance(value, list) else [value]))
+                break
+            if name != "training_corpora" and isinstance(value, str) and value.strip():
+                found[name] = value.strip()
+                break
+    return replace(said, **{name: value for name, value in found.items() if getattr(said, name) is None})
+
+
+def complete(said: Statements, ask: Callable[[str], str] | None = None) -> Statements:
+    """Return statements without a gap.
+
+    Args:
+        said: what is known.
+        ask: asks the submitter a question; ``None`` where nobody is there to answer.
+
+    Raises:
+        UsageError: something is missing and nobody can be asked; all of it is listed.
+    """
+    missing = [f.name for f in fields(said) if getattr(said, f.name) is None]
+    if not missing:
+        return said
+    if ask is None:
+        lines = "".join(f"\n  {QUESTIONS[name][0]}: {QUESTIONS[name][1]}" for name in missing)
+        raise UsageError(f"The submission lacks what only you can say; add these options:{lines}")
+    answers: dict[str, Any] = {}
+    for name in missing:
+        answer = ask(QUESTIONS[name][1])
+        answers[name] = corpora(answer.split(",")) if name == "training_corpora" else answer
+    return replace(said, **answers)
+
+
+def corpora(said: Iterable[str]) -> tuple[str, ...]:
+    """Return a list of corpora; empty for ``none``."""
+    named = tuple(dict.fromkeys(part.strip() for part in said if part.strip()))
+    return () if tuple(map(str.casefold, named)) == (NONE,) else named
+
+
+def build_entry(
+    evidence: Sequence[Evidence], said: Statements, card: Path, name: str | None, version: str
+) -> tuple[Submission, dict[str, bytes]]:
+    """Return an entry's submission and all its files by relative path, the manifest among them.
+
+    Args:
+        evidence: of :func:`choose_run`.
+        said: without a gap.
+        card: the model card.
+        name: on the board; the model's own if not given.
+        version: of the entry.
+
+    Raises:
+        UsageError: a name or statement is not one, or the entry is too large.
+    """
+    record = evidence[0].record
+    chosen = name if name is not None else safe_name(record.model.name)
+    for what, value in (("--name", chosen), ("--version", version)):
+        if not is_name(value):
+            raise UsageError(
+                f"{what} {value!a} is not a name: up to 80 of A-Z a-z 0-9 . _ + @ -, beginning with a letter or digit."
+            )
+    if said.parameters != record.model.parameters:
+        raise UsageError(f"--parameters {said.parameters}: the encoder counts {record.model.parameters} itself.")
+    try:
+        submission = Submission(
+            name=chosen,
+            version=version,
+            board=Board(
+                edition="mini" if record.task.edition == "mini" else "full",
+                split=record.task.split,
+                protocol=record.protocol.name,
+                protocol_sha256=record.protocol.sha256,
+            ),
+            model_fingerprint=record.model.fingerprint,
+            submitted=datetime.now(UTC).date().isoformat(),
+            contact=said.contact or "",
+            licence=said.licence or "",
+            parameters=record.model.parameters,
+            training_corpora=said.training_corpora or (),
+            contamination=said.contamination or "",
+            tasks=tuple(e.record.task.name for e in evidence),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+    files = {
+        "submission.json": canonical(submission),
+        "card.md": read_bytes(card, LARGEST_CARD),
+        **entry_files(evidence),
+    }
+    manifest = Manifest(files={n: FileFacts(bytes=len(c), sha256=sha256_of(c)) for n, c in files.items()})
+    if (size := sum(map(len, files.values()))) > LARGEST_ENTRY:
+        raise UsageError(f"The entry would take {size / 2**20:.1f} MiB; 10 MiB is the most.")
+    return submission, files | {"manifest.json": canonical(manifest)}
+
+
+def write_entry(files: Mapping[str, bytes], folder: Path) -> Entry:
+    """Write an entry and read it back as the board will.
+
+    Raises:
+        UsageError: there is one already.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} is there already. Entries never change: give --version another value.")
+    # The manifest last: it is what makes the folder an entry.
+    for name in sorted(files, key=lambda n: n == "manifest.json"):
+        write_atomically(folder / name, files[name])
+    return read_entry(folder)
+
+
+def board_with(entry: Entry, others: Iterable[Entry]) -> BoardPlaces:
+    """Return the entry's board as it would be with it.
+
+    Args:
+        entry: which.
+        others: entries of any board; a withdrawn one, and earlier versions of the same model, do not count.
+    """
+    kept = [
+        other
+        for other in others
+        if other.submission.board == entry.submission.board
+        and other.ranked
+        and other.submission.name != entry.submission.name
+    ]
+    made = boards(Entrant(one.key, one.evidence) for one in (entry, *kept))
+    return next(
+        board
+        for board in made
+        if entry.key in {place.name for place in board.places} | {one.name for one in board.incomplete}
+    )
+
+
+def git_commands(folder: Path, submission: Submission) -> tuple[str, ...]:
+    """Return what to type to open a pull request with an entry.
+
+    Args:
+        folder: of the entry, as the commands should name it.
+        submission: of the entry.
+    """
+    import shlex
+
+    branch = f"submit/{submission.name}-{submission.version}"
+    return (
+        f"git switch -c {shlex.quote(branch)}",
+        f"git add {shlex.quote(str(folder))}",
+        f"git commit -m {shlex.quote(f'Submit {submission.name} {submission.version}')}",
+        f"git push -u origin {shlex.quote(branch)}",
+    )

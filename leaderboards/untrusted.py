@@ -1,0 +1,228 @@
+"""Reading what a stranger wrote: bounded sizes, no links, no code, no surprises in JSON, YAML or names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import CmbenchError
+
+LARGEST_TEXT = 4 * 2**20
+"""Bytes of one JSON file; the record of the largest task has about 200 kB."""
+
+LARGEST_CARD = 512 * 2**10
+"""Bytes of a model card."""
+
+MOST_FILES = 200
+"""Files of one entry: a record and predictions for each task, and those of a reproduction."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+@-]{0,79}$"
+"""Names of models, versions and files: ASCII, so that two that look alike are alike; no separator, no leading dot."""
+
+_NAME = re.compile(NAME)
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories of what a reader cannot see: controls, direction marks, joiners, private and unassigned ones."""
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is a plain name that can be a file's."""
+    return _NAME.fullmatch(text) is not None and not text.endswith(("\n", "."))
+
+
+def refuse_hidden(text: str, where: str, allowed: str = "") -> str:
+    """Return ``text`` if all of it can be seen.
+
+    Args:
+        text: any.
+        where: for the message.
+        allowed: characters that may be there all the same.
+
+    Raises:
+        CmbenchError: it has a character that cannot be seen, or is not in Unicode's composed form.
+    """
+    for character in text:
+        if character not in allowed and unicodedata.category(character) in _HIDDEN:
+            raise CmbenchError(f"{where}: it has the invisible character U+{ord(character):04X}; remove it.")
+    if not unicodedata.is_normalized("NFC", text):
+        raise CmbenchError(f"{where}: its letters are decomposed; write them in Unicode's composed form (NFC).")
+    return text
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """Yield the files below a folder as relative paths with ``/``, sorted; no link is followed.
+
+    Raises:
+        CmbenchError: something is neither a plain file nor a folder, has an odd name, or there is too much of it.
+    """
+    count = 0
+    waiting = [folder]
+    found = []
+    while waiting:
+        here = waiting.pop()
+        with os.scandir(here) as listed:
+            items = list(islice(listed, 2 * MOST_FILES + 1))
+        for item in items:
+            count += 1
+            if count > 2 * MOST_FILES:
+                raise CmbenchError(f"{folder}: there are more than {MOST_FILES} files; an entry has far fewer.")
+            if not is_name(item.name):
+                raise CmbenchError(f"{folder}: the name {item.name!a} is not one; use letters, digits, and . _ + @ -")
+            kind = item.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(kind):
+                waiting.append(Path(item.path))
+            elif stat.S_ISREG(kind):
+                found.append(Path(item.path).relative_to(folder).as_posix())
+            else:
+                raise CmbenchError(f"{item.path}: it is a link or a device; an entry has plain files only.")
+    yield from sorted(found)
+
+
+def read_bytes(path: Path, largest: int) -> bytes:
+    """Return a plain file's content.
+
+    Args:
+        path: of the file; the last part may not be a link.
+        largest: bytes that it may have.
+
+    Raises:
+        CmbenchError: it is not there, no plain file, or larger.
+    """
+    try:
+        # Without O_NONBLOCK a pipe of that name would wait for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise CmbenchError(f"{path}: it cannot be read as a plain file ({error.strerror}).") from error
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise CmbenchError(f"{path}: it is not a plain file.")
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise CmbenchError(f"{path}: it is larger than {largest / 2**20:.1f} MiB.")
+    return content
+
+
+def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+    """Return a text file's content.
+
+    Raises:
+        CmbenchError: it is too large or not UTF-8.
+    """
+    try:
+        return read_bytes(path, largest).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CmbenchError(f"{path}: it is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says.
+
+    Raises:
+        CmbenchError: it is not strict JSON (RFC 8259), an object has a key twice, a number is not finite, it is nested
+            too deeply, or a text has characters that cannot be seen.
+    """
+    text = read_text(path)
+    try:
+        found = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
+        _check_strings(found)
+    except CmbenchError as error:
+        raise CmbenchError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise CmbenchError(f"{path}: it is nested too deeply.") from error
+    except ValueError as error:
+        raise CmbenchError(f"{path}: it is not JSON ({error}).") from error
+    return found
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise CmbenchError(f"the key {key!a} is there twice in one object.")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(text: str) -> None:
+    raise CmbenchError(f"{text} is not a JSON number; what does not exist is null.")
+
+
+def _check_strings(value: Any) -> None:
+    if isinstance(value, str):
+        refuse_hidden(value, "a text", allowed="\n")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            refuse_hidden(key, "a key")
+            _check_strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_strings(inner)
+    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise CmbenchError("a number is too large.")
+
+
+def read_card(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the front matter of a model card and its text.
+
+    The YAML between two lines ``---`` is read by a loader that makes nothing but texts, numbers, lists and mappings.
+
+    Raises:
+        CmbenchError: the file is too large, or its front matter is not such YAML.
+    """
+    text = read_text(path, LARGEST_CARD).replace("\r\n", "\n").removeprefix("\ufeff")
+    refuse_hidden_in_card(text, path)
+    head = re.match(r"---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    if head is None:
+        return {}, text
+    return _front_matter(head.group(1), path), text[head.end() :]
+
+
+def refuse_hidden_in_card(text: str, path: Path) -> None:
+    """Raise if a card has a control or direction mark; emoji joiners and decomposed letters may be there."""
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind in {"Cc", "Cs", "Co"} and character not in "\n\t":
+            raise CmbenchError(f"{path}: it has the control character U+{ord(character):04X}; remove it.")
+        if unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}:
+            raise CmbenchError(f"{path}: it turns the direction of writing (U+{ord(character):04X}); remove it.")
+
+
+def _front_matter(text: str, path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        # Aliases make bombs of a few lines.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise CmbenchError(f"{path}: its front matter has YAML aliases (*name); write the values out.")
+        found = yaml.load(text, _loader())  # noqa: S506  (a subclass of SafeLoader)
+    except yaml.YAMLError as error:
+        first = str(error).splitlines()[0]
+        raise CmbenchError(f"{path}: its front matter is not plain YAML ({first}).") from error
+    except (RecursionError, ValueError) as error:
+        raise CmbenchError(f"{path}: its front matter cannot be read ({type(error).__name__}).") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise CmbenchError(f"{path}: its front matter is not a mapping of names to values.")
+    return found
+
+
+def _loader() -> Any:
+    import yaml
+
+    class PlainLoader(yaml.SafeLoader):
+        """A safe loader that refuses a key that is there twice."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            if len(set(map(str, keys))) != len(keys):
+                raise yaml.YAMLError("a key is there twice")
+            return super().construct_mapping(node, deep)
+
+    return PlainLoader

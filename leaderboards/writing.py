@@ -1,0 +1,36 @@
+"""The files of an entry, as bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from ..benchmark.evidence import Evidence
+from ..errors import CmbenchError
+
+
+def canonical(part: BaseModel) -> bytes:
+    """Return a part of an entry as JSON: sorted keys, one line per value."""
+    value = part.model_dump(mode="json")
+    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+def entry_files(evidence: Sequence[Evidence]) -> dict[str, bytes]:
+    """Return records and predictions as they lie in an entry, by relative path.
+
+    The bytes are those of the run: nothing is written anew, so a record's hashes stay true.
+
+    Raises:
+        CmbenchError: a record or its predictions do not carry the cell's name.
+    """
+    files = {}
+    for e in evidence:
+        stem = e.record.stem
+        if e.record.predictions.file != f"{stem}.npz":
+            raise CmbenchError(f"{e.path}: its predictions should be called {stem}.npz; run the model again.")
+        files[f"records/{stem}.json"] = e.path.read_bytes()
+        files[f"predictions/{stem}.npz"] = (e.path.parent / Path(e.record.predictions.file).name).read_bytes()
+    return files
