@@ -31,10 +31,16 @@ LARGEST_ENTRY = 10 * 2**20
 LARGEST_ARRAYS = 64 * 2**20
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
 
+LONGEST_LINE = 300
+"""Characters of a contact, a licence, a corpus or a name of a person."""
+
+LONGEST_STATEMENT = 4000
+"""Characters of a statement on contamination, or of a reason."""
+
 Name = Annotated[str, Field(pattern=NAME)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Line = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\n]*\S[^\n]*$")]
-Statement = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"\S")]
+Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE, pattern=r"^[^\n]*\S[^\n]*$")]
+Statement = Annotated[str, Field(min_length=1, max_length=LONGEST_STATEMENT, pattern=r"\S")]
 Day = Annotated[str, Field(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$")]
 Badge = Literal["reproduced", "rescored", "reported"]
 

@@ -13,9 +13,19 @@ from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.paired import RANKED
 from ..benchmark.record import Record, sha256_of, write_atomically
 from ..errors import CmbenchError, UsageError
-from .entry import Entry, FileFacts, Reproduction, TaskAgreement, Withdrawal, read_entry
+from .entry import (
+    LONGEST_LINE,
+    LONGEST_STATEMENT,
+    Entry,
+    FileFacts,
+    Reproduction,
+    TaskAgreement,
+    Withdrawal,
+    read_entry,
+)
 from .findings import Finding
 from .rescoring import TOLERANCE, check_identities, check_scores, rankable_protocol
+from .untrusted import refuse_hidden
 from .writing import canonical, entry_files
 
 AGREEMENT = BOUND
@@ -35,9 +45,13 @@ def reproduce(folder: Path, places: Sequence[Path], maintainer: str) -> Reproduc
         What was written as ``reproduction/reproduction.json``.
 
     Raises:
-        UsageError: the entry is reproduced or withdrawn already, or the records are not of its model, board and tasks.
+        UsageError: nobody is named, the entry is reproduced or withdrawn already, or the records are not of its model,
+            board and tasks.
         CmbenchError: the records do not agree with the entry; nothing is written.
     """
+    refuse_hidden(maintainer, "--maintainer")
+    if not 0 < len(maintainer.strip()) <= LONGEST_LINE:
+        raise UsageError(f"--maintainer: say who ran the model, in at most {LONGEST_LINE} characters.")
     entry = read_entry(folder)
     if entry.reproduction is not None or entry.withdrawal is not None:
         what = "reproduced" if entry.reproduction is not None else "withdrawn"
@@ -66,11 +80,15 @@ def withdraw(folder: Path, reason: str) -> Withdrawal:
     """Write an entry's tombstone: it stays on record with the reason, and is no longer ranked.
 
     Raises:
-        UsageError: it is withdrawn already.
+        UsageError: it is withdrawn already, or there is no reason.
+        CmbenchError: the reason has characters that cannot be seen.
     """
     entry = read_entry(folder)
     if entry.withdrawal is not None:
         raise UsageError(f"{entry.key} was withdrawn on {entry.withdrawal.withdrawn} already.")
+    refuse_hidden(reason, "--reason", allowed="\n")
+    if not 0 < len(reason.strip()) <= LONGEST_STATEMENT:
+        raise UsageError(f"--reason: say why, in at most {LONGEST_STATEMENT} characters.")
     made = Withdrawal(withdrawn=datetime.now(UTC).date().isoformat(), reason=reason)
     write_atomically(folder / "withdrawal.json", canonical(made))
     return made

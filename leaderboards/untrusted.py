@@ -99,9 +99,10 @@ def read_bytes(path: Path, largest: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise CmbenchError(f"{path}: it cannot be read as a plain file ({error.strerror}).") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CmbenchError(f"{path}: it is not a plain file.")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise CmbenchError(f"{path}: it is not a plain file.")
         content = file.read(largest + 1)
     if len(content) > largest:
         raise CmbenchError(f"{path}: it is larger than {largest / 2**20:.1f} MiB.")

@@ -16,10 +16,10 @@ from .truth import check_coverage, check_labels, check_same_split, check_task, k
 
 
 def verify(place: Path, *, labels: Path | None = None, base: str | None = None) -> list[Verification]:
-    """Verify an entry, or every entry in a folder of them.
+    """Verify an entry, all versions of one name, or every entry in a folder of them.
 
     Args:
-        place: ``<name>/<version>``, or a folder of such.
+        place: ``<name>/<version>``, ``<name>``, or a folder of such.
         labels: folder of labels, one sub-folder per data set as in a data root; audio is not needed.
         base: git revision whose entries may not change.
 
@@ -31,9 +31,10 @@ def verify(place: Path, *, labels: Path | None = None, base: str | None = None) 
     """
     if not place.is_dir():
         raise UsageError(f"{place} is not a folder; name an entry, or a folder of entries.")
-    single = (place / "submission.json").exists() or (place / "manifest.json").exists()
+    picked = _picked(place)
+    single = bool(picked)
     layout: list[Finding] = []
-    root = place.resolve().parents[1] if single else place
+    root = picked[0].resolve().parents[1] if single else place
     folders: list[Path] = []
     try:
         folders = list(entry_folders(root))
@@ -44,13 +45,20 @@ def verify(place: Path, *, labels: Path | None = None, base: str | None = None) 
         else:
             layout.append(Finding("error", "form", place.name, str(error)))
     read = {path: _read(path) for path in folders}
-    chosen = {place: _read(place)} if single else read
+    chosen = {path: _read(path) for path in picked} if single else read
     known = [entry for entry in read.values() if isinstance(entry, Entry)]
     history = [*layout, *_same_names(folders), *(check_history(place, base) if base is not None else ())]
     found = [_verified(path, entry, known, labels, history) for path, entry in chosen.items()]
     named = {one.entry for one in found}
     rest = tuple(f for f in history if f.where not in named)
     return [*found, *([Verification(str(place), None, {}, rest)] if rest else [])]
+
+
+def _picked(place: Path) -> list[Path]:
+    """Return the entry that a folder is, or the versions that it holds; nothing for a folder of many names."""
+    if (place / "submission.json").exists() or (place / "manifest.json").exists():
+        return [place]
+    return [path for path in sorted(place.iterdir()) if (path / "submission.json").exists()]
 
 
 def _read(path: Path) -> Entry | CmbenchError:

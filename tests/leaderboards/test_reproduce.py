@@ -84,6 +84,16 @@ def test_a_forged_reproduction_is_refused(make_entry: MakeEntry, tmp_path: Path,
     assert not verify(path)[0].sound
 
 
+@pytest.mark.parametrize("words", ["", "  ", "x" * 5000, "a\u202eb"])
+def test_a_reason_and_a_name_must_be_said(make_entry: MakeEntry, tmp_path: Path, words: str) -> None:
+    path = make_entry().save()
+    with pytest.raises(CmbenchError, match="--reason"):
+        withdraw(path, words)
+    with pytest.raises(CmbenchError, match="--maintainer"):
+        reproduce(path, [rerun(make_entry).run(tmp_path / "own")], words)
+    assert read_entry(path).ranked
+
+
 def test_a_withdrawn_entry_stays_with_its_reason(make_entry: MakeEntry) -> None:
     path = make_entry().save()
     withdraw(path, "Test tracks in the mix.")

@@ -121,6 +121,8 @@ def test_pipes_links_and_large_files_are_refused(tmp_path: Path) -> None:
     for name, largest in (("pipe", 9), ("link", 9), ("file", 4), ("nothing", 9)):
         with pytest.raises(CmbenchError, match=name):
             read_bytes(tmp_path / name, largest)
+    with pytest.raises(CmbenchError, match="not a plain file"):
+        read_bytes(tmp_path, 9)
     assert read_bytes(tmp_path / "file", 5) == b"12345"
     with pytest.raises(CmbenchError, match="a link or a device"):
         list(walk(tmp_path))

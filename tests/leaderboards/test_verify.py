@@ -368,6 +368,13 @@ def test_a_folder_of_entries_and_its_report(make_entry: MakeEntry, entries: Path
     assert CliRunner().invoke(app, ["leaderboard", "verify", str(entries / "one" / "1")]).exit_code == 0
 
 
+def test_all_versions_of_one_name(make_entry: MakeEntry, entries: Path) -> None:
+    make_entry("one", "1", seed=1).save()
+    make_entry("one", "2", seed=2).save()
+    make_entry("two", seed=3).save()
+    assert [one.entry for one in verify(entries / "one")] == ["one/1", "one/2"]
+
+
 def test_what_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
         verify(tmp_path / "nowhere")
