@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..decoding import UnusableAudio, opened
 from ..errors import CmbenchError
 from .audio import read_windows
-from .decoding import UnusableAudio, opened
 from .protocol import Windowing
 from .residual_kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
 from .unigrams import count_tokens

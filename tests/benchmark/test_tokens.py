@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.decoding import UnusableAudio
 from cmbench.benchmark.similarity_inputs import Sample
 from cmbench.benchmark.tokens import count_sample, decode, fit_stand_in, middle
+from cmbench.decoding import UnusableAudio
 from cmbench.errors import CmbenchError
 from cmbench.tasks.base import LoadContext, Task, Track
 
