@@ -1,0 +1,81 @@
+"""The processes of a run: one, or as many as ``torchrun`` started.
+
+Gradients are added up once per update, after all its passes, and not by ``DistributedDataParallel`` during the last of
+them: where layers are dropped at random, that wrapper leaves the gradient of a layer that only an earlier pass used
+unsynchronised. What it would gain, communication beside the backward pass, is small at these model sizes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among those of a run.
+
+    Attributes:
+        rank: number of this one.
+        size: number of them.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def add(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes."""
+        if self.size == 1:
+            return
+        import torch.distributed as dist
+
+        for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+            work.wait()
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.barrier()
+
+
+def launched() -> tuple[int, int, int]:
+    """Return rank, number of processes and local rank as ``torchrun`` sets them; 0, 1, 0 without it."""
+    return tuple(int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))  # type: ignore[return-value]
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Group]:
+    """Join the processes that ``torchrun`` started, with gloo on a CPU and NCCL on CUDA.
+
+    Raises:
+        UsageError: this torch cannot.
+    """
+    rank, size, _ = launched()
+    if size == 1:
+        yield Group()
+        return
+    import torch.distributed as dist
+
+    if not dist.is_available():
+        raise UsageError("This build of torch cannot run several processes; start one, without torchrun.")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=size)
+    try:
+        yield Group(rank, size)
+    finally:
+        dist.destroy_process_group()
