@@ -1,18 +1,22 @@
-"""Tokens where no codec is at hand: residual k-means on log-mel spectra, fitted on the tracks that are compared.
+"""Tokens where no codec is at hand: residual k-means on log-mel spectra, fitted on the tracks at hand.
 
 It has the shape of the tokens that MERT predicts: eight codebooks, 75 frames per second. What it says of two traditions
-is not what EnCodec would say; results carry its name and the word stand-in.
+is not what EnCodec would say, and what a model learns from it is not what EnCodec would teach; results carry its name
+and the word stand-in.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .metrics import Floats
+from .spectral import mel_levels
+
+Floats = NDArray[np.floating]
 
 LEVELS = 8
 """Codebooks, as many as MERT's EnCodec tokens have."""
@@ -44,15 +48,13 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         ``[frames, 64]``.
     """
-    from ..baselines.spectral import mel_levels
-
     levels = mel_levels(audio, HOP, BANDS).T
     return np.asarray(levels - levels.mean(), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class ResidualKMeans:
-    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`Tokeniser`.
+    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.tokeniser.Tokeniser`.
 
     Attributes:
         codebooks: ``[levels, size, 64]``.
@@ -71,7 +73,16 @@ class ResidualKMeans:
     @property
     def name(self) -> str:
         """Who it is, in words."""
-        return f"residual k-means on log-mel spectra ({len(self.codebooks)} x {self.size}, seed {self.seed}; stand-in)"
+        return f"residual k-means on log-mel spectra ({self.levels} x {self.codebook_size}, seed {self.seed}; stand-in)"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its tokens follow from."""
+        digest = hashlib.sha256()
+        for array in (self.codebooks, self.mean, self.deviation):
+            digest.update(f"{list(array.shape)}\n".encode())
+            digest.update(np.ascontiguousarray(array, "<f4").data)
+        return digest.hexdigest()
 
     @property
     def sample_rate(self) -> int:
@@ -79,7 +90,17 @@ class ResidualKMeans:
         return RATE
 
     @property
-    def size(self) -> int:
+    def hop(self) -> int:
+        """Samples between frames."""
+        return HOP
+
+    @property
+    def levels(self) -> int:
+        """Codebooks."""
+        return len(self.codebooks)
+
+    @property
+    def codebook_size(self) -> int:
         """Tokens of each codebook."""
         return int(self.codebooks.shape[1])
 
@@ -121,7 +142,7 @@ def fit_residual_kmeans(
         raise UsageError(
             f"{len(frames)} frames are too few for codebooks of {size} tokens ({FRAMES_PER_TOKEN} for each at "
             f"least, two tokens or more); "
-            "choose a smaller --codebook-size, or more --tracks or --seconds."
+            "choose a smaller codebook size, or more tracks or seconds of them."
         )
     mean, deviation = frames.mean(axis=0), frames.std(axis=0)
     if not deviation.any():
