@@ -1,14 +1,9 @@
-"""The processes of a run: one, or as many as ``torchrun`` started.
-
-Gradients are added up once per update, after all its passes, and not by ``DistributedDataParallel`` during the last of
-them: where layers are dropped at random, that wrapper leaves the gradient of a layer that only an earlier pass used
-unsynchronised. What it would gain, communication beside the backward pass, is small at these model sizes.
-"""
+"""The processes of a run: one, or as many as ``torchrun`` started."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those of a run.
+    """One process among those of a run.
 
     Attributes:
-        rank: number of this one.
+        rank: its number.
         size: number of them.
     """
 
@@ -37,14 +32,12 @@ class Group:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def add(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its sum over the processes."""
-        if self.size == 1:
-            return
-        import torch.distributed as dist
+    def add(self, tensor: Tensor) -> None:
+        """Replace a tensor by its sum over the processes."""
+        if self.size > 1:
+            import torch.distributed as dist
 
-        for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-            work.wait()
+            dist.all_reduce(tensor)
 
     def wait(self) -> None:
         """Wait until every process is here."""

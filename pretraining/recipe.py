@@ -17,8 +17,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..baselines.hubert import Dropout
 from ..errors import UsageError, unknown_name
 from ..tasks.base import TRADITIONS
+from .masking import SpanMasking
+from .mixture import NoiseMixture
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -33,9 +36,12 @@ MARKS = ("reported", "as in MERT", "our choice")
 
 OVERRIDDEN = "command line"
 
-PARTS = ("front_end", "projection", "transformer", "mask", "codewords", "heads")
+PARTS = ("front_end", "projection", "transformer", "mask_vector", "codewords", "heads")
 """What a stage can train: the convolutions; the projection after them; positions and Transformer layers; the mask
 vector; the codeword embeddings; the token heads and the CQT head."""
+
+FIT, START = "fit", "start"
+"""Teachers: residual k-means fitted on the corpus; the one that the starting model was trained with."""
 
 SOURCE_KINDS = ("mini", "task", "folder")
 SHAPES = ("nano", "95m")
@@ -50,6 +56,33 @@ class Batch:
     crops: int = 16
     together: int = 16
     seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Factors of the parts of the loss; :class:`.objective.LossWeights`."""
+
+    tokens: float = 1.0
+    cqt: float = 1.0
+    features: float = 10.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the heads predict.
+
+    Attributes:
+        teacher: ``fit`` (residual k-means on this corpus), ``start`` (the one that the starting model was trained
+            with), or an EnCodec model: ``encodec-24khz``, a folder, ``hf:owner/name``.
+        codebook_size: tokens of each codebook of a fitted teacher.
+        dim: length of a codeword embedding.
+        temperature: divides the cosines.
+    """
+
+    teacher: str = "encodec-24khz"
+    codebook_size: int = 1024
+    dim: int = 64
+    temperature: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -138,8 +171,12 @@ class Recipe:
         sources: tradition -> where its music comes from, each ``mini:TASK``, ``task:TASK`` or ``folder:PATH``.
         temperature: a tradition is drawn with probability proportional to its hours to the power 1/temperature.
         batch: its sizes.
-        objective: see :mod:`.objective`.
-        targets: see :mod:`.targets`.
+        masking: which frames are predicted.
+        mixture: noise of other clips.
+        loss: factors of its parts.
+        dropout: rates in training.
+        feature_gradient: factor on the gradient into the convolutions.
+        targets: what is predicted.
         optimiser: its settings.
         held_out: music to measure on.
         running: what happens on the way.
@@ -154,6 +191,12 @@ class Recipe:
     sources: dict[str, list[str]] = field(default_factory=dict)
     temperature: float = 1.0
     batch: Batch = field(default_factory=Batch)
+    masking: SpanMasking = field(default_factory=SpanMasking)
+    mixture: NoiseMixture = field(default_factory=NoiseMixture)
+    loss: Loss = field(default_factory=Loss)
+    dropout: Dropout = field(default_factory=Dropout)
+    feature_gradient: float = 1.0
+    targets: Targets = field(default_factory=Targets)
     optimiser: Optimiser = field(default_factory=Optimiser)
     held_out: HeldOut = field(default_factory=HeldOut)
     running: Running = field(default_factory=Running)
@@ -323,6 +366,19 @@ def checked(recipe: Recipe) -> Recipe:
     for name in ("eps", "clip"):
         need(f"optimiser.{name}", getattr(o, name), getattr(o, name) > 0, "positive")
     need("optimiser.weight_decay", o.weight_decay, o.weight_decay >= 0, "0 or more")
+    for name in ("tokens", "cqt", "features"):
+        need(f"loss.{name}", getattr(recipe.loss, name), getattr(recipe.loss, name) >= 0, "0 or more")
+    for name in ("input", "hidden", "attention", "activation", "layer"):
+        need(
+            f"dropout.{name}",
+            getattr(recipe.dropout, name),
+            0 <= getattr(recipe.dropout, name) < 1,
+            "from 0 to below 1",
+        )
+    need("feature_gradient", recipe.feature_gradient, recipe.feature_gradient >= 0, "0 or more")
+    need("targets.codebook_size", recipe.targets.codebook_size, recipe.targets.codebook_size >= 2, "at least 2")
+    need("targets.dim", recipe.targets.dim, recipe.targets.dim >= 1, "at least 1")
+    need("targets.temperature", recipe.targets.temperature, recipe.targets.temperature > 0, "positive")
     need("held_out.tracks", h.tracks, h.tracks >= 1, "at least 1")
     need("held_out.crops", h.crops, h.crops >= 1, "at least 1")
     need("running.log", r.log, r.log >= 1, "at least 1")
@@ -366,17 +422,23 @@ def _check_names(recipe: Recipe) -> None:
             if not colon or not rest:
                 raise UsageError(f"Recipe {recipe.name}: sources.{tradition}: {source!r} should be KIND:NAME.")
     for name, stage in recipe.stages.items():
-        for tradition, hours in stage.hours.items():
+        for tradition in stage.hours:
             among(f"stages.{name}.hours", tradition, TRADITIONS)
+        for part in stage.train:
+            among(f"stages.{name}.train", part, PARTS)
+        if not stage.train:
+            raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
+    _check_hours(recipe)
+
+
+def _check_hours(recipe: Recipe) -> None:
+    for name, stage in recipe.stages.items():
+        for tradition, hours in stage.hours.items():
             if hours and not recipe.sources.get(tradition):
                 raise UsageError(
                     f"Recipe {recipe.name}: stage {name} wants {hours:g} h of {tradition} music, but "
                     f"sources.{tradition} names no place for it."
                 )
-        for part in stage.train:
-            among(f"stages.{name}.train", part, PARTS)
-        if not stage.train:
-            raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
 
 
 def marks_of(text: str) -> dict[str, str]:

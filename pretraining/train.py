@@ -2,14 +2,14 @@
 
 An update is made of passes over a few crops each; the passes are dealt out to the processes. Everything random in a
 pass is keyed by the seed and the number of the pass, and gradients are divided by the number of masked frames of the
-whole update (as fairseq divides by ``sample_size``), so that the number of processes changes the order of a sum at most.
+whole update (as fairseq divides by ``sample_size``): how many processes share the work changes a rounding at most.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -64,14 +64,17 @@ class Learner(Protocol):
         """Tokens of crops ``[crops, codebooks, frames]``, cut from those of their whole recordings."""
         ...
 
-    def sums(self, audio: Tensor, tokens: Tensor, draw: int, training: bool) -> Sums:
+    def sums(
+        self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
+    ) -> Sums:
         """Run a pass.
 
         Args:
+            network: the module, or what shares its gradients among processes.
             audio: ``[crops, samples]`` at 24 kHz.
             tokens: ``[crops, codebooks, frames]``.
             draw: seed of masks and mixture.
-            training: whether clips are mixed and units dropped.
+            training: whether clips are mixed with noise.
         """
         ...
 
@@ -237,12 +240,13 @@ def _train_stage(run: Run, stage: Stage, limit: int, restored: Mapping[str, Tens
     schedule = stage.schedule
     if run.progress.step == 0:
         _measure(run, stage)
+    network = shared(run)
     passes = _Passes(run, mix(run.corpus.stages[run.progress.stage], run.recipe.temperature))
     try:
         while run.progress.in_stage < stage.steps and run.progress.step < limit:
             rate = schedule.rate(run.progress.in_stage)
             began = time.perf_counter()
-            metrics, norm = _update(run, passes, list(parameters.values()), optimiser, rate)
+            metrics, norm = _update(run, network, passes, list(parameters.values()), optimiser, rate)
             _count(run, metrics.loss)
             run.log.update(run.progress, rate, metrics, norm, time.perf_counter() - began)
             last = run.progress.in_stage == stage.steps or run.progress.step == limit
@@ -256,37 +260,49 @@ def _train_stage(run: Run, stage: Stage, limit: int, restored: Mapping[str, Tens
         passes.close()
 
 
+def shared(run: Run) -> torch.nn.Module:
+    """Return what passes go through: the module, or ``DistributedDataParallel`` around it where there are several."""
+    if run.group.size == 1:
+        return run.learner.module
+    from torch.nn.parallel import DistributedDataParallel
+
+    return DistributedDataParallel(run.learner.module)
+
+
 def _update(
-    run: Run, passes: _Passes, parameters: list[torch.nn.Parameter], optimiser: torch.optim.Optimizer, rate: float
+    run: Run,
+    network: torch.nn.Module,
+    passes: _Passes,
+    parameters: list[torch.nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    rate: float,
 ) -> tuple[Metrics, float]:
     """Do one update; nothing is changed where the loss or the gradient is not finite."""
     import torch
 
-    run.learner.module.train()
+    network.train()
     optimiser.zero_grad(set_to_none=True)
-    loss, numbers = 0.0, None
-    for number in passes.mine():
+    totals: Tensor | None = None
+    mine = passes.mine()
+    for number in mine:
         audio, tokens = passes.read(number)
         # Dropout and layer drop draw from torch's own generators.
         torch.manual_seed(key(run.recipe.seed, "units", run.progress.step, number))
-        with precision(run):
-            sums = run.learner.sums(
-                audio, tokens, key(run.recipe.seed, "masks", run.progress.step, number), training=True
-            )
-        sums.loss.backward()  # type: ignore[no-untyped-call]
-        loss += float(sums.loss.detach())
-        numbers = sums.numbers if numbers is None else numbers + sums.numbers
-    assert numbers is not None
-    totals = torch.cat([torch.tensor([loss], dtype=torch.float64, device=numbers.device), numbers])
+        draw = key(run.recipe.seed, "masks", run.progress.step, number)
+        with _exchange(run, network, number == mine[-1]):
+            with precision(run):
+                sums = run.learner.sums(network, audio, tokens, draw, training=True)
+            sums.loss.backward()  # type: ignore[no-untyped-call]
+        both = torch.cat([sums.loss.detach().double()[None], sums.numbers])
+        totals = both if totals is None else totals + both
+    assert totals is not None
+    run.group.add(totals)
+    loss, *numbers = totals.tolist()
+    metrics = metrics_of(loss, numbers)
     for parameter in parameters:
-        if parameter.grad is None:  # a layer that was dropped in every pass of this process
-            parameter.grad = torch.zeros_like(parameter)
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    run.group.add([totals, *gradients])
-    whole, *rest = totals.tolist()
-    metrics = metrics_of(whole, rest)
-    for gradient in gradients:
-        gradient /= rest[0]
+        if parameter.grad is not None:
+            # DistributedDataParallel gives the mean over the processes; wanted is their sum by masked frame.
+            parameter.grad *= run.group.size / numbers[0]
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, run.recipe.optimiser.clip))
     if not (math.isfinite(metrics.loss) and math.isfinite(norm)):
         raise _diverged(run, f"the loss is {metrics.loss:g} and the norm of its gradient {norm:g}")
@@ -294,6 +310,14 @@ def _update(
         group["lr"] = rate
     optimiser.step()
     return metrics, norm
+
+
+def _exchange(run: Run, network: torch.nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Let processes exchange gradients in the last pass of an update only."""
+    if run.group.size == 1 or last:
+        return nullcontext()
+    quiet: AbstractContextManager[Any] = network.no_sync()  # type: ignore[operator]
+    return quiet
 
 
 def precision(run: Run) -> AbstractContextManager[Any]:
@@ -320,8 +344,8 @@ def _diverged(run: Run, story: str) -> Diverged:
     names = run.checkpoints.named()
     good = f"The last good checkpoint is {run.checkpoints.folder / names['last']}" if names else "There is none before"
     return Diverged(
-        f"Stopped after update {run.progress.step} (stage {run.progress.stage}): {story}. {good}. No model was written. "
-        f"Lower stages.{run.progress.stage}.peak, raise its warmup, or set running.precision=float32."
+        f"Stopped after {run.progress.step} updates (stage {run.progress.stage}): {story}. {good}. No model was written; "
+        f"lower stages.{run.progress.stage}.peak, raise its warmup, or set running.precision=float32."
     )
 
 
@@ -338,7 +362,10 @@ def _measure(run: Run, stage: Stage) -> bool:
 
 
 def measure(run: Run) -> dict[str, Metrics]:
-    """Return the metrics of every tradition that has held-out music: the same crops and masks every time, no dropout."""
+    """Return the metrics of every tradition that has held-out music.
+
+    Crops and masks are the same every time, nothing is mixed or dropped. Every process measures for itself.
+    """
     import torch
 
     recipe, found = run.recipe, {}
@@ -349,10 +376,10 @@ def measure(run: Run) -> dict[str, Metrics]:
         size = recipe.batch.together
         parts = [crops[i : i + size] for i in range(0, len(crops), size)]
         for number, part in enumerate(parts):
-            # Every process does every part where there are too few to share: the sums must have one shape everywhere.
             audio, tokens = _loaded(run, part)
             with torch.no_grad(), precision(run):
-                sums = run.learner.sums(audio, tokens, key(recipe.seed, "held out", tradition, number), training=False)
+                draw = key(recipe.seed, "held out", tradition, number)
+                sums = run.learner.sums(run.learner.module, audio, tokens, draw, training=False)
             both = torch.cat([sums.loss.detach().double()[None], sums.numbers])
             totals = both if totals is None else totals + both
         assert totals is not None
@@ -361,12 +388,9 @@ def measure(run: Run) -> dict[str, Metrics]:
     return found
 
 
-def _loaded(run: Run, crops: Sequence[Crop]) -> tuple[Tensor, Tensor]:
-    import torch
-
+def _loaded(run: Run, crops: Sequence[Crop]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     seconds = run.recipe.batch.seconds
-    audio, tokens = read_crops(crops, seconds), run.learner.tokens(crops, seconds)
-    return torch.from_numpy(audio).to(run.device), torch.from_numpy(tokens).to(run.device)
+    return read_crops(crops, seconds), run.learner.tokens(crops, seconds)
 
 
 class _Passes:
@@ -376,25 +400,22 @@ class _Passes:
         self._run = run
         self._mix = mixed
         self._pool = ThreadPoolExecutor(1, "crops")
-        self._ahead: dict[tuple[int, int], Future[tuple[Tensor, Tensor]]] = {}
+        self._ahead: dict[tuple[int, int], Future[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {}
 
-    def mine(self) -> Iterator[int]:
-        """Yield the numbers of this process's passes of an update."""
+    def mine(self) -> range:
+        """Return the numbers of this process's passes of an update."""
         batch, group = self._run.recipe.batch, self._run.group
-        return iter(range(group.rank, batch.crops // batch.together, group.size))
+        return range(group.rank, batch.crops // batch.together, group.size)
 
-    def read(self, number: int) -> tuple[Tensor, Tensor]:
+    def read(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return audio and tokens of a pass of the current update."""
-        step = self._run.progress.step
+        step, mine = self._run.progress.step, self.mine()
         now = self._ahead.pop((step, number), None) or self._pool.submit(self._load, step, number)
-        passes = list(self.mine())
-        place = passes.index(number) + 1
-        following = (step, passes[place]) if place < len(passes) else (step + 1, passes[0])
-        if following not in self._ahead:
-            self._ahead[following] = self._pool.submit(self._load, *following)
+        following = (step + 1, mine[0]) if number == mine[-1] else (step, number + mine.step)
+        self._ahead[following] = self._pool.submit(self._load, *following)
         return now.result()
 
-    def _load(self, step: int, number: int) -> tuple[Tensor, Tensor]:
+    def _load(self, step: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         recipe = self._run.recipe
         together, seconds = recipe.batch.together, recipe.batch.seconds
         return _loaded(self._run, draw_crops(self._mix, together, seconds, recipe.seed, "crops", step, number))
