@@ -42,9 +42,7 @@ class NoiseMixture:
                 raise UsageError(f"The noise's range of {what}, {low} to {high}, is empty or begins below 1.")
 
 
-def mix_noise(
-    audio: NDArray[np.float32], mixture: NoiseMixture, draw: np.random.Generator
-) -> NDArray[np.float32]:
+def mix_noise(audio: NDArray[np.float32], mixture: NoiseMixture, draw: np.random.Generator) -> NDArray[np.float32]:
     """Add pieces of the other clips of a batch to some clips.
 
     A piece is cut from the other clips laid end to end, so that it may cross from one into the next, and is added at a
