@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CmbenchError, MissingError
+from ..pretraining import commands as pretraining
 from .merge_commands import EPILOG, merge_command
 from .model_commands import models_app
 from .report_commands import compare_models, report_app, score_all
@@ -47,6 +48,7 @@ app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)
 app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
+app.command("pretrain", epilog=pretraining.EPILOG)(pretraining.pretrain_command)
 
 
 def _version(show: bool) -> None:

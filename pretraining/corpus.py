@@ -160,8 +160,8 @@ def fill(
         seconds += recording.seconds
     if seconds < hours * 3600:
         raise UsageError(
-            f"Recipe {recipe}, stage {stage}: {hours:g} h of {tradition} music are asked for; {seconds / 3600:.4g} h are "
-            f"left after the held-out and the excluded tracks. Add to sources.{tradition}, or ask for less: "
+            f"Recipe {recipe}, stage {stage}: {hours:g} h of {tradition} music are asked for; {seconds / 3600:.4g} h "
+            f"are left after the held-out and the excluded tracks. Add to sources.{tradition}, or ask for less: "
             f"stages.{stage}.hours.{tradition}={seconds / 3600 * 0.999:.3g}"
         )
     return tuple(taken)

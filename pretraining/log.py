@@ -91,6 +91,10 @@ class Log:
             with self._file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(line, allow_nan=False) + "\n")
 
+    def _say(self, sentence: str) -> None:
+        if self._console is not None:
+            self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
     def update(self, progress: Progress, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
         """Report an update.
 
@@ -114,7 +118,7 @@ class Log:
             | metrics.as_dict()
         )
         if self._console is not None and not self._console.is_terminal:
-            self._console.print(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s", markup=False)
+            self._say(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
         self._spent, self._count = 0.0, 0
 
     def measured(self, progress: Progress, found: Mapping[str, Metrics]) -> None:
@@ -122,6 +126,6 @@ class Log:
         for tradition, metrics in found.items():
             line = {"kind": "held-out", "step": progress.step, "stage": progress.stage, "tradition": tradition}
             self._write(line | metrics.as_dict())
-        if self._console is not None and found:
+        if found:
             losses = ", ".join(f"{tradition} {metrics.loss:.3f}" for tradition, metrics in found.items())
-            self._console.print(f"update {progress.step} · held-out loss: {losses}", markup=False, highlight=False)
+            self._say(f"update {progress.step} · held-out loss: {losses}")

@@ -171,7 +171,7 @@ def _warnings(model: Pretrained) -> list[str]:
     corpus, found = model.corpus, []
     if corpus.contaminated:
         found.append(
-            f"**Contaminated: trained on {len(corpus.found)} validation or test tracks of the tasks. Its scores on them "
+            f"**Contaminated: trained on {len(corpus.found)} validation or test tracks of the tasks. Its scores there "
             "mean nothing.**"
         )
     if corpus.edition != "full":

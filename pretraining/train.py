@@ -342,10 +342,12 @@ def _count(run: Run, loss: float) -> None:
 
 def _diverged(run: Run, story: str) -> Diverged:
     names = run.checkpoints.named()
-    good = f"The last good checkpoint is {run.checkpoints.folder / names['last']}" if names else "There is none before"
+    good = (
+        f"The last good checkpoint is {run.checkpoints.folder / names['last']}" if names else "There is no checkpoint"
+    )
     return Diverged(
-        f"Stopped after {run.progress.step} updates (stage {run.progress.stage}): {story}. {good}. No model was written; "
-        f"lower stages.{run.progress.stage}.peak, raise its warmup, or set running.precision=float32."
+        f"Stopped after {run.progress.step} updates (stage {run.progress.stage}): {story}. {good}. "
+        f"No model was written. Lower stages.{run.progress.stage}.peak, or raise its warmup."
     )
 
 

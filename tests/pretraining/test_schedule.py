@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -68,8 +69,8 @@ def test_rises_then_falls_within_its_bounds(
     curve = Schedule(peak, start, floor, warmup, steps, decay)
     rates = [curve.rate(step) for step in range(steps + 1)]
     tiny = 1e-9 * peak
-    assert all(b >= a - tiny for a, b in zip(rates[:warmup], rates[1 : warmup + 1], strict=True))
-    assert all(b <= a + tiny for a, b in zip(rates[warmup:-1], rates[warmup + 1 :], strict=True))
+    assert all(b >= a - tiny for a, b in pairwise(rates[: warmup + 1]))
+    assert all(b <= a + tiny for a, b in pairwise(rates[warmup:]))
     assert max(rates) == rates[warmup] == peak
     assert min(rates) >= min(start, floor) * peak - tiny
 
