@@ -154,7 +154,7 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> dict[str, Tensor]:
+def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str]) -> dict[str, Tensor]:
     """Return the state of an optimiser as named tensors, ``<parameter>|<quantity>``."""
     return {
         f"{names[parameter]}|{quantity}": tensor
@@ -164,7 +164,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[Tensor, s
 
 
 def restore_optimiser(
-    optimiser: torch.optim.Optimizer, names: Mapping[Tensor, str], tensors: Mapping[str, Tensor]
+    optimiser: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str], tensors: Mapping[str, Tensor]
 ) -> None:
     """Put back what :func:`optimiser_tensors` returned.
 

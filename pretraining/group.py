@@ -49,7 +49,8 @@ class Group:
 
 def launched() -> tuple[int, int, int]:
     """Return rank, number of processes and local rank as ``torchrun`` sets them; 0, 1, 0 without it."""
-    return tuple(int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))  # type: ignore[return-value]
+    given = os.environ
+    return int(given.get("RANK", 0)), int(given.get("WORLD_SIZE", 1)), int(given.get("LOCAL_RANK", 0))
 
 
 @contextmanager
