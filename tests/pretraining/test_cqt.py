@@ -73,6 +73,20 @@ def test_librosa_agrees() -> None:
     assert inner.max() < 0.01 * expected.max()
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_nnaudio_agrees() -> None:
+    """Where it is installed: the module that MERT's code takes its target from."""
+    nnaudio = pytest.importorskip("nnAudio.features.cqt", reason="nnAudio is not installed")
+    audio = torch.from_numpy(music(5.0))[None]
+    layer = nnaudio.CQT(
+        sr=RATE, hop_length=MERT.hop, fmin=MERT.lowest, n_bins=MERT.bins, bins_per_octave=MERT.per_octave,
+        filter_scale=1, norm=1, window="hann", center=True, pad_mode="constant", output_format="Magnitude",
+        verbose=False,
+    )  # fmt: skip
+    expected = layer(audio)[0].T
+    assert float((cqt_magnitudes(audio, MERT)[0] - expected).abs().max()) < 1e-3 * float(expected.max())
+
+
 def test_a_tone_peaks_in_its_bin_at_the_scale_of_its_length() -> None:
     number = 200
     frequency = MERT.frequency(number)
