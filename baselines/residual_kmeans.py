@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from .spectral import mel_levels
 
-Floats = NDArray[np.floating]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating]
 
 LEVELS = 8
 """Codebooks, as many as MERT's EnCodec tokens have."""
@@ -48,6 +50,8 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         ``[frames, 64]``.
     """
+    import numpy as np
+
     levels = mel_levels(audio, HOP, BANDS).T
     return np.asarray(levels - levels.mean(), np.float32)
 
@@ -78,6 +82,8 @@ class ResidualKMeans:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of what its tokens follow from."""
+        import numpy as np
+
         digest = hashlib.sha256()
         for array in (self.codebooks, self.mean, self.deviation):
             digest.update(f"{list(array.shape)}\n".encode())
@@ -114,6 +120,8 @@ class ResidualKMeans:
         Args:
             frames: log-mel spectra ``[frames, 64]``.
         """
+        import numpy as np
+
         residual = ((frames - self.mean) / self.deviation).astype(np.float32)
         tokens, errors = [], [float(np.square(residual).mean())]
         for codebook in self.codebooks:
@@ -138,6 +146,8 @@ def fit_residual_kmeans(
     Raises:
         UsageError: there are fewer than ten frames for each token, or the frames do not differ.
     """
+    import numpy as np
+
     if size < 2 or len(frames) < FRAMES_PER_TOKEN * size:
         raise UsageError(
             f"{len(frames)} frames are too few for codebooks of {size} tokens ({FRAMES_PER_TOKEN} for each at "
@@ -163,6 +173,8 @@ def fit_residual_kmeans(
 
 def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the nearest centre ``[size, dim]`` of each point ``[points, dim]``; the first of equals."""
+    import numpy as np
+
     half = np.square(centres).sum(axis=1) / 2
     step = max(1, (1 << 24) // len(centres))
     parts = [np.argmax(points[i : i + step] @ centres.T - half, axis=1) for i in range(0, len(points), step)]
@@ -171,6 +183,8 @@ def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArr
 
 def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
     """Lloyd's algorithm from k-means++ (Arthur and Vassilvitskii 2007); a centre without points keeps its place."""
+    import numpy as np
+
     centres = _spread(points, size, draw)
     known = None
     for _ in range(ROUNDS):
@@ -189,6 +203,8 @@ def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -
 
 def _spread(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
     """Choose points as first centres, each with a chance that grows with the squared distance to those before."""
+    import numpy as np
+
     chosen = [int(draw.integers(len(points)))]
     gap = np.square(points - points[chosen[0]]).sum(axis=1, dtype=np.float64)
     while len(chosen) < size:

@@ -268,7 +268,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
     told in the log and listed in :attr:`PretrainingModel.drawn`.
 
     Args:
-        name: a short name, a folder, or ``hf:owner/name@revision``.
+        name: a short name, a folder, or ``hf:owner/name@revision``; a file ``*.pt`` is for :func:`from_fairseq`.
         heads: their size.
         seed: of what is drawn.
         options: network policy.
@@ -277,14 +277,47 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         UsageError: it is no model of the MERT family at 24 kHz, or its heads are of another size.
         MissingError: it is not on this machine and cannot be fetched.
     """
+    if name.endswith(".pt"):
+        return from_fairseq(Path(name), heads, seed)
     network = open_network(name, options)
     read = network.checkpoint
     if read.preprocessor.sample_rate != SAMPLE_RATE:
         raise UsageError(
             f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {SAMPLE_RATE} Hz."
         )
-    drawn = random_heads(heads, read.shape.hidden, seed)
-    known = {key: read.training_only[key] for key in drawn if key in read.training_only}
+    return _with_heads(name, read.shape, read.weights, read.training_only, read.preprocessor, heads, seed)
+
+
+def from_fairseq(file: Path, heads: HeadShape, seed: int) -> PretrainingModel:
+    """Return a model that continues from a fairseq checkpoint of MERT, with its heads.
+
+    Args:
+        file: as MERT's authors published it, for example ``MERT-v1-95M_fairseq.pt``.
+        heads: their size.
+        seed: of what is drawn.
+
+    Raises:
+        UsageError: it is no such file, or its heads are of another size.
+    """
+    from .fairseq_checkpoint import read_fairseq
+
+    read = read_fairseq(file, heads.temperature)
+    bare = Preprocessor(SAMPLE_RATE, False, "none")
+    return _with_heads(str(file), read.shape, read.weights, read.training_only, bare, heads, seed)
+
+
+def _with_heads(
+    name: str,
+    shape: HubertShape,
+    network: Mapping[str, Tensor],
+    stored: Mapping[str, Tensor],
+    preprocessor: Preprocessor,
+    heads: HeadShape,
+    seed: int,
+) -> PretrainingModel:
+    """Put the stored heads to an encoder, and draw those that are not stored."""
+    drawn = random_heads(heads, shape.hidden, seed)
+    known = {key: stored[key] for key in drawn if key in stored}
     for key, tensor in known.items():
         if tensor.shape != drawn[key].shape or not bool(tensor.isfinite().all()):
             raise UsageError(
@@ -298,7 +331,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         "mask vector": (MASK_VECTOR,),
     }
     absent = tuple(what for what, keys in tied.items() if not all(key in known for key in keys))
-    weights = read.weights | drawn
+    weights = dict(network) | drawn
     for what, keys in tied.items():
         if what not in absent:
             weights |= {key: known[key].float() for key in keys}
@@ -306,7 +339,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         logging.getLogger(__name__).warning(
             "%s has no %s: drawn at random with seed %d.", name, ", no ".join(absent), seed
         )
-    return PretrainingModel(read.shape, heads, weights, read.preprocessor, absent)
+    return PretrainingModel(shape, heads, weights, preprocessor, absent)
 
 
 def save_folder(

@@ -115,7 +115,8 @@ def read_teacher(folder: Path) -> ResidualKMeans:
     """
     file = folder / TEACHER
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # Opened here: numpy leaves the file open where it is no archive.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
             read = ResidualKMeans(
                 codebooks=np.asarray(stored["codebooks"], np.float32),
