@@ -132,7 +132,7 @@ def training_device(name: str) -> torch.device:
     from ..baselines.torch_device import choose_device
 
     device = choose_device(name)
-    if device.type == "cuda" and launched()[1] > 1 and device.index is None:
+    if device.type == "cuda" and launched()[1] > 1 and ":" not in str(device):
         device = torch.device("cuda", launched()[2])
         torch.cuda.set_device(device)
     return device

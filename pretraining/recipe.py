@@ -246,6 +246,8 @@ def open_recipe(name: str, overrides: Sequence[str] = ()) -> OpenedRecipe:
 
     marks: dict[str, str] = {}
     config = OmegaConf.structured(Recipe)
+    if name.startswith("_"):  # what shipped recipes share is none by itself
+        raise unknown_name("recipe", name, shipped_recipes(), "cmbench pretrain")
     for path, content in reversed(list(_chain(_find(name)))):
         config = _merged(config, content, str(path))
         marks |= marks_of(path.read_text(encoding="utf-8"))
@@ -256,7 +258,7 @@ def open_recipe(name: str, overrides: Sequence[str] = ()) -> OpenedRecipe:
                 f"{override!r} changes nothing of a recipe; write key=value, for example stages.s.steps=9."
             )
         _refuse_interpolation(override, "the command line")
-        config = _merged(config, _parsed(override), "the command line")
+        config = _merged(config, _parsed(override), override)
         marks = {k: m for k, m in marks.items() if k != key and not k.startswith(f"{key}.")} | {key: OVERRIDDEN}
     try:
         recipe = OmegaConf.to_object(config)
@@ -274,7 +276,7 @@ def _find(name: str) -> Path:
         return path
     path = SHIPPED / f"{name}.yaml"
     if not re.fullmatch(r"[\w-]+", name) or not path.is_file():
-        raise unknown_name("recipe", name, shipped_recipes(), "cmbench pretrain --help")
+        raise unknown_name("recipe", name, shipped_recipes(), "cmbench pretrain")
     return path
 
 
@@ -330,7 +332,8 @@ def _merged(config: Any, content: Any, where: str) -> Any:
     except ConfigKeyError as error:
         raise UsageError(_unknown_key(error, where)) from error
     except OmegaConfBaseException as error:
-        raise UsageError(f"{where}: {error.full_key}: {str(error).splitlines()[0]}.") from error
+        place = f"{error.full_key}: " if error.full_key else ""
+        raise UsageError(f"{where}: {place}{str(error).splitlines()[0]}.") from error
 
 
 def _unknown_key(error: Any, where: str) -> str:
