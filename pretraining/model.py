@@ -277,7 +277,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         UsageError: it is no model of the MERT family at 24 kHz, or its heads are of another size.
         MissingError: it is not on this machine and cannot be fetched.
     """
-    if name.endswith(".pt"):
+    if name.endswith(".pt") and not Path(name).is_dir():
         return from_fairseq(Path(name), heads, seed)
     network = open_network(name, options)
     read = network.checkpoint

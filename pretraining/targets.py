@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -162,7 +163,7 @@ def cached_tokens(
         if tokens.shape[0] != teacher.levels or tokens.min() < 0 or tokens.max() >= teacher.codebook_size:
             raise UsageError(f"{teacher.name} gives tokens {list(tokens.shape)} outside its codebooks.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f".{key}.{os.getpid()}.npy")
+        half = file.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.npy")
         try:
             np.save(half, tokens.astype(np.int16))
             half.replace(file)

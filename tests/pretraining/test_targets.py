@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,12 @@ def test_encodec_of_the_published_frames_is_a_teacher(tmp_path: Path) -> None:
     assert teacher.tokens(track(0, 1.0)).shape == (8, 75)
     with pytest.raises(UsageError, match="every 40 samples at 24000 Hz; pre-training needs 8 every 320"):
         open_teacher(str(save_encodec(tmp_path / "other", [5, 4, 2], 24_000)), options)
+
+
+def test_threads_may_ask_for_the_same_track(teacher: ResidualKMeans, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(cached_tokens, tmp_path, teacher, "one", lambda: track(3)) for _ in range(8)]
+        found = [one.result() for one in asked]
+    for tokens in found:
+        np.testing.assert_array_equal(tokens, teacher.tokens(track(3)))
+    assert len(list(tmp_path.rglob("*.npy"))) == 1
