@@ -157,9 +157,9 @@ def _sync(path: Path) -> None:
 def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[torch.nn.Parameter, str]) -> dict[str, Tensor]:
     """Return the state of an optimiser as named tensors, ``<parameter>|<quantity>``."""
     return {
-        f"{names[parameter]}|{quantity}": tensor
-        for parameter, state in optimiser.state.items()
-        for quantity, tensor in state.items()
+        f"{name}|{quantity}": tensor
+        for parameter, name in names.items()
+        for quantity, tensor in optimiser.state[parameter].items()
     }
 
 

@@ -79,7 +79,7 @@ def pretrain_command(
         mini_seed=mini_seed,
     )
     if dry_run:
-        _dry_run(opened, context, Console(), device, max_steps, allow_contamination, offline)
+        _dry_run(opened, context, Console(), device, max_steps, allow_contamination)
         return
     from .pretrain import PretrainOptions, pretrain
 
@@ -111,7 +111,6 @@ def _dry_run(
     device: str,
     max_steps: int | None,
     allow_contamination: bool,
-    offline: bool,
 ) -> None:
     """Print what a run would do; what is missing for it is said, not fetched."""
     from .dry_run import print_estimate, print_music, print_values
@@ -120,4 +119,4 @@ def _dry_run(
         raise UsageError(f"--max-steps {max_steps} should be at least 1.")
     print_values(opened, screen)
     print_music(opened.recipe, context, screen, allow_contamination)
-    print_estimate(opened.recipe, screen, device, max_steps, offline)
+    print_estimate(opened.recipe, screen, device, max_steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from ..errors import MissingError, UsageError
 from ..tasks.base import LoadContext
-from .recipe import SCRATCH, OpenedRecipe, Recipe
+from .recipe import FAIRSEQ, SCRATCH, OpenedRecipe, Recipe
 
 if TYPE_CHECKING:
     from ..baselines.hubert import HubertShape
@@ -79,7 +80,7 @@ def print_music(recipe: Recipe, context: LoadContext, screen: Console, allow_con
     )
 
 
-def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int | None, offline: bool) -> None:
+def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int | None) -> None:
     """Print updates, audio heard, memory, and the least time that the run can take on this machine."""
     from .estimate import estimate, matrix_speed
     from .group import launched
@@ -88,14 +89,14 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
 
     place = training_device(device)
     steps = recipe.steps if max_steps is None else min(max_steps, recipe.steps)
-    shape = _shape(recipe, offline)
+    shape = _shape(recipe)
     if shape is None:
-        screen.print(f"{recipe.start} is not on this machine; memory and time are those of MERT-95M.", highlight=False)
+        screen.print(f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.", highlight=False)
         from ..baselines.hubert import HubertShape
 
         shape = HubertShape()
     heads = HeadShape(recipe.targets.codebook_size, dim=recipe.targets.dim)
-    numbers = sum(_product(size) for size in heads.tensors(shape.hidden).values())
+    numbers = sum(prod(size) for size in heads.tensors(shape.hidden).values())
     found = estimate(recipe, shape, numbers, steps, matrix_speed(place), launched()[1])
     seconds = found.seconds
     assert seconds is not None
@@ -112,20 +113,16 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
         screen.print(line, markup=False, highlight=False)
 
 
-def _product(size: tuple[int, ...]) -> int:
-    from math import prod
-
-    return prod(size)
-
-
-def _shape(recipe: Recipe, offline: bool) -> HubertShape | None:
+def _shape(recipe: Recipe) -> HubertShape | None:
     from ..baselines.base import LoadOptions
     from ..baselines.network import open_network
     from .learner import SHAPES
 
     if recipe.start == SCRATCH:
         return SHAPES[recipe.shape]
+    if recipe.start.endswith(FAIRSEQ):
+        return None
     try:
         return open_network(recipe.start, LoadOptions(offline=True)).checkpoint.shape
-    except MissingError:
+    except (MissingError, UsageError):  # an own model that an earlier recipe has yet to make
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from ..baselines.hubert import HubertShape
@@ -63,7 +64,7 @@ def estimate(
         processes: that share the passes.
     """
     samples = round(recipe.batch.seconds * RATE)
-    parameters = heads + sum(_size(size) for size in shape.tensors().values())
+    parameters = heads + sum(prod(size) for size in shape.tensors().values())
     passes = 4 if recipe.running.recompute else 3
     operations = float(passes * shape.operations(samples) * recipe.batch.crops * steps)
     return Estimate(
@@ -75,13 +76,6 @@ def estimate(
         operations=operations,
         speed=None if speed is None else speed * processes,
     )
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
 
 
 def _activations(shape: HubertShape, samples: int, recompute: bool) -> int:

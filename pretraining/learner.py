@@ -24,9 +24,9 @@ from .crops import HOP, Crop, key, read_samples
 from .exclusion import Recording
 from .masking import span_masks
 from .mixture import mix_noise
-from .model import HeadShape, PretrainingModel, from_folder, from_shape, part_of
+from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_shape, part_of
 from .objective import LossWeights, pretraining_loss
-from .recipe import FIT, SCRATCH, START, Recipe
+from .recipe import FAIRSEQ, FIT, SCRATCH, START, Recipe
 from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
 from .train import Sums
 
@@ -126,6 +126,8 @@ def open_learner(
     heads = HeadShape(teacher.codebook_size, teacher.levels, recipe.targets.dim, temperature=recipe.targets.temperature)
     if recipe.start == SCRATCH:
         model = from_shape(SHAPES[recipe.shape], heads, recipe.seed)
+    elif recipe.start.endswith(FAIRSEQ):
+        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed)
     else:
         model = from_folder(recipe.start, heads, recipe.seed, options)
     model.dropout = recipe.dropout
@@ -137,8 +139,8 @@ def open_learner(
 def _teacher(recipe: Recipe, corpus: Corpus, options: LoadOptions) -> Teacher:
     named = recipe.targets.teacher
     if named == START:
-        if recipe.start == SCRATCH:
-            raise UsageError(f"Recipe {recipe.name} starts from scratch: there is no teacher in its start. Use fit.")
+        if recipe.start == SCRATCH or recipe.start.endswith(FAIRSEQ):
+            raise UsageError(f"There is no teacher in the start {recipe.start!r}; use targets.teacher=fit or EnCodec.")
         folder = open_network(recipe.start, options).folder
         if folder is None:
             raise UsageError(f"{recipe.start} has no teacher of its own; use targets.teacher=fit.")

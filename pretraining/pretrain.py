@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..baselines.base import LoadOptions
+from ..baselines.checkpoint import NOT_STATED, weights_sha256
 from ..errors import UsageError
 from ..tasks.base import LoadContext
 from .checkpoints import Checkpoints
@@ -18,7 +20,7 @@ from .corpus import Corpus, build_corpus
 from .group import Group, joined, launched
 from .log import FILE, Log
 from .pretrain_card import FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
-from .recipe import SCRATCH, OpenedRecipe, Recipe
+from .recipe import FAIRSEQ, SCRATCH, OpenedRecipe, Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +80,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         raise UsageError(f"--max-steps {options.max_steps} should be at least 1.")
     half_precision = bfloat16(recipe, device)
     _require_place(options)
+    origin = _origin(recipe, options)
     with joined(device) as group:
         tell = told if group.leads else _nothing
         with console.status("Looking for music …") as status:
@@ -100,7 +103,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
             log.forget_after(found[2].step if found else -1)
             run = Run(recipe, corpus, learner, checkpoints, log, device, group, half_precision)
             progress = train(run, options.max_steps, options.resume)
-        model = _described(opened, corpus, learner, options, progress.step, group)
+        model = _described(opened, corpus, learner, options, origin, progress.step, group)
         if group.leads:
             write_model(learner, model, options.out)
         group.wait()
@@ -162,8 +165,6 @@ def _require_place(options: PretrainOptions) -> None:
         raise UsageError(f"{out} is not empty. Go on with the run there by --resume, or name another folder.")
     if held and not (out / TRAINING).is_dir():
         raise UsageError(f"{out} holds no run to resume; name another folder.")
-    if launched()[0] == 0:
-        (out / TRAINING).mkdir(parents=True, exist_ok=True)
 
 
 def tell_corpus(corpus: Corpus, told: Tell) -> None:
@@ -191,41 +192,58 @@ def _open(
     fitted = read_teacher(training) if (training / TEACHER).is_file() else None
     cache = options.context.cache_root / "targets"
     learner = open_learner(recipe, corpus, LoadOptions(offline=options.offline), cache, device, fitted)
+    training.mkdir(
+        parents=True, exist_ok=True
+    )  # not before all is there: a folder with a run in it is not started anew
     if fitted is None and isinstance(learner.teacher, ResidualKMeans):
         save_teacher(training, learner.teacher)
     return learner
 
 
 def _described(
-    opened: OpenedRecipe, corpus: Corpus, learner: MertLearner, options: PretrainOptions, steps: int, group: Group
+    opened: OpenedRecipe,
+    corpus: Corpus,
+    learner: MertLearner,
+    options: PretrainOptions,
+    origin: Origin,
+    steps: int,
+    group: Group,
 ) -> Pretrained:
-    from ..baselines.checkpoint import weights_sha256
-
-    parameters = dict(learner.module.named_parameters())
-    weights = {name: parameters[name].detach().float().cpu() for name in learner.module.shape.tensors()}
     return Pretrained(
         name=options.out.resolve().name,
         opened=opened,
         corpus=corpus,
-        origin=_origin(opened.recipe, options),
+        origin=origin,
         teacher=learner.teacher.name,
         drawn=learner.module.drawn,
         steps=steps,
         held_out=_held_out(options.out / TRAINING / FILE) if group.leads else {},
-        weights_sha256=weights_sha256(weights),
+        weights_sha256=_weights_sha256(learner),
         processes=group.size,
     )
 
 
 def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
+    """Describe the start of a run, before anything slow: it may not be here."""
     if recipe.start == SCRATCH:
         return Origin()
-    from ..baselines.checkpoint import weights_sha256
+    if recipe.start.endswith(FAIRSEQ):
+        file = Path(recipe.start).expanduser()
+        if not file.is_file():
+            raise UsageError(f"{file}: there is no such checkpoint.")
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Origin(file.stem, "a fairseq checkpoint", "not stated", NOT_STATED, digest)
     from ..baselines.network import open_network
 
     network = open_network(recipe.start, LoadOptions(offline=options.offline))
     digest = weights_sha256(network.checkpoint.weights)
     return Origin(network.name, network.source, network.licence, network.trained_on, digest)
+
+
+def _weights_sha256(learner: MertLearner) -> str:
+    parameters = dict(learner.module.named_parameters())
+    return weights_sha256({n: parameters[n].detach().float().cpu() for n in learner.module.shape.tensors()})
 
 
 def _held_out(log: Path) -> dict[str, tuple[float, float]]:

@@ -23,7 +23,7 @@ class Origin:
         source: where it came from.
         licence: of its weights.
         trained_on: its corpora.
-        weights_sha256: of its encoder.
+        weights_sha256: of its encoder; of its file, for a fairseq checkpoint.
     """
 
     name: str = ""

@@ -31,6 +31,9 @@ SHIPPED = Path(__file__).parent / "recipes"
 SCRATCH = "scratch"
 """Start of a recipe that begins with random weights."""
 
+FAIRSEQ = ".pt"
+"""Ending of a start that is a checkpoint of MERT's own code, with its heads."""
+
 MARKS = ("reported", "as in MERT", "our choice")
 """Where a value comes from: CultureMERT's publications, MERT's code or configuration, or nobody but us."""
 
@@ -165,7 +168,7 @@ class Recipe:
     Attributes:
         name: of the recipe and of the model that it makes.
         summary: one sentence.
-        start: a model of the MERT family (name, folder, ``hf:owner/name``), or ``scratch``.
+        start: a model of the MERT family (name, folder, ``hf:owner/name``, fairseq's ``.pt``), or ``scratch``.
         shape: of the network if it starts from scratch, ``nano`` or ``95m``.
         seed: of everything that is drawn.
         sources: tradition -> where its music comes from, each ``mini:TASK``, ``task:TASK`` or ``folder:PATH``.
