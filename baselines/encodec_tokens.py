@@ -21,26 +21,30 @@ BANDWIDTH = 6.0
 
 @dataclass(frozen=True, eq=False)
 class EncodecTokeniser:
-    """A frozen EnCodec model as a tokeniser.
+    """A frozen EnCodec model; satisfies :class:`.tokeniser.Tokeniser`.
 
     Attributes:
         name: who it is, with its source and the bandwidth.
+        fingerprint: SHA-256 of the weights, with the bandwidth.
         sample_rate: of the audio that it takes, Hz.
-        size: tokens of each codebook.
-        codebooks: number of them at this bandwidth.
+        hop: samples between frames.
+        codebook_size: tokens of each codebook.
+        levels: codebooks at this bandwidth.
         bandwidth: kbit/s.
         model: of transformers.
     """
 
     name: str
+    fingerprint: str
     sample_rate: int
-    size: int
-    codebooks: int
+    hop: int
+    codebook_size: int
+    levels: int
     bandwidth: float
     model: Any
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the tokens ``[codebooks, frames]`` of mono audio ``[samples]``, encoded in one go.
+        """Return the tokens ``[levels, frames]`` of mono audio ``[samples]``, encoded in one go.
 
         A model that cuts its input into chunks gives those of all chunks, one after the other.
         """
@@ -94,9 +98,11 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     bandwidth = min(map(float, config.target_bandwidths), key=lambda offered: (abs(offered - BANDWIDTH), offered))
     return EncodecTokeniser(
         name=f"EnCodec {folder.name} ({folder.source}, weights {digest[:8]}), {bandwidth:g} kbit/s",
+        fingerprint=f"{digest}@{bandwidth:g}",
         sample_rate=int(config.sampling_rate),
-        size=int(config.codebook_size),
-        codebooks=int(model.quantizer.get_num_quantizers_for_bandwidth(bandwidth)),
+        hop=int(config.hop_length),
+        codebook_size=int(config.codebook_size),
+        levels=int(model.quantizer.get_num_quantizers_for_bandwidth(bandwidth)),
         bandwidth=bandwidth,
         model=model.eval().requires_grad_(False).to(choose_device(options.device)),
     )

@@ -2,9 +2,9 @@
 
 Written out here instead of taken from ``transformers`` for three measured reasons. Importing ``transformers``'s HuBERT
 costs 6-10 s on top of torch, more than a whole cached run. Its forward pass keeps every hidden state of every frame;
-here each is averaged as soon as it exists. And without module objects there is no training mode: dropout, layer drop
-and SpecAugment cannot be switched on. ``tests/baselines/test_mert.py`` holds every hidden state to those of
-``transformers.HubertModel``.
+here each is averaged as soon as it exists. And without module objects there is no training mode: SpecAugment does not
+exist, and dropout only where a caller hands in its rates, as :mod:`..pretraining.model` does, which trains the same
+functions. ``tests/baselines/test_mert.py`` holds every hidden state to those of ``transformers.HubertModel``.
 
 Names of tensors are those of ``transformers`` with current weight-norm keys (``parametrizations.weight.original0`` is
 the gain, ``original1`` the direction). Nothing here imports torch until a function that needs it is called.
@@ -127,6 +127,28 @@ class HubertShape:
         return found
 
 
+@dataclass(frozen=True)
+class Dropout:
+    """Rates of what training leaves out at random; all zero for everything but training.
+
+    Attributes:
+        input: of the projected features, before masking.
+        hidden: after attention, after the feed-forward block, and of the Transformer's input.
+        attention: of the attention's weights.
+        activation: inside the feed-forward block.
+        layer: chance of a whole layer (layer drop).
+    """
+
+    input: float = 0.0
+    hidden: float = 0.0
+    attention: float = 0.0
+    activation: float = 0.0
+    layer: float = 0.0
+
+
+NO_DROPOUT = Dropout()
+
+
 def _norm(name: str, size: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (size,), f"{name}.bias": (size,)}
 
@@ -165,22 +187,28 @@ def random_weights(shape: HubertShape, seed: int, std: float = 0.02) -> dict[str
 
 
 def prepare(weights: Mapping[str, Tensor], shape: HubertShape, target: device) -> dict[str, Tensor]:
-    """Bring weights into the form that :func:`pooled_states` takes.
+    """Bring weights into the form that :func:`pooled_states` takes, free of gradients and on a device."""
+    ready = assemble({name: tensor.detach() for name, tensor in weights.items()}, shape)
+    return {name: tensor.to(target).contiguous() for name, tensor in ready.items()}
+
+
+def assemble(weights: Mapping[str, Tensor], shape: HubertShape) -> dict[str, Tensor]:
+    """Bring weights into the form that the functions below take; gradients flow back through it.
 
     Folds the weight norm of the positional convolution (per tap, as ``weight_norm(dim=2)``) and stacks query, key and
     value into one matrix, so that neither is done again for every window.
     """
     import torch
 
-    ready = {name: tensor.detach() for name, tensor in weights.items() if name not in (GAIN, DIRECTION)}
+    ready = {name: tensor for name, tensor in weights.items() if name not in (GAIN, DIRECTION)}
     # In double precision: a float32 norm over 65,000 numbers alone doubles the rounding error of the whole network.
-    gain, direction = weights[GAIN].detach().double(), weights[DIRECTION].detach().double()
+    gain, direction = weights[GAIN].double(), weights[DIRECTION].double()
     ready[f"{POSITION}.weight"] = (direction * (gain / direction.norm(dim=(0, 1), keepdim=True))).float()
     for i in range(shape.layers):
         name = f"encoder.layers.{i}.attention"
         for kind in ("weight", "bias"):
             ready[f"{name}.qkv.{kind}"] = torch.cat([ready.pop(f"{name}.{p}_proj.{kind}") for p in "qkv"])
-    return {name: tensor.to(target).contiguous() for name, tensor in ready.items()}
+    return ready
 
 
 def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor) -> Tensor:
@@ -202,18 +230,16 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
 
     with torch.inference_mode():
         dtype = ready["feature_projection.projection.weight"].dtype
-        states = _front_end(ready, shape, audio.to(dtype))
-        states = states + _positions(ready, shape, states)
-        if not shape.pre_norm:
-            states = _layer_norm(ready, "encoder.layer_norm", states, shape.eps)
+        states = embed(ready, shape, project(ready, shape, convolve(ready, shape, audio.to(dtype))))
         means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):
-            states = _layer(ready, shape, f"encoder.layers.{i}", states)
+            states = layer(ready, shape, i, states)
             means.append(states.mean(1, dtype=torch.float32))
         return torch.stack(means, 1)
 
 
-def _front_end(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor) -> Tensor:
+def convolve(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor) -> Tensor:
+    """Return the output of the convolutions ``[batch, channels, frames]`` for ``audio`` ``[batch, samples]``."""
     from torch.nn import functional
 
     signal = audio[:, None]
@@ -227,10 +253,26 @@ def _front_end(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor) -
             weight, bias = ready[f"{name}.layer_norm.weight"], ready[f"{name}.layer_norm.bias"]
             signal = functional.group_norm(signal, len(weight), weight, bias)
         signal = functional.gelu(signal)
-    frames = signal.transpose(1, 2)
+    return signal
+
+
+def project(ready: Mapping[str, Tensor], shape: HubertShape, features: Tensor) -> Tensor:
+    """Return the projected features ``[batch, frames, hidden]`` of the output of :func:`convolve`."""
+    frames = features.transpose(1, 2)
     if shape.feature_norm:
         frames = _layer_norm(ready, "feature_projection.layer_norm", frames, shape.eps)
-    return _project(ready, "feature_projection.projection", frames)
+    return _linear_map(ready, "feature_projection.projection", frames)
+
+
+def embed(ready: Mapping[str, Tensor], shape: HubertShape, frames: Tensor) -> Tensor:
+    """Add the positional convolution: what enters the first layer ``[batch, frames, hidden]``."""
+    states = frames + _positions(ready, shape, frames)
+    return states if shape.pre_norm else final_norm(ready, shape, states)
+
+
+def final_norm(ready: Mapping[str, Tensor], shape: HubertShape, states: Tensor) -> Tensor:
+    """Apply the encoder's own norm: before the first layer, with ``pre_norm`` after the last."""
+    return _layer_norm(ready, "encoder.layer_norm", states, shape.eps)
 
 
 def _positions(ready: Mapping[str, Tensor], shape: HubertShape, states: Tensor) -> Tensor:
@@ -247,36 +289,49 @@ def _positions(ready: Mapping[str, Tensor], shape: HubertShape, states: Tensor) 
     return functional.gelu(signal[..., : states.shape[1]]).transpose(1, 2)
 
 
-def _layer(ready: Mapping[str, Tensor], shape: HubertShape, name: str, states: Tensor) -> Tensor:
+def layer(
+    ready: Mapping[str, Tensor], shape: HubertShape, number: int, states: Tensor, dropout: Dropout = NO_DROPOUT
+) -> Tensor:
+    """Run one Transformer layer, ``[batch, frames, hidden]`` to the same.
+
+    Dropout stands where fairseq's ``TransformerSentenceEncoderLayer`` has it (fairseq/models/wav2vec/wav2vec2.py).
+    """
+    name = f"encoder.layers.{number}"
     if shape.pre_norm:
         normed = _layer_norm(ready, f"{name}.layer_norm", states, shape.eps)
-        states = states + _attend(ready, shape, f"{name}.attention", normed)
+        states = states + _attend(ready, shape, f"{name}.attention", normed, dropout)
         normed = _layer_norm(ready, f"{name}.final_layer_norm", states, shape.eps)
-        return states + _feed_forward(ready, f"{name}.feed_forward", normed)
-    states = states + _attend(ready, shape, f"{name}.attention", states)
+        return states + _feed_forward(ready, f"{name}.feed_forward", normed, dropout)
+    states = states + _attend(ready, shape, f"{name}.attention", states, dropout)
     states = _layer_norm(ready, f"{name}.layer_norm", states, shape.eps)
-    states = states + _feed_forward(ready, f"{name}.feed_forward", states)
+    states = states + _feed_forward(ready, f"{name}.feed_forward", states, dropout)
     return _layer_norm(ready, f"{name}.final_layer_norm", states, shape.eps)
 
 
-def _attend(ready: Mapping[str, Tensor], shape: HubertShape, name: str, states: Tensor) -> Tensor:
+def _attend(ready: Mapping[str, Tensor], shape: HubertShape, name: str, states: Tensor, dropout: Dropout) -> Tensor:
     from torch.nn import functional
 
-    stacked = _project(ready, f"{name}.qkv", states).view(*states.shape[:2], 3, shape.heads, -1)
+    stacked = _linear_map(ready, f"{name}.qkv", states).view(*states.shape[:2], 3, shape.heads, -1)
     query, key, value = stacked.permute(2, 0, 3, 1, 4)
-    mixed = functional.scaled_dot_product_attention(query, key, value)
-    return _project(ready, f"{name}.out_proj", mixed.transpose(1, 2).flatten(2))
+    mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout.attention)
+    return drop(_linear_map(ready, f"{name}.out_proj", mixed.transpose(1, 2).flatten(2)), dropout.hidden)
 
 
-def _feed_forward(ready: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+def _feed_forward(ready: Mapping[str, Tensor], name: str, states: Tensor, dropout: Dropout) -> Tensor:
     from torch.nn import functional
 
-    return _project(
-        ready, f"{name}.output_dense", functional.gelu(_project(ready, f"{name}.intermediate_dense", states))
-    )
+    inner = drop(functional.gelu(_linear_map(ready, f"{name}.intermediate_dense", states)), dropout.activation)
+    return drop(_linear_map(ready, f"{name}.output_dense", inner), dropout.hidden)
 
 
-def _project(ready: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
+def drop(states: Tensor, rate: float) -> Tensor:
+    """Set values to zero with a chance of ``rate`` and scale the others up; a rate of zero draws nothing."""
+    from torch.nn import functional
+
+    return functional.dropout(states, rate) if rate else states
+
+
+def _linear_map(ready: Mapping[str, Tensor], name: str, states: Tensor) -> Tensor:
     from torch.nn import functional
 
     return functional.linear(states, ready[f"{name}.weight"], ready[f"{name}.bias"])

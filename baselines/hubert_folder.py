@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+HEADS = "heads.safetensors"
+"""The file of the tensors that only training uses."""
+
+
 def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = False) -> dict[str, object]:
     """Return the ``config.json`` of a network.
 
@@ -89,6 +93,7 @@ def write_folder(
     preprocessor: Preprocessor,
     mask_vector: Tensor | None = None,
     extra: Mapping[str, str] | None = None,
+    heads: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a folder that cmbench, transformers' ``HubertModel`` and MERT's published code read.
 
@@ -103,12 +108,11 @@ def write_folder(
         preprocessor: of the waveform.
         mask_vector: :data:`MASK_VECTOR` ``[hidden]``, if the model has one.
         extra: further text files by path in the folder, for example ``README.md``.
+        heads: tensors that only training uses; they get the file :data:`HEADS`, which transformers does not read.
 
     Raises:
         UsageError: the folder holds weights already, or is a file.
     """
-    from safetensors.torch import save_file
-
     if folder.exists() and (not folder.is_dir() or any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))):
         raise UsageError(f"{folder} exists already and is not an empty folder; name another.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,14 +125,38 @@ def write_folder(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     old = {new: spelling for spelling, new in SPELLINGS.items()}
-    tensors = {old.get(name, name): tensor.contiguous() for name, tensor in weights.items()}
+    tensors = {old.get(name, name): tensor for name, tensor in weights.items()}
     if mask_vector is not None:
-        tensors[MASK_VECTOR] = mask_vector.contiguous()
-    half = folder / f".model.{os.getpid()}.part"
+        tensors[MASK_VECTOR] = mask_vector
+    if heads:
+        _write_tensors(folder / HEADS, heads)
+    _write_tensors(folder / "model.safetensors", tensors)
+
+
+def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    half = file.with_name(f".{file.stem}.{os.getpid()}.part")
     try:
-        save_file(tensors, half, metadata={"format": "pt"})
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, half, metadata={"format": "pt"})
         # Some releases of safetensors make a file for its owner alone.
         half.chmod(0o644)
-        half.replace(folder / "model.safetensors")
+        half.replace(file)
     finally:
         half.unlink(missing_ok=True)
+
+
+def as_float16(name: str, tensor: Tensor) -> Tensor:
+    """Return a tensor in float16.
+
+    Args:
+        name: of the tensor, for messages.
+        tensor: finite.
+
+    Raises:
+        UsageError: a value is beyond float16.
+    """
+    half = tensor.half()
+    if not bool(half.isfinite().all()):
+        raise UsageError(f"Tensor {name!r} is beyond float16; write the model with --dtype float32.")
+    return half

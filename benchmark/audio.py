@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..decoding import Stretch, UnusableAudio, blocks, find_stretch, missing_frames, opened, suffix_warning
 from ..errors import UsageError
-from .decoding import Stretch, UnusableAudio, blocks, find_stretch, missing_frames, opened, suffix_warning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CmbenchError, MissingError
 from ..leaderboards.commands import register as register_leaderboard
+from ..pretraining import commands as pretraining
 from .merge_commands import EPILOG, merge_command
 from .mini_commands import mini_app
 from .model_commands import models_app
@@ -51,6 +52,7 @@ app.command(
 )(compare_models)
 app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
 register_leaderboard(app)
+app.command("pretrain", epilog=pretraining.EPILOG)(pretraining.pretrain_command)
 
 
 def _version(show: bool) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
 from ..tasks.base import SPLITS, TaskData, Track
-from .decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
 from .fingerprint import LEAST_LANDMARKS, RATE, VERSION, Fingerprint, fingerprint, matches
 
 if TYPE_CHECKING:

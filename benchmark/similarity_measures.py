@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..baselines.residual_kmeans import ResidualKMeans
 from .discrepancy import KernelGroups, cka_interval, debiased_cka, median_distance, standardised
 from .metrics import Doubles
 from .record import safe_name
-from .residual_kmeans import ResidualKMeans
 from .similarity import RESAMPLES, Collection, Distances, Grouped, Groups, PairDistance, all_pairs
 from .similarity_inputs import FeatureSample, Sample, collection, number_groups
 from .statistics import cluster_numbers
 from .unigrams import UnigramGroups
 
 if TYPE_CHECKING:
+    from ..baselines.tokeniser import Tokeniser
     from ..tasks.base import Track
-    from .tokens import Counted, Tokeniser
+    from .tokens import Counted
 
 MIN_CKA_TRACKS = 4
 
@@ -121,7 +122,8 @@ def token_distances(
     stand_in = isinstance(tokeniser, ResidualKMeans)
     definition = (
         f"Unigrams of the tokens in the middle {seconds:g} s of each track, pooled over tracks; per codebook, then "
-        f"mean over {grouped.counts.shape[1]} codebooks of {tokeniser.size} tokens. Tokeniser: {tokeniser.name}. "
+        f"mean over {grouped.counts.shape[1]} codebooks of {tokeniser.codebook_size} tokens. "
+        f"Tokeniser: {tokeniser.name}. "
         "Jensen-Shannon divergence in bits, 0 to 1; cosine distance, 0 to 1."
     )
     named = Named(

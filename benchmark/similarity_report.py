@@ -11,22 +11,23 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from .. import __version__
+from ..baselines.residual_kmeans import CODEBOOK_SIZE
 from ..errors import UsageError
 from ..tasks.base import LoadContext, TaskData, select_tasks
 from .protocol import Protocol, get_protocol
-from .residual_kmeans import CODEBOOK_SIZE
 from .run import preflight
 from .sections import TRADITION_ORDER
 from .shelf import Shelf
 from .similarity import RESAMPLES, Distances
 from .similarity_inputs import TRACKS, Sample, choose_state, draw_samples, read_features
 from .similarity_measures import Agreement, Heard, agreements, feature_distances, token_distances
-from .tokens import SECONDS, Progress, Tokeniser, count_sample, fit_stand_in
+from .tokens import SECONDS, Progress, count_sample, fit_stand_in
 from .transfer import transfer_matrix
 from .transfer_relation import Relation, relate
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard, LoadOptions
+    from ..baselines.tokeniser import Tokeniser
     from .evidence import Evidence
 
 STAND_IN = "stand-in"

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..baselines.residual_kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
+from ..baselines.tokeniser import Tokeniser
+from ..decoding import UnusableAudio, opened
 from ..errors import CmbenchError
 from .audio import read_windows
-from .decoding import UnusableAudio, opened
 from .protocol import Windowing
-from .residual_kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
 from .unigrams import count_tokens
 
 if TYPE_CHECKING:
@@ -32,29 +33,6 @@ FIT_FRAMES = 24_000
 
 Progress = Callable[[str, int, int], None]
 """``progress(what, done, total)``."""
-
-
-class Tokeniser(Protocol):
-    """Audio in, tokens out."""
-
-    @property
-    def name(self) -> str:
-        """Who it is, in words."""
-        ...
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the audio that it takes, Hz."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Tokens of each codebook."""
-        ...
-
-    def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the tokens ``[codebooks, frames]`` of mono audio ``[samples]``."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +130,7 @@ def count_sample(tokeniser: Tokeniser, sample: Sample, seconds: float, progress:
     for track, audio in decoded(sample, tokeniser.sample_rate, seconds, progress, "Tokens of"):
         if not isinstance(audio, UnusableAudio):
             tracks.append(track)
-            counts.append(count_tokens([tokeniser.tokens(audio)], tokeniser.size)[0])
+            counts.append(count_tokens([tokeniser.tokens(audio)], tokeniser.codebook_size)[0])
     return Counted(tuple(tracks), len(sample.tracks) - len(tracks), np.stack(counts))
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from ..decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
 from ..tasks.base import SPLITS, Progress, TaskData, Track, silent
 from .audio import file_sha256
-from .decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
 
 if TYPE_CHECKING:
     from rich.console import Console

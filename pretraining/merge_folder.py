@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
 from ..baselines.checkpoint import MASK_VECTOR, weights_sha256
-from ..baselines.hubert_folder import write_folder
+from ..baselines.hubert_folder import as_float16, write_folder
 from ..errors import UsageError
 from .merge import MergeSettings, merge
 from .merge_card import FACTS, MergedModel, by_name, merge_card, merge_facts
 from .parameters import Parameters, open_parameters
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 DTYPES = ("float32", "float16")
 
@@ -118,8 +118,8 @@ def write_merged(
     result = merge(base, added, how)
     weights, vector = result.weights, result.mask_vector
     if dtype == "float16":
-        weights = {tensor: _half(tensor, weights.pop(tensor)) for tensor in list(weights)}
-        vector = None if vector is None else _half(MASK_VECTOR, vector)
+        weights = {tensor: as_float16(tensor, weights.pop(tensor)) for tensor in list(weights)}
+        vector = None if vector is None else as_float16(MASK_VECTOR, vector)
     merged = MergedModel(
         name=name,
         base=base,
@@ -134,10 +134,3 @@ def write_merged(
         folder, base.shape, weights, base.preprocessor, vector, {"README.md": merge_card(merged), FACTS: facts}
     )
     return merged
-
-
-def _half(name: str, tensor: Tensor) -> Tensor:
-    half = tensor.half()
-    if not bool(half.isfinite().all()):
-        raise UsageError(f"Tensor {name!r} of the merged model is beyond float16; write it with --dtype float32.")
-    return half

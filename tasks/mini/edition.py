@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,9 @@ VERSION = "r2"
 MANIFEST = "tracks.csv"
 CHUNK = 4
 """Tracks that a process renders before it reports."""
+UNLABELLED = "unlabelled"
+BLOCK = 60
+"""Unlabelled tracks that are drawn together; more music is further blocks, so that the first tracks stay the same."""
 _COLUMNS = ("id", "split", "group", "seconds", "labels")
 _MODULES = {
     "turkish_makam": "turkish",
@@ -130,6 +135,33 @@ def _read_manifest(folder: Path) -> dict[str, list[Track]] | None:
     return splits
 
 
+def _render_missing(what: str, folder: Path, specs: Sequence[TrackSpec], context: LoadContext) -> None:
+    """Render the tracks that a folder lacks.
+
+    Raises:
+        CmbenchError: it cannot be written.
+    """
+    with _told_if_full(what, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        missing = [s for s in specs if not (folder / f"{s.id}.flac").exists()]
+        done = len(specs) - len(missing)
+        context.progress(what, done, len(specs))
+        for count in _rendered(folder, missing, context.workers):
+            done += count
+            context.progress(what, done, len(specs))
+
+
+@contextmanager
+def _told_if_full(what: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CmbenchError(
+            f"{what}: it cannot be written to {folder}: {error}. "
+            "Free some space, or set CMBENCH_CACHE to a folder that can be written."
+        ) from error
+
+
 def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
     """Return the tracks of a task's ``mini`` edition; those that are not in the cache are rendered first.
 
@@ -151,23 +183,46 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
     specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
     if not context.needs_audio:
         return {split: [_track(folder, s) for s in specs if s.split == split] for split in SPLITS}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        missing = [s for s in specs if not (folder / f"{s.id}.flac").exists()]
-        what, done = f"Rendering {task} (mini)", len(specs) - len(missing)
-        context.progress(what, done, len(specs))
-        for count in _rendered(folder, missing, context.workers):
-            done += count
-            context.progress(what, done, len(specs))
+    what = f"Rendering {task} (mini)"
+    _render_missing(what, folder, specs, context)
+    with _told_if_full(what, folder):
         _save_manifest(folder, specs)
-    except OSError as error:
-        raise CmbenchError(
-            f"The mini edition of {task} cannot be written to {folder}: {error}. "
-            "Free some space, or set CMBENCH_CACHE to a folder that can be written."
-        ) from error
     splits = _read_manifest(folder)
     if splits is None:
         raise CmbenchError(
             f"Files vanished from {folder} while the mini edition was being rendered; run the command again."
         )
     return splits
+
+
+def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Track]:
+    """Return music of a task's tradition that is in none of its splits: what a model is pre-trained on.
+
+    More of it begins with the same tracks, and a track does not depend on how much is asked for.
+
+    Args:
+        task: name of a built-in task.
+        context: cache folder, processes, progress and seed; without audio, nothing is rendered.
+        seconds: of music at least.
+
+    Returns:
+        Tracks without labels, with their lengths.
+
+    Raises:
+        CmbenchError: the cache folder cannot be written.
+    """
+    from .corpus import plan
+
+    folder = context.cache_root / "mini" / f"{VERSION}-{context.mini_seed}-{UNLABELLED}" / task
+    specs: list[TrackSpec] = []
+    there = 0.0
+    for block in itertools.count():
+        for spec in plan(task, tradition(task), context.mini_seed, {f"{UNLABELLED}{block}": BLOCK}):
+            if there < seconds:
+                specs.append(spec)
+                there += spec.seconds
+        if there >= seconds:
+            break
+    if context.needs_audio:
+        _render_missing(f"Rendering {task} (mini, unlabelled)", folder, specs, context)
+    return [Track(s.id, folder / f"{s.id}.flac", (), s.group, seconds=float(s.seconds)) for s in specs]

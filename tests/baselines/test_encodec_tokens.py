@@ -47,7 +47,8 @@ def test_tokens_are_those_of_transformers_at_the_bandwidth_of_mert(folder: Path)
     model = transformers.EncodecModel.from_pretrained(folder).eval()
     with torch.no_grad():
         expected = model.encode(torch.from_numpy(audio)[None, None], bandwidth=6.0).audio_codes[0, 0]
-    assert (tokeniser.size, tokeniser.sample_rate, tokeniser.codebooks, tokeniser.bandwidth) == (8, 8000, 4, 6.0)
+    assert (tokeniser.codebook_size, tokeniser.sample_rate, tokeniser.levels, tokeniser.bandwidth) == (8, 8000, 4, 6.0)
+    assert (tokeniser.hop, tokeniser.fingerprint[64:]) == (16, "@6")
     assert tokens.shape == (4, 251)
     np.testing.assert_array_equal(tokens, expected.numpy())
     assert len(np.unique(tokens)) > 2

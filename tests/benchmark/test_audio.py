@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cmbench.benchmark import decoding
+from cmbench import decoding
 from cmbench.benchmark.audio import AudioWindows, UnusableAudio, file_sha256, read_windows, window_spans
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import UsageError

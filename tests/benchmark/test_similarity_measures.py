@@ -20,7 +20,7 @@ from cmbench.tasks.base import LoadContext, Task, TaskData, Track
 class Pairs:
     """A codec of two codebooks of three tokens."""
 
-    name, sample_rate, size = "pairs", 8000, 3
+    name, fingerprint, sample_rate, hop, levels, codebook_size = "pairs", "0", 8000, 1, 2, 3
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
         raise NotImplementedError

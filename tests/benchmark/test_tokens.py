@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.decoding import UnusableAudio
 from cmbench.benchmark.similarity_inputs import Sample
 from cmbench.benchmark.tokens import count_sample, decode, fit_stand_in, middle
+from cmbench.decoding import UnusableAudio
 from cmbench.errors import CmbenchError
 from cmbench.tasks.base import LoadContext, Task, Track
 
@@ -21,7 +21,7 @@ RATE = 8000
 class Loudness:
     """Two codebooks of four tokens: the sign of each sample, and whether it is loud."""
 
-    name, sample_rate, size = "loudness", RATE, 4
+    name, fingerprint, sample_rate, hop, levels, codebook_size = "loudness", "0", RATE, 1, 2, 4
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.stack([audio > 0, 2 + (np.abs(audio) > 0.1)]).astype(np.int64)

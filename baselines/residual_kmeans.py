@@ -1,18 +1,24 @@
-"""Tokens where no codec is at hand: residual k-means on log-mel spectra, fitted on the tracks that are compared.
+"""Tokens where no codec is at hand: residual k-means on log-mel spectra, fitted on the tracks at hand.
 
 It has the shape of the tokens that MERT predicts: eight codebooks, 75 frames per second. What it says of two traditions
-is not what EnCodec would say; results carry its name and the word stand-in.
+is not what EnCodec would say, and what a model learns from it is not what EnCodec would teach; results carry its name
+and the word stand-in.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .metrics import Floats
+from .spectral import mel_levels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating]
 
 LEVELS = 8
 """Codebooks, as many as MERT's EnCodec tokens have."""
@@ -44,7 +50,7 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns:
         ``[frames, 64]``.
     """
-    from ..baselines.spectral import mel_levels
+    import numpy as np
 
     levels = mel_levels(audio, HOP, BANDS).T
     return np.asarray(levels - levels.mean(), np.float32)
@@ -52,7 +58,7 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class ResidualKMeans:
-    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`Tokeniser`.
+    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.tokeniser.Tokeniser`.
 
     Attributes:
         codebooks: ``[levels, size, 64]``.
@@ -71,7 +77,18 @@ class ResidualKMeans:
     @property
     def name(self) -> str:
         """Who it is, in words."""
-        return f"residual k-means on log-mel spectra ({len(self.codebooks)} x {self.size}, seed {self.seed}; stand-in)"
+        return f"residual k-means on log-mel spectra ({self.levels} x {self.codebook_size}, seed {self.seed}; stand-in)"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its tokens follow from."""
+        import numpy as np
+
+        digest = hashlib.sha256()
+        for array in (self.codebooks, self.mean, self.deviation):
+            digest.update(f"{list(array.shape)}\n".encode())
+            digest.update(np.ascontiguousarray(array, "<f4").data)
+        return digest.hexdigest()
 
     @property
     def sample_rate(self) -> int:
@@ -79,7 +96,17 @@ class ResidualKMeans:
         return RATE
 
     @property
-    def size(self) -> int:
+    def hop(self) -> int:
+        """Samples between frames."""
+        return HOP
+
+    @property
+    def levels(self) -> int:
+        """Codebooks."""
+        return len(self.codebooks)
+
+    @property
+    def codebook_size(self) -> int:
         """Tokens of each codebook."""
         return int(self.codebooks.shape[1])
 
@@ -93,6 +120,8 @@ class ResidualKMeans:
         Args:
             frames: log-mel spectra ``[frames, 64]``.
         """
+        import numpy as np
+
         residual = ((frames - self.mean) / self.deviation).astype(np.float32)
         tokens, errors = [], [float(np.square(residual).mean())]
         for codebook in self.codebooks:
@@ -117,11 +146,13 @@ def fit_residual_kmeans(
     Raises:
         UsageError: there are fewer than ten frames for each token, or the frames do not differ.
     """
+    import numpy as np
+
     if size < 2 or len(frames) < FRAMES_PER_TOKEN * size:
         raise UsageError(
             f"{len(frames)} frames are too few for codebooks of {size} tokens ({FRAMES_PER_TOKEN} for each at "
             f"least, two tokens or more); "
-            "choose a smaller --codebook-size, or more --tracks or --seconds."
+            "choose a smaller codebook size, or more tracks or seconds of them."
         )
     mean, deviation = frames.mean(axis=0), frames.std(axis=0)
     if not deviation.any():
@@ -142,6 +173,8 @@ def fit_residual_kmeans(
 
 def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the nearest centre ``[size, dim]`` of each point ``[points, dim]``; the first of equals."""
+    import numpy as np
+
     half = np.square(centres).sum(axis=1) / 2
     step = max(1, (1 << 24) // len(centres))
     parts = [np.argmax(points[i : i + step] @ centres.T - half, axis=1) for i in range(0, len(points), step)]
@@ -150,6 +183,8 @@ def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArr
 
 def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
     """Lloyd's algorithm from k-means++ (Arthur and Vassilvitskii 2007); a centre without points keeps its place."""
+    import numpy as np
+
     centres = _spread(points, size, draw)
     known = None
     for _ in range(ROUNDS):
@@ -168,6 +203,8 @@ def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -
 
 def _spread(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
     """Choose points as first centres, each with a chance that grows with the squared distance to those before."""
+    import numpy as np
+
     chosen = [int(draw.integers(len(points)))]
     gap = np.square(points - points[chosen[0]]).sum(axis=1, dtype=np.float64)
     while len(chosen) < size:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CmbenchError
+from .errors import CmbenchError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.cluster.vq import vq
 
-from cmbench.benchmark.residual_kmeans import LEVELS, fit_residual_kmeans, log_mel
+from cmbench.baselines.residual_kmeans import LEVELS, fit_residual_kmeans, log_mel
 from cmbench.errors import UsageError
 
 Frames = NDArray[np.float64]

@@ -1,0 +1,122 @@
+"""``cmbench pretrain``: parse, call, print."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..tasks.base import LoadContext
+    from .recipe import OpenedRecipe
+
+EPILOG = (
+    "**Examples**\n\n"
+    "`cmbench pretrain mert-nano --out mert-nano --max-steps 20`\n\n"
+    "`cmbench pretrain culturemert-nano start=./mert-nano --out culturemert-nano`\n\n"
+    "`cmbench pretrain culturemert-95m --dry-run --data-root ~/corpora`\n\n"
+    "`torchrun --nproc-per-node 8 -m cmbench pretrain culturemert-95m --out culturemert-95m`\n\n"
+    "A recipe's keys, and what each value comes from, are in docs/pretraining.md."
+)
+
+
+def pretrain_command(
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe, or a .yaml file; none lists them.")] = None,
+    changes: Annotated[list[str] | None, typer.Argument(help="Changes: key=value, key.sub=value …")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the model; the recipe's name if not given.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print values, hours, memory and time; train nothing.")
+    ] = False,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop after so many updates in all.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    allow_contamination: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contamination", help="Let validation and test tracks in; the model's card is marked for good."
+        ),
+    ] = False,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that render mini music; the processors if not given.")
+    ] = None,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Pre-train a model by a recipe: MERT's objective, in stages that re-warm and re-decay.
+
+    Writes a folder that `cmbench run --model` and transformers load. Ctrl-C is safe: `--resume` goes on.
+    """
+    from rich.console import Console
+
+    from ..paths import cache_root
+    from ..paths import data_root as find_data_root
+    from ..tasks.base import LoadContext
+    from .group import launched
+    from .recipe import open_recipe, shipped_recipes
+
+    if recipe is None:
+        for name in shipped_recipes():
+            typer.echo(f"{name:28} {open_recipe(name).recipe.summary}")
+        return
+    opened = open_recipe(recipe, changes or ())
+    context = LoadContext(
+        data_root=find_data_root(data_root),
+        cache_root=cache_root(),
+        workers=workers or _processors(),
+        mini_seed=mini_seed,
+    )
+    if dry_run:
+        _dry_run(opened, context, Console(), device, max_steps, allow_contamination)
+        return
+    from .pretrain import PretrainOptions, pretrain
+
+    screen = Console(stderr=True, quiet=launched()[0] > 0)
+    options = PretrainOptions(
+        out=out or Path(opened.recipe.name),
+        context=context,
+        device=device,
+        offline=offline,
+        max_steps=max_steps,
+        resume=resume,
+        allow_contamination=allow_contamination,
+    )
+    model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
+    if launched()[0] == 0:
+        typer.echo(f"{model.steps} of {opened.recipe.steps} updates. Licence: {model.licence}\nWritten: {options.out}")
+
+
+def _processors() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _dry_run(
+    opened: OpenedRecipe,
+    context: LoadContext,
+    screen: Console,
+    device: str,
+    max_steps: int | None,
+    allow_contamination: bool,
+) -> None:
+    """Print what a run would do; what is missing for it is said, not fetched."""
+    from .dry_run import print_estimate, print_music, print_values
+
+    if max_steps is not None and max_steps < 1:
+        raise UsageError(f"--max-steps {max_steps} should be at least 1.")
+    print_values(opened, screen)
+    print_music(opened.recipe, context, screen, allow_contamination)
+    print_estimate(opened.recipe, screen, device, max_steps)

@@ -1,0 +1,153 @@
+"""The model, its teacher and its objective as one thing that :mod:`.train` can drive."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..baselines.anchors import NANO
+from ..baselines.base import LoadOptions
+from ..baselines.hubert import HubertShape
+from ..baselines.network import open_network
+from ..baselines.residual_kmeans import ResidualKMeans
+from ..errors import UsageError
+from .corpus import Corpus
+from .cqt import CqtShape, cqt_magnitudes
+from .crops import HOP, Crop, key, read_samples
+from .exclusion import Recording
+from .masking import span_masks
+from .mixture import mix_noise
+from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_shape, part_of
+from .objective import LossWeights, pretraining_loss
+from .recipe import FAIRSEQ, FIT, SCRATCH, START, Recipe
+from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
+from .train import Sums
+
+SHAPES = {"nano": NANO, "95m": HubertShape()}
+
+FIT_RECORDINGS = 400
+"""Recordings of the first stage that a teacher is fitted on, at most (our choice)."""
+
+
+@dataclass(frozen=True, eq=False)
+class MertLearner:
+    """Learns as MERT does; satisfies :class:`.train.Learner`.
+
+    Attributes:
+        module: network and heads.
+        recipe: its settings.
+        teacher: gives the tokens.
+        cache: folder of tokens.
+        cqt: bins of the second target.
+    """
+
+    module: PretrainingModel
+    recipe: Recipe
+    teacher: Teacher
+    cache: Path
+    cqt: CqtShape
+
+    def part(self, parameter: str) -> str:
+        """Which part of the model a parameter belongs to."""
+        return part_of(parameter)
+
+    def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
+        """Tokens of crops ``[crops, codebooks, frames]``, cut from those of their whole recordings."""
+        frames = self.module.shape.frames(round(seconds * self.cqt.sample_rate))
+        return np.stack([slice_tokens(self.recording_tokens(c.recording), c.frame * HOP, frames) for c in crops])
+
+    def recording_tokens(self, recording: Recording) -> NDArray[np.int16]:
+        """Tokens of a whole recording ``[codebooks, frames]``, from the cache where they are there."""
+        read = partial(read_samples, recording)
+        return cached_tokens(self.cache, self.teacher, identity(recording), read)
+
+    def sums(
+        self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
+    ) -> Sums:
+        """Run a pass; see :meth:`.train.Learner.sums`."""
+        place = next(self.module.parameters()).device
+        random = np.random.default_rng(draw)
+        clips, samples = audio.shape
+        frames = self.module.shape.frames(samples)
+        mask = torch.from_numpy(span_masks(clips, frames, self.recipe.masking, random)).to(place)
+        heard = mix_noise(audio, self.recipe.mixture, random) if training else audio
+        with torch.autocast(place.type, enabled=False):
+            cqt = cqt_magnitudes(torch.from_numpy(audio).to(place), self.cqt)
+        predictions = network(torch.from_numpy(heard).to(place), mask)
+        loss = self.recipe.loss
+        weights = LossWeights(loss.tokens, loss.cqt, loss.features)
+        found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, weights)
+        means = torch.stack([found.cqt, found.features, *found.tokens, *found.accuracy]).double()
+        masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
+        return Sums(found.total * found.masked, torch.cat([masked, means * found.masked]))
+
+
+def identity(recording: Recording) -> str:
+    """Name a recording's audio by its file, size, time of change and stretch; the bytes are not read.
+
+    A file that is replaced by another of the same size and time is not noticed.
+    """
+    facts = recording.path.stat()
+    place = str(recording.path.resolve())
+    text = f"{place}\t{facts.st_size}\t{facts.st_mtime_ns}\t{recording.start!r}\t{recording.end!r}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_learner(
+    recipe: Recipe,
+    corpus: Corpus,
+    options: LoadOptions,
+    cache: Path,
+    device: torch.device,
+    fitted: ResidualKMeans | None = None,
+) -> MertLearner:
+    """Build the model that a recipe starts from, with its teacher.
+
+    Args:
+        recipe: says which.
+        corpus: a teacher is fitted on the music of the first stage.
+        options: network policy.
+        cache: folder of tokens.
+        device: where to train.
+        fitted: the teacher that an interrupted run had fitted.
+
+    Raises:
+        UsageError: model and teacher do not fit together.
+        MissingError: one is not on this machine and cannot be fetched.
+    """
+    teacher = fitted or _teacher(recipe, corpus, options)
+    heads = HeadShape(teacher.codebook_size, teacher.levels, recipe.targets.dim, temperature=recipe.targets.temperature)
+    if recipe.start == SCRATCH:
+        model = from_shape(SHAPES[recipe.shape], heads, recipe.seed)
+    elif recipe.start.endswith(FAIRSEQ):
+        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed)
+    else:
+        model = from_folder(recipe.start, heads, recipe.seed, options)
+    model.dropout = recipe.dropout
+    model.feature_gradient = recipe.feature_gradient
+    model.recompute = recipe.running.recompute
+    return MertLearner(model.to(device), recipe, teacher, cache, CqtShape())
+
+
+def _teacher(recipe: Recipe, corpus: Corpus, options: LoadOptions) -> Teacher:
+    named = recipe.targets.teacher
+    if named == START:
+        if recipe.start == SCRATCH or recipe.start.endswith(FAIRSEQ):
+            raise UsageError(f"There is no teacher in the start {recipe.start!r}; use targets.teacher=fit or EnCodec.")
+        folder = open_network(recipe.start, options).folder
+        if folder is None:
+            raise UsageError(f"{recipe.start} has no teacher of its own; use targets.teacher=fit.")
+        return read_teacher(folder)
+    if named != FIT:
+        return open_teacher(named, options)
+    first = next(iter(corpus.stages.values()))
+    recordings = sorted((r for rs in first.values() for r in rs), key=lambda r: key(recipe.seed, "teacher", r.id))
+    tracks: list[Callable[[], NDArray[np.float32]]] = [partial(read_samples, r) for r in recordings[:FIT_RECORDINGS]]
+    return fit_teacher(tracks, recipe.targets.codebook_size, recipe.seed)

@@ -1,0 +1,283 @@
+"""The story of a pre-training run: recipe, corpus, model and teacher, updates, and a folder that others load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ..baselines.base import LoadOptions
+from ..baselines.checkpoint import NOT_STATED, weights_sha256
+from ..errors import UsageError
+from ..tasks.base import LoadContext
+from .checkpoints import Checkpoints
+from .corpus import Corpus, build_corpus
+from .group import Group, joined, launched
+from .log import FILE, Log
+from .pretrain_card import FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
+from .recipe import FAIRSEQ, SCRATCH, OpenedRecipe, Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from .learner import MertLearner
+
+Tell = Callable[[str], None]
+Made = TypeVar("Made")
+
+TRAINING = "training"
+"""Folder of checkpoints and log within the model's folder."""
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """How a run is done.
+
+    Attributes:
+        out: folder of the model.
+        context: where the music is.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        offline: never touch the network.
+        max_steps: stop after so many updates in all.
+        resume: go on where a run in this folder stopped.
+        allow_contamination: let validation and test tracks in, and say so on the card.
+    """
+
+    out: Path
+    context: LoadContext
+    device: str = "auto"
+    offline: bool = False
+    max_steps: int | None = None
+    resume: bool = False
+    allow_contamination: bool = False
+
+
+def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, told: Tell) -> Pretrained:
+    """Pre-train a model and write its folder.
+
+    Started by ``torchrun``, each process calls this; the first one writes.
+
+    Args:
+        opened: the recipe.
+        options: how.
+        console: for the bars; of the first process only.
+        told: takes each sentence that a user should read.
+
+    Raises:
+        UsageError: recipe, corpus, folder or device do not fit.
+        MissingError: music, model or teacher are not on this machine.
+        Diverged: the loss is lost.
+    """
+    recipe, training = opened.recipe, options.out / TRAINING
+    device = training_device(options.device)
+    if options.max_steps is not None and options.max_steps < 1:
+        raise UsageError(f"--max-steps {options.max_steps} should be at least 1.")
+    half_precision = bfloat16(recipe, device)
+    _require_place(options)
+    origin = _origin(recipe, options)
+    with joined(device) as group:
+        tell = told if group.leads else _nothing
+        with console.status("Looking for music …") as status:
+
+            def show(what: str, done: int, total: int) -> None:
+                status.update(f"{what} {done}/{total}")
+
+            context = replace(options.context, progress=show)
+            corpus = _in_turn(group, lambda: build_corpus(recipe, context, options.allow_contamination))
+        tell_corpus(corpus, tell)
+        learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
+        if recipe.start != SCRATCH and learner.module.drawn:
+            tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
+        log_file = training / FILE if group.leads else None
+        from .train import Run, train
+
+        with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None) as log:
+            checkpoints = Checkpoints(training / "checkpoints")
+            found = checkpoints.load() if options.resume else None
+            log.forget_after(found[2].step if found else -1)
+            run = Run(recipe, corpus, learner, checkpoints, log, device, group, half_precision)
+            progress = train(run, options.max_steps, options.resume)
+        model = _described(opened, corpus, learner, options, origin, progress.step, group)
+        if group.leads:
+            write_model(learner, model, options.out)
+        group.wait()
+    return model
+
+
+def _nothing(sentence: str) -> None:
+    """Say nothing: another process does."""
+
+
+def _in_turn(group: Group, work: Callable[[], Made]) -> Made:
+    """Let the first process do it before the others, which then find files already there."""
+    if group.leads:
+        done = work()
+        group.wait()
+        return done
+    group.wait()
+    return work()
+
+
+def training_device(name: str) -> torch.device:
+    """Return where this process computes; the processes of ``torchrun`` take one GPU each.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    import torch
+
+    from ..baselines.torch_device import choose_device
+
+    device = choose_device(name)
+    if device.type == "cuda" and launched()[1] > 1 and ":" not in str(device):
+        device = torch.device("cuda", launched()[2])
+        torch.cuda.set_device(device)
+    return device
+
+
+def bfloat16(recipe: Recipe, device: torch.device) -> bool:
+    """Whether a run computes in bfloat16.
+
+    Raises:
+        UsageError: the recipe wants it, and the device would only emulate it.
+    """
+    from ..baselines.torch_device import gains_from_bfloat16
+
+    wanted = recipe.running.precision
+    gains = gains_from_bfloat16(device)
+    if wanted == "bfloat16" and not gains:
+        raise UsageError(f"{device} does not multiply bfloat16 in hardware; set running.precision=auto or float32.")
+    return gains and wanted != "float32"
+
+
+def _require_place(options: PretrainOptions) -> None:
+    out = options.out
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a folder.")
+    held = out.is_dir() and any(out.iterdir())
+    if held and not options.resume:
+        raise UsageError(f"{out} is not empty. Go on with the run there by --resume, or name another folder.")
+    if held and not (out / TRAINING).is_dir():
+        raise UsageError(f"{out} holds no run to resume; name another folder.")
+
+
+def tell_corpus(corpus: Corpus, told: Tell) -> None:
+    """Say what a user should know of a corpus."""
+    if corpus.contaminated:
+        told(f"CONTAMINATED: {len(corpus.found)} validation or test tracks are among the music; the card says so.")
+    elif corpus.found:
+        told(f"Left out: {len(corpus.found)} recordings that are validation or test tracks of a task.")
+    if corpus.unchecked:
+        told(f"Not checked, for their lists are not on this machine: {', '.join(corpus.unchecked)}.")
+    for one in corpus.unusable[:5]:
+        told(f"Left out: {one.path}: {one.reason}")
+    if len(corpus.unusable) > 5:
+        told(f"Left out: {len(corpus.unusable) - 5} more files that cannot be used.")
+
+
+def _open(
+    recipe: Recipe, corpus: Corpus, options: PretrainOptions, device: torch.device, training: Path
+) -> MertLearner:
+    """Build the learner; a teacher that is fitted is kept in the run's folder."""
+    from ..baselines.residual_kmeans import ResidualKMeans
+    from .learner import open_learner
+    from .targets import TEACHER, read_teacher, save_teacher
+
+    fitted = read_teacher(training) if (training / TEACHER).is_file() else None
+    cache = options.context.cache_root / "targets"
+    learner = open_learner(recipe, corpus, LoadOptions(offline=options.offline), cache, device, fitted)
+    training.mkdir(
+        parents=True, exist_ok=True
+    )  # not before all is there: a folder with a run in it is not started anew
+    if fitted is None and isinstance(learner.teacher, ResidualKMeans):
+        save_teacher(training, learner.teacher)
+    return learner
+
+
+def _described(
+    opened: OpenedRecipe,
+    corpus: Corpus,
+    learner: MertLearner,
+    options: PretrainOptions,
+    origin: Origin,
+    steps: int,
+    group: Group,
+) -> Pretrained:
+    return Pretrained(
+        name=options.out.resolve().name,
+        opened=opened,
+        corpus=corpus,
+        origin=origin,
+        teacher=learner.teacher.name,
+        drawn=learner.module.drawn,
+        steps=steps,
+        held_out=_held_out(options.out / TRAINING / FILE) if group.leads else {},
+        weights_sha256=_weights_sha256(learner),
+        processes=group.size,
+    )
+
+
+def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
+    """Describe the start of a run, before anything slow: it may not be here."""
+    if recipe.start == SCRATCH:
+        return Origin()
+    if recipe.start.endswith(FAIRSEQ):
+        file = Path(recipe.start).expanduser()
+        if not file.is_file():
+            raise UsageError(f"{file}: there is no such checkpoint.")
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Origin(file.stem, "a fairseq checkpoint", "not stated", NOT_STATED, digest)
+    from ..baselines.network import open_network
+
+    network = open_network(recipe.start, LoadOptions(offline=options.offline))
+    digest = weights_sha256(network.checkpoint.weights)
+    return Origin(network.name, network.source, network.licence, network.trained_on, digest)
+
+
+def _weights_sha256(learner: MertLearner) -> str:
+    parameters = dict(learner.module.named_parameters())
+    return weights_sha256({n: parameters[n].detach().float().cpu() for n in learner.module.shape.tensors()})
+
+
+def _held_out(log: Path) -> dict[str, tuple[float, float]]:
+    """Return the first and the last held-out loss of each tradition in a log."""
+    found: dict[str, tuple[float, float]] = {}
+    for text in log.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        if line["kind"] == "held-out":
+            first = found.get(line["tradition"], (line["loss"], 0.0))[0]
+            found[line["tradition"]] = (first, line["loss"])
+    return found
+
+
+def write_model(learner: MertLearner, model: Pretrained, out: Path) -> None:
+    """Write the files of the model into its folder; the weights come last.
+
+    Args:
+        learner: what was trained.
+        model: who it is.
+        out: folder, with the run's own folder in it.
+    """
+    from ..baselines.residual_kmeans import ResidualKMeans
+    from .model import save_folder
+    from .targets import save_teacher
+
+    facts = json.dumps(pretraining_facts(model), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    half = out / TRAINING / f".model.{os.getpid()}"
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        save_folder(learner.module, half, {"README.md": pretraining_card(model), FACTS: facts})
+        if isinstance(learner.teacher, ResidualKMeans):
+            save_teacher(half, learner.teacher)
+        files = sorted(half.iterdir(), key=lambda file: file.name == "model.safetensors")
+        for file in files:
+            file.replace(out / file.name)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)

@@ -1,0 +1,214 @@
+"""What a pre-trained model says of itself: its model card and ``pretraining.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+
+from .. import __version__
+from ..baselines.licences import SEE_SOURCES, hub_licence
+from .corpus import Corpus
+from .recipe import SCRATCH, OpenedRecipe
+
+FACTS = "pretraining.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run began.
+
+    Attributes:
+        name: of the model; empty for random weights.
+        source: where it came from.
+        licence: of its weights.
+        trained_on: its corpora.
+        weights_sha256: of its encoder; of its file, for a fairseq checkpoint.
+    """
+
+    name: str = ""
+    source: str = "random weights"
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()
+    weights_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Who a pre-trained model is.
+
+    Attributes:
+        name: of the model's folder.
+        opened: the recipe with its marks.
+        corpus: what it heard.
+        origin: where it began.
+        teacher: what gave its tokens.
+        drawn: parts that were drawn at random at the beginning.
+        steps: updates that were done.
+        held_out: tradition -> loss on held-out music before the first and after the last update.
+        weights_sha256: of its encoder.
+        processes: that trained it.
+    """
+
+    name: str
+    opened: OpenedRecipe
+    corpus: Corpus
+    origin: Origin
+    teacher: str
+    drawn: tuple[str, ...]
+    steps: int
+    held_out: Mapping[str, tuple[float, float]]
+    weights_sha256: str
+    processes: int
+
+    @property
+    def licence(self) -> str:
+        """That of the starting model; for a model from scratch that of rendered music, where all of it is."""
+        if self.opened.recipe.start != SCRATCH:
+            return self.origin.licence
+        return "Apache-2.0" if self.corpus.edition == "mini" else SEE_SOURCES
+
+    @property
+    def hours(self) -> dict[str, float]:
+        """Tradition -> hours, of the stage that has most of it."""
+        found: dict[str, float] = {}
+        for stage in self.corpus.stages:
+            for tradition, hours in self.corpus.hours(stage).items():
+                found[tradition] = max(hours, found.get(tradition, 0.0))
+        return found
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Corpora: the starting model's, then tradition and hours of each part of the mix."""
+        kind = {"mini": ", mini", "full": "", "mixed": ", partly mini"}[self.corpus.edition]
+        own = (f"{tradition.capitalize()} {hours:.3g} h{kind}" for tradition, hours in self.hours.items())
+        leaked = sorted({found.hidden.split(" ")[0] for found in self.corpus.found}) if self.corpus.contaminated else ()
+        return (*self.origin.trained_on, *own, *(f"validation and test tracks of {task}" for task in leaked))
+
+
+def pretraining_facts(model: Pretrained) -> dict[str, object]:
+    """Return the content of ``pretraining.json``."""
+    recipe, corpus = model.opened.recipe, model.corpus
+    return {
+        "pretraining_version": 1,
+        "cmbench": __version__,
+        "name": model.name,
+        "recipe": asdict(recipe) | {"sources": _without_places(recipe.sources)},
+        "recipe_marks": dict(sorted(model.opened.marks.items())),
+        "recipe_sha256": recipe.sha256,
+        "corpus_sha256": corpus.sha256,
+        "exclusion_sha256": corpus.exclusion_sha256,
+        "excluded_tracks": sum(one.count for one in corpus.exclusions),
+        "excluded_recordings": 0 if corpus.contaminated else len(corpus.found),
+        "unchecked_tasks": list(corpus.unchecked),
+        "unusable_files": len(corpus.unusable),
+        "contaminated": corpus.contaminated,
+        "edition": corpus.edition,
+        "stages": {
+            name: {"hours": corpus.hours(name), "recordings": sum(map(len, corpus.stages[name].values()))}
+            for name in corpus.stages
+        },
+        "steps": model.steps,
+        "planned_steps": recipe.steps,
+        "start": asdict(model.origin),
+        "drawn": list(model.drawn),
+        "teacher": model.teacher,
+        "held_out_loss": {t: {"before": pair[0], "after": pair[1]} for t, pair in model.held_out.items()},
+        "weights_sha256": model.weights_sha256,
+        "processes": model.processes,
+        "licence": model.licence,
+        "trained_on": list(model.trained_on),
+    }
+
+
+def _without_places(sources: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Name folders by their last part: a card is no place for a machine's paths."""
+
+    def bare(source: str) -> str:
+        kind, _, rest = source.partition(":")
+        return f"{kind}:{PurePath(rest).name}" if kind == "folder" or "/" in rest else source
+
+    return {tradition: [bare(source) for source in named] for tradition, named in sources.items()}
+
+
+def pretraining_card(model: Pretrained) -> str:
+    """Return ``README.md``: front matter, what was done, what was left out, how to load it."""
+    import yaml
+
+    recipe, corpus = model.opened.recipe, model.corpus
+    rows = [f"| {t} | {hours:.4g} |" for t, hours in model.hours.items()]
+    losses = [f"| {t} | {first:.4f} | {last:.4f} |" for t, (first, last) in model.held_out.items()]
+    begun = (
+        f"continued from {model.origin.name} ({model.origin.source})" if model.origin.name else "from random weights"
+    )
+    done = (
+        "" if model.steps == recipe.steps else f" **Stopped before its end: {model.steps} of {recipe.steps} updates.**"
+    )
+    drawn = f" Drawn at random at the beginning: {', '.join(model.drawn)}." if model.drawn else ""
+    lines = [
+        f"---\n{yaml.safe_dump(_front_matter(model), sort_keys=False, allow_unicode=True)}---",
+        f"# {model.name}",
+        f"MERT's pre-training by the recipe `{recipe.name}` of cmbench {__version__}, {begun}: {model.steps} updates "
+        f"of {recipe.batch.crops} crops.{done}{drawn} Targets: {model.teacher}. `{FACTS}` says every value and whose "
+        "choice it is.",
+        "\n".join(["| tradition | hours |", "|---|---|", *rows]),
+        *(_warnings(model)),
+        f"Left out: {sum(one.count for one in corpus.exclusions)} validation and test tracks are on the list, "
+        f"{0 if corpus.contaminated else len(corpus.found)} recordings were recognised among the music and removed.",
+        "Loss on music that was never trained on:",
+        "\n".join(["| tradition | before | after |", "|---|---|---|", *losses]),
+        f"Licence: {model.licence}. The music's own terms may ask for more.",
+        "## Use",
+        "```python\nfrom transformers import HubertModel\n\n"
+        'model = HubertModel.from_pretrained("path/to/this/folder", dtype="float32").eval()\n'
+        "states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at 24000 Hz\n```",
+        "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _warnings(model: Pretrained) -> list[str]:
+    corpus, found = model.corpus, []
+    if corpus.contaminated:
+        found.append(
+            f"**Contaminated: trained on {len(corpus.found)} validation or test tracks of the tasks. Its scores there "
+            "mean nothing.**"
+        )
+    if corpus.edition != "full":
+        found.append("Trained on `mini` music, which is rendered from music theory: a model for tests, not for music.")
+    if corpus.unchecked:
+        found.append(
+            f"The lists of these tasks were not on the machine, so nothing of them could be recognised: "
+            f"{', '.join(corpus.unchecked)}."
+        )
+    return found
+
+
+def _front_matter(model: Pretrained) -> dict[str, object]:
+    front: dict[str, object] = {"license": hub_licence(model.licence)}
+    if front["license"] == "other":
+        front["license_name"] = "-".join(model.licence.lower().split())
+    if model.origin.name:
+        source = model.origin.source
+        hub = source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
+        front |= {
+            "base_model": hub if source.startswith("hf:") else model.origin.name,
+            "base_model_relation": "finetune",
+        }
+    corpus = model.corpus
+    return front | {
+        "library_name": "transformers",
+        "pipeline_tag": "audio-classification",
+        "tags": ["music", "feature-extraction", "cmbench"],
+        "trained_on": list(model.trained_on),
+        "pretraining": {
+            "edition": corpus.edition,
+            "contaminated": corpus.contaminated,
+            "recipe": model.opened.recipe.name,
+            "recipe_sha256": model.opened.recipe.sha256,
+            "corpus_sha256": corpus.sha256,
+            "exclusion_sha256": corpus.exclusion_sha256,
+            "steps": model.steps,
+            "hours": {t: round(hours, 4) for t, hours in model.hours.items()},
+        },
+    }

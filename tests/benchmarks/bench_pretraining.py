@@ -1,0 +1,64 @@
+"""What the CQT costs beside the rest of a training step.
+
+Not collected by a normal test run. Run it on an idle machine with
+
+    python -m pytest tests/benchmarks/bench_pretraining.py -s
+
+``CMBENCH_BENCH_THREADS`` sets the threads (2). The acceptance: at most a quarter of a step at nano size, at most a
+hundredth at the 95M size.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+MEASURE = """
+import json, sys, time
+import numpy as np, torch
+from cmbench.baselines.anchors import NANO
+from cmbench.baselines.hubert import HubertShape
+from cmbench.baselines.torch_device import keep_freed_memory
+from cmbench.pretraining.cqt import CqtShape, cqt_magnitudes
+from cmbench.pretraining.masking import SpanMasking, span_masks
+from cmbench.pretraining.model import HeadShape, from_shape
+from cmbench.pretraining.objective import LossWeights, pretraining_loss
+size, clips, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(threads)
+keep_freed_memory()
+shape = HubertShape() if size == "95m" else NANO
+model = from_shape(shape, HeadShape(), 0).train()
+optimiser = torch.optim.AdamW(model.parameters(), 1e-4)
+draw = np.random.default_rng(0)
+audio = torch.from_numpy(0.1 * draw.standard_normal((clips, 120_000), dtype=np.float32))
+frames = shape.frames(120_000)
+tokens = torch.from_numpy(draw.integers(0, 1024, (clips, 8, frames)))
+mask = torch.from_numpy(span_masks(clips, frames, SpanMasking(), draw))
+spans = {"cqt": [], "step": []}
+for _ in range(3):
+    start = time.perf_counter()
+    cqt = cqt_magnitudes(audio, CqtShape())
+    spans["cqt"].append(time.perf_counter() - start)
+    losses = pretraining_loss(model(audio, mask), tokens, cqt, mask, LossWeights())
+    optimiser.zero_grad()
+    losses.total.backward()
+    optimiser.step()
+    spans["step"].append(time.perf_counter() - start)
+print(json.dumps({name: min(times) for name, times in spans.items()}))
+"""
+
+
+@pytest.mark.parametrize(("size", "clips", "share"), [("nano", 16, 0.25), ("95m", 2, 0.01)])
+def test_share_of_the_cqt(size: str, clips: int, share: float) -> None:
+    threads = os.environ.get("CMBENCH_BENCH_THREADS", "2")
+    command = [sys.executable, "-c", MEASURE, size, str(clips), threads]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": threads}
+    )
+    spans: dict[str, float] = json.loads(done.stdout)
+    print(size, f"{clips} clips of 5 s:", {name: f"{seconds:.3g} s" for name, seconds in spans.items()})
+    assert spans["cqt"] / spans["step"] <= share

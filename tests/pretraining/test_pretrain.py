@@ -1,0 +1,130 @@
+"""The command from end to end: a folder that cmbench and transformers load, and goes on training from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from cmbench.baselines.base import load_encoder
+from cmbench.baselines.checkpoint import read_trained_on
+from cmbench.benchmark.cli import app
+from cmbench.errors import UsageError
+
+from ..conftest import write_tone
+
+SMALL = (
+    "batch.crops=2",
+    "batch.together=2",
+    "batch.seconds=1.5",
+    "held_out.tracks=1",
+    "held_out.crops=1",
+    "targets.codebook_size=4",
+    "stages.only.steps=4",
+    "stages.only.hours.western=0.002",
+)
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(app, ["pretrain", *arguments], catch_exceptions=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[str]:
+    """Sources of folders with a few tones for Greek and Western music, and none for the others."""
+    for tradition in ("greek", "western"):
+        for i in range(8):
+            write_tone(tmp_path / tradition / f"{i}.wav", 200 + 40 * i, 2.0, seed=i + 10 * (tradition == "greek"))
+    named = {t: f"[folder:{tmp_path / t}]" for t in ("greek", "western")}
+    named |= dict.fromkeys(("turkish", "hindustani", "carnatic"), "[]")
+    return [f"sources.{t}={source}" for t, source in named.items()]
+
+
+def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
+    out = tmp_path / "my-nano"
+    result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--max-steps", "2", "--device", "cpu")
+    assert "2 of 4 updates" in result.output
+    result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--resume", "--device", "cpu")
+    assert "4 of 4 updates" in result.output
+
+    facts = json.loads((out / "pretraining.json").read_text())
+    assert facts["steps"] == facts["planned_steps"] == 4
+    assert facts["edition"] == "full"
+    assert facts["contaminated"] is False
+    assert facts["recipe_marks"]["stages.only.steps"] == "command line"
+    assert str(tmp_path) not in (out / "pretraining.json").read_text() + (out / "README.md").read_text()
+    assert read_trained_on(out)[0].startswith("Western 0.002")
+    log = [json.loads(line) for line in (out / "training" / "log.jsonl").read_text().splitlines()]
+    assert {line["tradition"] for line in log if line["kind"] == "held-out"} == {"greek", "western"}
+
+    encoder = load_encoder(str(out))
+    assert encoder.card.weights_sha256 == facts["weights_sha256"]
+    assert encoder.card.name == "my-nano"
+    from transformers import HubertModel
+
+    audio = np.random.default_rng(0).standard_normal((1, 24_000)).astype(np.float32)
+    model = HubertModel.from_pretrained(out, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        states = model(torch.from_numpy(audio), output_hidden_states=True).hidden_states
+    expected = np.stack([state[0].mean(0).numpy() for state in states])
+    np.testing.assert_allclose(encoder.encode(audio)[0], expected, rtol=1e-3, atol=1e-4)
+
+    # An adapted model keeps its start's heads and teacher, and says what it comes from.
+    greek = tmp_path / "greek-own"
+    changes = ("stages.first.steps=1", "stages.second.steps=1", f"start={out}", "stages.first.hours.western=0.001")
+    hours = ("stages.first.hours.greek=0.002", "stages.second.hours.greek=0.002")
+    run("greek-nano", *SMALL[:6], *sources, *changes, *hours, "--out", str(greek), "--device", "cpu")
+    adapted = json.loads((greek / "pretraining.json").read_text())
+    assert adapted["drawn"] == []
+    assert adapted["teacher"] == facts["teacher"]
+    assert adapted["start"]["weights_sha256"] == facts["weights_sha256"]
+    assert [corpus.split()[0] for corpus in read_trained_on(greek)] == ["Western", "Greek", "Western"]
+
+
+def test_dry_run_writes_nothing(tmp_path: Path, sources: list[str]) -> None:
+    out = tmp_path / "nothing"
+    result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--dry-run", "--device", "cpu")
+    assert not out.exists()
+    for told in ("as in MERT", "command line", "Updates: 4", "GiB", "Time on cpu: at least"):
+        assert told in result.output
+
+
+def test_without_a_recipe_they_are_listed() -> None:
+    assert "culturemert-95m-single-stage" in run().output
+
+
+def test_a_full_folder_is_not_written_over(tmp_path: Path, sources: list[str]) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "full"))
+    with pytest.raises(UsageError, match="no run to resume"):
+        run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "full"), "--resume")
+
+
+def test_a_missing_start_is_told_before_anything_is_made(tmp_path: Path, sources: list[str]) -> None:
+    out = tmp_path / "early"
+    for start in (tmp_path / "absent", tmp_path / "absent.pt"):
+        with pytest.raises(UsageError, match="absent"):
+            run("mert-nano", *SMALL, *sources, f"start={start}", "--out", str(out))
+    assert not out.exists()
+
+
+def test_bfloat16_is_not_emulated(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(UsageError, match="bfloat16"):
+        run(
+            "mert-nano", *SMALL, *sources, "running.precision=bfloat16", "--device", "cpu", "--out", str(tmp_path / "x")
+        )
+
+
+def test_no_updates_are_no_run(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(UsageError, match="max-steps 0"):
+        run("mert-nano", *SMALL, *sources, "--max-steps", "0", "--device", "cpu", "--out", str(tmp_path / "x"))
