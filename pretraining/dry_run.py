@@ -68,19 +68,16 @@ def print_music(recipe: Recipe, context: LoadContext, screen: Console, allow_con
         corpus = build_corpus(recipe, replace(context, needs_audio=False), allow_contamination)
     except MissingError as error:
         for one in error.missing:
-            screen.print(
-                f"Missing: {one.what} ({one.where}); {one.command}", markup=False, highlight=False, soft_wrap=True
-            )
+            say(f"Missing: {one.what} ({one.where}); {one.command}")
         return
     except UsageError as error:
         say(f"Not enough music: {error}")
         return
     tell_corpus(corpus, say)
     kept_out = sum(one.count for one in corpus.exclusions)
-    screen.print(
+    say(
         f"{len(corpus.recordings)} recordings; {kept_out} validation and test tracks on the list of what is kept out "
-        f"({corpus.exclusion_sha256[:12]}).",
-        highlight=False,
+        f"({corpus.exclusion_sha256[:12]})."
     )
 
 
@@ -96,11 +93,7 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
     steps = recipe.steps if max_steps is None else min(max_steps, recipe.steps)
     shape = _shape(recipe)
     if shape is None:
-        screen.print(
-            f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.")
         from ..baselines.hubert import HubertShape
 
         shape = HubertShape()

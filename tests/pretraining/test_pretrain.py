@@ -71,7 +71,7 @@ def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
     from transformers import HubertModel
 
     audio = np.random.default_rng(0).standard_normal((1, 24_000)).astype(np.float32)
-    model = HubertModel.from_pretrained(out, dtype=torch.float32).eval()
+    model = HubertModel.from_pretrained(out, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         states = model(torch.from_numpy(audio), output_hidden_states=True).hidden_states
     expected = np.stack([state[0].mean(0).numpy() for state in states])
