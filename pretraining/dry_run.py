@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ def print_music(recipe: Recipe, context: LoadContext, screen: Console, allow_con
     from .corpus import build_corpus
     from .pretrain import tell_corpus
 
+    say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
     table = Table(title="Hours of music", title_justify="left")
     table.add_column("stage")
     traditions = list(dict.fromkeys(t for stage in recipe.stages.values() for t, h in stage.hours.items() if h))
@@ -66,17 +68,16 @@ def print_music(recipe: Recipe, context: LoadContext, screen: Console, allow_con
         corpus = build_corpus(recipe, replace(context, needs_audio=False), allow_contamination)
     except MissingError as error:
         for one in error.missing:
-            screen.print(f"Missing: {one.what} ({one.where}); {one.command}", markup=False, highlight=False)
+            say(f"Missing: {one.what} ({one.where}); {one.command}")
         return
     except UsageError as error:
-        screen.print(f"Not enough music: {error}", markup=False, highlight=False)
+        say(f"Not enough music: {error}")
         return
-    tell_corpus(corpus, lambda sentence: screen.print(sentence, markup=False, highlight=False))
+    tell_corpus(corpus, say)
     kept_out = sum(one.count for one in corpus.exclusions)
-    screen.print(
+    say(
         f"{len(corpus.recordings)} recordings; {kept_out} validation and test tracks on the list of what is kept out "
-        f"({corpus.exclusion_sha256[:12]}).",
-        highlight=False,
+        f"({corpus.exclusion_sha256[:12]})."
     )
 
 
@@ -87,11 +88,12 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
     from .model import HeadShape
     from .pretrain import training_device
 
+    say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
     place = training_device(device)
     steps = recipe.steps if max_steps is None else min(max_steps, recipe.steps)
     shape = _shape(recipe)
     if shape is None:
-        screen.print(f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.", highlight=False)
+        say(f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.")
         from ..baselines.hubert import HubertShape
 
         shape = HubertShape()
@@ -110,7 +112,7 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
         "norms and held-out measurements come on top: often two to four times this).",
     )
     for line in lines:
-        screen.print(line, markup=False, highlight=False)
+        say(line)
 
 
 def _shape(recipe: Recipe) -> HubertShape | None:

@@ -126,7 +126,8 @@ def find_hidden(recordings: Sequence[Recording], exclusions: Sequence[Exclusion]
     by_id: dict[tuple[str, str], str] = {}
     by_name: dict[str, str] = {}
     by_size: dict[int, list[tuple[Track, str]]] = defaultdict(list)
-    sizes = {r.path: r.path.stat().st_size for r in recordings}
+    # Mini music need not be rendered to be listed.
+    sizes = {r.path: r.path.stat().st_size if r.path.is_file() else -1 for r in recordings}
     wanted = set(sizes.values())
     for one in exclusions:
         for (task, split), tracks in one.tracks.items():

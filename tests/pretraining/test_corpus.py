@@ -136,6 +136,14 @@ def test_every_mini_task_is_on_the_list(context: LoadContext) -> None:
     assert found.unchecked == ()
 
 
+def test_mini_music_is_listed_without_rendering_it(context: LoadContext) -> None:
+    lists = LoadContext(None, context.cache_root, needs_audio=False)
+    made = build_corpus(recipe_for("mini:lyra", hours=0.1), lists)
+    assert made.edition == "mini"
+    assert made.hours("only")["greek"] >= 0.1
+    assert not context.cache_root.exists()
+
+
 def test_lists_that_are_not_here_are_named(context: LoadContext) -> None:
     found = hidden_tracks(registry().values(), "full", LoadContext(None, context.cache_root, needs_audio=False))
     assert "lyra" in found.unchecked
