@@ -273,7 +273,7 @@ def _print_missing(error: MissingError, screen: Console) -> None:
 
 
 INTERRUPTED = 130
-KEPT = "Interrupted. What is finished is kept; the same command goes on from there."
+KEPT = "Interrupted. What is finished is kept; the same command goes on from there (`cmbench pretrain` with --resume)."
 
 
 def main() -> None:

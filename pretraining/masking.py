@@ -47,8 +47,7 @@ def span_masks(clips: int, frames: int, masking: SpanMasking, draw: np.random.Ge
     As ``compute_mask_indices`` with static spans that may overlap (https://github.com/facebookresearch/fairseq,
     fairseq/data/data_utils.py): in each clip int(probability * frames / length + U[0, 1)) spans begin at different
     frames of [0, frames - length); then frames are taken at random out of every mask until all have as many as the
-    smallest. Who trains in several processes draws the masks of the whole batch and takes the rows of each, so that the
-    smallest is that of the batch.
+    smallest.
 
     Args:
         clips: rows.
