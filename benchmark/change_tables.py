@@ -25,14 +25,14 @@ def points(value: float | None, digits: int = 1) -> str:
     return ABSENT if value is None else f"{100 * value:+z.{digits}f}"
 
 
-def span(level: Level, signed: bool = False) -> str:
-    """Return a value and its interval in percent points; where there is none, the value alone."""
+def span(level: Level, signed: bool = False, joint: str = " ") -> str:
+    """Return a value and, after ``joint``, its interval in percent points; where there is none, the value alone."""
     if level.value is None:
         return ABSENT
     text = points if signed else percent
     if level.low is None or level.high is None:
         return text(level.value)
-    return f"{text(level.value)} [{text(level.low)}, {text(level.high)}]"
+    return f"{text(level.value)}{joint}[{text(level.low)}, {text(level.high)}]"
 
 
 def _cells(change: Difference) -> list[str]:
@@ -41,8 +41,13 @@ def _cells(change: Difference) -> list[str]:
     interval = ABSENT if change.low is None else f"[{points(change.low)}, {points(change.high)}]"
     question = ABSENT if change.q_value is None else f"{change.q_value:.3f}"
     found = ABSENT if change.detectable is None else f"{100 * change.detectable:.1f}"
-    verdict = change.verdict if change.reason is None else f"{change.verdict} ({change.reason})"
+    verdict = change.verdict if change.reason is None else f"{change.verdict} ({_short(change.reason)})"
     return [percent(change.before), percent(change.after), points(change.change), interval, question, found, verdict]
+
+
+def _short(reason: str) -> str:
+    """Return a reason that fits a column; what the numbers in it mean is in the legend."""
+    return "no interval" if reason.startswith("no interval") else reason
 
 
 def print_comparison(comparison: Comparison, console: Console, *, labels: bool = True) -> None:
@@ -62,8 +67,9 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
     legend = (
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
-        f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}. DeLong p: of the seeds' mean "
-        "probabilities, taking tracks for independent."
+        f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}. no interval: fewer than five "
+        "groups, or positives in too few of them. DeLong p: of the seeds' mean probabilities, taking tracks for "
+        "independent."
     )
     console.print(Text(legend, style="dim"))
     for metric, title in TITLES:

@@ -158,7 +158,7 @@ def _by_task(side: Sequence[Evidence], which: str) -> dict[str, Evidence]:
         if name in found:
             raise UsageError(
                 f"There are two records of {_model(side)} on {name}: {found[name].path} and {evidence.path}. "
-                "Name one edition, split and protocol."
+                "Name one of them: --edition, --split, --protocol."
             )
         found[name] = evidence
     return found

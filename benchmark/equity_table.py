@@ -28,8 +28,8 @@ def worst(judged: Equity) -> str:
 
 
 def gap(judged: Equity) -> str:
-    """Return the gap, or that one side of it was not measured."""
-    return "not measured" if judged.gap is None else span(judged.gap, signed=True)
+    """Return the gap, or why there is none: one side of it was not measured."""
+    return "no Western\ntask, or no other" if judged.gap is None else span(judged.gap, signed=True, joint="\n")
 
 
 def print_equity(judged: Sequence[Equity], console: Console) -> None:
@@ -53,10 +53,10 @@ def print_equity(judged: Sequence[Equity], console: Console) -> None:
             table.add_row(
                 Text(one.model),
                 str(len(one.traditions)),
-                span(one.mean),
+                span(one.mean, joint="\n"),
                 Text(worst(one)),
-                ABSENT if one.worst is None else span(one.traditions[one.worst]),
-                span(one.spread),
+                ABSENT if one.worst is None else span(one.traditions[one.worst], joint="\n"),
+                span(one.spread, joint="\n"),
                 gap(one),
             )
         console.print(table)

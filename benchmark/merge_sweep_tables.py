@@ -36,7 +36,7 @@ def verdict(sweep: Sweep) -> str:
     text += f"; the base, {sweep.base.name}, has {percent(sweep.base.valid_score)}."
     if chosen.valid_score <= sweep.base.valid_score:
         text += " No scale is better than the base."
-    if sweep.at_the_edge:
+    elif sweep.at_the_edge:
         text += " It is at the edge of the range: a better one may lie beyond."
     return text
 

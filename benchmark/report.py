@@ -91,7 +91,7 @@ def _score(metric: Metric | None, joint: str = "\n") -> Text:
     if metric is None or metric.value is None:
         return Text(ABSENT, style="dim")
     text = Text(percent(metric.value), style="bold")
-    return text.append(f"{joint}{_interval(metric)}", style="not bold dim") if metric.interval else text
+    return text.append(f"{joint}{_interval(metric) or 'no interval'}", style="not bold dim")
 
 
 def _print_one_model(section: Section, row: Row, console: Console) -> None:
@@ -197,11 +197,30 @@ def _print_footnotes(section: Section, console: Console) -> None:
     from rich.text import Text
 
     different = [text for column in section.columns if (text := section.different_audio(column))]
-    lines = [*_averages(section), *different, *_undefined(section), *_failures(section), *_audits(section)]
+    lines = [
+        *_averages(section),
+        *_without_interval(section),
+        *different,
+        *_undefined(section),
+        *_failures(section),
+        *_audits(section),
+    ]
     if lines:
         console.print()
     for line in lines:
         console.print(Text(line), soft_wrap=False)
+
+
+def _without_interval(section: Section) -> list[str]:
+    """Say why scores have no interval, once for each task and reason."""
+    found = {
+        f"{column.name}: {metric.reason}."
+        for row in section.rows
+        for column, record in section.records_of(row)
+        for name in HEADLINE
+        if (metric := record.metrics[name]).value is not None and metric.interval is None and metric.reason
+    }
+    return sorted(found)
 
 
 def _audits(section: Section) -> list[str]:

@@ -13,7 +13,7 @@ from .sections import HEADLINE, METRIC_TITLES, TRADITION_ORDER, percent
 if TYPE_CHECKING:
     from rich.console import Console
 
-WARNING = "reported: figures of others, not measured by cmbench, not comparable with the scores above and never ranked"
+WARNING = "reported: figures of others, not measured by cmbench, not comparable with measured scores and never ranked"
 
 
 @dataclass(frozen=True)

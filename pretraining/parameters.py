@@ -15,7 +15,7 @@ from ..baselines.base import LoadOptions
 from ..baselines.checkpoint import MASK_VECTOR, Preprocessor, match_names, weights_sha256
 from ..baselines.hubert import HubertShape
 from ..baselines.hubert_folder import configuration, write_folder
-from ..baselines.network import Network, open_network
+from ..baselines.network import open_network
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,6 @@ def open_parameters(name: str, options: LoadOptions, spool: Path) -> Parameters:
     """
     network = open_network(name, options)
     read = network.checkpoint
-    _check_mask_vector(network)
     folder = network.folder
     if folder is None or not any(folder.glob("*.safetensors")):
         folder = spool / weights_sha256(read.weights)[:16]
@@ -99,18 +98,6 @@ def open_parameters(name: str, options: LoadOptions, spool: Path) -> Parameters:
         preprocessor=read.preprocessor,
         places=_places(folder, read.shape),
     )
-
-
-def _check_mask_vector(network: Network) -> None:
-    """Check the one training-only tensor that is merged; the others may be of any form."""
-    import torch
-
-    vector = network.checkpoint.training_only.get(MASK_VECTOR)
-    if vector is None:
-        return
-    hidden = network.checkpoint.shape.hidden
-    if tuple(vector.shape) != (hidden,) or not bool(torch.isfinite(vector).all()):
-        raise UsageError(f"{network.name}: tensor {MASK_VECTOR!r} should be {hidden} finite numbers.")
 
 
 def _places(folder: Path, shape: HubertShape) -> dict[str, tuple[Path, str]]:

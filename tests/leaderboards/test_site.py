@@ -237,7 +237,7 @@ def test_twins_share_a_place_and_retention_knows_the_base(site: Path) -> None:
     (board,) = found["boards"]
     places = {one["name"]: one for one in board["places"]}
     assert places["evil/1"]["place"] == places["chroma/1"]["place"] == places["twice/10"]["place"]
-    assert set(places["evil/1"]["not_told_apart_from"]) == {"chroma/1", "twice/10"}
+    assert set(places["evil/1"]["not_told_apart_from"]) >= {"chroma/1", "twice/10"}
     western = [places[name]["traditions"]["western"][0] for name in ("evil/1", "mfcc/1")]
     assert places["evil/1"]["western_retention"][0] == pytest.approx(western[0] / western[1], abs=1e-4)
     assert places["mfcc/1"]["western_retention"] is None
