@@ -73,7 +73,7 @@ def prepare_task(
     print_notes(plan, screen)
     if not plan.nothing_to_do:
         print_plan(plan, screen)
-        if not yes:
+        if not (yes or offline):
             _require_agreement()
         with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
             doing = PrepareContext(root, _ask_secret, bars.tell, bars, offline, source)
