@@ -12,11 +12,9 @@ from .compare import RESAMPLES
 from .evidence import Evidence
 from .metrics import Doubles
 from .paired import Level, level
-from .sections import TRADITION_ORDER
+from .sections import TRADITION_ORDER, WESTERN
 from .statistics import cluster_count
 from .summary import mean_over_traditions, tradition_replicates
-
-WESTERN = "western"
 
 ROUNDING = 1e-9
 """Scores closer than this are the same."""

@@ -11,9 +11,8 @@ from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, comp
 from .evidence import Evidence
 from .metrics import Doubles
 from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
+from .sections import WESTERN
 from .summary import centre
-
-WESTERN = "western"
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -
     """Rank models on the tasks and tracks that all of them have, best first.
 
     Every pair is judged by the paired bootstrap of the difference of their means; two models are told apart at a false
-    discovery rate of 5 % among all pairs. A place depends on the models shown to be better or worse only, so another
-    model can widen it, but never make two models change their order.
+    discovery rate of 5 % among all pairs. On the same tasks and tracks the order is by score alone, whoever else is
+    there; a model that lacks some of them changes what all are ranked on, and a further model what is told apart.
 
     Args:
         sides: for each model its records with predictions, one for each task.

@@ -17,8 +17,6 @@ from .record import Record
 from .sections import TRADITION_ORDER
 from .summary import centred_score
 
-WESTERN = "western"
-
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
 CORPORA: Mapping[str, str] = {
     "turkish": "turkish",

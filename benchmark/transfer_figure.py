@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .change_tables import points
 from .figures import INK, empty_figure, figure_bytes, ink_on, style
 from .record import write_atomically
-from .sections import ABSENT, percent
-from .transfer import WESTERN, Cell, TransferMatrix
+from .sections import ABSENT, WESTERN, percent
+from .transfer import Cell, TransferMatrix
 from .transfer_tables import csv_matrix, latex_table, markdown_matrix, separable, warning
 
 if TYPE_CHECKING:

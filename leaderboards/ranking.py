@@ -17,12 +17,12 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from ..benchmark.equity import WESTERN, Equity, equity
+from ..benchmark.equity import Equity, equity
 from ..benchmark.evidence import Evidence
 from ..benchmark.metrics import Doubles
 from ..benchmark.paired import LEVEL, Difference, Level, difference, level, replicate_all
 from ..benchmark.record import Record
-from ..benchmark.sections import EDITION_ORDER, PAPER_TASKS
+from ..benchmark.sections import EDITION_ORDER, PAPER_TASKS, WESTERN
 from ..benchmark.statistics import cluster_count
 from ..benchmark.summary import mean_over_traditions, tradition_replicates
 from ..errors import CmbenchError

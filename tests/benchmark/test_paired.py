@@ -81,6 +81,25 @@ def normal(change: float, spread: float, seed: int = 0) -> tuple[NDArray[np.floa
     return np.full(2001, 0.7), 0.7 + change + noise
 
 
+@pytest.mark.parametrize(("change", "cautious"), [(0.006, "student"), (-0.018, "resamples")])
+def test_a_difference_needs_both_the_resamples_and_student(change: float, cautious: str) -> None:
+    """With skewed resamples the two disagree, one way for a gain and the other way for a loss."""
+    skewed = np.random.default_rng(0).exponential(size=4001) * 0.01
+    skewed[0] = np.median(skewed[1:])
+    after = 0.7 + change + skewed - skewed[0]
+    found = difference(np.full(4001, 0.7), after, 100_000, 0.01)
+    drawn = (after - 0.7)[1:]
+    normal_law = NormalDist()
+    share = float((drawn < 0).mean())
+    told = {
+        "student": 2 * (1 - normal_law.cdf(abs(change) / drawn.std())),
+        "resamples": 2 * (1 - normal_law.cdf(abs(normal_law.inv_cdf(share)))),
+    }
+    assert max(told, key=lambda name: told[name]) == cautious
+    assert max(told.values()) - min(told.values()) > 0.02
+    assert found.p_value == pytest.approx(told[cautious], abs=2e-3)
+
+
 def test_numbers_of_a_normal_difference() -> None:
     found = difference(*normal(0.02, 0.01), groups=100_000, bound=0.01)
     assert found.change == pytest.approx(0.02)
@@ -89,6 +108,9 @@ def test_numbers_of_a_normal_difference() -> None:
     assert found.high == pytest.approx(0.02 + 0.0196, abs=0.002)
     assert found.p_value == pytest.approx(0.0455, abs=0.02)
     assert found.detectable == pytest.approx(1.05 * 0.028, rel=0.06)
+    # The announced effect carries a margin of 5 %: normal quantiles of 97.5 and 80 %, times the error, times 1.05.
+    assert found.standard_error is not None
+    assert found.detectable == pytest.approx(1.05 * found.standard_error * (1.95996 + 0.84162), rel=1e-3)
     assert not found.equivalent
     assert difference(*normal(0.0, 0.002), groups=1000, bound=0.01).equivalent
     assert not difference(*normal(0.008, 0.002), groups=1000, bound=0.01).equivalent
