@@ -175,7 +175,9 @@ def test_a_run_that_is_stopped_goes_on_and_ends_the_same(tmp_path: Path, blow: s
     process.send_signal(blow)
     _, errors = process.communicate(timeout=60)
     if blow is signal.SIGINT and process.returncode != 0:
-        assert process.returncode == 130, errors
+        # Python lets the signal itself end `python -m` where the interrupt fell into code that runs a string, as
+        # dataclasses do while modules are imported (Modules/main.c: Py_RunMain). A shell shows 130 for both.
+        assert process.returncode in (130, -signal.SIGINT), errors
         assert "the same command goes on" in errors
         assert "Traceback" not in errors
     assert cmbench(*MINI, "--out", "cut", cwd=tmp_path).returncode == 0
