@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..tasks.base import LoadContext
-    from .recipe import OpenedRecipe
+    from .recipe_reading import OpenedRecipe
 
 EPILOG = (
     "**Examples**\n\n"
@@ -65,7 +65,7 @@ def pretrain_command(
     from ..paths import data_root as find_data_root
     from ..tasks.base import LoadContext
     from .group import launched
-    from .recipe import open_recipe, shipped_recipes
+    from .recipe_reading import open_recipe, shipped_recipes
 
     if recipe is None:
         for name in shipped_recipes():

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from ..errors import MissingError, UsageError
 from ..tasks.base import LoadContext
-from .recipe import FAIRSEQ, SCRATCH, OpenedRecipe, Recipe
+from .recipe import FAIRSEQ, SCRATCH, Recipe
+from .recipe_reading import OpenedRecipe
 
 if TYPE_CHECKING:
     from ..baselines.hubert import HubertShape

@@ -23,12 +23,12 @@ from .cqt import CqtShape, cqt_magnitudes
 from .crops import HOP, Crop, key, read_samples
 from .exclusion import Recording
 from .masking import span_masks
+from .metrics import Sums
 from .mixture import mix_noise
 from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_shape, part_of
 from .objective import LossWeights, pretraining_loss
 from .recipe import FAIRSEQ, FIT, SCRATCH, START, Recipe
 from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
-from .train import Sums
 
 SHAPES = {"nano": NANO, "95m": HubertShape()}
 
@@ -38,7 +38,7 @@ FIT_RECORDINGS = 400
 
 @dataclass(frozen=True, eq=False)
 class MertLearner:
-    """Learns as MERT does; satisfies :class:`.train.Learner`.
+    """Learns as MERT does; satisfies :class:`.run.Learner`.
 
     Attributes:
         module: network and heads.
@@ -71,7 +71,7 @@ class MertLearner:
     def sums(
         self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
     ) -> Sums:
-        """Run a pass; see :meth:`.train.Learner.sums`."""
+        """Run a pass; see :meth:`.run.Learner.sums`."""
         place = next(self.module.parameters()).device
         random = np.random.default_rng(draw)
         clips, samples = audio.shape

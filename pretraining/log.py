@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .checkpoints import Progress
-    from .train import Metrics
+    from .metrics import Metrics
 
 FILE = "log.jsonl"
 

@@ -20,7 +20,8 @@ from .corpus import Corpus, build_corpus
 from .group import Group, joined, launched
 from .log import FILE, Log
 from .pretrain_card import FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
-from .recipe import FAIRSEQ, SCRATCH, OpenedRecipe, Recipe
+from .recipe import FAIRSEQ, SCRATCH, Recipe
+from .recipe_reading import OpenedRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +96,8 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
-        from .train import Run, train
+        from .run import Run
+        from .train import train
 
         with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None) as log:
             checkpoints = Checkpoints(training / "checkpoints")

@@ -9,7 +9,8 @@ from pathlib import PurePath
 from .. import __version__
 from ..baselines.licences import SEE_SOURCES, hub_licence
 from .corpus import Corpus
-from .recipe import SCRATCH, OpenedRecipe
+from .recipe import SCRATCH
+from .recipe_reading import OpenedRecipe
 
 FACTS = "pretraining.json"
 

@@ -10,158 +10,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CmbenchError, UsageError
-from .checkpoints import Checkpoints, Progress, optimiser_tensors, restore_optimiser
-from .corpus import Corpus, Mix, mix
-from .crops import Crop, draw_crops, held_out_crops, key, read_crops
-from .group import Group
-from .recipe import Recipe, Stage
+from .checkpoints import Progress, optimiser_tensors, restore_optimiser
+from .corpus import mix
+from .crops import key
+from .held_out import measure
+from .metrics import Metrics, metrics_of
+from .passes import Passes
+from .recipe import Stage
+from .run import Learner, Run, precision
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
     from torch import Tensor
-
-    from .log import Log
 
 WINDOW = 20
 """Losses whose mean is compared with the lowest such mean, to see a run diverge."""
 
 
-@dataclass(frozen=True)
-class Sums:
-    """What a pass adds up over its masked frames.
-
-    Attributes:
-        loss: sum over the masked frames, with its gradient.
-        numbers: float64 ``[3 + 2 codebooks]`` without gradient: masked frames; CQT error and feature penalty, each
-            times the masked frames; then by codebook the cross-entropies and the right tokens.
-    """
-
-    loss: Tensor
-    numbers: Tensor
-
-
-class Learner(Protocol):
-    """What is trained: a network with its heads, its targets and its loss."""
-
-    @property
-    def module(self) -> torch.nn.Module:
-        """The network and its heads."""
-        ...
-
-    def part(self, parameter: str) -> str:
-        """Which of the parts of :data:`.recipe.PARTS` a parameter of the module belongs to."""
-        ...
-
-    def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
-        """Tokens of crops ``[crops, codebooks, frames]``, cut from those of their whole recordings."""
-        ...
-
-    def sums(
-        self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
-    ) -> Sums:
-        """Run a pass.
-
-        Args:
-            network: the module, or what shares its gradients among processes.
-            audio: ``[crops, samples]`` at 24 kHz.
-            tokens: ``[crops, codebooks, frames]``.
-            draw: seed of masks and mixture.
-            training: whether clips are mixed with noise.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Means over masked frames.
-
-    Attributes:
-        loss: the objective.
-        token_losses: cross-entropy by codebook, nats.
-        accuracies: share of right tokens by codebook.
-        cqt_error: mean squared error of the CQT.
-        feature_penalty: mean square of the convolutions' output.
-        masked: number of masked frames.
-    """
-
-    loss: float
-    token_losses: tuple[float, ...]
-    accuracies: tuple[float, ...]
-    cqt_error: float
-    feature_penalty: float
-    masked: int
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the values for a line of the log."""
-        return {
-            "loss": self.loss,
-            "token_loss": list(self.token_losses),
-            "accuracy": list(self.accuracies),
-            "mean_accuracy": sum(self.accuracies) / len(self.accuracies),
-            "cqt_error": self.cqt_error,
-            "feature_penalty": self.feature_penalty,
-            "masked_frames": self.masked,
-        }
-
-
-def metrics_of(loss: float, numbers: Sequence[float]) -> Metrics:
-    """Divide sums by the number of masked frames."""
-    masked, cqt, penalty, *rest = numbers
-    half = len(rest) // 2
-    means = [value / masked for value in rest]
-    return Metrics(
-        loss / masked, tuple(means[:half]), tuple(means[half:]), cqt / masked, penalty / masked, round(masked)
-    )
-
-
 class Diverged(CmbenchError):  # noqa: N818 - it says what the run did
     """The loss or its gradient is not finite, or the loss rose far above where it was."""
-
-
-@dataclass
-class Run:
-    """A run in progress.
-
-    Attributes:
-        recipe: what to do.
-        corpus: what to learn from.
-        learner: what learns.
-        checkpoints: where its states are kept.
-        log: told of everything.
-        device: where it computes.
-        group: the processes.
-        bfloat16: whether passes compute in bfloat16.
-        progress: how far it is.
-    """
-
-    recipe: Recipe
-    corpus: Corpus
-    learner: Learner
-    checkpoints: Checkpoints
-    log: Log
-    device: torch.device
-    group: Group = field(default_factory=Group)
-    bfloat16: bool = False
-    progress: Progress = field(default_factory=lambda: Progress("", ""))
-
-    def __post_init__(self) -> None:
-        """Check that the passes of an update can be dealt out evenly."""
-        batch = self.recipe.batch
-        passes = batch.crops // batch.together
-        if passes % self.group.size:
-            raise UsageError(
-                f"{passes} passes ({batch.crops} crops, {batch.together} together) cannot be dealt out to "
-                f"{self.group.size} processes evenly; set batch.together={max(1, batch.crops // self.group.size)}"
-            )
-        self.progress = Progress(self.recipe.sha256, self.corpus.sha256, stage=next(iter(self.recipe.stages)))
 
 
 def train(run: Run, max_steps: int | None = None, resume: bool = False) -> Progress:
@@ -241,7 +113,7 @@ def _train_stage(run: Run, stage: Stage, limit: int, restored: Mapping[str, Tens
     if run.progress.step == 0:
         _measure(run, stage)
     network = shared(run)
-    passes = _Passes(run, mix(run.corpus.stages[run.progress.stage], run.recipe.temperature))
+    passes = Passes(run, mix(run.corpus.stages[run.progress.stage], run.recipe.temperature))
     try:
         while run.progress.in_stage < stage.steps and run.progress.step < limit:
             rate = schedule.rate(run.progress.in_stage)
@@ -272,7 +144,7 @@ def shared(run: Run) -> torch.nn.Module:
 def _update(
     run: Run,
     network: torch.nn.Module,
-    passes: _Passes,
+    passes: Passes,
     parameters: list[torch.nn.Parameter],
     optimiser: torch.optim.Optimizer,
     rate: float,
@@ -320,13 +192,6 @@ def _exchange(run: Run, network: torch.nn.Module, last: bool) -> AbstractContext
     return quiet
 
 
-def precision(run: Run) -> AbstractContextManager[Any]:
-    """Return what a pass computes in: bfloat16 where that was chosen, else float32."""
-    import torch
-
-    return torch.autocast(run.device.type, torch.bfloat16) if run.bfloat16 else nullcontext()
-
-
 def _count(run: Run, loss: float) -> None:
     """Count an update, and see whether the run diverges."""
     p = run.progress
@@ -361,67 +226,3 @@ def _measure(run: Run, stage: Stage) -> bool:
         run.progress = replace(run.progress, best=mean)
     run.log.measured(run.progress, found)
     return best
-
-
-def measure(run: Run) -> dict[str, Metrics]:
-    """Return the metrics of every tradition that has held-out music.
-
-    Crops and masks are the same every time, nothing is mixed or dropped. Every process measures for itself.
-    """
-    import torch
-
-    recipe, found = run.recipe, {}
-    run.learner.module.eval()
-    for tradition, recordings in sorted(run.corpus.held_out.items()):
-        crops = held_out_crops(recordings, recipe.held_out.crops, recipe.batch.seconds, recipe.seed)
-        totals: Tensor | None = None
-        size = recipe.batch.together
-        parts = [crops[i : i + size] for i in range(0, len(crops), size)]
-        for number, part in enumerate(parts):
-            audio, tokens = _loaded(run, part)
-            with torch.no_grad(), precision(run):
-                draw = key(recipe.seed, "held out", tradition, number)
-                sums = run.learner.sums(run.learner.module, audio, tokens, draw, training=False)
-            both = torch.cat([sums.loss.detach().double()[None], sums.numbers])
-            totals = both if totals is None else totals + both
-        assert totals is not None
-        loss, *numbers = totals.tolist()
-        found[tradition] = metrics_of(loss, numbers)
-    return found
-
-
-def _loaded(run: Run, crops: Sequence[Crop]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    seconds = run.recipe.batch.seconds
-    return read_crops(crops, seconds), run.learner.tokens(crops, seconds)
-
-
-class _Passes:
-    """The passes of a stage: the next one is decoded while one is computed."""
-
-    def __init__(self, run: Run, mixed: Mix) -> None:
-        self._run = run
-        self._mix = mixed
-        self._pool = ThreadPoolExecutor(1, "crops")
-        self._ahead: dict[tuple[int, int], Future[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {}
-
-    def mine(self) -> range:
-        """Return the numbers of this process's passes of an update."""
-        batch, group = self._run.recipe.batch, self._run.group
-        return range(group.rank, batch.crops // batch.together, group.size)
-
-    def read(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return audio and tokens of a pass of the current update."""
-        step, mine = self._run.progress.step, self.mine()
-        now = self._ahead.pop((step, number), None) or self._pool.submit(self._load, step, number)
-        following = (step + 1, mine[0]) if number == mine[-1] else (step, number + mine.step)
-        self._ahead[following] = self._pool.submit(self._load, *following)
-        return now.result()
-
-    def _load(self, step: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        recipe = self._run.recipe
-        together, seconds = recipe.batch.together, recipe.batch.seconds
-        return _loaded(self._run, draw_crops(self._mix, together, seconds, recipe.seed, "crops", step, number))
-
-    def close(self) -> None:
-        """Drop what was read ahead."""
-        self._pool.shutdown(wait=True, cancel_futures=True)

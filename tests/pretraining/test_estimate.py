@@ -10,7 +10,7 @@ import torch
 from cmbench.baselines.anchors import NANO
 from cmbench.baselines.hubert import HubertShape, random_weights
 from cmbench.pretraining.estimate import estimate, matrix_speed
-from cmbench.pretraining.recipe import open_recipe
+from cmbench.pretraining.recipe_reading import open_recipe
 
 RECIPE = open_recipe("culturemert-95m").recipe
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cmbench.errors import UsageError
-from cmbench.pretraining.recipe import MARKS, OVERRIDDEN, SCRATCH, SHIPPED, marks_of, open_recipe, shipped_recipes
+from cmbench.pretraining.recipe import SCRATCH
+from cmbench.pretraining.recipe_reading import MARKS, OVERRIDDEN, SHIPPED, marks_of, open_recipe, shipped_recipes
 
 CULTURES = ("greek", "turkish", "hindustani", "carnatic")
 # Left to the schema where a recipe starts from scratch or does not.

@@ -24,12 +24,15 @@ from cmbench.pretraining.cqt import CqtShape
 from cmbench.pretraining.crops import draw_crops
 from cmbench.pretraining.exclusion import Recording
 from cmbench.pretraining.group import Group
+from cmbench.pretraining.held_out import measure
 from cmbench.pretraining.learner import MertLearner
 from cmbench.pretraining.log import Log
+from cmbench.pretraining.metrics import Sums
 from cmbench.pretraining.mixture import NoiseMixture
 from cmbench.pretraining.model import HeadShape, from_shape
 from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Running, Stage, Targets
-from cmbench.pretraining.train import Diverged, Run, Sums, measure, train, trainable
+from cmbench.pretraining.run import Run
+from cmbench.pretraining.train import Diverged, train, trainable
 
 from ..conftest import write_tone
 
