@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -13,6 +14,11 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for each other. Torch's own 10 minutes (NCCL) are less than the first process may take to fit
+a teacher, or one of them to make the tokens of a long recording. One that ends takes the others with it anyway."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ def joined(device: torch.device) -> Iterator[Group]:
 
     if not dist.is_available():
         raise UsageError("This build of torch cannot run several processes; start one, without torchrun.")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=size)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield Group(rank, size)
     finally:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .crops import held_out_crops, key
+from ..decoding import UnusableAudio
+from .crops import held_out_crops, key, tell_unusable
+from .exclusion import Recording
 from .metrics import Metrics, metrics_of
 from .run import Run, load, precision
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -22,18 +27,28 @@ def measure(run: Run) -> dict[str, Metrics]:
     recipe, found = run.recipe, {}
     run.learner.module.eval()
     for tradition, recordings in sorted(run.corpus.held_out.items()):
-        crops = held_out_crops(recordings, recipe.held_out.crops, recipe.batch.seconds, recipe.seed)
         totals: Tensor | None = None
-        size = recipe.batch.together
-        parts = [crops[i : i + size] for i in range(0, len(crops), size)]
-        for number, part in enumerate(parts):
-            audio, tokens = load(run, part)
+        for number, (audio, tokens) in enumerate(_passes(run, recordings)):
             with torch.no_grad(), precision(run):
                 draw = key(recipe.seed, "held out", tradition, number)
                 sums = run.learner.sums(run.learner.module, audio, tokens, draw, training=False)
             both = torch.cat([sums.loss.detach().double()[None], sums.numbers])
             totals = both if totals is None else totals + both
-        assert totals is not None
+        if totals is None:
+            continue
         loss, *numbers = totals.tolist()
         found[tradition] = metrics_of(loss, numbers)
     return found
+
+
+def _passes(run: Run, recordings: Sequence[Recording]) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Read the crops of a tradition; other recordings stand in for one that cannot be decoded."""
+    recipe, size = run.recipe, run.recipe.batch.together
+    while recordings:
+        crops = held_out_crops(recordings, recipe.held_out.crops, recipe.batch.seconds, recipe.seed)
+        try:
+            return [load(run, crops[i : i + size]) for i in range(0, len(crops), size)]
+        except UnusableAudio as error:
+            tell_unusable(error.path, error.reason)
+            recordings = [recording for recording in recordings if recording.path != error.path]
+    return []

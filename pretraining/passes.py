@@ -5,13 +5,18 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from ..decoding import UnusableAudio
 from .corpus import Mix
-from .crops import draw_crops
+from .crops import draw_crops, tell_unusable
 from .run import Run, load
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+REDRAWS = 20
+"""How often a pass replaces crops of files that cannot be decoded, before it gives up."""
 
 
 class Passes:
@@ -44,7 +49,18 @@ class Passes:
     def _load(self, step: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         recipe = self._run.recipe
         together, seconds = recipe.batch.together, recipe.batch.seconds
-        return load(self._run, draw_crops(self._mix, together, seconds, recipe.seed, "crops", step, number))
+        parts = (recipe.seed, "crops", step, number)
+        crops = draw_crops(self._mix, together, seconds, *parts)
+        for attempt in range(REDRAWS):
+            try:
+                return load(self._run, crops)
+            except UnusableAudio as error:
+                tell_unusable(error.path, error.reason)
+                # Keyed like every draw: a resumed run passes over the same files and takes the same in their place.
+                spare = draw_crops(self._mix, together, seconds, *parts, "instead", attempt)
+                broken = [crop.recording.path == error.path for crop in crops]
+                crops = [new if bad else old for old, new, bad in zip(crops, spare, broken, strict=True)]
+        return load(self._run, crops)
 
     def close(self) -> None:
         """Drop what was read ahead."""

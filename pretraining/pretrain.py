@@ -193,7 +193,7 @@ def _open(
 
     fitted = read_teacher(training) if (training / TEACHER).is_file() else None
     cache = options.context.cache_root / "targets"
-    learner = open_learner(recipe, corpus, LoadOptions(offline=options.offline), cache, device, fitted)
+    learner = open_learner(recipe, corpus, LoadOptions(str(device), options.offline), cache, device, fitted)
     training.mkdir(
         parents=True, exist_ok=True
     )  # not before all is there: a folder with a run in it is not started anew

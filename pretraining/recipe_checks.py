@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..errors import UsageError
 from ..tasks.base import TRADITIONS
+from .crops import RATE
 from .recipe import PARTS, Recipe
 
 SOURCE_KINDS = ("mini", "task", "folder")
@@ -35,6 +36,8 @@ def checked(recipe: Recipe) -> Recipe:
     need("batch.crops", b.crops, b.together >= 1 and b.crops >= 1 and b.crops % max(b.together, 1) == 0,
          "a multiple of batch.together")  # fmt: skip
     need("batch.seconds", b.seconds, 0.5 <= b.seconds <= 60, "from 0.5 to 60")
+    noise, crop = recipe.mixture.samples[1], round(b.seconds * RATE)
+    need("mixture.samples", noise, noise <= crop, f"at most the {crop} samples of a crop of {b.seconds:g} s")
     need("optimiser.beta1", o.beta1, 0 <= o.beta1 < 1, "from 0 to below 1")
     need("optimiser.beta2", o.beta2, 0 <= o.beta2 < 1, "from 0 to below 1")
     for name in ("eps", "clip"):

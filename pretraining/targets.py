@@ -8,11 +8,14 @@ scripts/prepare_codecs_from_manifest.py and mert_fairseq/data/mert_dataset.py ``
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import os
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,9 @@ from ..baselines.base import LoadOptions
 from ..baselines.encodec_tokens import load_encodec
 from ..baselines.residual_kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
 from ..baselines.tokeniser import Tokeniser
+from ..decoding import UnusableAudio
 from ..errors import UsageError
+from .crops import tell_unusable
 
 SAMPLE_RATE = 24_000
 HOP = 320
@@ -32,6 +37,11 @@ LEVELS = 8
 
 TEACHER = "teacher.npz"
 """The file of a fitted teacher in a model folder."""
+
+_FORMAT = 2
+"""Of the files of tokens. It is part of their key."""
+
+_DIGEST = hashlib.sha256().digest_size
 
 Teacher = Tokeniser
 """A tokeniser of eight codebooks at 24 kHz and 75 frames per second; :func:`open_teacher` checks that."""
@@ -78,7 +88,7 @@ def fit_teacher(
         frames: drawn over all tracks; 100 for each token of a codebook if not given (our choice).
 
     Raises:
-        UsageError: there are no tracks, or too few frames for codebooks of that size.
+        UsageError: there are no tracks that can be decoded, or too few frames for codebooks of that size.
     """
     if not tracks:
         raise UsageError("There are no tracks to fit a teacher on.")
@@ -86,8 +96,14 @@ def fit_teacher(
     wanted = -(-(frames or 100 * size) // len(tracks))
     found = []
     for read in tracks:
-        spectra = log_mel(read())
+        try:
+            spectra = log_mel(read())
+        except UnusableAudio as error:
+            tell_unusable(error.path, error.reason)
+            continue
         found.append(spectra[np.sort(draw.permutation(len(spectra))[:wanted])])
+    if not found:
+        raise UsageError(f"None of the {len(tracks)} tracks to fit a teacher on can be decoded.")
     return fit_residual_kmeans(np.concatenate(found), size, seed, LEVELS)
 
 
@@ -148,6 +164,10 @@ def cached_tokens(
         track: names the audio for good, for example the hash of its file with the part that is used.
         read: gives the audio at 24 kHz ``[samples]``; called where the tokens are not there yet.
 
+    A file is written under another name, synced and renamed, with the hash of its content at its end, which every
+    process checks before its first use: two processes may share the cache, and a file that was damaged is told in a
+    warning and made again.
+
     Returns:
         ``[levels, frames]``, read-only and on disk: slices of it are read when they are used.
 
@@ -156,8 +176,11 @@ def cached_tokens(
     """
     if teacher.codebook_size > np.iinfo(np.int16).max:
         raise UsageError(f"{teacher.name}: {teacher.codebook_size} tokens to a codebook are more than the cache holds.")
-    key = hashlib.sha256(f"{teacher.fingerprint} {track}".encode()).hexdigest()
+    key = hashlib.sha256(f"{_FORMAT} {teacher.fingerprint} {track}".encode()).hexdigest()
     file = root / "tokens" / hashlib.sha256(teacher.fingerprint.encode()).hexdigest()[:16] / key[:2] / f"{key}.npy"
+    if file.is_file() and not _sound(file, file.stat().st_mtime_ns):
+        logging.getLogger(__name__).warning("%s: this cached file is damaged; its tokens are made again.", file)
+        file.unlink(missing_ok=True)
     if not file.is_file():
         tokens = teacher.tokens(read())
         if tokens.shape[0] != teacher.levels or tokens.min() < 0 or tokens.max() >= teacher.codebook_size:
@@ -165,15 +188,30 @@ def cached_tokens(
         file.parent.mkdir(parents=True, exist_ok=True)
         half = file.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.npy")
         try:
-            np.save(half, tokens.astype(np.int16))
+            _write(half, tokens.astype(np.int16))
             half.replace(file)
         finally:
             half.unlink(missing_ok=True)
-    try:
-        stored: NDArray[np.int16] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{file}: this cached file is damaged ({error}). Delete it and start again.") from error
+    stored: NDArray[np.int16] = np.load(file, mmap_mode="r", allow_pickle=False)
     return stored
+
+
+def _write(file: Path, tokens: NDArray[np.int16]) -> None:
+    """Write tokens and, after them, the hash of what was written; numpy reads no further than the tokens."""
+    content = io.BytesIO()
+    np.save(content, tokens)
+    with file.open("wb") as out:
+        out.write(content.getbuffer())
+        out.write(hashlib.sha256(content.getbuffer()).digest())
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@lru_cache(maxsize=1 << 16)
+def _sound(file: Path, changed: int) -> bool:
+    """Whether a file of tokens has the content that its last bytes are the hash of; looked at once for each change."""
+    content = file.read_bytes()
+    return hashlib.sha256(content[:-_DIGEST]).digest() == content[-_DIGEST:]
 
 
 def slice_tokens(tokens: NDArray[np.integer], start: int, frames: int) -> NDArray[np.int64]:

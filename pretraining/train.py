@@ -177,7 +177,7 @@ def _update(
             parameter.grad *= run.group.size / numbers[0]
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, run.recipe.optimiser.clip))
     if not (math.isfinite(metrics.loss) and math.isfinite(norm)):
-        raise _diverged(run, f"the loss is {metrics.loss:g} and the norm of its gradient {norm:g}")
+        raise diverged(run, f"the loss is {metrics.loss:g} and the norm of its gradient {norm:g}")
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.step()
@@ -201,15 +201,18 @@ def _count(run: Run, loss: float) -> None:
         mean = sum(recent) / WINDOW
         lowest = mean if lowest is None else min(lowest, mean)
         if mean > run.recipe.running.divergence * lowest:
-            raise _diverged(run, f"the mean loss of {WINDOW} updates is {mean:.3g}, and was {lowest:.3g}")
+            raise diverged(run, f"the mean loss of {WINDOW} updates is {mean:.3g}, and was {lowest:.3g}")
     run.progress = replace(p, step=p.step + 1, in_stage=p.in_stage + 1, recent=recent, lowest=lowest)
 
 
-def _diverged(run: Run, story: str) -> Diverged:
+def diverged(run: Run, story: str) -> Diverged:
+    """Return the error that ends a run, with what is left to go on from."""
     names = run.checkpoints.named()
-    good = (
-        f"The last good checkpoint is {run.checkpoints.folder / names['last']}" if names else "There is no checkpoint"
-    )
+    good = "There is no checkpoint"
+    if names:
+        good = f"The last good checkpoint is {run.checkpoints.folder / names['last']}"
+        if names.get("best", names["last"]) != names["last"]:  # a loss that rises slowly may have spoilt the last
+            good += f", the best on held-out music {names['best']}"
     return Diverged(
         f"Stopped after {run.progress.step} updates (stage {run.progress.stage}): {story}. {good}. "
         f"No model was written. Lower stages.{run.progress.stage}.peak, or raise its warmup."
@@ -219,6 +222,8 @@ def _diverged(run: Run, story: str) -> Diverged:
 def _measure(run: Run, stage: Stage) -> bool:
     """Measure on the held-out music of every tradition; return whether the mean over the trained ones is a new best."""
     found = measure(run)
+    if lost := [tradition for tradition, metrics in found.items() if not math.isfinite(metrics.loss)]:
+        raise diverged(run, f"the loss on held-out music ({', '.join(lost)}) is not finite")
     trained = [found[t].loss for t, hours in stage.hours.items() if hours and t in found]
     mean = sum(trained) / len(trained) if trained else math.inf
     best = run.progress.step > 0 and math.isfinite(mean) and (run.progress.best is None or mean < run.progress.best)

@@ -55,6 +55,16 @@ def test_every_bin_and_frame_is_that_of_the_formula(shape: CqtShape, seconds: fl
         )
 
 
+def test_white_noise_is_near_the_formula() -> None:
+    """The worst case: as much above the highest bin as below it."""
+    noise = (0.1 * np.random.default_rng(3).standard_normal((1, RATE))).astype(np.float32)
+    found = cqt_magnitudes(torch.from_numpy(noise), MERT)[0].numpy()
+    draw = np.random.default_rng(1)
+    for frame, number in zip(draw.integers(len(found), size=200), draw.integers(MERT.bins, size=200), strict=True):
+        expected = by_definition(noise[0], MERT, number, frame)
+        assert found[frame, number] == pytest.approx(expected, abs=5e-5 * float(found.max()))
+
+
 def test_librosa_agrees() -> None:
     audio = music(5.0)
     # librosa's Q is another by 0.7 %; its filter scale makes the windows as long as nnAudio's, which MERT uses.

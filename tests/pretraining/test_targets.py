@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.residual_kmeans import ResidualKMeans
+from cmbench.decoding import UnusableAudio
 from cmbench.errors import UsageError
 from cmbench.pretraining.targets import (
     TEACHER,
@@ -86,10 +90,52 @@ def test_tokens_of_a_track_are_made_once(teacher: ResidualKMeans, tmp_path: Path
     other = fit_teacher([lambda: track(1, 4.0)], 8, 3)
     np.testing.assert_array_equal(cached_tokens(tmp_path, other, "track ü/2", audio), other.tokens(track(2)))
     assert len(read) == 2
-    for file in tmp_path.rglob("*.npy"):
-        file.write_bytes(b"x")
-    with pytest.raises(UsageError, match="damaged"):
-        cached_tokens(tmp_path, teacher, "track ü/2", audio)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "zeroed"])
+def test_damaged_tokens_are_told_and_made_again(
+    teacher: ResidualKMeans, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    whole = np.array(cached_tokens(tmp_path, teacher, "one", lambda: track(2)))
+    (file,) = tmp_path.rglob("*.npy")
+    content = bytearray(file.read_bytes())
+    if damage == "flipped":  # still a token of the codebook: nothing but the hash can tell
+        content[200] ^= 1
+    spoilt = {"cut": content[:-100], "emptied": b"", "zeroed": bytes(len(content)), "flipped": content}
+    file.write_bytes(bytes(spoilt[damage]))
+    os.utime(file, (1, 1))
+    np.testing.assert_array_equal(cached_tokens(tmp_path, teacher, "one", lambda: track(2)), whole)
+    assert "damaged" in caplog.text
+    caplog.clear()
+    np.testing.assert_array_equal(cached_tokens(tmp_path, teacher, "one", lambda: track(3)), whole)
+    assert caplog.text == ""
+
+
+SHARING = """
+import sys, numpy as np
+from pathlib import Path
+from cmbench.pretraining.targets import cached_tokens, read_teacher
+teacher = read_teacher(Path(sys.argv[1]))
+sys.stdin.readline()
+for number in range(40):
+    audio = np.random.default_rng(number).standard_normal(4800).astype(np.float32)
+    found = np.array(cached_tokens(Path(sys.argv[2]), teacher, str(number), lambda: audio))
+    assert np.array_equal(found, teacher.tokens(audio)), number
+"""
+
+
+def test_processes_share_a_cache(teacher: ResidualKMeans, tmp_path: Path) -> None:
+    save_teacher(tmp_path, teacher)
+    command = [sys.executable, "-c", SHARING, str(tmp_path), str(tmp_path / "cache")]
+    both = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in both:
+        _, told = one.communicate(timeout=240)
+        assert (one.returncode, told) == (0, "")
+    assert len([file for file in (tmp_path / "cache").rglob("*") if file.is_file()]) == 40
 
 
 def test_crops_are_slices_of_the_track() -> None:
@@ -102,9 +148,16 @@ def test_crops_are_slices_of_the_track() -> None:
             slice_tokens(tokens, start, frames)
 
 
+def broken() -> NDArray[np.float32]:
+    raise UnusableAudio(Path("broken.mp3"), "breaks off")
+
+
 def test_too_little_to_fit_on() -> None:
     with pytest.raises(UsageError, match="no tracks"):
         fit_teacher([], 8, 0)
+    with pytest.raises(UsageError, match="None of the 2 tracks"):
+        fit_teacher([broken, broken], 8, 0)
+    assert fit_teacher([broken, lambda: track(1)], 8, 0).fingerprint != ""
     with pytest.raises(UsageError, match="too few for codebooks of 64"):
         fit_teacher([lambda: track(1)], 64, 0)
 

@@ -17,6 +17,7 @@ import torch
 
 from cmbench.baselines.hubert import Dropout, HubertShape
 from cmbench.baselines.residual_kmeans import ResidualKMeans
+from cmbench.decoding import UnusableAudio
 from cmbench.errors import UsageError
 from cmbench.pretraining.checkpoints import Checkpoints
 from cmbench.pretraining.corpus import Corpus, Mix
@@ -32,7 +33,7 @@ from cmbench.pretraining.mixture import NoiseMixture
 from cmbench.pretraining.model import HeadShape, from_shape
 from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Running, Stage, Targets
 from cmbench.pretraining.run import Run
-from cmbench.pretraining.train import Diverged, train, trainable
+from cmbench.pretraining.train import Diverged, diverged, train, trainable
 
 from ..conftest import write_tone
 
@@ -225,6 +226,65 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_run: MakeRun) -> None:
     assert good is not None
     assert kept is not None
     assert all(torch.equal(tensor, good[0][name]) for name, tensor in kept[0].items())
+
+
+def test_weights_that_are_lost_are_no_checkpoint(make_run: MakeRun) -> None:
+    """A finite update can leave weights that no longer compute; only the next pass tells."""
+    run = make_run("burst")
+    train(run, max_steps=2)
+    update = run.log.update
+
+    def burst(*told: Any, **rest: Any) -> None:
+        update(*told, **rest)
+        with torch.no_grad():
+            dict(run.learner.module.named_parameters())["final_proj.weight"].fill_(torch.inf)
+
+    object.__setattr__(run.log, "update", burst)
+    with pytest.raises(Diverged, match=r"held-out music \(greek, western\) is not finite.*step-00000002"):
+        train(run, resume=True)
+    assert run.checkpoints.named()["last"] == "step-00000002"
+    kept = run.checkpoints.load()
+    assert kept is not None
+    assert all(bool(tensor.isfinite().all()) for tensor in kept[0].values())
+
+
+def test_the_best_checkpoint_is_named_beside_the_last(make_run: MakeRun) -> None:
+    run = make_run("worse")
+    train(run, max_steps=4)
+    kept = run.checkpoints.load()
+    assert kept is not None
+    run.checkpoints.save(kept[0], {}, replace(kept[2], step=6), best=False)
+    with pytest.raises(Diverged, match=r"step-00000006, the best on held-out music step-0000000[24]\."):
+        raise diverged(run, "the loss is nan")
+
+
+def test_a_file_that_breaks_off_is_passed_over(
+    make_run: MakeRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its header was read when the corpus was made; that its sound is lost shows in the middle of a run."""
+    whole, cut = make_run("whole"), make_run("cut")
+    hashes = whole.corpus.sha256
+    for path in (tmp_path / "music" / "greek" / "1.wav", tmp_path / "music" / "western" / "0.wav"):
+        path.write_bytes(bytes(path.stat().st_size))
+    train(whole)
+    passed = [record.message for record in caplog.records if "passed over" in record.message]
+    assert [message.split(" is ")[0].rpartition("music")[2] for message in passed] == ["/western/0.wav", "/greek/1.wav"]
+    # The only held-out recording of Western music is lost.
+    assert {line["tradition"] for line in lines(tmp_path / "whole") if line["kind"] == "held-out"} == {"greek"}
+    train(cut, max_steps=3)
+    resumed = make_run("cut")
+    train(resumed, resume=True)
+    assert resumed.corpus.sha256 == hashes
+    expected = weights(whole)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(resumed).items())
+
+
+def test_music_of_which_nothing_can_be_decoded_is_told(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("lost")
+    for path in (tmp_path / "music" / "greek").iterdir():
+        path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(UnusableAudio):
+        train(run)
 
 
 def test_a_loss_that_runs_away_stops_the_run(make_run: MakeRun) -> None:
