@@ -244,12 +244,12 @@ def _long_enough(recordings: Sequence[Recording], seconds: float, unusable: list
 
 
 def _exclusions(recipe: Recipe, context: LoadContext) -> Iterable[Exclusion]:
-    """Yield what must not be heard: of the editions that the recipe's sources could hold."""
+    """Yield what must not be heard: of the editions that the recipe's sources could hold; a folder may hold any."""
     named = [source.partition(":")[::2] for sources in recipe.sources.values() for source in sources]
     lists = replace(context, needs_audio=False)
     tasks: dict[str, Task] = dict(registry())
     own = [get_task(name) for kind, name in named if kind == "task"]
-    if any(kind == "mini" for kind, _ in named):
+    if any(kind in ("mini", "folder") for kind, _ in named):
         yield hidden_tracks(tasks.values(), "mini", lists)
     if any(kind != "mini" for kind, _ in named):
         yield hidden_tracks(tasks.values(), "full", lists)

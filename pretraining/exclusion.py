@@ -144,12 +144,13 @@ def find_hidden(recordings: Sequence[Recording], exclusions: Sequence[Exclusion]
     for r in recordings:
         if (where := by_id.get((r.task, r.track), "")) and r.task:
             found.append(Found(r, where, "id"))
+            continue
+        # Bytes before names: tracks of several tasks may have the same name, and a card says which task was heard.
+        same = (w for t, w in by_size[sizes[r.path]] if _overlap(r, t) and hashes.of(t.path) == hashes.of(r.path))
+        if where := next(same, ""):
+            found.append(Found(r, where, "bytes"))
         elif not r.task and (where := by_name.get(r.path.stem, "")):
             found.append(Found(r, where, "file name"))
-        else:
-            same = (w for t, w in by_size[sizes[r.path]] if _overlap(r, t) and hashes.of(t.path) == hashes.of(r.path))
-            if where := next(same, ""):
-                found.append(Found(r, where, "bytes"))
     return found
 
 

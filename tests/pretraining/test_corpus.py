@@ -103,6 +103,20 @@ def test_a_hidden_track_in_a_folder_is_left_out(
     assert not made.contaminated
 
 
+@pytest.mark.parametrize("name", ["as it is", "renamed"])
+def test_a_hidden_mini_track_in_a_folder_is_left_out(context: LoadContext, music: Path, name: str) -> None:
+    """Also where no source of the recipe is mini music."""
+    lists = LoadContext(None, context.cache_root, needs_audio=False)
+    hidden = load_mini("lyra", lists)["test"][3]
+    write_tone(hidden.path, 300, 2.0, seed=77)
+    copy = music / (hidden.path.name if name == "as it is" else "my own song.wav")
+    shutil.copy(hidden.path, copy)
+    made = build_corpus(recipe_for(f"folder:{music}"), context)
+    assert [one.recording.path for one in made.found] == [copy]
+    assert f"lyra test {hidden.id}" == made.found[0].hidden
+    assert copy not in {r.path for r in made.recordings}
+
+
 def test_contamination_must_be_allowed_and_is_marked(known_task: Task, context: LoadContext, music: Path) -> None:
     hidden = splits(known_task, context)["test"][0]
     shutil.copy(hidden.path, music / "renamed.wav")
