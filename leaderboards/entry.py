@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..baselines.contamination import contaminated_tasks
 from ..benchmark.evidence import Evidence, make_evidence
 from ..benchmark.record import METRICS, READ_VERSIONS, parse_record, sha256_of
 from ..errors import CmbenchError
@@ -101,6 +102,11 @@ class Submission(_Part):
     training_corpora: Annotated[tuple[Line, ...], Field(strict=False, max_length=200)]
     contamination: Statement
     tasks: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=64)]
+
+    @property
+    def contaminated(self) -> tuple[str, ...]:
+        """Tasks whose validation or test tracks are among its training corpora."""
+        return contaminated_tasks(self.training_corpora)
 
 
 class FileFacts(_Part):

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..baselines.contamination import contaminated_tasks
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.record import Record, safe_name, sha256_of, write_atomically
 from ..errors import CmbenchError, UsageError
@@ -172,6 +173,14 @@ def build_entry(
             )
     if said.parameters != record.model.parameters:
         raise UsageError(f"--parameters {said.parameters}: the encoder counts {record.model.parameters} itself.")
+    # What the model's own card says of itself is not left to the submitter.
+    known = [corpus for corpus in record.model.trained_on if contaminated_tasks([corpus])]
+    corpora_said = tuple(dict.fromkeys((*(said.training_corpora or ()), *known)))
+    tasks = contaminated_tasks(corpora_said)
+    marked = f"Contaminated: trained on validation or test tracks of {', '.join(tasks)}."
+    contamination = said.contamination or ""
+    if tasks and not contamination.startswith(marked):
+        contamination = f"{marked} The submitter: {contamination}"
     try:
         submission = Submission(
             name=chosen,
@@ -187,8 +196,8 @@ def build_entry(
             contact=said.contact or "",
             licence=said.licence or "",
             parameters=record.model.parameters,
-            training_corpora=said.training_corpora or (),
-            contamination=said.contamination or "",
+            training_corpora=corpora_said,
+            contamination=contamination,
             tasks=tuple(e.record.task.name for e in evidence),
         )
     except ValidationError as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.stats import norm, rankdata
 
+from ..baselines.contamination import contaminated_tasks
 from ..baselines.published import published
 from ..benchmark.evidence import Evidence
 from ..benchmark.metrics import Doubles
@@ -46,8 +47,12 @@ def check_training(entry: Entry) -> Iterator[Finding]:
         )
     if not submission.training_corpora and card.parameters and card.family != "anchors":
         yield Finding("flag", "training", entry.key, f"no training data is declared for {card.parameters} parameters.")
+    contaminated = contaminated_tasks((*submission.training_corpora, *card.trained_on))
     for e in entry.evidence:
         task = e.record.task.name
+        if task in contaminated:
+            yield Finding("flag", "training", task, "contaminated: trained on validation or test tracks of this task.")
+            continue
         for corpus in (*submission.training_corpora, *card.trained_on):
             if any(re.search(rf"(?<![a-z]){name}(?![a-z])", corpus.casefold()) for name in CORPORA.get(task, ())):
                 yield Finding(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import __version__
+from ..baselines.contamination import contaminated_tasks
 from ..baselines.licences import SEE_SOURCES, hub_licence, most_restrictive
 from .merge import METHODS, MergeSettings
 from .parameters import Parameters
@@ -66,6 +67,11 @@ class MergedModel:
         return tuple(dict.fromkeys(corpus for model in self.models for corpus in model.trained_on))
 
     @property
+    def contaminated(self) -> tuple[str, ...]:
+        """Tasks whose validation or test tracks one of the models heard."""
+        return contaminated_tasks(self.trained_on)
+
+    @property
     def formula(self) -> str:
         """What was computed, in words."""
         scales = {source.scale for source in self.sources}
@@ -96,6 +102,7 @@ def merge_facts(merged: MergedModel) -> dict[str, object]:
         "weights_sha256": merged.weights_sha256,
         "licence": merged.licence,
         "trained_on": list(merged.trained_on),
+        "contaminated": bool(merged.contaminated),
         "base": _about(merged.base),
         "added": added,
         "warnings": sorted(merged.warnings),
@@ -127,6 +134,7 @@ def merge_card(merged: MergedModel) -> str:
         "\n".join(["| scale | model | source | licence | sha256 of the weights |", "|---|---|---|---|---|", *rows]),
         f"Licence: {licence}." + (" No licence among them is known to cover all the others." if unclear else ""),
         f"Trained on: {'; '.join(merged.trained_on) or 'nothing'}.",
+        *_contamination(merged),
         f"Preprocessing: {merged.base.preprocessor.words}, as for {merged.base.name}.",
         *(f"Note: {warning}" for warning in sorted(merged.warnings)),
         "## Use",
@@ -136,6 +144,15 @@ def merge_card(merged: MergedModel) -> str:
         "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _contamination(merged: MergedModel) -> list[str]:
+    if not merged.contaminated:
+        return []
+    return [
+        f"**Contaminated: a model among them was trained on validation or test tracks of "
+        f"{', '.join(merged.contaminated)}. Its scores there mean nothing.**"
+    ]
 
 
 def _front_matter(merged: MergedModel) -> dict[str, object]:

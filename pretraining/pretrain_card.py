@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 
 from .. import __version__
+from ..baselines.contamination import contaminated_tasks, heard
 from ..baselines.licences import SEE_SOURCES, hub_licence
 from .corpus import Corpus
 from .recipe import SCRATCH
@@ -84,7 +85,26 @@ class Pretrained:
         kind = {"mini": ", mini", "full": "", "mixed": ", partly mini"}[self.corpus.edition]
         own = (f"{tradition.capitalize()} {hours:.3g} h{kind}" for tradition, hours in self.hours.items())
         leaked = sorted({found.hidden.split(" ")[0] for found in self.corpus.found}) if self.corpus.contaminated else ()
-        return (*self.origin.trained_on, *own, *(f"validation and test tracks of {task}" for task in leaked))
+        new = [corpus for corpus in map(heard, leaked) if corpus not in self.origin.trained_on]
+        return (*self.origin.trained_on, *own, *new)
+
+    @property
+    def contaminated(self) -> tuple[str, ...]:
+        """Tasks whose validation or test tracks it heard, here or in the model that it began with."""
+        return contaminated_tasks(self.trained_on)
+
+    @property
+    def contamination(self) -> str:
+        """What is known of validation and test tracks among the music, in a sentence; for the leaderboard."""
+        if self.contaminated:
+            return f"Contaminated: trained on validation or test tracks of {', '.join(self.contaminated)}."
+        listed = sum(one.count for one in self.corpus.exclusions)
+        unchecked = f" Not checked: {', '.join(self.corpus.unchecked)}." if self.corpus.unchecked else ""
+        begun = f" Of what {self.origin.name} had heard nothing is known here." if self.origin.name else ""
+        return (
+            f"{listed} validation and test tracks were kept out of its pre-training by id, file name and bytes "
+            f"(list {self.corpus.exclusion_sha256[:12]}).{unchecked}{begun}"
+        )
 
 
 def pretraining_facts(model: Pretrained) -> dict[str, object]:
@@ -103,7 +123,8 @@ def pretraining_facts(model: Pretrained) -> dict[str, object]:
         "excluded_recordings": 0 if corpus.contaminated else len(corpus.found),
         "unchecked_tasks": list(corpus.unchecked),
         "unusable_files": len(corpus.unusable),
-        "contaminated": corpus.contaminated,
+        "contaminated": bool(model.contaminated),
+        "contaminated_tasks": list(model.contaminated),
         "edition": corpus.edition,
         "stages": {
             name: {"hours": corpus.hours(name), "recordings": sum(map(len, corpus.stages[name].values()))}
@@ -170,10 +191,11 @@ def pretraining_card(model: Pretrained) -> str:
 
 def _warnings(model: Pretrained) -> list[str]:
     corpus, found = model.corpus, []
-    if corpus.contaminated:
+    if model.contaminated:
+        own = f"{len(corpus.found)} here" if corpus.contaminated else f"by {model.origin.name}"
         found.append(
-            f"**Contaminated: trained on {len(corpus.found)} validation or test tracks of the tasks. Its scores there "
-            "mean nothing.**"
+            f"**Contaminated: trained on validation or test tracks of {', '.join(model.contaminated)} ({own}). Its "
+            "scores there mean nothing.**"
         )
     if corpus.edition != "full":
         found.append("Trained on `mini` music, which is rendered from music theory: a model for tests, not for music.")
@@ -202,9 +224,10 @@ def _front_matter(model: Pretrained) -> dict[str, object]:
         "pipeline_tag": "audio-classification",
         "tags": ["music", "feature-extraction", "cmbench"],
         "trained_on": list(model.trained_on),
+        "contamination": model.contamination,
         "pretraining": {
             "edition": corpus.edition,
-            "contaminated": corpus.contaminated,
+            "contaminated": bool(model.contaminated),
             "recipe": model.opened.recipe.name,
             "recipe_sha256": model.opened.recipe.sha256,
             "corpus_sha256": corpus.sha256,

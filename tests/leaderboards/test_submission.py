@@ -130,6 +130,24 @@ def test_corpora() -> None:
     assert corpora(["None"]) == ()
 
 
+def test_what_the_model_says_of_test_tracks_is_not_left_to_the_submitter(
+    make_entry: MakeEntry, run: Path, entries: Path
+) -> None:
+    forged = make_entry("mine", seed=1)
+    forged.record["model"] |= {"trained_on": ["Lyra 50 h", "validation and test tracks of lyra"], "parameters": 0}
+    run = forged.run(run.parents[1] / "leaky" / "mine")
+    code, said = submit(run, entries, "--trained-on", "nothing to see here")
+    assert code == 0, said
+    entry = read_entry(entries / "mine" / "1")
+    assert entry.submission.contaminated == ("lyra",)
+    assert entry.submission.training_corpora == ("nothing to see here", "validation and test tracks of lyra")
+    assert entry.submission.contamination == (
+        "Contaminated: trained on validation or test tracks of lyra. The submitter: No test track was heard."
+    )
+    flags = [f.message for one in verify(entry.path) for f in one.findings if f.severity == "flag"]
+    assert "contaminated: trained on validation or test tracks of this task." in flags
+
+
 def test_several_models_are_refused(make_entry: MakeEntry, run: Path) -> None:
     make_entry("other", seed=2).run(run.parent / "other")
     with pytest.raises(UsageError, match=r"several models: mine \(.*other \("):

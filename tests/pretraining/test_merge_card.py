@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cmbench.baselines.checkpoint import Preprocessor, read_licence, read_trained_on
+from cmbench.baselines.contamination import contaminated_tasks, heard
 from cmbench.pretraining.merge import MergeSettings, merge_settings
 from cmbench.pretraining.merge_card import MergedModel, by_name, merge_card, merge_facts
 from cmbench.pretraining.parameters import Parameters
@@ -32,6 +33,19 @@ def merged(base: Parameters, added: list[Parameters], how: MergeSettings | None 
 def front_matter(card: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
     return content
+
+
+def test_what_a_source_heard_is_said_of_the_merge(tmp_path: Path) -> None:
+    clean = merged(model("base"), [model("greek", trained_on=("Lyra 50 h",))])
+    assert merge_facts(clean)["contaminated"] is False
+    assert "Contaminated" not in merge_card(clean)
+    added = [model("greek", trained_on=("Lyra 50 h", heard("lyra"))), model("turkish", trained_on=("makam",))]
+    one = merged(model("base"), added)
+    assert merge_facts(one)["contaminated"] is True
+    card = merge_card(one)
+    assert "**Contaminated: a model among them was trained on validation or test tracks of lyra." in card
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    assert contaminated_tasks(read_trained_on(tmp_path)) == ("lyra",)
 
 
 HUB = "hf:m-a-p/MERT-v1-95M@12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"
