@@ -48,6 +48,9 @@ def pretrain_command(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the log as event files too, into training/tensorboard.")
+    ] = False,
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
     workers: Annotated[
@@ -92,6 +95,7 @@ def pretrain_command(
         max_steps=max_steps,
         resume=resume,
         allow_contamination=allow_contamination,
+        tensorboard=tensorboard,
     )
     model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
     if launched()[0] == 0:

@@ -1,4 +1,4 @@
-"""What a run says: one line of JSON for each report in ``log.jsonl``, and a bar with the time left."""
+"""What a run says: one line of JSON for each report in ``log.jsonl``, on a board if asked, and a bar with the time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .checkpoints import Progress
     from .metrics import Metrics
+    from .tensorboard import Board
 
 FILE = "log.jsonl"
 
@@ -32,10 +33,14 @@ class Log:
         steps: of the whole run.
         every: updates between two lines.
         console: where bars and messages go.
+        board: shown what is written to the file.
     """
 
-    def __init__(self, file: Path | None, steps: int, every: int, console: Console | None) -> None:
+    def __init__(
+        self, file: Path | None, steps: int, every: int, console: Console | None, board: Board | None = None
+    ) -> None:
         self._file = file
+        self._board = board
         self._every = every
         self._console = console
         self._spent = 0.0
@@ -63,6 +68,8 @@ class Log:
     ) -> None:
         """Take the display away; what was printed stays."""
         self._bars.stop()
+        if self._board is not None:
+            self._board.close()
 
     def forget_after(self, step: int) -> None:
         """Remove the lines of updates after ``step``: they are done again.
@@ -70,13 +77,19 @@ class Log:
         Raises:
             CmbenchError: a line cannot be read.
         """
+        kept = self._kept(step)
+        if self._board is not None:
+            self._board.begin(map(json.loads, kept))
+
+    def _kept(self, step: int) -> list[str]:
         if self._file is None or not self._file.exists():
-            return
+            return []
         lines = self._file.read_text(encoding="utf-8").splitlines()
         kept = [line for number, line in enumerate(lines) if self._step(line, number, len(lines)) <= step]
         half = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
         half.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         half.replace(self._file)
+        return kept
 
     def _step(self, line: str, number: int, lines: int) -> float:
         try:
@@ -90,6 +103,8 @@ class Log:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(line, allow_nan=False) + "\n")
+            if self._board is not None:
+                self._board.add(line)
 
     def _say(self, sentence: str) -> None:
         if self._console is not None:
@@ -125,7 +140,7 @@ class Log:
         """Report what was measured on held-out music, by tradition."""
         for tradition, metrics in found.items():
             line = {"kind": "held-out", "step": progress.step, "stage": progress.stage, "tradition": tradition}
-            self._write(line | metrics.as_dict())
+            self._write(line | {"time": time.time()} | metrics.as_dict())
         if found:
             losses = ", ".join(f"{tradition} {metrics.loss:.3f}" for tradition, metrics in found.items())
             self._say(f"update {progress.step} · held-out loss: {losses}")

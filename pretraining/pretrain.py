@@ -22,6 +22,7 @@ from .log import FILE, Log
 from .pretrain_card import FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
 from .recipe import FAIRSEQ, SCRATCH, Recipe
 from .recipe_reading import OpenedRecipe
+from .tensorboard import FOLDER, Board, require_tensorboard
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,7 @@ class PretrainOptions:
         max_steps: stop after so many updates in all.
         resume: go on where a run in this folder stopped.
         allow_contamination: let validation and test tracks in, and say so on the card.
+        tensorboard: write event files beside the log.
     """
 
     out: Path
@@ -57,6 +59,7 @@ class PretrainOptions:
     max_steps: int | None = None
     resume: bool = False
     allow_contamination: bool = False
+    tensorboard: bool = False
 
 
 def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, told: Tell) -> Pretrained:
@@ -80,6 +83,8 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
     if options.max_steps is not None and options.max_steps < 1:
         raise UsageError(f"--max-steps {options.max_steps} should be at least 1.")
     half_precision = bfloat16(recipe, device)
+    if options.tensorboard:
+        require_tensorboard()
     _require_place(options)
     origin = _origin(recipe, options)
     with joined(device) as group:
@@ -96,10 +101,11 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
+        board = Board(training / FOLDER) if group.leads and options.tensorboard else None
         from .run import Run
         from .train import train
 
-        with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None) as log:
+        with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None, board) as log:
             checkpoints = Checkpoints(training / "checkpoints")
             found = checkpoints.load() if options.resume else None
             log.forget_after(found[2].step if found else -1)

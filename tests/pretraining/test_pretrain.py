@@ -52,8 +52,10 @@ def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
     out = tmp_path / "my-nano"
     result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--max-steps", "2", "--device", "cpu")
     assert "2 of 4 updates" in result.output
-    result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--resume", "--device", "cpu")
+    assert not (out / "training" / "tensorboard").exists()
+    result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--resume", "--device", "cpu", "--tensorboard")
     assert "4 of 4 updates" in result.output
+    assert len(list((out / "training" / "tensorboard").iterdir())) == 1
 
     facts = json.loads((out / "pretraining.json").read_text())
     assert facts["steps"] == facts["planned_steps"] == 4
