@@ -1,4 +1,4 @@
-"""Processes that work beside this one."""
+"""Processes that work beside this one, and what this one has taken."""
 
 from __future__ import annotations
 
@@ -42,3 +42,14 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def peak_memory_mib() -> float:
+    """Largest resident set of this process so far, MiB; 0 where the platform does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts KiB, macOS bytes.
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..errors import CmbenchError
 from ..paths import cache_root
+from ..processes import peak_memory_mib
 from ..tasks.base import SPLITS, TaskData, Track
 from .cache import Entry, FeatureStore, audio_sha256, store_folder, touch_store
-from .environment import describe_environment, peak_memory_mib
+from .environment import describe_environment
 from .features import extract
 from .record import (
     CostPart,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,14 +51,3 @@ def describe_environment(device: str) -> EnvironmentPart:
         device_name=name,
         threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
     )
-
-
-def peak_memory_mib() -> float:
-    """Largest resident set of this process so far, MiB; 0 where the platform does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts KiB, macOS bytes.
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -20,6 +20,7 @@ EPILOG = (
     "**Examples**\n\n"
     "`cmbench pretrain mert-nano --out mert-nano --max-steps 20`\n\n"
     "`cmbench pretrain culturemert-nano start=./mert-nano --out culturemert-nano`\n\n"
+    "`cmbench pretrain culturemert-95m --rehearse --out rehearsal`\n\n"
     "`cmbench pretrain culturemert-95m --dry-run --data-root ~/corpora`\n\n"
     "`torchrun --nproc-per-node 8 -m cmbench pretrain culturemert-95m --out culturemert-95m`\n\n"
     "A recipe's keys, and what each value comes from, are in docs/pretraining.md."
@@ -38,6 +39,13 @@ def pretrain_command(
     max_steps: Annotated[
         int | None, typer.Option(help="Stop after so many updates in all.", show_default=False)
     ] = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Two updates of the recipe's own size on mini music from random weights: needs no corpora or models.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     allow_contamination: Annotated[
         bool,
@@ -75,6 +83,10 @@ def pretrain_command(
             typer.echo(f"{name:28} {open_recipe(name).recipe.summary}")
         return
     opened = open_recipe(recipe, changes or ())
+    if rehearse:
+        from .rehearsal import STEPS, rehearsed
+
+        opened, max_steps = rehearsed(opened), STEPS if max_steps is None else max_steps
     context = LoadContext(
         data_root=find_data_root(data_root),
         cache_root=cache_root(),
@@ -99,7 +111,19 @@ def pretrain_command(
     )
     model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
     if launched()[0] == 0:
-        typer.echo(f"{model.steps} of {opened.recipe.steps} updates. Licence: {model.licence}\nWritten: {options.out}")
+        typer.echo(f"{model.steps} of {opened.recipe.steps} updates. Licence: {model.licence}")
+        typer.echo(f"Peak memory of this process: {_peak_memory()}.\nWritten: {options.out}")
+
+
+def _peak_memory() -> str:
+    import torch
+
+    from ..processes import peak_memory_mib
+
+    told = f"{peak_memory_mib() / 1024:.2f} GiB"
+    if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
+        told += f", and {used / 2**30:.2f} GiB of the GPU's"
+    return told
 
 
 def _processors() -> int:

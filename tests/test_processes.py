@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cmbench.processes import no_main_module, processes
+from cmbench.processes import no_main_module, peak_memory_mib, processes
 
 
 def test_work_is_done_elsewhere_and_the_main_module_comes_back() -> None:
@@ -29,3 +29,7 @@ def test_an_error_comes_back_and_the_main_module_too() -> None:
         future = pool.submit(int, "x")
         with pytest.raises(ValueError, match="invalid literal"):
             future.result()
+
+
+def test_peak_memory_is_plausible() -> None:
+    assert 20 < peak_memory_mib() < 100_000
