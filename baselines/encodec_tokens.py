@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+PIECE_FRAMES = 9_000
+"""Frames (two minutes of the 24 kHz model) whose convolutions are computed at a time. Their first results have 32
+channels at the full rate, 3 MB a second of audio, several at once: an hour in one go would take tens of gigabytes."""
+
 BANDWIDTH = 6.0
 """kbit/s of MERT's tokens (https://github.com/yizhilll/MERT, scripts/prepare_codecs_from_manifest.py)."""
 
@@ -44,7 +48,7 @@ class EncodecTokeniser:
     model: Any
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the tokens ``[levels, frames]`` of mono audio ``[samples]``, encoded in one go.
+        """Return the tokens ``[levels, frames]`` of mono audio ``[samples]``, those of encoding it in one go.
 
         A model that cuts its input into chunks gives those of all chunks, one after the other.
         """
@@ -54,9 +58,47 @@ class EncodecTokeniser:
         place = next(self.model.parameters()).device
         with torch.inference_mode():
             given = torch.tensor(audio, device=place)[None, None]
+            if len(audio) > PIECE_FRAMES * self.hop and _looks_back_only(self.model.config):
+                codes = self.model.quantizer.encode(_embedded(self.model, given, self.hop), self.bandwidth)
+                return np.asarray(codes[:, 0].cpu(), np.int64)
             # [chunks, 1, codebooks, frames]
             found = self.model.encode(given, bandwidth=self.bandwidth, return_dict=True).audio_codes
         return np.concatenate([np.asarray(chunk[0].cpu(), np.int64) for chunk in found], axis=1)
+
+
+def _looks_back_only(config: Any) -> bool:
+    """Whether a frame depends on nothing after it, so that pieces of a recording give what the whole does."""
+    causal = config.use_causal_conv and config.norm_type == "weight_norm"
+    return bool(causal and not config.normalize and config.chunk_length_s is None)
+
+
+def _embedded(model: Any, audio: Any, hop: int) -> Any:
+    """Return what the encoder makes of audio ``[1, 1, samples]``, with its convolutions computed piece by piece.
+
+    Each piece begins as many frames earlier as its convolutions look back, and these frames are dropped. The recurrent
+    layer, which remembers everything, and what follows run over the whole: at the frames' rate that is little.
+    """
+    import torch
+
+    layers = list(model.encoder.layers)
+    recurrent = [i for i, one in enumerate(layers) if any(isinstance(m, torch.nn.LSTM) for m in one.modules())]
+    early, late = (layers[: recurrent[0]], layers[recurrent[0] :]) if recurrent else (layers, [])
+    reach, step = 0, 1
+    for convolution in (m for one in early for m in one.modules() if isinstance(m, torch.nn.Conv1d)):
+        reach += (convolution.kernel_size[0] - 1) * convolution.dilation[0] * step
+        step *= convolution.stride[0]
+    before = -(-reach // hop)
+    parts = []
+    for first in range(0, -(-audio.shape[-1] // hop), PIECE_FRAMES):
+        earlier = min(before, first)
+        states = audio[..., (first - earlier) * hop : (first + PIECE_FRAMES) * hop]
+        for one in early:
+            states = one(states)
+        parts.append(states[..., earlier:])
+    states = torch.cat(parts, dim=-1)
+    for one in late:
+        states = one(states)
+    return states
 
 
 def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:

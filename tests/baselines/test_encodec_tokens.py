@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cmbench.baselines import LoadOptions
+from cmbench.baselines import LoadOptions, encodec_tokens
 from cmbench.baselines.encodec_tokens import load_encodec
 from cmbench.errors import MissingError, UsageError
 
@@ -54,6 +54,31 @@ def test_tokens_are_those_of_transformers_at_the_bandwidth_of_mert(folder: Path)
     assert len(np.unique(tokens)) > 2
     assert "tiny-encodec" in tokeniser.name
     assert "6 kbit/s" in tokeniser.name
+
+
+@pytest.mark.parametrize("frames", [5, 7, 100, 250])
+@pytest.mark.parametrize(
+    "settings", [{}, {"use_causal_conv": False}, {"dilation_growth_rate": 3, "num_residual_layers": 2}]
+)
+def test_long_audio_has_the_tokens_of_one_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: int, settings: dict[str, Any]
+) -> None:
+    folder = save_encodec(tmp_path / "long", **settings)
+    tokeniser = load_encodec(str(folder), CPU)
+    audio = np.random.default_rng(1).standard_normal(4001).astype(np.float32) * np.float32(0.1)
+    whole = tokeniser.tokens(audio)
+    assert whole.shape == (4, 251)
+    calls, embedded = [], encodec_tokens._embedded
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return embedded(*given)
+
+    monkeypatch.setattr(encodec_tokens, "_embedded", counted)
+    monkeypatch.setattr(encodec_tokens, "PIECE_FRAMES", frames)
+    np.testing.assert_array_equal(tokeniser.tokens(audio), whole)
+    # A network that looks ahead is not cut.
+    assert len(calls) == settings.get("use_causal_conv", True)
 
 
 def test_chunks_follow_one_another(tmp_path: Path) -> None:
