@@ -218,12 +218,25 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
             names = archive.namelist()
             if len(set(names)) != len(names):
                 raise ValueError("an array is there twice")
-            return {name: _array(archive.read(f"{name}.npy")) for name in _ARRAYS}
+            return {name: _array(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in _ARRAYS}
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
     except (RuntimeError, SyntaxError, TokenError, TypeError, MemoryError) as error:
         # An encrypted archive; a header that is no dictionary, or nested too deeply for the parser.
         raise CmbenchError(f"{where}: this is not a predictions file ({type(error).__name__}: {error}).") from error
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member's content; never more of it is unpacked than the archive says that there is."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python's bzip2 and LZMA readers unpack a whole block whatever they are asked for.
+        raise ValueError(f"{member.filename} is compressed by a method that NumPy does not write")
+    with archive.open(member) as opened:
+        # `read()` would unpack up to 1 GiB before it looks at the size.
+        content = opened.read(member.file_size)
+        if len(content) != member.file_size or opened.read(1):
+            raise ValueError(f"{member.filename} has not the size that the archive says")
+    return content
 
 
 def _array(content: bytes) -> NDArray[np.generic]:

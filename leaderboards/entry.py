@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..baselines.contamination import contaminated_tasks
 from ..benchmark.evidence import Evidence, make_evidence
-from ..benchmark.record import METRICS, READ_VERSIONS, parse_record, sha256_of
+from ..benchmark.record import METRICS, READ_VERSIONS, Record, parse_record, sha256_of
 from ..errors import CmbenchError
 from .untrusted import LARGEST_TEXT, NAME, is_name, read_bytes, read_card, read_json, walk
 
@@ -34,6 +34,9 @@ LARGEST_ARRAYS = 64 * 2**20
 
 LONGEST_LINE = 300
 """Characters of a contact, a licence, a corpus or a name of a person."""
+
+MOST_LAYERS = 200
+"""Layers of an encoder, their learned sum included."""
 
 LONGEST_STATEMENT = 4000
 """Characters of a statement on contamination, or of a reason."""
@@ -336,11 +339,26 @@ def _evidence(folder: Path, contents: Mapping[str, bytes], others: set[str]) -> 
             raise CmbenchError(f"{folder / file}: these are not the predictions that the record speaks of.")
         if tuple(sorted(record.metrics)) != tuple(sorted(METRICS)):
             raise CmbenchError(f"{path}: its metrics are not {', '.join(METRICS)}.")
+        _check_lengths(record, path)
         used.add(file)
         found.append(make_evidence(record, path, contents[file], folder / file, LARGEST_ARRAYS))
     if unused := contents.keys() - used:
         raise CmbenchError(f"{folder}: {min(unused)!a} belongs to no record.")
     return found
+
+
+def _check_lengths(record: Record, path: Path) -> None:
+    """Raise if a text that the pages show is no line, or there are too many layers to show."""
+    shown = {
+        "the model's source": record.model.source,
+        "the device": record.environment.device_name or record.environment.device,
+        **{f"layer {i}": one.layer for i, one in enumerate(record.layers)},
+    }
+    for what, text in shown.items():
+        if len(text) > LONGEST_LINE or "\n" in text:
+            raise CmbenchError(f"{path}: {what} is longer than {LONGEST_LINE} characters or than a line.")
+    if len(record.layers) > MOST_LAYERS:
+        raise CmbenchError(f"{path}: it has {len(record.layers)} layers; a page shows up to {MOST_LAYERS}.")
 
 
 def _check_agreement(path: Path, submission: Submission, evidence: list[Evidence]) -> None:

@@ -49,15 +49,16 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
                 f"{changes[0]}{more} since {base}. Entries never change: submit a new version, or `cmbench leaderboard "
                 "withdraw` this one.",
             )
-    for path in sorted(place.rglob("reproduction.json")):
-        if path not in known:
-            entry = path.parent.parent
-            yield Finding(
-                "flag",
-                "reproduction",
-                f"{entry.parent.name}/{entry.name}",
-                f"a reproduction was added since {base}: to be merged only if it is a maintainer's.",
-            )
+    later = {
+        "reproduction.json": ("reproduction", 1, "if it is a maintainer's"),
+        "withdrawal.json": ("withdrawal", 0, "if the submitter or a maintainer asks for it"),
+    }
+    for name, (what, depth, when) in later.items():
+        for path in sorted(place.rglob(name)):
+            if path not in known:
+                entry = path.parents[depth]
+                key = f"{entry.parent.name}/{entry.name}"
+                yield Finding("flag", what, key, f"a {what} was added since {base}: to be merged only {when}.")
 
 
 def _in_checkout(place: Path) -> tuple[Path, Path]:

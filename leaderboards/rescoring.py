@@ -20,6 +20,9 @@ from .findings import Finding
 TOLERANCE = 1e-9
 """Of every number that is computed again."""
 
+MOST_COST = 1e9
+"""Seconds or MiB: more is no measurement, and a sum of such might not be a number any more."""
+
 _WORDS = {"reason", "undefined_labels"}
 """Fields in words: they may change between versions of cmbench while the number does not."""
 
@@ -127,6 +130,8 @@ def _identities(record: Record) -> Iterator[str]:
         for field in ("roc_auc", "average_precision"):
             if not _contains(getattr(label, f"{field}_interval"), getattr(label, field)):
                 yield f"the interval of {field} of {label.label!a} does not contain it."
+    if not all(0 <= part <= MOST_COST for part in vars(record.cost).values()):
+        yield f"a part of its cost is not between 0 and {MOST_COST:g}."
     if record.selection.layer not in {layer.layer for layer in record.layers}:
         yield f"the chosen layer {record.selection.layer!a} is not among the layers."
     defined = sum(label.roc_auc is not None for label in record.labels)

@@ -55,13 +55,14 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
 
 _CARD_KEYS: Mapping[str, tuple[str, ...]] = {
     "contact": ("contact",),
-    "licence": ("licence", "license"),
+    "licence": ("licence", "license", "license_name"),
     "training_corpora": ("trained_on", "datasets"),
     "contamination": ("contamination",),
 }
 """Where the front matter of a model card says it (Hugging Face's keys among them)."""
 
-_NO_LICENCE = {"", "unknown", "other"}
+_UNSAID = {"", "unknown", "other", "not stated", "see sources"}
+"""What cards and encoders write where they do not know."""
 
 
 def choose_run(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
@@ -104,20 +105,28 @@ def from_card_and_record(said: Statements, card: Mapping[str, Any], record: Reco
     Contact and contamination are never guessed from the encoder's card.
     """
     found: dict[str, Any] = {
-        "licence": None if record.model.licence.casefold() in _NO_LICENCE else record.model.licence,
+        "licence": None if record.model.licence.casefold() in _UNSAID else record.model.licence,
         "parameters": record.model.parameters,
-        "training_corpora": record.model.trained_on or (() if not record.model.parameters else None),
+        "training_corpora": _stated(record.model.trained_on) or (() if not record.model.parameters else None),
     }
     for name, keys in _CARD_KEYS.items():
         for key in keys:
             value = card.get(key)
-            if name == "training_corpora" and isinstance(value, list | str) and value:
-                found[name] = tuple(map(str, value if isinstance(value, list) else [value]))
-                break
-            if name != "training_corpora" and isinstance(value, str) and value.strip():
+            if name == "training_corpora" and isinstance(value, list | str):
+                named = _stated(map(str, value if isinstance(value, list) else [value]))
+                # An empty `trained_on` says that nothing was heard; an empty `datasets` is no more than a gap.
+                if named or (key == "trained_on" and value == []):
+                    found[name] = named
+                    break
+            elif name != "training_corpora" and isinstance(value, str) and value.strip().casefold() not in _UNSAID:
                 found[name] = value.strip()
                 break
     return replace(said, **{name: value for name, value in found.items() if getattr(said, name) is None})
+
+
+def _stated(corpora: Iterable[str]) -> tuple[str, ...]:
+    """Return the corpora that are named, without the words that stand where none is."""
+    return tuple(name for name in corpora if name.strip().casefold() not in _UNSAID)
 
 
 def complete(said: Statements, ask: Callable[[str], str] | None = None) -> Statements:

@@ -38,7 +38,8 @@ def check_training(entry: Entry) -> Iterator[Finding]:
     """Compare what a model was trained on with the tasks that it is judged by."""
     submission = entry.submission
     card = entry.evidence[0].record.model
-    if unsaid := [name for name in card.trained_on if name not in submission.training_corpora]:
+    stated = [name for name in card.trained_on if name != "not stated"]
+    if unsaid := [name for name in stated if name not in submission.training_corpora]:
         yield Finding(
             "flag",
             "training",

@@ -171,7 +171,7 @@ def _check_strings(value: Any) -> None:
 def read_card(path: Path) -> tuple[dict[str, Any], str]:
     """Return the front matter of a model card and its text.
 
-    The YAML between two lines ``---`` is read by a loader that makes nothing but texts, numbers, lists and mappings.
+    The YAML between two lines ``---`` makes texts, lists and mappings, ``True``, ``False`` and ``None``; nothing else.
 
     Raises:
         CmbenchError: the file is too large, or its front matter is not such YAML.
@@ -198,9 +198,12 @@ def _front_matter(text: str, path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        # Aliases make bombs of a few lines.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise CmbenchError(f"{path}: its front matter has YAML aliases (*name); write the values out.")
+        for event in yaml.parse(text, yaml.SafeLoader):
+            # Aliases make bombs of a few lines.
+            if isinstance(event, yaml.AliasEvent):
+                raise CmbenchError(f"{path}: its front matter has YAML aliases (*name); write the values out.")
+            if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+                raise CmbenchError(f"{path}: its front matter has the YAML tag {event.tag!a}; write plain values.")
         found = yaml.load(text, _loader())  # noqa: S506  (a subclass of SafeLoader)
     except yaml.YAMLError as error:
         first = str(error).splitlines()[0]
@@ -218,7 +221,11 @@ def _loader() -> Any:
     import yaml
 
     class PlainLoader(yaml.SafeLoader):
-        """A safe loader that refuses a key that is there twice."""
+        """A loader of texts, lists and mappings; only ``true``, ``false`` and ``null`` are more than a text.
+
+        A number stays as it was written: YAML 1.1 reads some as dates, in base 60, or with more digits than Python will
+        print. A key that is there twice is refused.
+        """
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [key.value for key, _ in node.value]
@@ -226,4 +233,8 @@ def _loader() -> Any:
                 raise yaml.YAMLError("a key is there twice")
             return super().construct_mapping(node, deep)
 
+    PlainLoader.yaml_implicit_resolvers = {}
+    words = {"bool": ("true|True|TRUE|false|False|FALSE", "tTfF"), "null": ("~|null|Null|NULL|", ["~", "n", "N", ""])}
+    for kind, (pattern, first) in words.items():
+        PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z"), list(first))
     return PlainLoader

@@ -56,9 +56,11 @@ def verify(place: Path, *, labels: Path | None = None, base: str | None = None) 
 
 def _picked(place: Path) -> list[Path]:
     """Return the entry that a folder is, or the versions that it holds; nothing for a folder of many names."""
-    if (place / "submission.json").exists() or (place / "manifest.json").exists():
+    if any((place / name).is_file() for name in ("submission.json", "manifest.json")):
         return [place]
-    return [path for path in sorted(place.iterdir()) if (path / "submission.json").exists()]
+    inner = [path for path in sorted(place.iterdir()) if path.is_dir()]
+    # All of them: one that poses as a version among a folder of names must not keep the others from being verified.
+    return inner if all((path / "submission.json").is_file() for path in inner) else []
 
 
 def _read(path: Path) -> Entry | CmbenchError:

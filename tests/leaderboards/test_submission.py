@@ -125,6 +125,24 @@ def test_what_was_said_goes_before_card_and_record(make_entry: MakeEntry, run: P
     assert from_card_and_record(Statements(), {"license": 5}, record).licence == "Apache-2.0"
 
 
+@pytest.mark.parametrize(
+    ("card", "licence", "heard"),
+    [
+        ({"license": "other", "trained_on": []}, None, ()),
+        ({"license": "other", "license_name": "my-own"}, "my-own", None),
+        ({"license": "not stated", "datasets": []}, None, None),
+        ({"trained_on": ["not stated"], "datasets": ["a"]}, None, ("a",)),
+    ],
+)
+def test_what_a_card_does_not_know_is_no_answer(
+    run: Path, card: dict[str, object], licence: str | None, heard: tuple[str, ...] | None
+) -> None:
+    record = choose_run([run], None, None, None)[0].record
+    model = record.model.model_copy(update={"licence": "not stated", "trained_on": ("not stated",), "parameters": 9})
+    found = from_card_and_record(Statements(), card, record.model_copy(update={"model": model}))
+    assert (found.licence, found.training_corpora) == (licence, heard)
+
+
 def test_corpora() -> None:
     assert corpora(["a", " b ", "a", ""]) == ("a", "b")
     assert corpora(["None"]) == ()

@@ -60,9 +60,11 @@ def test_any_bytes_are_json_or_refused(tmp_path: Path, content: bytes) -> None:
         "a: 1\na: 2",
         "- 1\n- 2",
         "a: [" + "[" * 3000,
-        "a: 2020-99-99",
         "a: {",
         "? [1]\n: 2",
+        "a: !!binary aGk=",
+        "a: !x y",
+        "a: !!set {b, c}",
     ],
 )
 def test_front_matter_that_is_no_plain_yaml(tmp_path: Path, front: str) -> None:
@@ -90,6 +92,12 @@ def test_any_front_matter_is_read_or_refused(tmp_path: Path, text: str) -> None:
         ("---\nlicense: mit\ndatasets: [a, b]\n---\nText\n", {"license": "mit", "datasets": ["a", "b"]}, "Text\n"),
         ("---\r\nlicense: mit\r\n---\r\nText", {"license": "mit"}, "Text"),
         ("---\n---\nText", {}, "Text"),
+        (
+            "---\na: 2020-01-01\nb: 1.10\nc: no\nd: 1:30\n---\n",
+            {"a": "2020-01-01", "b": "1.10", "c": "no", "d": "1:30"},
+            "",
+        ),
+        ("---\na: true\nb:\nc: [~, 0x10]\n---\n", {"a": True, "b": None, "c": [None, "0x10"]}, ""),
         ("---\nnever ends", {}, "---\nnever ends"),
     ],
 )

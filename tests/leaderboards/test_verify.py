@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -265,6 +266,52 @@ def test_a_bomb(make_entry: MakeEntry) -> None:
     forged.predictions = buffer.getvalue()
     forged.save()
     refused(forged, "its arrays would take 0.07 GiB")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_bomb_that_claims_to_be_small(make_entry: MakeEntry, method: int) -> None:
+    forged = make_entry()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("track_ids.npy", bytes(200 * 2**20))
+    bomb = bytearray(buffer.getvalue())
+    # The size in the local header and in the directory: offsets 22 and 24 of APPNOTE.TXT, 4.3.7 and 4.3.12.
+    for start in (22, bomb.rfind(b"PK\x01\x02") + 24):
+        bomb[start : start + 4] = struct.pack("<I", 1000)
+    forged.predictions = bytes(bomb)
+    forged.save()
+    tracemalloc.start()
+    try:
+        refused(forged, "not a predictions file")
+        assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_one_that_poses_as_a_version_hides_nobody(make_entry: MakeEntry, entries: Path) -> None:
+    poses = make_entry("entries", "posing", seed=1)
+    poses.path = entries / "posing"
+    poses.save()
+    forged = make_entry("forged", seed=2)
+    forged.record["metrics"]["f1_micro"]["value"] = 0.99
+    forged.save()
+    assert any("f1_micro" in f for f in errors(verify(entries)))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "word"),
+    [
+        ("cost", "encode_seconds", 1e308, "its cost"),
+        ("cost", "audio_seconds", -1.0, "its cost"),
+        ("environment", "device_name", "x" * 10**6, "the device is longer"),
+        ("model", "source", "a\nb", "the model's source is longer"),
+    ],
+)
+def test_what_would_spoil_a_page(make_entry: MakeEntry, part: str, name: str, value: object, word: str) -> None:
+    forged = make_entry()
+    forged.record[part][name] = value
+    forged.save()
+    refused(forged, word)
 
 
 @pytest.mark.parametrize("name", ["../outside.json", "/etc/hostname", "records/../../x", "records\\x", "a\u202eb"])
