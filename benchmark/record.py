@@ -11,17 +11,16 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import CmbenchError, UsageError
+from ..errors import CmbenchError
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
 SCHEMA_VERSION = "1.1"
@@ -324,64 +323,6 @@ def parse_record(content: bytes, path: Path) -> Record:
             f"{path} is not a cmbench record of schema {' or '.join(READ_VERSIONS)}: it says {record.schema_version!r}."
         )
     return record
-
-
-def iter_records(*places: Path) -> Iterator[Record]:
-    """Yield every record in the given files and below the given folders, by path.
-
-    Raises:
-        UsageError: a place does not exist.
-        CmbenchError: a ``.json`` file below a folder is not a record.
-    """
-    for path in record_files(*places):
-        yield read_record(path)
-
-
-def record_files(*places: Path) -> Iterator[Path]:
-    """Yield the path of every record in the given files and below the given folders.
-
-    Raises:
-        UsageError: a place does not exist.
-    """
-    for place in places:
-        if place.is_dir():
-            yield from sorted(place.rglob("*.json"))
-        elif place.is_file():
-            yield place
-        else:
-            raise UsageError(f"{place} does not exist; name record files, or the folder given to `cmbench run --out`.")
-
-
-def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row for each record and metric: who, on what, under which protocol, the value and its interval."""
-    import pandas as pd
-
-    rows = [
-        {
-            "model": r.model.name,
-            "task": r.task.name,
-            "tradition": r.task.tradition,
-            "edition": r.task.edition,
-            "split": r.task.split,
-            "protocol": r.protocol.name,
-            "metric": name,
-            "value": metric.value,
-            "low": metric.interval.low if metric.interval else None,
-            "high": metric.interval.high if metric.interval else None,
-            "layer": r.selection.layer,
-            "test_tracks": r.coverage.used["test"],
-            "defined_labels": r.defined_labels,
-            "total_labels": r.total_labels,
-        }
-        for r in records
-        for name, metric in r.metrics.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def load_records(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read every record below a folder into a frame; see :func:`records_frame` for its columns."""
-    return records_frame(iter_records(Path(folder)))
 
 
 def predictions_bytes(

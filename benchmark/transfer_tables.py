@@ -134,7 +134,7 @@ def csv_matrix(matrix: TransferMatrix) -> str:
     """Return one line for each cell, as fractions; an empty field is a number that does not exist."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    head = "source model task tradition roc_auc average_precision change low high q_value verdict in_culture"
+    head = "source model kind task tradition roc_auc average_precision change low high q_value verdict in_culture"
     writer.writerow(head.split())
     for model, task in [key for key in product(matrix.models, matrix.tasks) if key in matrix.cells]:
         cell = matrix.cells[model, task]
@@ -143,6 +143,7 @@ def csv_matrix(matrix: TransferMatrix) -> str:
             [
                 matrix.edition,
                 model,
+                matrix.kinds[model],
                 task,
                 matrix.traditions[task],
                 *("" if v is None else v for v in (cell.roc_auc, cell.average_precision, cell.plain_change)),

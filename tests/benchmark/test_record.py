@@ -17,14 +17,13 @@ from cmbench.benchmark.record import (
     Interval,
     Metric,
     Record,
-    iter_records,
     json_schema,
     predictions_bytes,
     read_record,
     safe_name,
     write_atomically,
 )
-from cmbench.errors import CmbenchError, UsageError
+from cmbench.errors import CmbenchError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,11 +82,6 @@ def test_what_is_no_record_is_named(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(CmbenchError, match=r"bad\.json is not a cmbench record"):
         read_record(path)
-
-
-def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere does not exist"):
-        list(iter_records(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "..", "", "hf:owner/name@rev"])
