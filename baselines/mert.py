@@ -323,7 +323,7 @@ def _entry(model: Released, forced: bool) -> EncoderEntry:
         licence=model.hub.licence,
         source=model.hub.source,
         load=partial(_load_released, model, forced),
-        details=(("trained on", ", ".join(model.trained_on)),),
+        details=(("trained on", ", ".join(model.trained_on)), ("revision", model.hub.pinning)),
     )
 
 
