@@ -199,6 +199,32 @@ def test_latex_escapes_names(build_evidence: Build) -> None:
     assert "my\\_model \\& 50\\%" in latex_table(matrix)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("[10pt] a", "{[}10pt] a & "),
+        ("a\\b^c~d", "a\\textbackslash{}b\\textasciicircum{}c\\textasciitilde{}d & "),
+        ("a\n\nb", "a  b & "),
+        ("<i>", "\\textless{}i\\textgreater{} & "),
+    ],
+)
+def test_latex_takes_any_name(build_evidence: Build, name: str, told: str) -> None:
+    targets, probabilities = scores(1.0)
+    lines = latex_table(transfer_matrix([build_evidence(name, targets, probabilities, GROUPS)])).splitlines()
+    assert any(line.startswith(told) for line in lines)
+
+
+def test_long_names_fit_and_keep_their_ends(build_evidence: Build) -> None:
+    targets, probabilities = scores(1.0)
+    names = [f"an-encoder-{'with-a-long-name-' * 12}stage-{k}" for k in (1, 2)]
+    matrix = transfer_matrix([build_evidence(name, targets, probabilities, GROUPS) for name in names], resamples=100)
+    for width in (COLUMN_WIDTH, PAGE_WIDTH):
+        figure = transfer_figure(matrix, width)
+        inside(figure)
+        shown = {text.get_text() for text in figure.axes[0].texts}
+        assert {end for text in shown for end in ("stage-1", "stage-2") if text.endswith(end)} == {"stage-1", "stage-2"}
+
+
 def test_markdown_escapes_names(build_evidence: Build) -> None:
     targets, probabilities = scores(1.0)
     matrix = transfer_matrix([build_evidence("a|b", targets, probabilities, GROUPS)])
