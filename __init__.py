@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .baselines.base import load_encoder as load_model
-    from .benchmark.record import Record, load_records
+    from .benchmark.record import Record
+    from .benchmark.record_folder import load_records
     from .benchmark.run import run
     from .tasks.base import get_task
 
@@ -22,7 +23,7 @@ _HOMES = {
     "run": ("benchmark.run", "run"),
     "load_model": ("baselines.base", "load_encoder"),
     "get_task": ("tasks.base", "get_task"),
-    "load_records": ("benchmark.record", "load_records"),
+    "load_records": ("benchmark.record_folder", "load_records"),
     "Record": ("benchmark.record", "Record"),
 }
 

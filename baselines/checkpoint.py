@@ -439,19 +439,29 @@ def read_trained_on(folder: Path) -> tuple[str, ...]:
 
     ``("not stated",)`` where there is no such list of texts; an empty list says that the model is untrained.
     """
+    listed = _stated(folder, "trained_on")
+    return tuple(listed) if isinstance(listed, list) and all(isinstance(one, str) for one in listed) else NOT_STATED
+
+
+def read_is_merge(folder: Path) -> bool:
+    """Return whether a folder's model card says, as cards of the hub do, that the model is a merge of others."""
+    return _stated(folder, "base_model_relation") == "merge"
+
+
+def _stated(folder: Path, key: str) -> object:
+    """Return what the front matter of a folder's model card says under ``key``; ``None`` where it says nothing."""
     file = folder / "README.md"
     text = file.read_text(encoding="utf-8", errors="replace")[:100_000] if file.is_file() else ""
     front = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
-    if not front or "trained_on:" not in front[1]:
-        return NOT_STATED
+    if not front or f"{key}:" not in front[1]:
+        return None
     import yaml
 
     try:
-        listed = yaml.safe_load(front[1])["trained_on"]
+        return yaml.safe_load(front[1])[key]
     except (yaml.YAMLError, KeyError, TypeError, RecursionError):
         # A card is prose by anyone; weights are not refused for it.
-        return NOT_STATED
-    return tuple(listed) if isinstance(listed, list) and all(isinstance(one, str) for one in listed) else NOT_STATED
+        return None
 
 
 def read_json(file: Path) -> dict[str, object]:

@@ -50,6 +50,16 @@ class Repository:
         return f"hf:{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
     @property
+    def pinning(self) -> str:
+        """Which commit is taken, and how to have another, in words."""
+        if self.revision:
+            return f"pinned to {self.revision}; another one: --model hf:{self.repository}@COMMIT"
+        return (
+            "not pinned: the newest commit is taken where none is here, and the record names it. "
+            f"To pin one: --model hf:{self.repository}@COMMIT"
+        )
+
+    @property
     def command(self) -> str:
         """What fetches the files into the models folder by hand."""
         revision = f" --revision {self.revision}" if self.revision else ""
@@ -158,6 +168,14 @@ def _fetch(wanted: Repository) -> Located:
             raise
         reason = f"not on this machine, and the hub cannot be reached ({type(error).__name__}: {_first_line(error)})"
         raise _missing(wanted, reason) from error
+    if wanted.revision is None:
+        _LOG.warning(
+            "%s is not pinned: commit %s was taken. The same again: --model hf:%s@%s",
+            wanted.name,
+            info.sha,
+            wanted.repository,
+            info.sha,
+        )
     if not has_weights(folder):
         raise _missing(wanted, "its repository holds no config.json with .safetensors or pytorch_model.bin beside it")
     return Located(folder, f"hf:{wanted.repository}@{info.sha}")

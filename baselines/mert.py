@@ -20,6 +20,7 @@ from .checkpoint import (
     Checkpoint,
     Preprocessor,
     read_checkpoint,
+    read_is_merge,
     read_trained_on,
     weights_sha256,
 )
@@ -216,9 +217,8 @@ def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
     """
     read = read_checkpoint(folder.path)
     trained_on = read_trained_on(folder.path)
-    card = bare_card(
-        folder.name, "mert", read.licence, trained_on, folder.source, "A HuBERT network read from a folder."
-    )
+    what = "A merge of HuBERT networks" if read_is_merge(folder.path) else "A HuBERT network"
+    card = bare_card(folder.name, "mert", read.licence, trained_on, folder.source, f"{what} read from a folder.")
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
 
@@ -323,7 +323,7 @@ def _entry(model: Released, forced: bool) -> EncoderEntry:
         licence=model.hub.licence,
         source=model.hub.source,
         load=partial(_load_released, model, forced),
-        details=(("trained on", ", ".join(model.trained_on)),),
+        details=(("trained on", ", ".join(model.trained_on)), ("revision", model.hub.pinning)),
     )
 
 

@@ -131,7 +131,7 @@ def run(
     from .equity_table import print_equity
     from .evidence import read_what_is_there
     from .progress import TerminalObserver
-    from .record import iter_records
+    from .record_folder import iter_records
     from .report import print_table, write_page
     from .run import run as run_benchmark
 
@@ -214,7 +214,7 @@ def export_model(
     """Write a model as a folder that transformers' HubertModel loads, with a model card."""
     from ..baselines.base import LoadOptions
     from .export_hf import export_hf, open_model
-    from .record import iter_records
+    from .record_folder import iter_records
 
     records = list(iter_records(scores)) if scores is not None else []
     opened = open_model(model, LoadOptions(device="cpu", offline=offline))

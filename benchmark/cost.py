@@ -27,6 +27,11 @@ MEASURES = {
     "peak_memory_mib": "peak memory of the process so far, MiB",
 }
 
+MEMORY = (
+    "peak MiB: of the whole process up to the end of the cell, so that later models of a run show no less than earlier "
+    "ones; for memory, run models one at a time."
+)
+
 NO_TIME = "no time of encoding: the record counts no audio or no seconds"
 
 
@@ -39,7 +44,7 @@ class CostPoint:
         audio_hours: that were encoded.
         encode_seconds_per_hour: wall-clock seconds for an hour of audio; ``None`` where the record counts none.
         probe_seconds: wall-clock seconds of training and scoring the probes.
-        peak_memory_mib: of the process.
+        peak_memory_mib: of the process up to the end of the cell.
         score: macro ROC-AUC as a fraction, a plain mean over tasks for :data:`MEAN`; ``None`` where not defined.
         interval: of the score; ``None`` for a mean over tasks.
         test_tracks: that the score rests on.
@@ -203,6 +208,7 @@ def cost_tables(view: CostView) -> list[ViewTable]:
         notes = [f"{p.row.name}: {NO_TIME}." for p in panel.points if p.encode_seconds_per_hour is None]
         notes += [several_devices(view)] if len(view.devices) > 1 else []
         notes += not_run(section, panel.column) if panel.column else _incomplete(view, panel)
+        notes.append(MEMORY)
         tables.append(
             ViewTable(
                 title=f"{panel.name}: cost against ROC-AUC, percent, on {panel.device}; * no model is both cheaper "

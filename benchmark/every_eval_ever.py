@@ -91,6 +91,7 @@ def _evaluation(
     model, created = records[0].model, max(record.environment.created for record in records)
     developer, name = _model_id(records[0])
     moment = _unix_time(created)
+    versions = dict.fromkeys(record.environment.cmbench for record in records)
     details = {"edition": section.edition, "split": section.split, "protocol": section.protocol}
     return {
         "schema_version": EEE_VERSION,
@@ -104,7 +105,7 @@ def _evaluation(
             "evaluator_relationship": relationship,
             "additional_details": details | ({"warning": section.warning} if section.warning else {}),
         },
-        "eval_library": {"name": "cmbench", "version": records[0].environment.cmbench},
+        "eval_library": {"name": "cmbench", "version": ", ".join(versions)},
         "model_info": {
             "name": row.name,
             "id": name,

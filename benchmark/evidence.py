@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import CmbenchError, UsageError
 from .metrics import Bools, Floats, defined_labels, ranking_scores
-from .record import Record, read_record, record_files, sha256_of
+from .record import Record, read_record, sha256_of
+from .record_folder import by_evaluation, record_files
 
 LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
@@ -83,10 +84,15 @@ def iter_evidence(*places: Path, edition: str | None = None, protocol: str | Non
         UsageError: a place does not exist.
         CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
     """
-    for path in record_files(*places):
-        record = read_record(path)
+    for path, record in _records(places):
         if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
             yield read_evidence(path)
+
+
+def _records(places: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
+    """Yield records with their paths, place by place, models in the order of :func:`by_evaluation`."""
+    for place in places:
+        yield from by_evaluation([(path, read_record(path)) for path in record_files(place)], lambda pair: pair[1])
 
 
 def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
@@ -96,18 +102,21 @@ def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
         UsageError: a place does not exist.
     """
     found, problems = [], []
-    for path in record_files(*places):
-        try:
-            found.append(read_evidence(path))
-        except CmbenchError as error:
-            problems.append(str(error))
+    for place in places:
+        here = []
+        for path in record_files(place):
+            try:
+                here.append(read_evidence(path))
+            except CmbenchError as error:
+                problems.append(str(error))
+        found += by_evaluation(here, lambda evidence: evidence.record)
     return found, problems
 
 
 def choose_records(
     places: Iterable[Path], edition: str | None = None, split: str | None = None, protocol: str | None = None
 ) -> dict[Path, Record]:
-    """Return the records in the given files and below the given folders, by path.
+    """Return the records in the given files and below the given folders by their paths, models as they were evaluated.
 
     Args:
         places: files and folders.
@@ -121,8 +130,7 @@ def choose_records(
     """
     places = list(places)
     found = {}
-    for path in record_files(*places):
-        record = read_record(path)
+    for path, record in _records(places):
         wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
         if all(asked in (None, there) for asked, there in wanted):
             found[path] = record

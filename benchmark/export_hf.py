@@ -83,17 +83,15 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
             it and is written only if it is given.
 
     Raises:
-        UsageError: the folder holds weights already, or records were given and none is of this model.
+        UsageError: the folder holds weights already, records were given and none is of this model, or one is of other
+            weights under its name.
     """
     import yaml
 
     from ..baselines.hubert_folder import write_folder
     from .exports import eval_results
 
-    own = [r for r in records if r.model.name == model.name]
-    if records and not own:
-        names = ", ".join(sorted({r.model.name for r in records}))
-        raise UsageError(f"None of the records is of {model.name}; they are of {names}.")
+    own = _own(model, records)
     real = [r for r in own if r.task.edition != "mini"]
     files = {"README.md": model_card(model, real or own)}
     if eval_dataset is not None and own:
@@ -101,6 +99,23 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
         files[".eval_results/cmbench.yaml"] = content
     write_folder(out, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
     return out
+
+
+def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
+    """Return the records of a model, by its name; other weights that are called the same are an error."""
+    from ..baselines.checkpoint import weights_sha256
+
+    own = [r for r in records if r.model.name == model.name]
+    if records and not own:
+        names = ", ".join(sorted({r.model.name for r in records}))
+        raise UsageError(f"None of the records is of {model.name}; they are of {names}.")
+    weights = weights_sha256(model.weights) if own else ""
+    if foreign := [r for r in own if r.model.weights_sha256 != weights]:
+        raise UsageError(
+            f"The record of {model.name} on {foreign[0].task.name} was made with other weights (sha256 "
+            f"{foreign[0].model.weights_sha256[:12]}, not {weights[:12]}); evaluate the model that you export."
+        )
+    return own
 
 
 def model_card(model: Exportable, records: Sequence[Record]) -> str:
@@ -137,7 +152,8 @@ def model_card(model: Exportable, records: Sequence[Record]) -> str:
         "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
     if records:
-        edition = "mini (synthetic)" if records[0].task.edition == "mini" else records[0].task.edition
+        editions = dict.fromkeys(record.task.edition for record in records)
+        edition = " and ".join("mini (synthetic)" if name == "mini" else name for name in editions)
         lines += [
             "## Scores",
             f"Measured by cmbench, {edition} edition; means over the probes' seeds with 95 % intervals.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..tasks.base import GROUP_SAFE
 from .sections import percent
 
 if TYPE_CHECKING:
@@ -19,10 +18,14 @@ NAMES = {
 }
 
 
+USUAL_SPLITS = ("official", "own")
+"""The split that a task has by itself; every other is another test set."""
+
+
 def dataset_name(record: Record) -> str:
-    """Return how an export names a task; synthetic data and a split of ours say so."""
+    """Return how an export names a task; synthetic data and any split but the task's usual one say so."""
     suffix = {"full": "", "mini": " (mini, synthetic)"}.get(record.task.edition, f" ({record.task.edition})")
-    return record.task.title + suffix + (f" ({GROUP_SAFE} split)" if record.task.split == GROUP_SAFE else "")
+    return record.task.title + suffix + ("" if record.task.split in USUAL_SPLITS else f" ({record.task.split} split)")
 
 
 def _scored(records: Sequence[Record]) -> list[tuple[Record, str, Metric]]:
@@ -66,7 +69,9 @@ def model_index(records: Sequence[Record], model: str) -> dict[str, object]:
 def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, object]]:
     """Return the content of an ``.eval_results/*.yaml`` file of a hub model repository.
 
-    The format (hub-docs: ``eval_results.yaml``) refers to a benchmark by the id of its data set on the hub.
+    The format (hub-docs: ``eval_results.yaml``) refers to a benchmark by the id of its data set on the hub. The hub
+    ranks what has the same task id, so edition, split and protocol are part of it: a score on ``mini`` is never beside
+    one on real data.
 
     Args:
         records: of one model.
@@ -74,7 +79,7 @@ def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, obje
     """
     return [
         {
-            "dataset": {"id": dataset, "task_id": f"{record.task.name}.{record.task.edition}.{name}"},
+            "dataset": {"id": dataset, "task_id": f"{record.stem}.{name}"},
             "value": metric.value,
             "date": record.environment.created,
             "notes": f"{dataset_name(record)}, split {record.task.split}, protocol {record.protocol.name}",

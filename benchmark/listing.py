@@ -107,6 +107,12 @@ def print_model(card: EncoderCard, console: Console) -> None:
             console.print(f"  {title:<16}{escape(text)}", highlight=False, soft_wrap=True)
 
 
+def print_details(details: Iterable[tuple[str, str]], console: Console) -> None:
+    """Print further facts on an encoder, one on a line."""
+    for title, text in details:
+        console.print(f"  {title:<16}{escape(text)}", highlight=False, soft_wrap=True)
+
+
 def print_stores(stores: Iterable[StoreSummary], root: Path, console: Console) -> None:
     """Print one line for each store."""
     table = Table("encoder", "task", "edition", "tracks", "windows", "MB", "last used", box=None, header_style="bold")

@@ -34,14 +34,18 @@ def list_models(context: typer.Context) -> None:
 def show_model(name: Name, offline: Offline = False) -> None:
     """Load one model and show its card."""
     from ..baselines.base import LoadOptions, load_encoder, registry
-    from .listing import print_model, print_models
+    from .listing import print_details, print_model, print_models
 
+    entry = registry().get(name)
     try:
         card = load_encoder(name, LoadOptions(device="cpu", offline=offline)).card
     except MissingError:
-        print_models([registry()[name]] if name in registry() else [], console())
+        print_models([entry] if entry else [], console())
+        print_details(entry.details if entry else (), console())
         raise
     print_model(card, console())
+    # The card says these already.
+    print_details([one for one in entry.details if one[0] != "trained on"] if entry else (), console())
 
 
 @models_app.command(

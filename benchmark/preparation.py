@@ -51,10 +51,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     sizes = [one.size for one in plan.downloads if not one.path.is_file()]
     sizes += [step.size for step in plan.steps if step.fetches]
     unknown = sum(size is None for size in sizes)
+    rough = f", about {spoken_bytes(plan.estimate)} in all" if unknown and plan.estimate else ""
     console.print(
         f"To fetch: {spoken_bytes(sum(size or 0 for size in sizes))}"
-        f"{f' and {unknown} of unknown size' if unknown else ''}. On the disk in the end: "
-        f"{spoken_bytes(plan.known_bytes)}{' or more' if unknown else ''}.",
+        f"{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk in the end: "
+        f"{'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}{' or more' if unknown and not rough else ''}.",
         highlight=False,
         soft_wrap=True,
     )

@@ -11,17 +11,16 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import CmbenchError, UsageError
+from ..errors import CmbenchError
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
 SCHEMA_VERSION = "1.1"
@@ -213,7 +212,10 @@ class EnvironmentPart(_Part):
 
 
 class CostPart(_Part):
-    """What the cell cost; differs between runs. Times of resumed work add up."""
+    """What the cell cost; differs between runs. Times of resumed work add up.
+
+    Peak memory is that of the whole process up to the end of the cell.
+    """
 
     audio_seconds: Number
     encode_seconds: Number
@@ -252,6 +254,9 @@ class Record(_Part):
         return _canonical(self.model_dump(mode="json", exclude={"environment", "cost"}))
 
 
+LONGEST_NAME = 160
+"""Bytes of a name in the name of a file; file systems take 255, and a task, a split or an ending come with it."""
+
 METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
 
 
@@ -288,8 +293,11 @@ def write_record(record: Record, folder: Path) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """Turn a model's name into a file name."""
-    return "".join(c if c.isalnum() or c in "-_.@+" else "_" for c in name).strip(".") or "model"
+    """Turn a model's name into a file name, cut where it is longer than a file system would take."""
+    safe = "".join(c if c.isalnum() or c in "-_.@+" else "_" for c in name).strip(".") or "model"
+    if len(safe.encode()) <= LONGEST_NAME:
+        return safe
+    return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{sha256_of(name.encode())[:8]}"
 
 
 def read_record(path: Path) -> Record:
@@ -314,74 +322,33 @@ def parse_record(content: bytes, path: Path) -> Record:
     try:
         record = Record.model_validate_json(content)
     except ValidationError as error:
+        if (version := _stated_version(content)) not in (None, *READ_VERSIONS):
+            # What another version may hold would be told as an error of its fields.
+            raise CmbenchError(_other_version(path, version)) from error
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the top level"
         raise CmbenchError(
             f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
         ) from error
     if record.schema_version not in READ_VERSIONS:
-        raise CmbenchError(
-            f"{path} is not a cmbench record of schema {' or '.join(READ_VERSIONS)}: it says {record.schema_version!r}."
-        )
+        raise CmbenchError(_other_version(path, record.schema_version))
     return record
 
 
-def iter_records(*places: Path) -> Iterator[Record]:
-    """Yield every record in the given files and below the given folders, by path.
-
-    Raises:
-        UsageError: a place does not exist.
-        CmbenchError: a ``.json`` file below a folder is not a record.
-    """
-    for path in record_files(*places):
-        yield read_record(path)
+def _other_version(path: Path, version: object) -> str:
+    return (
+        f"{path} is not a cmbench record of schema {' or '.join(READ_VERSIONS)}: it says {version!r}. Read it with the "
+        "cmbench that wrote it."
+    )
 
 
-def record_files(*places: Path) -> Iterator[Path]:
-    """Yield the path of every record in the given files and below the given folders.
-
-    Raises:
-        UsageError: a place does not exist.
-    """
-    for place in places:
-        if place.is_dir():
-            yield from sorted(place.rglob("*.json"))
-        elif place.is_file():
-            yield place
-        else:
-            raise UsageError(f"{place} does not exist; name record files, or the folder given to `cmbench run --out`.")
-
-
-def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row for each record and metric: who, on what, under which protocol, the value and its interval."""
-    import pandas as pd
-
-    rows = [
-        {
-            "model": r.model.name,
-            "task": r.task.name,
-            "tradition": r.task.tradition,
-            "edition": r.task.edition,
-            "split": r.task.split,
-            "protocol": r.protocol.name,
-            "metric": name,
-            "value": metric.value,
-            "low": metric.interval.low if metric.interval else None,
-            "high": metric.interval.high if metric.interval else None,
-            "layer": r.selection.layer,
-            "test_tracks": r.coverage.used["test"],
-            "defined_labels": r.defined_labels,
-            "total_labels": r.total_labels,
-        }
-        for r in records
-        for name, metric in r.metrics.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def load_records(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read every record below a folder into a frame; see :func:`records_frame` for its columns."""
-    return records_frame(iter_records(Path(folder)))
+def _stated_version(content: bytes) -> object:
+    """Return the schema version that a file states; ``None`` if it is no JSON object or states none."""
+    try:
+        stated = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return stated.get("schema_version") if isinstance(stated, dict) else None
 
 
 def predictions_bytes(

@@ -1,13 +1,13 @@
-"""Views over records: tables in the terminal here, the page in :mod:`.page`, figures in :mod:`.figures`."""
+"""Views over records: tables in the terminal here, the page in :mod:`.page`, figures in :mod:`.record_figures`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .figures import write_figures
 from .page import write_page
 from .record import Metric, Record
+from .record_figures import write_figures
 from .sections import (
     ABSENT,
     HEADLINE,

@@ -80,7 +80,7 @@ def html(
     from .equity import equities
     from .equity_table import print_equity
     from .evidence import read_what_is_there
-    from .record import iter_records
+    from .record_folder import iter_records
     from .report import print_table, write_figures, write_page
     from .reported import print_reported
     from .similarity_file import read_distances

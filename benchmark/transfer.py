@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -14,7 +15,7 @@ from .compare import BOUND, RESAMPLES, TaskChange, compare
 from .evidence import Evidence
 from .paired import RANKED, Difference, control_false_discoveries, difference
 from .record import Record
-from .sections import TRADITION_ORDER
+from .sections import TRADITION_ORDER, WESTERN
 from .summary import centred_score
 
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
@@ -26,6 +27,12 @@ CORPORA: Mapping[str, str] = {
     "lyra": "greek",
     "greek": "greek",
 }
+
+KINDS = ("base", "single-culture", "multi-cultural", "merged", "other")
+"""What a model is to the base, in the order of the rows."""
+
+MERGED = re.compile(r"\b(task arithmetic|merged?)\b", re.IGNORECASE)
+"""Words in an encoder's description that tell a merge of models."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ class TransferMatrix:
         title: edition, split and protocol; or that the figures are reported.
         edition: ``full``, ``mini``, ``custom`` or ``reported``.
         base: the model that the others are compared with.
-        models: rows.
+        models: rows, by kind; within a kind as they were given.
+        kinds: model -> one of :data:`KINDS`.
         tasks: columns, by tradition.
         traditions: task -> tradition.
         cells: what there is; a model need not have been run on every task.
@@ -76,6 +84,7 @@ class TransferMatrix:
     edition: str
     base: str
     models: tuple[str, ...]
+    kinds: Mapping[str, str]
     tasks: tuple[str, ...]
     traditions: Mapping[str, str]
     cells: Mapping[tuple[str, str], Cell]
@@ -145,20 +154,24 @@ def transfer_matrix(
     }
     judged = {model: _mean_changes(by_task.values()) for model, by_task in changes.items()}
     cells: dict[tuple[str, str], Cell] = {}
+    cultures = {model: set((in_culture or {}).get(model, cultures_of(side[0].record))) for model, side in sides.items()}
+    kinds_of = {
+        model: "base" if model == base else _kind(side[0].record, cultures[model]) for model, side in sides.items()
+    }
     for e in found:
         key = (e.record.model.name, e.record.task.name)
-        named = (in_culture or {}).get(key[0])
-        cultures = cultures_of(e.record) if named is None else set(named)
         change = judged.get(key[0], {}).get(key[1])
         roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
-        cells[key] = Cell(roc_auc, precision, change, change.change if change else None, traditions[key[1]] in cultures)
+        own = traditions[key[1]] in cultures[key[0]]
+        cells[key] = Cell(roc_auc, precision, change, change.change if change else None, own)
     edition, split, protocol = kinds.pop()
     tasks = _ordered(traditions)
     return TransferMatrix(
         title=f"{edition} edition · {split} split · protocol {protocol}",
         edition=edition,
         base=base,
-        models=(base, *(model for model in models if model != base)),
+        models=tuple(sorted(models, key=lambda model: KINDS.index(kinds_of[model]))),
+        kinds=kinds_of,
         tasks=tasks,
         traditions=traditions,
         cells=cells,
@@ -193,6 +206,7 @@ def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
         edition="reported",
         base=base.model,
         models=tuple(row.model for row in rows),
+        kinds={row.model: _reported_kind(row, base) for row in rows},
         tasks=tasks,
         traditions=traditions,
         cells=cells,
@@ -209,6 +223,22 @@ def _reported_cell(row: Reported, base: Reported, task: str, tradition: str) -> 
         change = fmean([roc_auc or 0.0, precision or 0.0]) - fmean([w or 0.0 for w in was])
     adapted = "CultureMERT" in row.model
     return Cell(roc_auc, precision, None, change, adapted and tradition != "western")
+
+
+def _reported_kind(row: Reported, base: Reported) -> str:
+    if row is base:
+        return "base"
+    if "CultureMERT" not in row.model:
+        return "other"
+    return "merged" if "-TA-" in row.model else "multi-cultural"
+
+
+def _kind(record: Record, cultures: set[str]) -> str:
+    """Return one of :data:`KINDS` but the base's: a merge by its description, else by how many traditions it learnt."""
+    if MERGED.search(record.model.description):
+        return "merged"
+    learnt = len(cultures - {WESTERN})
+    return "other" if learnt == 0 else "single-culture" if learnt == 1 else "multi-cultural"
 
 
 def cultures_of(record: Record) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .change_tables import points
-from .figures import INK, empty_figure, figure_bytes, ink_on, style
+from .figures import INK, clipped, empty_figure, figure_bytes, ink_on, style
 from .record import write_atomically
 from .sections import ABSENT, WESTERN, percent
 from .transfer import Cell, TransferMatrix
@@ -48,7 +48,8 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     point = 1 / 72
     summaries = _summaries(matrix)
     rows = len(matrix.models) + (len(matrix.models) > 2)
-    left = 0.62 * size * point * max(len(name) for name in (*matrix.models, COLUMN_MEANS)) + 0.08
+    shown = {model: clipped(model, 24 if width < 5 else 36) for model in matrix.models}
+    left = 0.62 * size * point * max(len(name) for name in (*shown.values(), COLUMN_MEANS)) + 0.08
     columns = len(matrix.tasks) + GAP + len(summaries)
     cell, line = (width - left - 0.02) / columns, 3.2 * size * point
     names = [_broken(task) for task in matrix.tasks]
@@ -67,7 +68,7 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
             _draw_cell(axes, x, y, matrix.cells.get((model, task)), size, (edge / cell, edge / line))
         for x, (level, change) in enumerate(value[model] for value in summaries.values()):
             _write(axes, len(names) + GAP + x, y, level, change, size, weight="bold")
-        axes.text(-0.06, y + 0.5, model, ha="right", va="center_baseline", size=size)
+        axes.text(-0.06, y + 0.5, shown[model], ha="right", va="center_baseline", size=size)
     if rows > len(matrix.models):
         axes.text(-0.06, rows - 0.5, COLUMN_MEANS, ha="right", va="center_baseline", size=size)
         for x, task in enumerate(matrix.tasks):
@@ -120,7 +121,7 @@ def _note(matrix: TransferMatrix, characters: int) -> str:
         [
             *([f"{warning(matrix)}."] if matrix.edition == "mini" else []),
             f"{matrix.title}.",
-            f"Mean of ROC-AUC and AP, %; below, its change against {matrix.base} in points.",
+            f"Mean of ROC-AUC and AP, %; below, its change against {clipped(matrix.base)} in points.",
             *marks,
         ]
     )

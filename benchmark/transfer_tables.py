@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .change_tables import points
 from .sections import ABSENT, MINI_LABEL, percent
 from .transfer import Cell, TransferMatrix
+from .view_tables import escaped, latex_row
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +82,7 @@ def latex_table(matrix: TransferMatrix) -> str:
         *([f"% {warning(matrix)}"] if warning(matrix) else []),
         f"\\begin{{tabular}}{{l{'r' * (len(matrix.tasks) + 1)}}}",
         "\\toprule",
-        " & ".join(["Model", *(_escaped(task) for task in matrix.tasks), "Mean"]) + " \\\\",
+        latex_row(["Model", *(escaped(task) for task in matrix.tasks), "Mean"]),
         "\\midrule",
     ]
     for model in matrix.models:
@@ -91,23 +92,13 @@ def latex_table(matrix: TransferMatrix) -> str:
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else "--"
             bold = cell is not None and cell.mean is not None and cell.mean == best[task]
             cells.append((f"\\textbf{{{text}}}" if bold else text).replace(ABSENT, "--"))
-        lines.append(
-            " & ".join([_escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]) + " \\\\"
-        )
+        lines.append(latex_row([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]))
     lines.append("\\bottomrule")
     if warning(matrix):
         # In the table, not only in a comment: it must be there in print.
-        told = _escaped(warning(matrix))
+        told = escaped(warning(matrix))
         lines.append(f"\\multicolumn{{{len(matrix.tasks) + 2}}}{{l}}{{\\footnotesize {told}}} \\\\")
     return "\n".join([*lines, "\\end{tabular}", ""])
-
-
-def _escaped(text: str) -> str:
-    for mark in "\\&%$#_{}~^":
-        text = text.replace(
-            mark, {"\\": "\\textbackslash ", "~": "\\textasciitilde ", "^": "\\^{}"}.get(mark, f"\\{mark}")
-        )
-    return text
 
 
 def markdown_matrix(matrix: TransferMatrix) -> str:
@@ -134,7 +125,7 @@ def csv_matrix(matrix: TransferMatrix) -> str:
     """Return one line for each cell, as fractions; an empty field is a number that does not exist."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    head = "source model task tradition roc_auc average_precision change low high q_value verdict in_culture"
+    head = "source model kind task tradition roc_auc average_precision change low high q_value verdict in_culture"
     writer.writerow(head.split())
     for model, task in [key for key in product(matrix.models, matrix.tasks) if key in matrix.cells]:
         cell = matrix.cells[model, task]
@@ -143,6 +134,7 @@ def csv_matrix(matrix: TransferMatrix) -> str:
             [
                 matrix.edition,
                 model,
+                matrix.kinds[model],
                 task,
                 matrix.traditions[task],
                 *("" if v is None else v for v in (cell.roc_auc, cell.average_precision, cell.plain_change)),

@@ -190,7 +190,7 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
             "\\toprule",
             " & ".join(map(escaped, table.columns)) + " \\\\",
             "\\midrule",
-            *(_latex_row(row) for row in table.rows),
+            *(latex_row([escaped(cell) for cell in row]) for row in table.rows),
             "\\bottomrule",
         ]
         if table.warning:
@@ -199,8 +199,9 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _latex_row(row: Sequence[str]) -> str:
-    text = " & ".join(map(escaped, row)) + " \\\\"
+def latex_row(cells: Sequence[str]) -> str:
+    """Return cells, escaped already, as a row of a table for LaTeX."""
+    text = " & ".join(cells) + " \\\\"
     # A bracket at the start of a row would be read as an argument of the line break before it.
     return "{[}" + text[1:] if text.startswith("[") else text
 

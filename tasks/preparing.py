@@ -94,17 +94,22 @@ class Plan:
         steps: what is done after all downloads, in order.
         missing: what only the user has; everything else is done all the same.
         notes: sentences to read before agreeing.
+        estimate: bytes of all downloads together, worked out where no source states them; 0 where that cannot be done.
     """
 
     downloads: tuple[Download, ...] = ()
     steps: tuple[Step, ...] = ()
     missing: tuple[Missing, ...] = ()
     notes: tuple[str, ...] = ()
+    estimate: int = 0
 
     @property
     def known_bytes(self) -> int:
-        """Bytes that the disk must have room for, as far as they are stated."""
-        return sum(one.size or 0 for one in self.downloads) + sum(step.size or 0 for step in self.steps)
+        """Bytes that the disk must have room for, as far as they are stated or estimated."""
+        stated = sum(one.size or 0 for one in self.downloads)
+        if any(one.size is None for one in self.downloads):
+            stated = max(stated, self.estimate)
+        return stated + sum(step.size or 0 for step in self.steps)
 
     @property
     def nothing_to_do(self) -> bool:

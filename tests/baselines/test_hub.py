@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.checkpoint import NORMALISED, read_shape
 from cmbench.baselines.folders import load_folder
 from cmbench.baselines.hubert import random_weights
+from cmbench.benchmark.cli import app
 from cmbench.errors import MissingError, UsageError
 
 CPU = LoadOptions(device="cpu", offline=True)
@@ -111,6 +113,43 @@ def test_a_cache_without_preprocessor_is_completed(
     monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: Info())
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert load_encoder("hf:a/b", LoadOptions(device="cpu")).card.preprocessing == NORMALISED
+
+
+def test_what_is_not_pinned_is_named_with_the_commit_that_came(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import huggingface_hub
+    from huggingface_hub import HfApi
+
+    commit, look_up, came = "c" * 40, huggingface_hub.snapshot_download, save_tiny(tmp_path / "came")
+
+    class Info:
+        sha = commit
+        siblings = ()
+
+    def download(repository: str, **how: Any) -> str:
+        return str(look_up(repository, **how) if how.get("local_files_only") else came)
+
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: Info())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert load_encoder("hf:a/b@" + commit, LoadOptions(device="cpu")).card.source == f"hf:a/b@{commit}"
+    assert "not pinned" not in caplog.text
+    assert load_encoder("hf:a/b", LoadOptions(device="cpu")).card.source == f"hf:a/b@{commit}"
+    assert f"not pinned: commit {commit} was taken. The same again: --model hf:a/b@{commit}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("MERT-v1-95M", "pinned to 12af15fef9d0ac838c3f475bfbbf26d2060dd4f5"),
+        ("MERT-v1-330M", "not pinned: the newest commit is taken"),
+        ("CultureMERT-95M", "--model hf:ntua-slp/CultureMERT-95M@COMMIT"),
+    ],
+)
+def test_a_model_that_is_not_here_says_which_commit_would_come(models: Path, name: str, says: str) -> None:
+    shown = CliRunner().invoke(app, ["models", "show", name, "--offline"])
+    assert isinstance(shown.exception, MissingError)
+    assert says in shown.output
 
 
 def test_a_snapshot_that_lacks_a_shard_is_not_taken_for_the_model(models: Path) -> None:

@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from cmbench.baselines import LoadOptions, registry
 from cmbench.baselines.folders import load_folder
-from cmbench.baselines.huggingface import KINDS, PUBLISHED, TransformersEncoder, equal_parts
+from cmbench.baselines.huggingface import PUBLISHED, TransformersEncoder, equal_parts
+from cmbench.baselines.transformers_kinds import KINDS
 from cmbench.errors import MissingError, UsageError
 
 transformers: Any = pytest.importorskip("transformers")

@@ -32,6 +32,19 @@ def test_a_drawn_network_has_no_folder_and_no_corpora() -> None:
         open_network("mfcc", CPU)
 
 
+@pytest.mark.parametrize(
+    ("card", "says"),
+    [
+        ("---\nbase_model_relation: merge\n---\n# m\n", "A merge of HuBERT networks read from a folder."),
+        ("---\nbase_model_relation: finetune\n---\n# m\n", "A HuBERT network read from a folder."),
+        ("# m\n\nbase_model_relation: merge\n", "A HuBERT network read from a folder."),
+        (None, "A HuBERT network read from a folder."),
+    ],
+)
+def test_a_merge_is_known_by_its_card(tmp_path: Path, card: str | None, says: str) -> None:
+    assert load_model(str(write(tmp_path / "m", card))).card.description == says
+
+
 def test_corpora_on_the_card_reach_the_encoder(tmp_path: Path) -> None:
     card = "---\nlicense: mit\ntrained_on:\n- Lyra 50 h\n- 'Turkish-makam: 200 h'\n---\n# m\n"
     folder = write(tmp_path / "m", card)

@@ -161,3 +161,25 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     width, height = figure.canvas.get_width_height()
     boxes = [t.get_window_extent() for t in texts if t.get_visible()]
     assert all(b.x0 >= -1 and b.y0 >= -1 and b.x1 <= width + 1 and b.y1 <= height + 1 for b in boxes)
+
+
+@pytest.mark.parametrize(("models", "apart"), [(3, False), (4, True), (7, True)])
+def test_many_models_do_not_share_a_diagram(build_evidence: Build, models: int, apart: bool) -> None:
+    names = [f"model {k}" for k in range(models - 1)] + ["a name " * 20 + "end"]
+    (view,) = calibration_views([make(build_evidence, name) for name in names], 100)
+    with style("path"):
+        figure = calibration_figure(view, view.tasks[0])
+        figure.draw_without_rendering()
+    families = 3
+    assert len(figure.axes) == (models * families if apart else 2 * families)
+    texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
+    shown = [t.get_text() for t in texts]
+    assert sum(text.startswith("ECE ") and text[4].isdigit() for text in shown) == (models * families if apart else 0)
+    assert all(any(text.startswith(name) for text in shown) for name in names[:-1])
+    width, height = figure.canvas.get_width_height()
+    boxes = [t.get_window_extent() for t in texts if t.get_visible()]
+    assert all(b.x0 >= -1 and b.y0 >= -1 and b.x1 <= width + 1 and b.y1 <= height + 1 for b in boxes)
+    if apart:
+        # The diagonal, the other models, the model itself; then its marks and whiskers.
+        faint = [line for line in figure.axes[0].lines if line.get_alpha() == 0.6]
+        assert len(faint) == models - 1

@@ -83,6 +83,7 @@ def test_seconds_per_audio_hour_and_the_mean_over_tasks(build_record: Build) -> 
     assert mean[0].peak_memory_mib == 136.0
     text = printed(view)
     assert "Not in the mean, for want of a record of every task on this device: chroma." in text
+    assert text.count("peak MiB: of the whole process up to the end of the cell") == 3
     rows = list(csv.DictReader(io.StringIO(csv_text(cost_rows(view)))))
     found = {(r["model"], r["task"]): float(r[TIME]) for r in rows}
     assert found == {("mfcc", "lyra"): 18.0, ("mfcc", "carnatic"): 9.0, ("chroma", "lyra"): 180.0}

@@ -11,7 +11,8 @@ import yaml
 
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
-from cmbench.benchmark.export_hf import export_hf, open_model
+from cmbench.baselines.checkpoint import weights_sha256
+from cmbench.benchmark.export_hf import Exportable, export_hf, open_model
 from cmbench.benchmark.record import Record
 from cmbench.errors import MissingError, UsageError
 
@@ -35,25 +36,34 @@ def test_an_exported_model_computes_the_same(tmp_path: Path) -> None:
     assert "model-index" not in front_matter(once)
 
 
-def rename(record: Record, name: str) -> Record:
-    return record.model_copy(update={"model": record.model.model_copy(update={"name": name})})
+def of_model(record: Record, model: Exportable) -> Record:
+    who = {"name": model.name, "weights_sha256": weights_sha256(model.weights)}
+    return record.model_copy(update={"model": record.model.model_copy(update=who)})
 
 
 def test_scores_go_into_the_card_and_mini_never_beside_real(
     tmp_path: Path, build_record: Callable[..., Record]
 ) -> None:
     model = open_model("random-mert-nano", CPU)
-    real = [rename(r, model.name) for r in [build_record("MERT-v1-95M", "lyra")]]
-    mini = [rename(r, model.name) for r in [build_record("MERT-v1-95M", "lyra", edition="mini")]]
+    real = [of_model(build_record("MERT-v1-95M", "lyra"), model)]
+    mini = [of_model(build_record("MERT-v1-95M", "lyra", edition="mini"), model)]
     both = export_hf(model, tmp_path / "both", [*real, *mini], eval_dataset="owner/bench")
     assert "model-index" in front_matter(both)
     assert "mini" not in (both / "README.md").read_text()
     assert "mini" not in (both / ".eval_results" / "cmbench.yaml").read_text()
+    ours = [of_model(build_record("MERT-v1-95M", "carnatic", edition="custom"), model)]
+    mixed = export_hf(model, tmp_path / "mixed", [*real, *ours, *mini])
+    assert "Measured by cmbench, full and custom edition" in (mixed / "README.md").read_text()
+    assert "(custom)" in (mixed / "README.md").read_text()
     only = export_hf(model, tmp_path / "only", mini)
     assert "mini (synthetic) edition" in (only / "README.md").read_text()
     assert not (only / ".eval_results").exists()
     with pytest.raises(UsageError, match="None of the records is of random-mert-nano"):
         export_hf(model, tmp_path / "none", [build_record("MERT-v1-95M", "lyra")])
+    other = real[0].model_copy(update={"model": real[0].model.model_copy(update={"weights_sha256": "0" * 64})})
+    with pytest.raises(UsageError, match="random-mert-nano on lyra was made with other weights"):
+        export_hf(model, tmp_path / "other", [*mini, other])
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

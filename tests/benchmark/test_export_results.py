@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from cmbench.benchmark.export_results import result_files, write_results
-from cmbench.benchmark.record import Metric, Record, records_frame
+from cmbench.benchmark.record import Metric, Record
+from cmbench.benchmark.record_folder import records_frame
 from cmbench.benchmark.sections import MINI_LABEL, percent
 from cmbench.errors import UsageError
 

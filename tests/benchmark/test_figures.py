@@ -19,12 +19,11 @@ from cmbench.benchmark.figures import (
     MARKERS,
     heat_map,
     in_parts,
-    label_bars,
     layer_curves,
     style,
-    write_figures,
 )
 from cmbench.benchmark.record import LabelScore, Record
+from cmbench.benchmark.record_figures import label_bars, write_figures
 from cmbench.benchmark.sections import MINI_LABEL, percent, sections
 
 

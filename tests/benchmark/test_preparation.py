@@ -44,6 +44,15 @@ def test_source_place_size_check_and_licence_are_all_said(download: Download, tm
     assert "To fetch: 2.5 MB and 2 of unknown size. On the disk in the end: 2.5 MB or more." in text
 
 
+def test_sizes_that_nobody_states_are_estimated_and_called_so(download: Download) -> None:
+    unpack = Step("unpack 3 clips", lambda context: None, size=4_000_000)
+    plan = Plan((replace(download, size=None),), (unpack,), estimate=3_000_000)
+    told = "To fetch: 0 bytes and 1 of unknown size, about 3.0 MB in all. On the disk in the end: about 7.0 MB."
+    assert told in printed(plan)
+    stated = replace(plan, downloads=(download,))
+    assert "To fetch: 2.5 MB. On the disk in the end: 6.5 MB." in printed(stated)
+
+
 def test_what_is_there_is_not_counted_again(download: Download, tmp_path: Path) -> None:
     part = replace(download, path=tmp_path / "b")
     (tmp_path / "[a].zip").write_bytes(b"x")

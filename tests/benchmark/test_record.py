@@ -17,14 +17,13 @@ from cmbench.benchmark.record import (
     Interval,
     Metric,
     Record,
-    iter_records,
     json_schema,
     predictions_bytes,
     read_record,
     safe_name,
     write_atomically,
 )
-from cmbench.errors import CmbenchError, UsageError
+from cmbench.errors import CmbenchError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,9 +84,24 @@ def test_what_is_no_record_is_named(tmp_path: Path, content: str) -> None:
         read_record(path)
 
 
-def test_a_place_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere does not exist"):
-        list(iter_records(tmp_path / "nowhere"))
+@pytest.mark.parametrize("changes", [{}, {"new_field": 1}])
+def test_a_record_of_another_schema_version_is_named_by_it(
+    build_record: Callable[..., Record], tmp_path: Path, changes: dict[str, object]
+) -> None:
+    content = json.loads(build_record().model_dump_json()) | {"schema_version": "2.0"} | changes
+    (tmp_path / "new.json").write_text(json.dumps(content))
+    with pytest.raises(CmbenchError, match=r"new.json is not a cmbench record of schema 1.0 or 1.1: it says '2.0'"):
+        read_record(tmp_path / "new.json")
+
+
+@pytest.mark.parametrize("letter", ["a", "य"])
+def test_long_names_are_file_names_and_stay_different(letter: str, tmp_path: Path) -> None:
+    names = [letter * 300 + end for end in ("1", "2")]
+    files = {safe_name(name) for name in names}
+    assert len(files) == 2
+    for file in files:
+        (tmp_path / f"labels-{file}.turkish_makam.full.official.cmbench-1.json").write_text("")
+    assert safe_name(letter * 50) == letter * 50
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "..", "", "hf:owner/name@rev"])

@@ -16,7 +16,8 @@ from cmbench.benchmark import run as run_module
 from cmbench.benchmark import shelf
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
-from cmbench.benchmark.record import Record, iter_records
+from cmbench.benchmark.record import Record
+from cmbench.benchmark.record_folder import iter_records
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.base import Track
 

@@ -119,6 +119,32 @@ def test_our_mean_is_centred_on_chance_and_counts_each_tradition_once(build_evid
     assert matrix.paper["base"] == pytest.approx(np.mean([v for v in cells if v is not None]))
 
 
+def test_models_stand_by_kind_and_within_it_as_they_were_given(build_evidence: Build) -> None:
+    targets, probabilities = scores(1.0)
+    cards: dict[str, tuple[tuple[str, ...], str]] = {
+        "tagger": ((), "A tagger."),
+        "merged": (("Lyra", "Carnatic"), "Task arithmetic (scale 0.2) over two adaptations."),
+        "culture": (("Lyra", "Carnatic"), "Trained on two traditions together."),
+        "to-lyra": (("Lyra",), "Trained on one."),
+        "base": ((), "The first."),
+        "a-folder": (("Turkish", "Lyra"), "A merge of HuBERT networks read from a folder."),
+        "named": ((), "Only --in-culture tells what it learnt."),
+    }
+    found = []
+    for name, (corpora, description) in cards.items():
+        e = build_evidence(name, targets, probabilities, GROUPS)
+        model = e.record.model.model_copy(update={"trained_on": corpora, "description": description})
+        found.append(replace(e, record=e.record.model_copy(update={"model": model})))
+    matrix = transfer_matrix(found, "base", {"named": ["greek"]}, resamples=100)
+    assert matrix.models == ("base", "to-lyra", "named", "culture", "merged", "a-folder", "tagger")
+    assert [matrix.kinds[m] for m in matrix.models] == ["base", *["single-culture"] * 2, "multi-cultural",
+                                                        *["merged"] * 2, "other"]  # fmt: skip
+    kinds = {row["model"]: row["kind"] for row in csv.DictReader(io.StringIO(csv_matrix(matrix)))}
+    assert kinds == matrix.kinds
+    assert transfer_matrix(found, resamples=100).base == "tagger"
+    assert list(reported_matrix().kinds.values()) == ["base", "multi-cultural", "merged"]
+
+
 def test_cultures_are_read_from_the_card(build_evidence: Build) -> None:
     record = measured(build_evidence)[0].record
     for corpora, expected in (
@@ -171,6 +197,32 @@ def test_latex_escapes_names(build_evidence: Build) -> None:
     targets, probabilities = scores(1.0)
     matrix = transfer_matrix([build_evidence("my_model & 50%", targets, probabilities, GROUPS)])
     assert "my\\_model \\& 50\\%" in latex_table(matrix)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("[10pt] a", "{[}10pt] a & "),
+        ("a\\b^c~d", "a\\textbackslash{}b\\textasciicircum{}c\\textasciitilde{}d & "),
+        ("a\n\nb", "a  b & "),
+        ("<i>", "\\textless{}i\\textgreater{} & "),
+    ],
+)
+def test_latex_takes_any_name(build_evidence: Build, name: str, told: str) -> None:
+    targets, probabilities = scores(1.0)
+    lines = latex_table(transfer_matrix([build_evidence(name, targets, probabilities, GROUPS)])).splitlines()
+    assert any(line.startswith(told) for line in lines)
+
+
+def test_long_names_fit_and_keep_their_ends(build_evidence: Build) -> None:
+    targets, probabilities = scores(1.0)
+    names = [f"an-encoder-{'with-a-long-name-' * 12}stage-{k}" for k in (1, 2)]
+    matrix = transfer_matrix([build_evidence(name, targets, probabilities, GROUPS) for name in names], resamples=100)
+    for width in (COLUMN_WIDTH, PAGE_WIDTH):
+        figure = transfer_figure(matrix, width)
+        inside(figure)
+        shown = {text.get_text() for text in figure.axes[0].texts}
+        assert {end for text in shown for end in ("stage-1", "stage-2") if text.endswith(end)} == {"stage-1", "stage-2"}
 
 
 def test_markdown_escapes_names(build_evidence: Build) -> None:

@@ -42,7 +42,7 @@ def matrix(changes: Mapping[tuple[str, str], float], adapted: Mapping[str, str] 
         for task in TRADITIONS:
             change = changes.get((model, task), 0.05)
             cells[model, task] = Cell(0.7, 0.3, None, change, TRADITIONS[task] == tradition)
-    return TransferMatrix("x", "full", "base", ("base", *adapted), tuple(TRADITIONS), TRADITIONS, cells, {}, {})
+    return TransferMatrix("x", "full", "base", ("base", *adapted), {}, tuple(TRADITIONS), TRADITIONS, cells, {}, {})
 
 
 def changes_of(found: Distances, sign: float, noise: float = 0.0, seed: int = 0) -> dict[tuple[str, str], float]:
@@ -132,7 +132,7 @@ def test_too_little_is_refused_with_its_reason() -> None:
     assert "mini edition, the records of full" in reason(relate(mini, matrix(changes)))
     few = matrix(changes, {"T": "turkish", "G": "greek"})
     cells = {key: cell for key, cell in few.cells.items() if key[1] in ("turkish_makam", "lyra", "carnatic")}
-    sparse = TransferMatrix("x", "full", "base", few.models, few.tasks, TRADITIONS, cells, {}, {})
+    sparse = TransferMatrix("x", "full", "base", few.models, {}, few.tasks, TRADITIONS, cells, {}, {})
     assert "4 cells of models and tasks of another tradition; 8 are needed" in reason(relate(near, sparse))
 
 
@@ -144,7 +144,7 @@ def test_models_of_several_traditions_are_named_and_left_out() -> None:
         cells["all", task] = Cell(0.7, 0.3, None, 0.3, TRADITIONS[task] != "western")
         cells["plain", task] = Cell(0.7, 0.3, None, 0.1, False)
     models = (*whole.models, "all", "plain")
-    found = relate(near, TransferMatrix("x", "full", "base", models, whole.tasks, TRADITIONS, cells, {}, {}))
+    found = relate(near, TransferMatrix("x", "full", "base", models, {}, whole.tasks, TRADITIONS, cells, {}, {}))
     assert {c.model for c in found.cells} == set(ADAPTED)
     assert found.left_out == (
         "all: adapted to carnatic and greek and hindustani and turkish",
@@ -165,7 +165,7 @@ def test_of_many_tasks_permutations_are_drawn() -> None:
     }
     traditions = {t: t for t in tasks}
     models = ("base", *(f"m{t}" for t in tasks[:3]))
-    found = relate(near, TransferMatrix("x", "custom", "base", models, tuple(tasks), traditions, cells, {}, {}))
+    found = relate(near, TransferMatrix("x", "custom", "base", models, {}, tuple(tasks), traditions, cells, {}, {}))
     assert (found.permutations, found.exact) == (factorial(8), False)
     assert found.rho == pytest.approx(-1)
     assert found.p_value is not None

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,7 @@ def test_the_parts_are_fetched_and_unpacked_once(
     assert [one.path.name for one in plan.downloads] == list(magnatagatune.FILES)
     assert {one.licence for one in plan.downloads} == {"CC BY-NC-SA 3.0"}
     assert all(path in plan.notes[0] for path in CORRUPT)
+    assert plan.estimate == magnatagatune.CLIPS_BYTES == 3_000_108_000
     carry_out(plan, preparing, folder)
     data = TASK.load("full", context)
     assert data.splits["test"][0].path.read_bytes() == clip("f").encode() * 50
@@ -201,6 +203,7 @@ def test_the_parts_are_fetched_and_unpacked_once(
     (folder / "mp3" / clip("f")).unlink()
     again = magnatagatune.prepare(TASK, preparing)
     assert [one.path.name for one in again.downloads] == ["mp3.zip.001", "mp3.zip.002", "mp3.zip.003"]
+    assert replace(again, downloads=again.downloads[:1]).known_bytes == 2 * magnatagatune.CLIPS_BYTES
     carry_out(again, preparing, folder)
     assert (folder / "mp3" / clip("f")).is_file()
 
@@ -208,7 +211,9 @@ def test_the_parts_are_fetched_and_unpacked_once(
 def test_clips_unpacked_by_hand_are_not_fetched(source: Path, root: Path, preparing: PrepareContext) -> None:
     with zipfile.ZipFile(source / "whole") as archive:
         archive.extractall(root)
-    (only,) = magnatagatune.prepare(TASK, preparing).downloads
+    plan = magnatagatune.prepare(TASK, preparing)
+    assert plan.estimate == 0, "the clips are here"
+    (only,) = plan.downloads
     assert only.path == root / "annotations_final.csv"
 
 

@@ -101,6 +101,9 @@ def test_a_plan_tells_its_size_and_whether_it_is_empty(folder: Path) -> None:
     step = Step("unpack", lambda context: None, size=5)
     plan = Plan((download, replace(download, size=None)), (step, replace(step, size=None)))
     assert (plan.known_bytes, plan.nothing_to_do, Plan().nothing_to_do) == (15, False, True)
+    assert replace(plan, estimate=40).known_bytes == 45
+    assert replace(plan, estimate=4).known_bytes == 15, "less than what is stated"
+    assert replace(plan, downloads=(download,), estimate=40).known_bytes == 15, "nothing is unknown"
     assert pending([download]) == (download,)
 
 
