@@ -140,6 +140,13 @@ def test_text_from_users_is_escaped(
     assert "b</desc>&" not in page
 
 
+def test_a_long_name_leaves_the_numbers_in_sight(build_record: Callable[..., Record], tmp_path: Path) -> None:
+    name = "very-" * 40 + "long"
+    page = write_page([build_record(name), build_record("b")], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"\nth\[scope=row\] \{[^}]*max-width: 22rem[^}]*text-overflow: ellipsis", page)
+    assert f"<summary>{name} " in page, "it is there as a whole"
+
+
 def test_a_score_that_does_not_exist_is_a_dash_with_its_reason(
     build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
 ) -> None:
