@@ -36,6 +36,16 @@ CORPORA: Mapping[str, tuple[str, ...]] = {
 def check_training(entry: Entry) -> Iterator[Finding]:
     """Compare what a model was trained on with the tasks that it is judged by."""
     submission = entry.submission
+    if entry.marks and not submission.contaminated and submission.schema_version != "1.0":
+        yield Finding(
+            "error",
+            "training",
+            entry.key,
+            f"{entry.marks[0]}, and the submission says `contaminated: false`; it must say `true`.",
+        )
+    elif entry.contaminated:
+        said = f"contaminated: {entry.contaminated}. It is listed without a place."
+        yield Finding("flag", "training", entry.key, said)
     card = entry.evidence[0].record.model
     stated = [name for name in card.trained_on if name != "not stated"]
     if unsaid := [name for name in stated if name not in submission.training_corpora]:
