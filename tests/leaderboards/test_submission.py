@@ -54,7 +54,7 @@ def test_a_run_becomes_an_entry(run: Path, entries: Path) -> None:
     assert entry.submission.training_corpora == ()
     assert entry.submission.board.edition == "mini"
     assert "This board is an example" in said
-    assert "It would be listed as incomplete" in said
+    assert "It would be listed apart, without a place: no record of" in said
     assert f"git add {entries / 'mine' / '1'}" in said
     record = entries / "mine" / "1" / "records"
     assert next(record.iterdir()).read_bytes() == next(run.glob("*.json")).read_bytes()
