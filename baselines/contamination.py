@@ -17,4 +17,4 @@ def heard(task: str) -> str:
 
 def contaminated_tasks(trained_on: Iterable[str]) -> tuple[str, ...]:
     """Return the tasks that a model with these corpora cannot be judged by, sorted."""
-    return tuple(sorted({corpus.removeprefix(_HEARD) for corpus in trained_on if corpus.startswith(_HEARD)}))
+    return tuple(sorted({corpus[len(_HEARD) :] for corpus in trained_on if corpus.casefold().startswith(_HEARD)}))

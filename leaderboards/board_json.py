@@ -35,7 +35,10 @@ def _board(board: Board, listed: Mapping[str, Listed]) -> dict[str, object]:
         "data_sha256": board.data_sha256 or None,
         "missing_anchors": list(board.missing_anchors),
         "places": [_place(place) | {"badge": listed[place.name].badge} for place in board.places],
-        "incomplete": [{"name": one.name, "reasons": list(one.reasons)} for one in board.incomplete],
+        "incomplete": [
+            {"name": one.name, "contaminated": one.contaminated, "reasons": list(one.reasons)}
+            for one in board.incomplete
+        ],
     }
 
 
@@ -48,6 +51,7 @@ def _entry(one: Listed) -> dict[str, object]:
         "licence": said.licence,
         "parameters": said.parameters,
         "training_corpora": list(said.training_corpora),
+        "contaminated": bool(one.contaminated),
         "submitted": said.submitted,
         "manifest_sha256": one.manifest_sha256,
         "withdrawn": None if one.withdrawal is None else one.withdrawal.reason,

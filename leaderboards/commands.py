@@ -57,6 +57,14 @@ def submit(
     contamination: Annotated[
         str | None, typer.Option(help="What you know of test tracks among the training data.")
     ] = None,
+    contaminated: Annotated[
+        bool,
+        typer.Option(
+            "--contaminated",
+            help="Test tracks were heard: the entry is marked and gets no place. Set by itself where the card, its "
+            "folder or the records say so.",
+        ),
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Name on the board; the model's if not given.")] = None,
     version: Annotated[str, typer.Option(help="Of the entry: entries never change, a correction is a new one.")] = "1",
     edition: Edition = None,
@@ -87,7 +95,10 @@ def submit(
 
     evidence = choose_run(places, edition, split, protocol)
     facts, _ = read_card(model_card)
-    said = Statements(contact, licence, parameters, None if trained_on is None else corpora(trained_on), contamination)
+    # A card in a cache of the hub is a link; its owner may follow it.
+    model_card = model_card.resolve()
+    heard = None if trained_on is None else corpora(trained_on)
+    said = Statements(contact, licence, parameters, heard, contamination, contaminated)
     said = from_card_and_record(said, facts, evidence[0].record)
     said = complete(said, _ask if sys.stdin.isatty() else None)
     submission, files = build_entry(evidence, said, model_card, name, version)
@@ -165,7 +176,7 @@ def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
         typer.echo(f"  {rank:>5}  {percent(place.equity.mean.value):>5}  {place.name}{mine}")
     for one in board.incomplete:
         if one.name == entry.key:
-            typer.echo(f"It would be listed as incomplete, without a place: {'; '.join(one.reasons)}.")
+            typer.echo(f"It would be listed apart, without a place: {'; '.join(one.reasons)}.")
 
 
 def _print_commands(target: Path, submission: Submission) -> None:
@@ -249,7 +260,7 @@ def reproduce_command(
 
     Your records and predictions are kept beside the entry, so the badge can be checked by anyone.
     """
-    from .reproduce import reproduce
+    from .reproduce import reproduce, signing_commands
 
     made = reproduce(entry, run, maintainer)
     for task, agreement in made.tasks.items():
@@ -258,7 +269,9 @@ def reproduce_command(
             for metric, value in agreement.differences.items()
         )
         typer.echo(f"{task}: {changes}")
-    typer.echo(f"Reproduced: {entry / 'reproduction'}")
+    typer.echo(f"Reproduced: {entry / 'reproduction'}\n\nSign it, so that anyone can see who vouches for it:\n")
+    for command in signing_commands(entry, maintainer):
+        typer.echo(f"  {command}")
 
 
 @leaderboard_app.command(

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..baselines.contamination import contaminated_tasks
 from ..benchmark.evidence import Evidence, make_evidence
 from ..benchmark.record import METRICS, READ_VERSIONS, Record, parse_record, sha256_of
 from ..errors import CmbenchError
+from .contamination import marks
 from .untrusted import LARGEST_TEXT, NAME, is_name, read_bytes, read_card, read_json, walk
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
+"""Of manifests, withdrawals and reproductions."""
+
+SUBMISSION_VERSION: Literal["1.1"] = "1.1"
+"""Of submissions: 1.1 adds :attr:`Submission.contaminated`; those of 1.0 are read too, without it."""
 
 ENTRIES = Path(__file__).with_name("entries")
 """The board's own entries."""
@@ -90,10 +95,11 @@ class Submission(_Part):
         parameters: of the encoder.
         training_corpora: everything that the model was trained on; empty for one that was not.
         contamination: what the submitter knows of test tracks among them.
+        contaminated: whether test tracks were among them: such an entry has no place.
         tasks: tasks of the records.
     """
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1"] = SUBMISSION_VERSION
     name: Name
     version: Name
     board: Board
@@ -104,12 +110,8 @@ class Submission(_Part):
     parameters: Annotated[int, Field(ge=0, le=10**13)]
     training_corpora: Annotated[tuple[Line, ...], Field(strict=False, max_length=200)]
     contamination: Statement
+    contaminated: bool = False
     tasks: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=64)]
-
-    @property
-    def contaminated(self) -> tuple[str, ...]:
-        """Tasks whose validation or test tracks are among its training corpora."""
-        return contaminated_tasks(self.training_corpora)
 
 
 class FileFacts(_Part):
@@ -206,6 +208,19 @@ class Entry:
     def ranked(self) -> bool:
         """Whether it stands; a withdrawn entry is listed with its reason only."""
         return self.withdrawal is None
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Marks of contamination that card, records or submission carry, whatever the submitter says of them."""
+        trained = (e.record.model.trained_on for e in self.evidence)
+        return tuple(marks(self.card_facts, (*self.submission.training_corpora, *chain.from_iterable(trained))))
+
+    @property
+    def contaminated(self) -> str:
+        """Why its scores mean nothing; empty if no test track was heard, for all that is said."""
+        if found := self.marks:
+            return found[0]
+        return "its submitter says that test tracks were heard" if self.submission.contaminated else ""
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -53,8 +53,8 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
         "reproduction.json": ("reproduction", 1, "if it is a maintainer's"),
         "withdrawal.json": ("withdrawal", 0, "if the submitter or a maintainer asks for it"),
     }
-    for name, (what, depth, when) in later.items():
-        for path in sorted(place.rglob(name)):
+    for file, (what, depth, when) in later.items():
+        for path in sorted(place.rglob(file)):
             if path not in known:
                 entry = path.parents[depth]
                 key = f"{entry.parent.name}/{entry.name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Listed:
         files: those of the manifest first.
         withdrawal: ``None`` while it stands.
         reproduction: ``None`` while no maintainer ran it.
+        contaminated: why its scores mean nothing; empty if no test track was heard.
         newer: the entry that took its place on the board; ``None`` if it is the newest.
     """
 
@@ -67,6 +68,7 @@ class Listed:
     files: tuple[File, ...]
     withdrawal: Withdrawal | None
     reproduction: Reproduction | None
+    contaminated: str
     newer: str | None
 
 
@@ -117,7 +119,7 @@ def read_site(root: Path, resamples: int = RESAMPLES) -> Site:
             listed[one.key] = one
             if one.withdrawal is None and one.newer is None:
                 base = newest.get(_lineage(one.submission, one.base.rpartition("/")[2]))
-                yield Entrant(one.key, entry.evidence, base)
+                yield Entrant(one.key, entry.evidence, base, one.contaminated)
 
     ranked = boards(entrants(), resamples)
     # The hash is of what was read: names, manifests, and what may be added to an entry later.
@@ -141,11 +143,17 @@ def _lineage(said: Submission, name: str) -> _Lineage:
 
 def _newest(root: Path) -> dict[_Lineage, str]:
     """Return the newest version of each model on each board that was not withdrawn."""
+    return newest(
+        parse(Submission, folder / "submission.json")
+        for folder in entry_folders(root)
+        if not (folder / "withdrawal.json").exists()
+    )
+
+
+def newest(submissions: Iterable[Submission]) -> dict[_Lineage, str]:
+    """Return the key of the newest version of each model on each board."""
     found: dict[_Lineage, tuple[list[tuple[int, str]], str]] = {}
-    for folder in entry_folders(root):
-        said = parse(Submission, folder / "submission.json")
-        if (folder / "withdrawal.json").exists():
-            continue
+    for said in submissions:
         lineage = _lineage(said, said.name)
         one = (version_order(said.version), f"{said.name}/{said.version}")
         found[lineage] = max(found.get(lineage, one), one)
@@ -173,6 +181,7 @@ def _listed(entry: Entry, newest: Mapping[_Lineage, str]) -> Listed:
         files=tuple(_files(entry)),
         withdrawal=entry.withdrawal,
         reproduction=entry.reproduction,
+        contaminated=entry.contaminated,
         newer=top if top is not None and top != entry.key and entry.withdrawal is None else None,
     )
 

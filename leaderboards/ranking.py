@@ -51,11 +51,13 @@ class Entrant:
         name: of the entry, different for every entrant.
         found: its records with their predictions.
         base: name of the entry that it was adapted from; ``None`` if it was not, or does not say.
+        contaminated: why its scores mean nothing; empty if no test track was heard.
     """
 
     name: str
     found: tuple[Evidence, ...]
     base: str | None = None
+    contaminated: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,17 +126,19 @@ class Place:
 
 @dataclass(frozen=True)
 class Incomplete:
-    """An entry that cannot be ranked. Nothing is put in the place of what it lacks.
+    """An entry without a place: it lacks something, and nothing is put in the place of that, or it heard test tracks.
 
     Attributes:
         name: of the entry.
         records: what it has.
-        reasons: what it lacks.
+        reasons: what it lacks, or why its scores mean nothing.
+        contaminated: whether test tracks were heard.
     """
 
     name: str
     records: tuple[Record, ...]
     reasons: tuple[str, ...]
+    contaminated: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,8 +280,9 @@ def _lacks(found: Sequence[Evidence]) -> tuple[str, ...]:
 
 def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Scored | Incomplete:
     records = tuple(e.record for e in found)
-    if reasons := _lacks(found):
-        return Incomplete(entrant.name, records, reasons)
+    heard = (f"contaminated: {entrant.contaminated}",) if entrant.contaminated else ()
+    if reasons := (*heard, *_lacks(found)):
+        return Incomplete(entrant.name, records, reasons, bool(heard))
     replicate_all(found, resamples, os.cpu_count() or 1)
     traditions = tradition_replicates(found, resamples)
     judged = equity(found, resamples)

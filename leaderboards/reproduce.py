@@ -76,6 +76,23 @@ def reproduce(folder: Path, places: Sequence[Path], maintainer: str) -> Reproduc
     return made
 
 
+def signing_commands(folder: Path, maintainer: str) -> tuple[str, ...]:
+    """Return what a maintainer types to vouch for a reproduction: the signature is git's, of the commit that adds it.
+
+    Args:
+        folder: of the entry, as the commands should name it.
+        maintainer: who ran the model.
+    """
+    import shlex
+
+    name = "/".join(folder.resolve().parts[-2:])
+    return (
+        f"git add {shlex.quote(str(folder / 'reproduction'))}",
+        f"git commit -S -m {shlex.quote(f'Reproduce {name}: {maintainer}')}",
+        f"git log --show-signature -- {shlex.quote(str(folder / 'reproduction'))}",
+    )
+
+
 def withdraw(folder: Path, reason: str) -> Withdrawal:
     """Write an entry's tombstone: it stays on record with the reason, and is no longer ranked.
 

@@ -46,7 +46,7 @@ def build(
     with console(stderr=True).status("Ranking …"):
         site = write(root, out)
     for board in site.boards:
-        typer.echo(f"{board.title}: {len(board.places)} ranked, {len(board.incomplete)} incomplete")
+        typer.echo(f"{board.title}: {len(board.places)} ranked, {len(board.incomplete)} without a place")
     typer.echo(f"Entries: {len(site.listed)}, SHA-256 {site.entries_sha256}")
     typer.echo(f"Page: {out / 'index.html'}")
 

@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..baselines.contamination import contaminated_tasks
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.record import Record, safe_name, sha256_of, write_atomically
 from ..errors import CmbenchError, UsageError
+from .contamination import marks, marks_beside
 from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, read_entry
+from .listing import newest
 from .ranking import Board as BoardPlaces
 from .ranking import Entrant, boards
 from .rescoring import rankable_protocol
-from .untrusted import LARGEST_CARD, is_name, read_bytes
+from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
 from .writing import canonical, entry_files
 
 NONE = "none"
@@ -35,6 +36,7 @@ class Statements:
         parameters: of the encoder.
         training_corpora: everything that the model was trained on.
         contamination: what is known of test tracks among them.
+        contaminated: whether they are known to be there.
     """
 
     contact: str | None = None
@@ -42,6 +44,7 @@ class Statements:
     parameters: int | None = None
     training_corpora: tuple[str, ...] | None = None
     contamination: str | None = None
+    contaminated: bool = False
 
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
@@ -182,14 +185,6 @@ def build_entry(
             )
     if said.parameters != record.model.parameters:
         raise UsageError(f"--parameters {said.parameters}: the encoder counts {record.model.parameters} itself.")
-    # What the model's own card says of itself is not left to the submitter.
-    known = [corpus for corpus in record.model.trained_on if contaminated_tasks([corpus])]
-    corpora_said = tuple(dict.fromkeys((*(said.training_corpora or ()), *known)))
-    tasks = contaminated_tasks(corpora_said)
-    marked = f"Contaminated: trained on validation or test tracks of {', '.join(tasks)}."
-    contamination = said.contamination or ""
-    if tasks and not contamination.startswith(marked):
-        contamination = f"{marked} The submitter: {contamination}"
     try:
         submission = Submission(
             name=chosen,
@@ -205,8 +200,9 @@ def build_entry(
             contact=said.contact or "",
             licence=said.licence or "",
             parameters=record.model.parameters,
-            training_corpora=corpora_said,
-            contamination=contamination,
+            training_corpora=said.training_corpora or (),
+            contamination=said.contamination or "",
+            contaminated=said.contaminated or _marked(card, said, evidence),
             tasks=tuple(e.record.task.name for e in evidence),
         )
     except ValidationError as error:
@@ -221,6 +217,13 @@ def build_entry(
     if (size := sum(map(len, files.values()))) > LARGEST_ENTRY:
         raise UsageError(f"The entry would take {size / 2**20:.1f} MiB; 10 MiB is the most.")
     return submission, files | {"manifest.json": canonical(manifest)}
+
+
+def _marked(card: Path, said: Statements, evidence: Sequence[Evidence]) -> bool:
+    """Whether card, records, statements or the card's folder carry a mark of contamination."""
+    facts, _ = read_card(card)
+    corpora = (*(said.training_corpora or ()), *(name for e in evidence for name in e.record.model.trained_on))
+    return any((*marks(facts, corpora), *marks_beside(card)))
 
 
 def write_entry(files: Mapping[str, bytes], folder: Path) -> Entry:
@@ -242,16 +245,18 @@ def board_with(entry: Entry, others: Iterable[Entry]) -> BoardPlaces:
 
     Args:
         entry: which.
-        others: entries of any board; a withdrawn one, and earlier versions of the same model, do not count.
+        others: entries of any board; a withdrawn one, and earlier versions of a model, do not count.
     """
-    kept = [
+    there = [
         other
         for other in others
         if other.submission.board == entry.submission.board
         and other.ranked
         and other.submission.name != entry.submission.name
     ]
-    made = boards(Entrant(one.key, one.evidence) for one in (entry, *kept))
+    current = set(newest(other.submission for other in there).values())
+    kept = [other for other in there if other.key in current]
+    made = boards(Entrant(one.key, one.evidence, contaminated=one.contaminated) for one in (entry, *kept))
     return next(
         board
         for board in made

@@ -29,6 +29,12 @@ def test_every_schema_that_was_shipped_is_read_and_scored(schema: str) -> None:
     assert [*check_identities(record), *check_scores(evidence, rankable_protocol(record))] == []
 
 
+@pytest.mark.parametrize(("folder", "schema"), [("constant-schema-1.0", "1.0"), ("constant-submission-1.1", "1.1")])
+def test_every_submission_that_was_shipped_is_read(folder: str, schema: str) -> None:
+    entry = read_entry(SHIPPED / folder / "1")
+    assert (entry.submission.schema_version, entry.submission.contaminated, entry.marks) == (schema, False, ())
+
+
 def test_an_entry_is_read_whole(make_entry: MakeEntry) -> None:
     forged = make_entry()
     entry = read_entry(forged.save())

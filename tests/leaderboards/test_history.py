@@ -11,7 +11,7 @@ import pytest
 
 from cmbench.errors import UsageError
 from cmbench.leaderboards.history import check_history
-from cmbench.leaderboards.reproduce import reproduce, withdraw
+from cmbench.leaderboards.reproduce import reproduce, signing_commands, withdraw
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def test_a_reproduction_asks_for_a_maintainer(base: Path, make_entry: MakeEntry,
     own.record["environment"]["created"] = "2025-02-02T03:04:05+00:00"
     reproduce(base, [own.run(tmp_path / "own")], "A. Maintainer")
     assert [f.split()[0] for f in problems(entries)] == ["flag:"]
+    assert signing_commands(base, "A. Maintainer")[1] == "git commit -S -m 'Reproduce honest/1: A. Maintainer'"
 
 
 @pytest.mark.parametrize("revision", ["nonsense", "--output=x", "HEAD:entries"])

@@ -97,7 +97,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tombstone = Withdrawal(withdrawn="2026-02-03", reason=f"trained on the test tracks {EVIL}")
     (gone / "withdrawal.json").write_text(tombstone.model_dump_json(), encoding="utf-8")
     write_entry(root, "twice", "9", chroma)
-    write_entry(root, "twice", "10", chroma, training_corpora=("x", "validation and test tracks of lyra"))
+    write_entry(root, "twice", "10", chroma)
     return root
 
 
@@ -556,13 +556,3 @@ def test_light_and_dark(seen: dict[str, Any], served: tuple[Path, str], tmp_path
         assert view["sticky"] == view["background"]
     assert dark["overflow"] == [0] * 5
     assert complaints == ""
-
-
-def test_a_contaminated_entry_is_marked(site: Path, board_page: Path) -> None:
-    rows = re.findall(r"<tr.*?</tr>", board_page.read_text(encoding="utf-8"), re.DOTALL)
-    marked = [row for row in rows if 'class="badge contaminated"' in row]
-    assert [re.findall(r"twice|mfcc|evil", row)[0] for row in marked] == ["twice"]
-    assert "validation or test tracks of lyra" in marked[0]
-    page = (site / "entries" / "twice" / "10" / "index.html").read_text(encoding="utf-8")
-    assert "<strong>Contaminated</strong>: trained on validation or test tracks of lyra" in page
-    assert "Contaminated" not in (site / "entries" / "twice" / "9" / "index.html").read_text(encoding="utf-8")
