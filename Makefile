@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,random-mert-nano
 
-.PHONY: run test test-slow bench lint types check clean
+.PHONY: run test test-slow bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -33,6 +33,9 @@ test-slow: $(VENV)/.test  ## run the long checks
 
 bench: $(VENV)/.test  ## measure speed side by side
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
+
+nano: $(BIN)/cmbench  ## train the nano family again (about 40 minutes on two cores) and compare it with what ships
+	$(BIN)/cmbench reproduce family --out nano
 
 clean:  ## remove the virtual environment and the results
 	rm -rf $(VENV) results build *.egg-info

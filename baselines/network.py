@@ -11,6 +11,7 @@ from .base import LoadOptions, registry
 from .checkpoint import MODEL_TYPES, NORMALISED, Checkpoint, read_checkpoint, read_trained_on
 from .folders import open_folder
 from .mert import FORCED, RELEASED, read_released
+from .nano import LICENCE, NANO, nano_folder
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ def open_network(name: str, options: LoadOptions) -> Network:
     if name in RANDOM_SHAPES:
         read = random_checkpoint(name)
         return Network(name, read, None, read.licence, "drawn by cmbench", ())
+    if name in NANO:
+        read = read_checkpoint(nano_folder(name))
+        return Network(name, read, nano_folder(name), LICENCE, "built in", read_trained_on(nano_folder(name)))
     if name in registry():
         raise UsageError(f"{name} is not a MERT-shaped network; only those can be exported or merged.")
     folder = open_folder(name, options)

@@ -15,6 +15,7 @@ from .merge_commands import EPILOG, merge_command
 from .mini_commands import mini_app
 from .model_commands import models_app
 from .report_commands import compare_models, report_app, score_all
+from .reproduce_commands import reproduce_app
 from .task_commands import tasks_app
 from .terminal import console
 from .view_commands import export_results
@@ -51,6 +52,7 @@ app.command(
     "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
 )(compare_models)
 app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
+app.add_typer(reproduce_app, name="reproduce")
 register_leaderboard(app)
 app.command("pretrain", epilog=pretraining.EPILOG)(pretraining.pretrain_command)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "**Examples**\n\n"
     "`cmbench pretrain mert-nano --out mert-nano --max-steps 20`\n\n"
-    "`cmbench pretrain culturemert-nano start=./mert-nano --out culturemert-nano`\n\n"
+    "`cmbench pretrain culturemert-nano --out culturemert-nano`\n\n"
     "`cmbench pretrain culturemert-95m --rehearse --out rehearsal`\n\n"
     "`cmbench pretrain culturemert-95m --dry-run --data-root ~/corpora`\n\n"
     "`torchrun --nproc-per-node 8 -m cmbench pretrain culturemert-95m --out culturemert-95m`\n\n"
@@ -53,6 +53,7 @@ def pretrain_command(
             "--allow-contamination", help="Let validation and test tracks in; the model's card is marked for good."
         ),
     ] = False,
+    dtype: Annotated[str, typer.Option(help="Of the stored weights: `float32` or `float16`.")] = "float32",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
     ] = None,
@@ -108,6 +109,7 @@ def pretrain_command(
         resume=resume,
         allow_contamination=allow_contamination,
         tensorboard=tensorboard,
+        dtype=dtype,
     )
     model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
     if launched()[0] == 0:

@@ -27,7 +27,7 @@ from .metrics import Sums
 from .mixture import mix_noise
 from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_shape, part_of
 from .objective import LossWeights, pretraining_loss
-from .recipe import FAIRSEQ, FIT, SCRATCH, START, Recipe
+from .recipe import FAIRSEQ, FILTER_BANK, FIT, SCRATCH, START, Recipe
 from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
 
 SHAPES = {"nano": NANO, "95m": HubertShape()}
@@ -125,7 +125,7 @@ def open_learner(
     teacher = fitted or _teacher(recipe, corpus, options)
     heads = HeadShape(teacher.codebook_size, teacher.levels, recipe.targets.dim, temperature=recipe.targets.temperature)
     if recipe.start == SCRATCH:
-        model = from_shape(SHAPES[recipe.shape], heads, recipe.seed)
+        model = from_shape(SHAPES[recipe.shape], heads, recipe.seed, recipe.front_end == FILTER_BANK)
     elif recipe.start.endswith(FAIRSEQ):
         model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed)
     else:

@@ -39,6 +39,7 @@ from ..baselines.hubert import (
 from ..baselines.hubert_folder import as_float16, write_folder
 from ..baselines.network import open_network
 from ..errors import UsageError, unknown_name
+from .filter_bank import filter_bank
 
 SAMPLE_RATE = 24_000
 """Hz; of MERT's second generation, whose EnCodec tokens and CQT need it."""
@@ -248,15 +249,22 @@ def random_heads(heads: HeadShape, hidden: int, seed: int) -> dict[str, Tensor]:
     return found
 
 
-def from_shape(shape: HubertShape, heads: HeadShape, seed: int) -> PretrainingModel:
+def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool = False) -> PretrainingModel:
     """Return an untrained model.
+
+    The deviation of the linear layers is 0.02 at MERT-95M's width and grows as the width shrinks, so that a layer of
+    any width has the same gain (our choice).
 
     Args:
         shape: of the encoder.
         heads: their size.
         seed: of all weights.
+        spectral: whether the convolutions begin as a filter bank.
     """
-    weights = random_weights(shape, seed) | random_heads(heads, shape.hidden, seed + 1)
+    weights = random_weights(shape, seed, 0.02 * math.sqrt(HubertShape().hidden / shape.hidden))
+    if spectral:
+        weights |= filter_bank(shape, seed + 2)
+    weights |= random_heads(heads, shape.hidden, seed + 1)
     return PretrainingModel(shape, heads, weights, Preprocessor(SAMPLE_RATE, False, "none"), tuple(PARTS))
 
 

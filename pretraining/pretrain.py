@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import NOT_STATED, weights_sha256
+from ..baselines.checkpoint import NOT_STATED, read_json, weights_sha256
 from ..errors import UsageError
 from ..tasks.base import LoadContext
 from .checkpoints import Checkpoints
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 Made = TypeVar("Made")
 
+CURVE = "held_out.csv"
+"""File of the curves on held-out music in a model's folder."""
+
 TRAINING = "training"
 """Folder of checkpoints and log within the model's folder."""
 
@@ -50,6 +55,8 @@ class PretrainOptions:
         resume: go on where a run in this folder stopped.
         allow_contamination: let validation and test tracks in, and say so on the card.
         tensorboard: write event files beside the log.
+        dtype: of the stored weights, ``float32`` or ``float16``; training is in float32.
+        starts: folders that stand for the recipe's start by name, where a family of models is built anew.
     """
 
     out: Path
@@ -60,6 +67,12 @@ class PretrainOptions:
     resume: bool = False
     allow_contamination: bool = False
     tensorboard: bool = False
+    dtype: str = "float32"
+    starts: Mapping[str, Path] = field(default_factory=dict)
+
+    def start(self, recipe: Recipe) -> str:
+        """Where a recipe's start is read from: its own name, or the folder that stands for it."""
+        return str(self.starts.get(recipe.start, recipe.start))
 
 
 def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, told: Tell) -> Pretrained:
@@ -113,7 +126,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
             progress = train(run, options.max_steps, options.resume)
         model = _described(opened, corpus, learner, options, origin, progress.step, group)
         if group.leads:
-            write_model(learner, model, options.out)
+            write_model(learner, model, options.out, options.dtype)
         group.wait()
     return model
 
@@ -199,7 +212,8 @@ def _open(
 
     fitted = read_teacher(training) if (training / TEACHER).is_file() else None
     cache = options.context.cache_root / "targets"
-    learner = open_learner(recipe, corpus, LoadOptions(str(device), options.offline), cache, device, fitted)
+    load = LoadOptions(str(device), options.offline)
+    learner = open_learner(replace(recipe, start=options.start(recipe)), corpus, load, cache, device, fitted)
     training.mkdir(
         parents=True, exist_ok=True
     )  # not before all is there: a folder with a run in it is not started anew
@@ -226,7 +240,7 @@ def _described(
         drawn=learner.module.drawn,
         steps=steps,
         held_out=_held_out(options.out / TRAINING / FILE) if group.leads else {},
-        weights_sha256=_weights_sha256(learner),
+        weights_sha256=_weights_sha256(learner, options.dtype),
         processes=group.size,
     )
 
@@ -244,14 +258,37 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
         return Origin(file.stem, "a fairseq checkpoint", "not stated", NOT_STATED, digest)
     from ..baselines.network import open_network
 
-    network = open_network(recipe.start, LoadOptions(offline=options.offline))
+    network = open_network(options.start(recipe), LoadOptions(offline=options.offline))
     digest = weights_sha256(network.checkpoint.weights)
-    return Origin(network.name, network.source, network.licence, network.trained_on, digest)
+    return Origin(network.name, network.source, network.licence, network.trained_on, digest, _kept_out(network.folder))
 
 
-def _weights_sha256(learner: MertLearner) -> str:
-    parameters = dict(learner.module.named_parameters())
-    return weights_sha256({n: parameters[n].detach().float().cpu() for n in learner.module.shape.tensors()})
+def _kept_out(folder: Path | None) -> str:
+    """Return the hash of the list that was kept out of the pre-training of a model in a folder, if it says so."""
+    if folder is None or not (folder / FACTS).is_file():
+        return ""
+    return str(read_json(folder / FACTS).get("exclusion_sha256", ""))
+
+
+def _weights_sha256(learner: MertLearner, dtype: str) -> str:
+    """Hash the encoder's weights as they are stored."""
+    import torch
+
+    parameters, stored = dict(learner.module.named_parameters()), getattr(torch, dtype)
+    return weights_sha256({n: parameters[n].detach().cpu().to(stored).float() for n in learner.module.shape.tensors()})
+
+
+def held_out_curve(log: Path) -> str:
+    """Return what a log says of held-out music as CSV, a row for each tradition at each measurement."""
+    rows = io.StringIO()
+    columns = ("step", "stage", "tradition", "loss", "mean_accuracy", "cqt_error")
+    writer = csv.DictWriter(rows, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for text in log.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        if line["kind"] == "held-out":
+            writer.writerow({key: f"{v:.5f}" if isinstance(v, float) else v for key, v in line.items()})
+    return rows.getvalue()
 
 
 def _held_out(log: Path) -> dict[str, tuple[float, float]]:
@@ -265,13 +302,14 @@ def _held_out(log: Path) -> dict[str, tuple[float, float]]:
     return found
 
 
-def write_model(learner: MertLearner, model: Pretrained, out: Path) -> None:
+def write_model(learner: MertLearner, model: Pretrained, out: Path, dtype: str = "float32") -> None:
     """Write the files of the model into its folder; the weights come last.
 
     Args:
         learner: what was trained.
         model: who it is.
         out: folder, with the run's own folder in it.
+        dtype: of the stored weights.
     """
     from ..baselines.residual_kmeans import ResidualKMeans
     from .model import save_folder
@@ -281,7 +319,8 @@ def write_model(learner: MertLearner, model: Pretrained, out: Path) -> None:
     half = out / TRAINING / f".model.{os.getpid()}"
     shutil.rmtree(half, ignore_errors=True)
     try:
-        save_folder(learner.module, half, {"README.md": pretraining_card(model), FACTS: facts})
+        texts = {"README.md": pretraining_card(model), FACTS: facts, CURVE: held_out_curve(out / TRAINING / FILE)}
+        save_folder(learner.module, half, texts, dtype)
         if isinstance(learner.teacher, ResidualKMeans):
             save_teacher(half, learner.teacher)
         files = sorted(half.iterdir(), key=lambda file: file.name == "model.safetensors")

@@ -26,6 +26,7 @@ class Origin:
         licence: of its weights.
         trained_on: its corpora.
         weights_sha256: of its encoder; of its file, for a fairseq checkpoint.
+        exclusion_sha256: of the list of tracks that were kept out of its own pre-training; empty if it does not say.
     """
 
     name: str = ""
@@ -33,6 +34,7 @@ class Origin:
     licence: str = ""
     trained_on: tuple[str, ...] = ()
     weights_sha256: str = ""
+    exclusion_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,21 @@ class Pretrained:
             return f"Contaminated: trained on validation or test tracks of {', '.join(self.contaminated)}."
         listed = sum(one.count for one in self.corpus.exclusions)
         unchecked = f" Not checked: {', '.join(self.corpus.unchecked)}." if self.corpus.unchecked else ""
-        begun = f" Of what {self.origin.name} had heard nothing is known here." if self.origin.name else ""
         return (
             f"{listed} validation and test tracks were kept out of its pre-training by id, file name and bytes "
-            f"(list {self.corpus.exclusion_sha256[:12]}).{unchecked}{begun}"
+            f"(list {self.corpus.exclusion_sha256[:12]}).{unchecked}{self._begun}"
         )
+
+    @property
+    def _begun(self) -> str:
+        """What is known of the music that the starting model had heard."""
+        if not self.origin.name:
+            return ""
+        if not self.origin.exclusion_sha256:
+            return f" Of what {self.origin.name} had heard nothing is known here."
+        same = self.origin.exclusion_sha256 == self.corpus.exclusion_sha256
+        which = "the same list" if same else f"the list {self.origin.exclusion_sha256[:12]}"
+        return f" {self.origin.name} says that {which} was kept out of its own."
 
 
 def pretraining_facts(model: Pretrained) -> dict[str, object]:

@@ -24,6 +24,9 @@ PARTS = ("front_end", "projection", "transformer", "mask_vector", "codewords", "
 """What a stage can train: the convolutions; the projection after them; positions and Transformer layers; the mask
 vector; the codeword embeddings; the token heads and the CQT head."""
 
+RANDOM, FILTER_BANK = "random", "filter_bank"
+"""How the convolutions of a network from scratch begin."""
+
 FIT, START = "fit", "start"
 """Teachers: residual k-means fitted on the corpus; the one that the starting model was trained with."""
 
@@ -154,6 +157,8 @@ class Recipe:
         mixture: noise of other clips.
         loss: factors of its parts.
         dropout: rates in training.
+        front_end: how the convolutions begin in a network from scratch, ``random`` (He et al. 2015, as MERT's) or
+            ``filter_bank`` (:mod:`.filter_bank`).
         feature_gradient: factor on the gradient into the convolutions.
         targets: what is predicted.
         optimiser: its settings.
@@ -174,6 +179,7 @@ class Recipe:
     mixture: NoiseMixture = field(default_factory=NoiseMixture)
     loss: Loss = field(default_factory=Loss)
     dropout: Dropout = field(default_factory=Dropout)
+    front_end: str = "random"
     feature_gradient: float = 1.0
     targets: Targets = field(default_factory=Targets)
     optimiser: Optimiser = field(default_factory=Optimiser)

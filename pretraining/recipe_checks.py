@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..errors import UsageError
 from ..tasks.base import TRADITIONS
 from .crops import RATE
-from .recipe import PARTS, Recipe
+from .recipe import FILTER_BANK, PARTS, RANDOM, Recipe
 
 SOURCE_KINDS = ("mini", "task", "folder")
 SHAPES = ("nano", "95m")
@@ -88,6 +88,7 @@ def _check_names(recipe: Recipe) -> None:
     if not re.fullmatch(r"\w[\w.-]{0,63}", recipe.name):
         raise UsageError(f"A recipe's name is letters, digits, '_', '-' and '.', at most 64; not {recipe.name!r}.")
     among("shape", recipe.shape, SHAPES)
+    among("front_end", recipe.front_end, (RANDOM, FILTER_BANK))
     among("running.precision", recipe.running.precision, ("auto", "float32", "bfloat16"))
     if not recipe.stages:
         raise UsageError(f"Recipe {recipe.name} has no stages.")

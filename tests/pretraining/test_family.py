@@ -1,0 +1,120 @@
+"""A family of models made one after the other, gone on with, and compared with another of its kind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from safetensors.torch import load_file
+
+from cmbench.baselines.nano import NANO, NANO_BASE
+from cmbench.pretraining import family
+from cmbench.pretraining.family import FAMILY, SINGLE, Making, Member, deviations, make_family, make_member
+from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.tasks.base import LoadContext
+
+from ..conftest import write_tone
+
+SMALL = (
+    "batch.crops=2",
+    "batch.together=2",
+    "batch.seconds=1.5",
+    "held_out.tracks=1",
+    "held_out.crops=1",
+    "targets.codebook_size=4",
+)
+QUIET = Console(quiet=True)
+
+
+def members(tmp_path: Path) -> tuple[Member, ...]:
+    """A base, two models that continue from it and their merge, on a few tones."""
+    for tradition in ("greek", "western"):
+        for i in range(8):
+            write_tone(tmp_path / tradition / f"{i}.wav", 200 + 40 * i, 2.0, seed=i + 10 * (tradition == "greek"))
+    sources = [f"sources.{t}=[folder:{tmp_path / t}]" for t in ("greek", "western")]
+    sources += [f"sources.{t}=[]" for t in ("turkish", "hindustani", "carnatic")]
+    one = (*SMALL, *sources, "stages.only.steps=2", "stages.only.hours.western=0.002")
+    others = ("turkish", "hindustani", "carnatic", "western")
+    two = (
+        *SMALL, *sources, "stages.first.steps=1", "stages.second.steps=1",
+        "stages.first.hours={greek: 0.002}", "stages.second.hours={greek: 0.002}",
+        *(f"stages.{s}.hours.{t}=0" for s in ("first", "second") for t in others),
+    )  # fmt: skip
+    return (
+        Member(NANO_BASE, "mert-nano", one),
+        Member("A-nano", "greek-nano", two),
+        Member("B-nano", "greek-nano", (*two, "seed=5")),
+        Member("TA-nano", added=("A-nano", "B-nano"), scale=0.5),
+    )
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Making:
+    monkeypatch.setattr(family, "FAMILY", members(tmp_path))
+    context = LoadContext(cache_root=tmp_path / "cache", workers=1, data_root=None)
+    return Making(tmp_path / "made", tmp_path / "made" / NANO_BASE, context, "cpu")
+
+
+def test_a_family_is_made_gone_on_with_and_compared(
+    small: Making, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    made = make_family(small, QUIET, said.append)
+    assert [path.name for path in made] == [NANO_BASE, "A-nano", "B-nano", "TA-nano"]
+    for path in made:
+        assert {str(t.dtype) for t in load_file(path / "model.safetensors").values()} == {"torch.float16"}
+    facts = json.loads((made[1] / "pretraining.json").read_text())
+    assert facts["recipe"]["start"] == NANO_BASE, "the recipe is that of everybody, wherever the base lies here"
+    assert facts["start"]["weights_sha256"] == json.loads((made[0] / "pretraining.json").read_text())["weights_sha256"]
+    assert (made[1] / "held_out.csv").read_text().startswith("step,stage,tradition,loss")
+
+    before = {path: (path / "model.safetensors").stat().st_mtime_ns for path in made}
+    said.clear()
+    make_family(small, QUIET, said.append)
+    assert said == [f"{path.name}: there already" for path in made]
+    assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in made} == before
+
+    shipped = tmp_path / "shipped"
+    shutil.copytree(small.folder, shipped)
+    monkeypatch.setattr(family, "nano_folder", lambda name: shipped / name)
+    assert all(one.same and one.within for one in deviations(small.folder))
+    file = shipped / "A-nano" / "pretraining.json"
+    other = json.loads(file.read_text()) | {"weights_sha256": "0" * 64}
+    for factor, within in ((1.01, True), (1.03, False)):
+        losses = {t: {"before": v["before"], "after": v["after"] * factor} for t, v in facts["held_out_loss"].items()}
+        file.write_text(json.dumps(other | {"held_out_loss": losses}))
+        (one,) = (one for one in deviations(small.folder) if one.name == "A-nano")
+        assert (one.same, one.within) == (False, within)
+        assert one.largest == pytest.approx(1 - 1 / factor)
+    file.write_text(json.dumps(other | {"recipe_sha256": "0" * 64}))
+    (one,) = (one for one in deviations(small.folder) if one.name == "A-nano")
+    assert (one.comparable, one.within) == (False, False)
+
+
+def test_a_model_that_was_interrupted_goes_on(small: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cmbench.pretraining import pretrain
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    member = family.FAMILY[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "write_model", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_member(member, small, QUIET, print)
+    assert not (small.folder / member.name / "model.safetensors").exists()
+    assert (make_member(member, small, QUIET, print) / "model.safetensors").is_file()
+
+
+def test_the_family_is_what_the_names_say() -> None:
+    assert [member.name for member in FAMILY] == list(NANO)
+    for member in FAMILY:
+        if member.added:
+            assert member.added == SINGLE
+            continue
+        recipe = open_recipe(member.recipe).recipe
+        assert recipe.start == ("scratch" if member.name == NANO_BASE else NANO_BASE)
+        assert all(source.startswith("mini:") for sources in recipe.sources.values() for source in sources)
