@@ -105,11 +105,12 @@ def nano(
             folders[variation.member.name] = make_member(variation.member, making, screen, told)
     named = [name if made is None and name in NANO else str(folder) for name, folder in folders.items()]
     with TerminalObserver(screen) as observer:
-        run(
+        records = run(
             named, "all", edition="mini", out=out / "results", device=device, seeds=seeds, offline=True,
             workers=workers, mini_seed=mini_seed, mini_scale=mini_scale, observer=observer,
         )  # fmt: skip
-    found = judge(iter_evidence(out / "results"))
+    # Records of another number of seeds may lie beside these.
+    found = judge(iter_evidence(out / "results", protocol=records[0].protocol.name))
     print_reproduction(found, console())
     trained = {name: folder for name, folder in folders.items() if (folder / "held_out.csv").is_file()}
     for path in write_reproduction(found, trained, out, _command(made, family_only, seeds, mini_seed, mini_scale)):
