@@ -30,7 +30,7 @@ WEIGHTS = "model.safetensors"
 
 TOLERANCE = 0.02
 """Largest difference of the last held-out losses of two runs of a recipe on different machines, as a share (our
-choice; measured in docs/culturemert.md)."""
+choice)."""
 
 
 @dataclass(frozen=True)
