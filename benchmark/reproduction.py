@@ -145,8 +145,8 @@ def reported_models(claim: Claim) -> tuple[str, str] | None:
 def reported_change(claim: Claim) -> float | None:
     """Return what the paper reports for the models of full size, as a fraction; ``None`` where it does not.
 
-    The change of the mean of ROC-AUC and AP over the tasks of :attr:`Claim.western`, from the table on the model card of
-    ntua-slp/CultureMERT-95M, as in ``baselines/published.json``.
+    The change of the mean of ROC-AUC and AP over the tasks of :attr:`Claim.western`, from the table on the model card
+    of ntua-slp/CultureMERT-95M, as in ``baselines/published.json``.
     """
     from .transfer import reported_matrix
 

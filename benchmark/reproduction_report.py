@@ -27,9 +27,9 @@ HEAD = ("", "compared", "tasks", "change", "95 % interval", "q", "detectable", "
 
 LEGEND = (
     "Change of the mean of ROC-AUC and average precision, points, each task once; paired cluster bootstrap on the same "
-    "tracks; q: false discovery rate among all rows; detectable: smallest change found with 80 % power; reported (95M): "
-    "the paper's change of its models of 95 million parameters on real music, not measured here; for the sign and not "
-    "for the size."
+    "tracks; q: false discovery rate among all rows; detectable: smallest change found with 80 % power; reported "
+    "(95M): the paper's change of its models of 95 million parameters on real music, not measured here; for the sign "
+    "and not for the size."
 )
 
 

@@ -188,7 +188,7 @@ def test_a_model_that_differs_in_more_than_its_weights_is_not_within(tmp_path: P
     with pytest.raises(UsageError, match="not the facts of a model of the family"):
         altered(tmp_path, "GreekMERT-nano", held_out_loss=None)
     (tmp_path / NANO_BASE / "pretraining.json").unlink()
-    with pytest.raises(UsageError, match="there is no pretraining.json"):
+    with pytest.raises(UsageError, match=r"there is no pretraining\.json"):
         list(deviations(tmp_path))
 
 

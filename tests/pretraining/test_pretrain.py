@@ -60,7 +60,7 @@ def test_weights_are_stored_in_two_types_and_others_are_refused_before_anything_
         with pytest.raises(UsageError, match=f"There is no dtype '{dtype}'; choose float32 or float16"):
             run("mert-nano", "--out", str(tmp_path / "out"), "--dtype", dtype, *more)
     assert not (tmp_path / "out").exists()
-    options = PretrainOptions(tmp_path / "out", LoadContext(cache_root=tmp_path), dtype=dtype)
+    options = PretrainOptions(tmp_path / "out", LoadContext(None, tmp_path), dtype=dtype)
     with pytest.raises(UsageError, match="There is no dtype"):
         pretrain(open_recipe("mert-nano"), options, Console(quiet=True), print)
 
