@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 HEADS = "heads.safetensors"
 """The file of the tensors that only training uses."""
 
+DTYPES = ("float32", "float16")
+"""Types that weights are stored in."""
+
 
 def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = False) -> dict[str, object]:
     """Return the ``config.json`` of a network.
@@ -144,6 +147,12 @@ def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
         half.replace(file)
     finally:
         half.unlink(missing_ok=True)
+
+
+def require_dtype(dtype: str) -> None:
+    """Raise a usage error for a type that weights are not stored in."""
+    if dtype not in DTYPES:
+        raise UsageError(f"There is no dtype {dtype!r}; choose {' or '.join(DTYPES)}.")
 
 
 def as_float16(name: str, tensor: Tensor) -> Tensor:

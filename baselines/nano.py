@@ -27,9 +27,9 @@ NANO: Mapping[str, str] = {
     "HindustaniMERT-nano": "MERT-nano after continual pre-training on Hindustani mini music.",
     "CarnaticMERT-nano": "MERT-nano after continual pre-training on Carnatic mini music.",
     "CultureMERT-nano": "MERT-nano after continual pre-training on mini music of four traditions together.",
-    "CultureMERT-TA-nano": "MERT-nano with the task vectors of the four models of one tradition added.",
+    "CultureMERT-TA-nano": "A merge: MERT-nano with the task vectors of the four models of one tradition added.",
 }
-"""Name -> one sentence."""
+"""Name -> one sentence; that of a merge says so, for tables sort models by it."""
 
 
 def nano_folder(name: str) -> Path:

@@ -7,7 +7,7 @@ import math
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
@@ -139,6 +139,22 @@ def choose_records(
         asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
         raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
     return found
+
+
+def evidence_of(records: Sequence[Record], place: Path) -> list[Evidence]:
+    """Return the evidence of some records; others may lie beside them, of other music, models or numbers of seeds.
+
+    Args:
+        records: as :func:`.run.run` returned them.
+        place: folder that they were written into.
+
+    Raises:
+        CmbenchError: one of them is not there, or its predictions are missing, changed or damaged.
+    """
+    found = [(path, record) for path, record in _records([place]) if record in records]
+    if missing := [one for one in records if one not in (record for _, record in found)]:
+        raise CmbenchError(f"{place}: the record of {missing[0].model.name} on {missing[0].task.name} is gone.")
+    return [read_evidence(path) for path, _ in found]
 
 
 def read_evidence(path: Path) -> Evidence:

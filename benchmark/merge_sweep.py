@@ -19,10 +19,11 @@ from statistics import fmean
 
 from .. import __version__
 from ..baselines.base import LoadOptions
+from ..baselines.hubert_folder import require_dtype
 from ..baselines.mert import CODE_VERSION
 from ..errors import CmbenchError, UsageError
 from ..pretraining.merge import MergeSettings
-from ..pretraining.merge_folder import require_dtype, write_merged
+from ..pretraining.merge_folder import write_merged
 from ..pretraining.parameters import Parameters, open_parameters, require_same_network
 from .observer import Observer
 from .protocol import get_protocol

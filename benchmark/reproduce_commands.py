@@ -89,13 +89,16 @@ def nano(
     with paired intervals, the transfer matrix and the figures. What is finished is not done again.
     """
     from ..baselines.nano import NANO, NANO_BASE, nano_folder
-    from ..pretraining.family import Making, make_member
-    from .evidence import iter_evidence
+    from ..pretraining.family import Making, make_member, require_family
+    from .evidence import evidence_of
     from .progress import TerminalObserver
     from .reproduction import VARIATIONS, judge
     from .reproduction_report import print_reproduction, write_reproduction
     from .run import run
 
+    if made:
+        made = made.expanduser().resolve()
+        require_family(made)
     folders = {name: made / name if made else nano_folder(name) for name in NANO}
     screen = console(stderr=True)
     told = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
@@ -109,8 +112,7 @@ def nano(
             named, "all", edition="mini", out=out / "results", device=device, seeds=seeds, offline=True,
             workers=workers, mini_seed=mini_seed, mini_scale=mini_scale, observer=observer,
         )  # fmt: skip
-    # Records of another number of seeds may lie beside these.
-    found = judge(iter_evidence(out / "results", protocol=records[0].protocol.name))
+    found = judge(evidence_of(records, out / "results"))
     print_reproduction(found, console())
     trained = {name: folder for name, folder in folders.items() if (folder / "held_out.csv").is_file()}
     for path in write_reproduction(found, trained, out, _command(made, family_only, seeds, mini_seed, mini_scale)):

@@ -132,22 +132,31 @@ def claims() -> tuple[Claim, ...]:
     )
 
 
-# Mean of the changes of ROC-AUC and AP over the four traditions and over FMA-medium and MagnaTagATune, points; from the
-# table on the model card of ntua-slp/CultureMERT-95M, as in baselines/published.json.
+# The paper's models, by their names in baselines/published.json.
 _FULL_SIZE = {NANO_BASE: "MERT-v1-95M", MULTI: "CultureMERT-95M", MERGED: "CultureMERT-TA-95M"}
 
 
+def reported_models(claim: Claim) -> tuple[str, str] | None:
+    """Return the models of full size that a claim is about; ``None`` where the paper has none."""
+    before, after = _FULL_SIZE.get(claim.before), _FULL_SIZE.get(claim.after)
+    return None if before is None or after is None else (before, after)
+
+
 def reported_change(claim: Claim) -> float | None:
-    """Return what the paper reports for the models of full size, as a fraction; ``None`` where it does not."""
+    """Return what the paper reports for the models of full size, as a fraction; ``None`` where it does not.
+
+    The change of the mean of ROC-AUC and AP over the tasks of :attr:`Claim.western`, from the table on the model card
+    of ntua-slp/CultureMERT-95M, as in ``baselines/published.json``.
+    """
     from .transfer import reported_matrix
 
-    names = [_FULL_SIZE.get(model) for model in (claim.before, claim.after)]
-    if None in names:
+    names = reported_models(claim)
+    if names is None:
         return None
     matrix = reported_matrix()
     chosen = [t for t in matrix.tasks if (matrix.traditions[t] == WESTERN) == claim.western]
     before, after = (
-        [cell.mean for task in chosen if (cell := matrix.cells.get((name or "", task))) and cell.mean is not None]
+        [cell.mean for task in chosen if (cell := matrix.cells.get((name, task))) and cell.mean is not None]
         for name in names
     )
     if not len(before) == len(after) == len(chosen):

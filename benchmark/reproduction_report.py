@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..pretraining.pretrain import CURVE
+from ..pretraining.pretrain_card import CURVE
 from .change_tables import STYLES, points
 from .figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
 from .paired import Difference
 from .record import write_atomically
-from .reproduction import Claim, Finding, Reproduction
+from .reproduction import Claim, Finding, Reproduction, reported_models
 from .sections import ABSENT, MINI_LABEL
 from .transfer_figure import write_transfer
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import Console
 
-HEAD = ("", "compared", "tasks", "change", "95 % interval", "q", "detectable", "verdict", "reported")
+HEAD = ("", "compared", "tasks", "change", "95 % interval", "q", "detectable", "verdict", "reported (95M)")
 
 LEGEND = (
     "Change of the mean of ROC-AUC and average precision, points, each task once; paired cluster bootstrap on the same "
-    "tracks; q: false discovery rate among all rows; detectable: smallest change found with 80 % power; reported: the "
-    "paper's change of its models of 95 million parameters on real music, for the sign and not for the size."
+    "tracks; q: false discovery rate among all rows; detectable: smallest change found with 80 % power; reported "
+    "(95M): the paper's change of its models of 95 million parameters on real music, not measured here; for the sign "
+    "and not for the size."
 )
 
 
@@ -78,10 +79,15 @@ def print_reproduction(found: Reproduction, console: Console) -> None:
         console.print(f"Not made, so not compared: {', '.join(found.missing)}.", highlight=False)
 
 
-def markdown_findings(found: Reproduction) -> str:
-    """Return the findings as a Markdown table with its heading."""
+def markdown_findings(found: Reproduction, command: str) -> str:
+    """Return the findings as a Markdown table with its heading.
+
+    Args:
+        found: what came out.
+        command: that was given.
+    """
     lines = [
-        f"{found.title} · {found.seeds} seeds. {MINI_LABEL}.",
+        f"`{command}`: {found.title} · {found.seeds} seeds. {MINI_LABEL}.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|---|---|---|" + "---:|" * (len(HEAD) - 3),
@@ -93,7 +99,7 @@ def markdown_findings(found: Reproduction) -> str:
 
 
 def facts(found: Reproduction, command: str) -> dict[str, object]:
-    """Return the findings as data.
+    """Return the findings as data; changes and scores as fractions, ``None`` for a number that does not exist.
 
     Args:
         found: what came out.
@@ -103,13 +109,22 @@ def facts(found: Reproduction, command: str) -> dict[str, object]:
         "command": command,
         "title": found.title,
         "edition": found.matrix.edition,
+        "warning": MINI_LABEL,
         "seeds": found.seeds,
         "missing": list(found.missing),
-        "findings": [
-            asdict(f.claim) | {"verdict": f.change.verdict, "reported": f.reported} | asdict(f.change)
-            for f in found.findings
-        ],
+        "findings": [_row(finding) for finding in found.findings],
     }
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    """Return a finding as a flat row: ``first`` and ``second`` are models, ``before`` and ``after`` their scores."""
+    claim, change = finding.claim, finding.change
+    models = reported_models(claim)
+    reported = None
+    if models is not None and finding.reported is not None:
+        reported = {"first": models[0], "second": models[1], "change": finding.reported, "measured_here": False}
+    about = {"key": claim.key, "words": claim.words, "first": claim.before, "second": claim.after}
+    return about | {"western": claim.western, "verdict": change.verdict} | asdict(change) | {"reported": reported}
 
 
 def findings_figure(found: Reproduction) -> Figure:
@@ -168,13 +183,13 @@ def curves_figure(folders: Mapping[str, Path]) -> Figure:
     """Draw the held-out loss of every tradition while models were trained, a panel for each model.
 
     Args:
-        folders: model -> its folder.
+        folders: model -> its folder, at least one; all trained on mini music.
     """
     curves = {name: read_curve(folder) for name, folder in folders.items()}
     traditions = sorted({t for curve in curves.values() for t in curve})
     columns = min(3, len(curves))
     lines = -(-len(curves) // columns)
-    height = 0.3 + 1.55 * lines + 0.3
+    height = 0.5 + 1.55 * lines + 0.3
     figure = empty_figure(TEXT_WIDTH, height)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
     for k, panel in enumerate(axes.flat):
@@ -184,7 +199,9 @@ def curves_figure(folders: Mapping[str, Path]) -> Figure:
         name = list(curves)[k]
         _draw_curves(panel, name, curves[name], traditions)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.subplots_adjust(left=0.07, right=0.99, top=1 - 0.28 / height, bottom=0.62 / height, hspace=0.55, wspace=0.1)
+    figure.subplots_adjust(left=0.07, right=0.99, top=1 - 0.58 / height, bottom=0.62 / height, hspace=0.55, wspace=0.1)
+    figure.text(0.01, 1 - 0.06 / height, "Loss on held-out music while the models were trained", va="top", size=9)
+    figure.text(0.01, 1 - 0.23 / height, MINI_LABEL, va="top", size=6.5, style="italic")
     figure.legend(handles, labels, loc="lower center", ncols=len(traditions), fontsize=7, frameon=False)
     return figure
 
@@ -215,14 +232,18 @@ def write_reproduction(found: Reproduction, folders: Mapping[str, Path], out: Pa
 
     Args:
         found: what came out.
-        folders: model -> its folder, of those whose training is to be drawn.
+        folders: model -> its folder, of those whose training is to be drawn; none, and that figure is left out.
         out: folder.
         command: that was given.
     """
     text = json.dumps(facts(found, command), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    files: dict[str, bytes] = {"findings.json": text.encode(), "findings.md": markdown_findings(found).encode()}
+    files: dict[str, bytes] = {
+        "findings.json": text.encode(),
+        "findings.md": markdown_findings(found, command).encode(),
+    }
     with style("path"):
-        for name, figure in (("findings", findings_figure(found)), ("held_out", curves_figure(folders))):
+        figures = {"findings": findings_figure(found)} | ({"held_out": curves_figure(folders)} if folders else {})
+        for name, figure in figures.items():
             for ending in ("svg", "png"):
                 files[f"{name}.{ending}"] = figure_bytes(figure, ending)
     for name, content in files.items():

@@ -73,6 +73,7 @@ def pretrain_command(
     """
     from rich.console import Console
 
+    from ..baselines.hubert_folder import require_dtype
     from ..paths import cache_root
     from ..paths import data_root as find_data_root
     from ..tasks.base import LoadContext
@@ -84,6 +85,7 @@ def pretrain_command(
             typer.echo(f"{name:28} {open_recipe(name).recipe.summary}")
         return
     opened = open_recipe(recipe, changes or ())
+    require_dtype(dtype)
     if rehearse:
         from .rehearsal import STEPS, rehearsed
 

@@ -1,19 +1,20 @@
 """The nano family: trained by its recipes, one after the other, each from the model that it continues from.
 
 A model that is finished is not trained again, and one that was interrupted goes on, so that the same command can be
-given until the family is whole.
+given until the family is whole. What lies in its place and is not what would be made is refused.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import LoadOptions
+from ..baselines.checkpoint import read_json
 from ..baselines.nano import NANO_BASE, nano_folder
+from ..errors import UsageError
 from ..tasks.base import LoadContext
 from .merge_card import FACTS as MERGE_FACTS
 from .pretrain_card import FACTS
@@ -83,6 +84,13 @@ class Making:
     context: LoadContext
     device: str = "auto"
 
+    def place(self, name: str) -> Path:
+        """Return the folder of a model.
+
+        Absolute, for where models are opened a bare name such as ``MERT-nano`` is the one that ships.
+        """
+        return (self.folder / name).resolve()
+
 
 def make_member(member: Member, making: Making, console: Console, told: Tell) -> Path:
     """Train or merge a model, unless that is done, and return its folder.
@@ -97,8 +105,9 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
         UsageError: the folder holds something else.
         Diverged: the loss is lost.
     """
-    out = making.folder / member.name
+    out, base = making.place(member.name), making.base.resolve()
     if (out / WEIGHTS).is_file():
+        require_made(member, making)
         told(f"{member.name}: there already")
         return out
     told(f"{member.name} …")
@@ -107,8 +116,8 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
         from .merge_folder import merge_models
 
         how = merge_settings(len(member.added), scale=member.scale)
-        added = [str(making.folder / name) for name in member.added]
-        merge_models(str(making.base), added, how, out, LoadOptions(offline=True), STORED)
+        added = [str(making.place(name)) for name in member.added]
+        merge_models(str(base), added, how, out, LoadOptions(offline=True), STORED)
         return out
     from .pretrain import PretrainOptions, pretrain
     from .recipe_reading import open_recipe
@@ -120,7 +129,7 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
         offline=True,
         resume=True,
         dtype=STORED,
-        starts={NANO_BASE: making.base},
+        starts={NANO_BASE: base},
     )
     pretrain(open_recipe(member.recipe, member.changes), options, console, told)
     return out
@@ -131,6 +140,70 @@ def make_family(making: Making, console: Console, told: Tell) -> list[Path]:
     return [make_member(member, making, console, told) for member in FAMILY]
 
 
+def require_made(member: Member, making: Making) -> None:
+    """Check that a folder holds the model that would be made there.
+
+    Raises:
+        UsageError: it was made by another recipe, from other models, or not to its end; or its facts are not readable.
+    """
+    out = making.place(member.name)
+    facts: Mapping[str, Any] = read_json(out / (MERGE_FACTS if member.added else FACTS))
+    try:
+        differs = (
+            _merged_otherwise(member, making, facts) if member.added else _trained_otherwise(member, making, facts)
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{out}: its facts are not those of a model of the family ({error}). {_REMEDY}") from error
+    if differs:
+        raise UsageError(f"{out} holds another {member.name}: {differs}. {_REMEDY}")
+
+
+_REMEDY = "Remove that folder, or name another with --out."
+
+
+def _trained_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) -> str:
+    from .recipe_reading import open_recipe
+
+    recipe = open_recipe(member.recipe, member.changes).recipe
+    if facts["recipe_sha256"] != recipe.sha256:
+        return f"its recipe is not {member.recipe} as it is now"
+    if facts["steps"] != recipe.steps:
+        return f"its training was stopped after {facts['steps']} of {recipe.steps} updates"
+    if recipe.start == NANO_BASE and facts["start"]["weights_sha256"] != _weights(making.base):
+        return f"it continues from another {NANO_BASE}"
+    return ""
+
+
+def _merged_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) -> str:
+    if facts["base"]["weights_sha256"] != _weights(making.base):
+        return f"it was merged into another {NANO_BASE}"
+    made = {(one["weights_sha256"], one["scale"]) for one in facts["added"]}
+    if made != {(_weights(making.place(name)), member.scale) for name in member.added}:
+        return "it was merged from other models, or at another scale"
+    return ""
+
+
+def _weights(folder: Path) -> str:
+    """Return the hash of the weights that a folder holds, whatever it says of them."""
+    from ..baselines.checkpoint import weights_sha256
+    from ..baselines.network import open_network
+
+    return weights_sha256(open_network(str(folder.resolve()), LoadOptions(offline=True)).checkpoint.weights)
+
+
+def require_family(folder: Path) -> None:
+    """Check that a folder holds all models of the family.
+
+    Raises:
+        UsageError: it does not; what is missing is named.
+    """
+    if missing := [member.name for member in FAMILY if not (folder / member.name / WEIGHTS).is_file()]:
+        raise UsageError(
+            f"{folder} is not a whole family: it has no {', '.join(missing)}. "
+            f"`cmbench reproduce family --out {folder}` makes what is missing."
+        )
+
+
 @dataclass(frozen=True)
 class Deviation:
     """A model beside the shipped one of its name.
@@ -139,7 +212,7 @@ class Deviation:
         name: of both.
         same: whether all weights are equal.
         largest: largest difference of a held-out loss after training, as a share; ``None`` for a merge, which has none.
-        comparable: whether recipe, corpus and excluded tracks are the same.
+        comparable: whether recipe, corpus and excluded tracks are the same; for a merge, what is merged and how.
     """
 
     name: str
@@ -161,22 +234,34 @@ def deviations(folder: Path) -> Iterator[Deviation]:
 
     Yields:
         One for each model, in the family's order.
+
+    Raises:
+        UsageError: a model is missing, or does not say how it was made.
     """
     for member in FAMILY:
         name = MERGE_FACTS if member.added else FACTS
-        new, shipped = (
-            json.loads((place / name).read_text(encoding="utf-8"))
-            for place in (folder / member.name, nano_folder(member.name))
-        )
-        same = new["weights_sha256"] == shipped["weights_sha256"]
-        if member.added:
-            yield Deviation(member.name, same, None, True)
-            continue
-        keys = ("recipe_sha256", "corpus_sha256", "exclusion_sha256", "steps")
-        pairs = [
-            (new["held_out_loss"].get(tradition, {}).get("after"), losses["after"])
-            for tradition, losses in shipped["held_out_loss"].items()
-        ]
-        comparable = all(new[key] == shipped[key] for key in keys) and None not in (pair[0] for pair in pairs)
-        largest = max(abs(a - b) / b for a, b in pairs) if comparable else None
-        yield Deviation(member.name, same, largest, comparable)
+        new, shipped = (read_json(place / name) for place in (folder / member.name, nano_folder(member.name)))
+        try:
+            found = _merge_deviation(new, shipped) if member.added else _deviation(new, shipped)
+        except (KeyError, TypeError) as error:
+            file = folder / member.name / name
+            raise UsageError(f"{file}: these are not the facts of a model of the family ({error}).") from error
+        yield found
+
+
+def _deviation(new: Mapping[str, Any], shipped: Mapping[str, Any]) -> Deviation:
+    keys = ("recipe_sha256", "corpus_sha256", "exclusion_sha256", "steps", "contaminated")
+    ours, theirs = dict(new["held_out_loss"]), dict(shipped["held_out_loss"])
+    comparable = all(new[key] == shipped[key] for key in keys) and ours.keys() == theirs.keys()
+    largest = max(abs(ours[t]["after"] / theirs[t]["after"] - 1) for t in theirs) if comparable else None
+    return Deviation(shipped["name"], new["weights_sha256"] == shipped["weights_sha256"], largest, comparable)
+
+
+def _merge_deviation(new: Mapping[str, Any], shipped: Mapping[str, Any]) -> Deviation:
+    keys = ("method", "weight_norm", "density", "dtype")
+
+    def merged(facts: Mapping[str, Any]) -> tuple[object, ...]:
+        return (*(facts[key] for key in keys), *((one["name"], one["scale"]) for one in facts["added"]))
+
+    same = new["weights_sha256"] == shipped["weights_sha256"]
+    return Deviation(shipped["name"], same, None, merged(new) == merged(shipped))

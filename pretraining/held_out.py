@@ -1,4 +1,4 @@
-"""Measuring on music that is never trained on, tradition by tradition: forgetting is seen while it happens."""
+"""Measuring on music that a run does not train on, tradition by tradition: forgetting is seen while it happens."""
 
 from __future__ import annotations
 

@@ -6,20 +6,14 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
 from ..baselines.checkpoint import MASK_VECTOR, weights_sha256
-from ..baselines.hubert_folder import as_float16, write_folder
+from ..baselines.hubert_folder import as_float16, require_dtype, write_folder
 from ..errors import UsageError
 from .merge import MergeSettings, merge
 from .merge_card import FACTS, MergedModel, by_name, merge_card, merge_facts
 from .parameters import Parameters, open_parameters
-
-if TYPE_CHECKING:
-    pass
-
-DTYPES = ("float32", "float16")
 
 
 def merge_models(
@@ -75,12 +69,6 @@ def require_free(out: Path, force: bool) -> None:
         raise UsageError(f"{out} is not empty; name another folder, or replace it with --force.")
     if folders := sorted(one.name for one in held if one.is_dir()):
         raise UsageError(f"{out} holds folders ({folders[0]}), so it is no model's; --force does not remove it.")
-
-
-def require_dtype(dtype: str) -> None:
-    """Raise a usage error for a type that weights are not stored in."""
-    if dtype not in DTYPES:
-        raise UsageError(f"There is no dtype {dtype!r}; choose {' or '.join(DTYPES)}.")
 
 
 def _replace(out: Path, temporary: Path) -> None:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..baselines.base import LoadOptions
 from ..baselines.checkpoint import NOT_STATED, read_json, weights_sha256
+from ..baselines.hubert_folder import require_dtype
 from ..errors import UsageError
 from ..tasks.base import LoadContext
 from .checkpoints import Checkpoints
 from .corpus import Corpus, build_corpus
 from .group import Group, joined, launched
 from .log import FILE, Log
-from .pretrain_card import FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
+from .pretrain_card import CURVE, FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
 from .recipe import FAIRSEQ, SCRATCH, Recipe
 from .recipe_reading import OpenedRecipe
 from .tensorboard import FOLDER, Board, require_tensorboard
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 Made = TypeVar("Made")
-
-CURVE = "held_out.csv"
-"""File of the curves on held-out music in a model's folder."""
 
 TRAINING = "training"
 """Folder of checkpoints and log within the model's folder."""
@@ -95,6 +93,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
     device = training_device(options.device)
     if options.max_steps is not None and options.max_steps < 1:
         raise UsageError(f"--max-steps {options.max_steps} should be at least 1.")
+    require_dtype(options.dtype)
     half_precision = bfloat16(recipe, device)
     if options.tensorboard:
         require_tensorboard()

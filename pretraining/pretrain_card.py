@@ -15,6 +15,9 @@ from .recipe_reading import OpenedRecipe
 
 FACTS = "pretraining.json"
 
+CURVE = "held_out.csv"
+"""File of the curves on held-out music in a model's folder."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -172,9 +175,11 @@ def pretraining_card(model: Pretrained) -> str:
     recipe, corpus = model.opened.recipe, model.corpus
     rows = [f"| {t} | {hours:.4g} |" for t, hours in model.hours.items()]
     losses = [f"| {t} | {first:.4f} | {last:.4f} |" for t, (first, last) in model.held_out.items()]
-    begun = (
-        f"continued from {model.origin.name} ({model.origin.source})" if model.origin.name else "from random weights"
-    )
+    begun, perhaps = "from random weights", ""
+    if model.origin.name:
+        begun = f"continued from {model.origin.name} ({model.origin.source}; {model.origin.weights_sha256[:12]})"
+        # What is held out depends on how much music a recipe asks for, so another run may have trained on it.
+        perhaps = f", though {model.origin.name} may have been"
     done = (
         "" if model.steps == recipe.steps else f" **Stopped before its end: {model.steps} of {recipe.steps} updates.**"
     )
@@ -189,7 +194,7 @@ def pretraining_card(model: Pretrained) -> str:
         *(_warnings(model)),
         f"Left out: {sum(one.count for one in corpus.exclusions)} validation and test tracks are on the list, "
         f"{0 if corpus.contaminated else len(corpus.found)} recordings were recognised among the music and removed.",
-        "Loss on music that was never trained on:",
+        f"Loss on music that was not trained on here{perhaps}; `{CURVE}` has it from update to update:",
         "\n".join(["| tradition | before | after |", "|---|---|---|", *losses]),
         f"Licence: {model.licence}. The music's own terms may ask for more.",
         "## Use",

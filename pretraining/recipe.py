@@ -110,7 +110,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is never trained on and measured on the way.
+    """What a run does not train on and measures on the way.
 
     Attributes:
         tracks: of every tradition that has any music here.

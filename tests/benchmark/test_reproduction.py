@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,21 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cmbench.baselines.nano import NANO, NANO_BASE
+from cmbench.baselines.checkpoint import read_trained_on
+from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.benchmark.cli import app
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.reproduction import MODELS, VARIATIONS, Claim, claims, judge, mean_change, reported_change
+from cmbench.benchmark.evidence import Evidence, evidence_of
+from cmbench.benchmark.record import Record
+from cmbench.benchmark.reproduction import (
+    MODELS,
+    VARIATIONS,
+    Claim,
+    claims,
+    judge,
+    mean_change,
+    reported_change,
+    reported_models,
+)
 from cmbench.benchmark.reproduction_report import (
     curves_figure,
     facts,
@@ -24,7 +36,10 @@ from cmbench.benchmark.reproduction_report import (
     read_curve,
     write_reproduction,
 )
-from cmbench.errors import CmbenchError
+from cmbench.benchmark.run import run
+from cmbench.benchmark.sections import MINI_LABEL
+from cmbench.benchmark.transfer import cultures_of, transfer_matrix
+from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.family import MERGED, MULTI
 from cmbench.pretraining.recipe_reading import open_recipe
 
@@ -61,6 +76,94 @@ def test_every_claim_of_the_family_comes_out_as_it_was_planted(build_evidence: B
     assert found.seeds == 1
 
 
+def test_changes_have_the_sign_and_the_tasks_of_their_claim(build_evidence: Build) -> None:
+    evidence = measured(build_evidence)
+    for finding in judge(evidence, 100).findings:
+        claim, change = finding.claim, finding.change
+        means = [
+            np.mean(
+                [
+                    e.record.metrics[metric].value or 0
+                    for e in evidence
+                    for metric in ("roc_auc", "average_precision")
+                    if e.record.model.name == model and (e.record.task.name == "fma_medium") == claim.western
+                ]
+            )
+            for model in (claim.before, claim.after)
+        ]
+        assert (change.before, change.after) == pytest.approx(tuple(means))
+        assert change.change == pytest.approx(means[1] - means[0])
+        assert change.low is not None
+        assert change.high is not None
+        assert change.low <= change.change <= change.high
+
+
+def test_q_values_are_among_all_claims(build_evidence: Build) -> None:
+    """Benjamini and Hochberg (1995), written out: the smallest p m / rank at this rank or a later one."""
+    found = judge(measured(build_evidence), 100).findings
+    p = np.array([f.change.p_value for f in found], dtype=float)
+    assert len(p) == 8
+    order = np.argsort(p)
+    stepped = np.minimum.accumulate((p[order] * len(p) / np.arange(1, len(p) + 1))[::-1])[::-1]
+    expected = np.empty(len(p))
+    expected[order] = np.minimum(stepped, 1)
+    assert [f.change.q_value for f in found] == pytest.approx(expected.tolist())
+
+
+def test_the_family_has_its_places_in_the_transfer_matrix(build_evidence: Build) -> None:
+    targets = np.random.default_rng(0).random((TRACKS, LABELS)) < 0.3
+    evidence = []
+    for name, summary in NANO.items():
+        one = build_evidence(name, targets, np.full(targets.shape, 0.5), GROUPS, task="lyra", edition="mini")
+        model = one.record.model.model_copy(
+            update={"trained_on": tuple(read_trained_on(nano_folder(name))), "description": summary}
+        )
+        evidence.append(replace(one, record=one.record.model_copy(update={"model": model})))
+    four = {"greek", "turkish", "hindustani", "carnatic"}
+    heard = {e.record.model.name: cultures_of(e.record) for e in evidence}
+    assert heard == {
+        NANO_BASE: set(),
+        "GreekMERT-nano": {"greek"},
+        "TurkishMERT-nano": {"turkish"},
+        "HindustaniMERT-nano": {"hindustani"},
+        "CarnaticMERT-nano": {"carnatic"},
+        MULTI: four,
+        MERGED: four,
+    }
+    matrix = transfer_matrix(evidence, NANO_BASE, resamples=20)
+    kinds = dict.fromkeys(NANO, "single-culture") | {NANO_BASE: "base", MULTI: "multi-cultural", MERGED: "merged"}
+    assert matrix.kinds == kinds
+    assert [model for model in matrix.models if matrix.cells[model, "lyra"].in_culture] == [
+        "GreekMERT-nano", MULTI, MERGED,
+    ]  # fmt: skip
+
+
+def test_only_the_records_of_the_run_are_judged(tmp_path: Path) -> None:
+    out = tmp_path / "results"
+
+    def evaluated(seed: int) -> list[Record]:
+        return run("constant", "lyra", edition="mini", out=out, seeds=1, mini_scale=0.1, mini_seed=seed)
+
+    first, second = evaluated(0), evaluated(3)
+    assert first != second
+    for records in (first, second):
+        assert [e.record for e in evidence_of(records, out)] == records
+    evidence_of(first, out)[0].path.unlink()
+    with pytest.raises(CmbenchError, match="the record of constant on lyra is gone"):
+        evidence_of(first, out)
+
+
+def test_a_folder_that_is_no_family_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    (tmp_path / NANO_BASE).mkdir()
+    with pytest.raises(UsageError, match=r"not a whole family: it has no MERT-nano, GreekMERT-nano"):
+        CliRunner().invoke(
+            app,
+            ["reproduce", "nano", "--family", str(tmp_path), "--out", str(tmp_path / "out")],
+            catch_exceptions=False,
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_of_the_family_may_not_be_missing(build_evidence: Build) -> None:
     rest = [e for e in measured(build_evidence) if e.record.model.name != MERGED]
     with pytest.raises(CmbenchError, match=f"no record of {MERGED}"):
@@ -84,7 +187,9 @@ def test_the_papers_changes_stand_beside_ours() -> None:
     assert round(100 * (reported["a", MULTI, False] or 0), 1) == 4.9
     assert round(100 * (reported["b", MULTI, True] or 0), 2) == -0.05
     assert reported["e", "one-stage-nano", False] is None
-    assert reported_change(Claim("x", "", NANO_BASE, MERGED, True)) == pytest.approx(0.004, abs=1e-4)
+    merged = Claim("x", "", NANO_BASE, MERGED, True)
+    assert reported_change(merged) == pytest.approx(0.004, abs=1e-4)
+    assert reported_models(merged) == ("MERT-v1-95M", "CultureMERT-TA-95M")
 
 
 def test_the_variations_are_recipes() -> None:
@@ -103,7 +208,8 @@ def test_the_variations_are_recipes() -> None:
 
 def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
     found = judge(measured(build_evidence), 100)
-    text = markdown_findings(found)
+    text = markdown_findings(found, "cmbench reproduce nano --seeds 1")
+    assert text.startswith("`cmbench reproduce nano --seeds 1`: mini edition")
     assert text.count("\n| a |") == text.count("\n| b |") == 1
     assert "mini: synthetic" in text
     console = Console(width=200, record=True)
@@ -111,18 +217,31 @@ def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
     assert "gained" in console.export_text()
     said = json.loads(json.dumps(facts(found, "cmbench reproduce nano"), allow_nan=False))
     assert said["edition"] == "mini"
+    assert said["warning"] == MINI_LABEL
     assert {row["key"] for row in said["findings"]} == {"a", "b", "c", "e"}
+    row, *_, unreported = said["findings"]
+    assert (row["first"], row["second"]) == (NANO_BASE, MULTI)
+    assert row["after"] - row["before"] == pytest.approx(row["change"])
+    assert row["reported"]["first"] == "MERT-v1-95M"
+    assert row["reported"]["measured_here"] is False
+    assert row["reported"]["change"] != row["change"]
+    assert unreported["reported"] is None
     model = tmp_path / "model"
     model.mkdir()
     (model / "held_out.csv").write_text(
         "step,stage,tradition,loss,mean_accuracy,cqt_error\n0,only,greek,3.0,0,0\n5,only,greek,2.5,0.1,0\n"
     )
     assert read_curve(model) == {"greek": [(0, 3.0), (5, 2.5)]}
-    assert len(curves_figure({"one": model, "two": model}).axes) == 2
+    curves = curves_figure({"one": model, "two": model})
+    assert len(curves.axes) == 2
+    for figure in (curves, findings_figure(found)):
+        assert any(MINI_LABEL in text.get_text() for text in figure.texts)
     assert len(findings_figure(found).axes[0].lines) > len(found.findings)
     written = write_reproduction(found, {"one": model}, tmp_path / "out", "cmbench reproduce nano")
     assert {"findings.json", "findings.md", "findings.svg", "held_out.png", "transfer.svg"} <= {p.name for p in written}
     assert all(path.stat().st_size for path in written)
+    written = write_reproduction(found, {}, tmp_path / "without", "cmbench reproduce nano")
+    assert not [path for path in written if path.name.startswith("held_out")]
 
 
 def test_the_commands_explain_themselves() -> None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from safetensors.torch import load_file
 
-from cmbench.baselines.nano import NANO, NANO_BASE
+from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
+from cmbench.errors import UsageError
 from cmbench.pretraining import family
-from cmbench.pretraining.family import FAMILY, SINGLE, Making, Member, deviations, make_family, make_member
+from cmbench.pretraining.family import (
+    FAMILY,
+    SINGLE,
+    Making,
+    Member,
+    deviations,
+    make_family,
+    make_member,
+    require_family,
+)
 from cmbench.pretraining.recipe_reading import open_recipe
 from cmbench.tasks.base import LoadContext
 
@@ -92,6 +103,93 @@ def test_a_family_is_made_gone_on_with_and_compared(
     file.write_text(json.dumps(other | {"recipe_sha256": "0" * 64}))
     (one,) = (one for one in deviations(small.folder) if one.name == "A-nano")
     assert (one.comparable, one.within) == (False, False)
+
+
+def change(file: Path, **facts: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+
+
+def test_what_lies_in_a_models_place_and_is_another_is_refused(small: Making) -> None:
+    made = make_family(small, QUIET, print)
+    base, one, _, merged = made
+    require_family(small.folder)
+
+    def refuses(member: int, words: str) -> None:
+        with pytest.raises(UsageError, match=words):
+            make_member(family.FAMILY[member], small, QUIET, print)
+
+    for file, member, facts, words in (
+        (one / "pretraining.json", 1, {"recipe_sha256": "0" * 64}, "A-nano holds another A-nano: its recipe is not"),
+        (one / "pretraining.json", 1, {"steps": 1}, "stopped after 1 of 2 updates"),
+        (one / "pretraining.json", 1, {"start": {"weights_sha256": "0" * 64}}, "continues from another MERT-nano"),
+        (one / "pretraining.json", 1, {"start": None}, "not those of a model of the family"),
+        (merged / "merge.json", 3, {"base": {"weights_sha256": "0" * 64}}, "merged into another MERT-nano"),
+        (merged / "merge.json", 3, {"added": []}, "merged from other models"),
+    ):
+        before = file.read_text()
+        change(file, **facts)
+        refuses(member, words)
+        file.write_text(before)
+    scaled = json.loads((merged / "merge.json").read_text())["added"]
+    change(merged / "merge.json", added=[model | {"scale": 0.4} for model in scaled])
+    refuses(3, "another scale")
+    # A model that was trained anew after it was merged.
+    change(merged / "merge.json", added=scaled)
+    shutil.copy(base / "model.safetensors", one / "model.safetensors")
+    refuses(3, "merged from other models")
+    (one / "pretraining.json").unlink()
+    refuses(1, "there is no pretraining.json")
+    (one / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match="not a whole family: it has no A-nano"):
+        require_family(small.folder)
+
+
+def test_a_folder_that_is_named_by_a_dot_is_not_the_shipped_family(
+    small: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.folder.mkdir()
+    monkeypatch.chdir(small.folder)
+    here = replace(small, folder=Path(), base=Path(NANO_BASE))
+    made = make_family(here, QUIET, print)
+    own = json.loads((made[0] / "pretraining.json").read_text())["weights_sha256"]
+    assert own != json.loads((nano_folder(NANO_BASE) / "pretraining.json").read_text())["weights_sha256"]
+    assert json.loads((made[1] / "pretraining.json").read_text())["start"]["weights_sha256"] == own
+    assert json.loads((made[3] / "merge.json").read_text())["base"]["weights_sha256"] == own
+
+
+def altered(folder: Path, name: str, **facts: object) -> tuple[bool, bool]:
+    """Compare a family of which a model says something else; whether that model is comparable, and within."""
+    place = folder / name
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(nano_folder(name), place)
+    file = place / ("merge.json" if name == family.MERGED else "pretraining.json")
+    change(file, weights_sha256="0" * 64, **facts)
+    (one,) = (one for one in deviations(folder) if one.name == name)
+    assert not one.same
+    return one.comparable, one.within
+
+
+def test_a_model_that_differs_in_more_than_its_weights_is_not_within(tmp_path: Path) -> None:
+    for name in NANO:
+        shutil.copytree(nano_folder(name), tmp_path / name)
+    assert all(one.same and one.within for one in deviations(tmp_path))
+    losses = json.loads((nano_folder("GreekMERT-nano") / "pretraining.json").read_text())["held_out_loss"]
+    assert altered(tmp_path, "GreekMERT-nano") == (True, True)
+    assert altered(tmp_path, "GreekMERT-nano", contaminated=True) == (False, False)
+    assert altered(tmp_path, "GreekMERT-nano", steps=599) == (False, False)
+    fewer = {tradition: loss for tradition, loss in losses.items() if tradition != "western"}
+    assert altered(tmp_path, "GreekMERT-nano", held_out_loss=fewer) == (False, False)
+    more = losses | {"persian": losses["greek"]}
+    assert altered(tmp_path, "GreekMERT-nano", held_out_loss=more) == (False, False)
+    added = json.loads((nano_folder(family.MERGED) / "merge.json").read_text())["added"]
+    assert altered(tmp_path, family.MERGED) == (True, True)
+    assert altered(tmp_path, family.MERGED, method="mean") == (False, False)
+    assert altered(tmp_path, family.MERGED, added=added[:3]) == (False, False)
+    with pytest.raises(UsageError, match="not the facts of a model of the family"):
+        altered(tmp_path, "GreekMERT-nano", held_out_loss=None)
+    (tmp_path / NANO_BASE / "pretraining.json").unlink()
+    with pytest.raises(UsageError, match=r"there is no pretraining\.json"):
+        list(deviations(tmp_path))
 
 
 def test_a_model_that_was_interrupted_goes_on(small: Making, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cmbench.baselines.base import load_encoder
 from cmbench.baselines.checkpoint import read_trained_on
 from cmbench.benchmark.cli import app
 from cmbench.errors import UsageError
+from cmbench.pretraining.pretrain import PretrainOptions, pretrain
+from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.tasks.base import LoadContext
 
 from ..conftest import write_tone
 
@@ -46,6 +50,19 @@ def sources(tmp_path: Path) -> list[str]:
     named = {t: f"[folder:{tmp_path / t}]" for t in ("greek", "western")}
     named |= dict.fromkeys(("turkish", "hindustani", "carnatic"), "[]")
     return [f"sources.{t}={source}" for t, source in named.items()]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64", "int8", "half a pound"])
+def test_weights_are_stored_in_two_types_and_others_are_refused_before_anything_is_done(
+    tmp_path: Path, dtype: str
+) -> None:
+    for more in ([], ["--dry-run"]):
+        with pytest.raises(UsageError, match=f"There is no dtype '{dtype}'; choose float32 or float16"):
+            run("mert-nano", "--out", str(tmp_path / "out"), "--dtype", dtype, *more)
+    assert not (tmp_path / "out").exists()
+    options = PretrainOptions(tmp_path / "out", LoadContext(None, tmp_path), dtype=dtype)
+    with pytest.raises(UsageError, match="There is no dtype"):
+        pretrain(open_recipe("mert-nano"), options, Console(quiet=True), print)
 
 
 def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
