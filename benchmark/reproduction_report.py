@@ -68,12 +68,14 @@ def print_reproduction(found: Reproduction, console: Console) -> None:
     console.print(Text(f"{found.title} · {found.seeds} seeds", style="bold"))
     console.print(Text(MINI_LABEL, style="yellow"))
     console.print(Text(LEGEND, style="dim"))
-    table = Table()
+    table = Table(box=None, pad_edge=False)
     for name in HEAD:
         table.add_column(name, overflow="fold", justify="left" if name in ("", "compared", "tasks") else "right")
     for finding in found.findings:
-        *most, verdict, reported = cells(finding)
-        table.add_row(*map(Text, most), Text(verdict, style=STYLES.get(verdict, "")), Text(reported))
+        key, _, *most, verdict, reported = cells(finding)
+        # The names of the models would leave no room; the files that are written have them.
+        words = (key, finding.claim.words, *most)
+        table.add_row(*map(Text, words), Text(verdict, style=STYLES.get(verdict, "")), Text(reported))
     console.print(table)
     if found.missing:
         console.print(f"Not made, so not compared: {', '.join(found.missing)}.", highlight=False)

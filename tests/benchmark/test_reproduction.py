@@ -93,6 +93,7 @@ def test_changes_have_the_sign_and_the_tasks_of_their_claim(build_evidence: Buil
         ]
         assert (change.before, change.after) == pytest.approx(tuple(means))
         assert change.change == pytest.approx(means[1] - means[0])
+        assert change.change is not None
         assert change.low is not None
         assert change.high is not None
         assert change.low <= change.change <= change.high
