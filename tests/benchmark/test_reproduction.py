@@ -16,7 +16,6 @@ from cmbench.baselines.checkpoint import read_trained_on
 from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence, evidence_of
-from cmbench.benchmark.record import Record
 from cmbench.benchmark.reproduction import (
     MODELS,
     VARIATIONS,
