@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # `make run CONSTRAINTS=` installs whatever torch your index prefers, for example a CUDA build.
 CONSTRAINTS ?= -c constraints.txt
-MODELS ?= constant,mfcc,chroma,random-mert-nano
+MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
 
 .PHONY: run test test-slow bench nano clean
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ $(VENV)/.test: $(BIN)/cmbench
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile $(CONSTRAINTS) -e '.[test]'
 	@touch $@
 
-run: $(BIN)/cmbench  ## evaluate the baselines on the mini edition of all six tasks
+run: $(BIN)/cmbench  ## evaluate baselines and nano models on the mini edition of all six tasks
 	$(BIN)/cmbench run --model $(MODELS) --tasks all --edition mini --out results
 
 test: $(VENV)/.test  ## run the tests

@@ -57,7 +57,7 @@ VARIATIONS: tuple[Variation, ...] = (
     Variation(
         Member("no-replay-nano", "culturemert-nano", ("stages.first.hours.western=0",)), "without Western replay"
     ),
-    Variation(Member("western-nano", "culturemert-nano", ONLY_WESTERN), "as much Western music instead"),
+    Variation(Member("western-nano", "culturemert-nano", ONLY_WESTERN), "as many updates on Western music instead"),
 )
 
 MODELS = tuple(member.name for member in FAMILY)
@@ -123,7 +123,7 @@ def claims() -> tuple[Claim, ...]:
         ("c", "task arithmetic instead of training on all", MULTI, MERGED),
         ("c", "task arithmetic", NANO_BASE, MERGED),
         *(("e", variation.words, MULTI, variation.member.name) for variation in VARIATIONS),
-        ("e", "as much further Western music", NANO_BASE, "western-nano"),
+        ("e", "as many further updates on Western music", NANO_BASE, "western-nano"),
     ]
     return tuple(
         Claim(key[-1] if western else key[0], words, before, after, western)
