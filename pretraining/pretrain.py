@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 Made = TypeVar("Made")
 
+BEGUN = "start.json"
+"""File of the weights that a run began with, in the run's own folder."""
+
 TRAINING = "training"
 """Folder of checkpoints and log within the model's folder."""
 
@@ -109,7 +112,12 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
             context = replace(options.context, progress=show)
             corpus = _in_turn(group, lambda: build_corpus(recipe, context, options.allow_contamination))
         tell_corpus(corpus, tell)
+        _in_turn(group, lambda: _same_start(training / BEGUN, origin))
         learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
+        if group.leads:
+            (training / BEGUN).write_text(
+                json.dumps({"weights_sha256": origin.weights_sha256}) + "\n", encoding="utf-8"
+            )
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
@@ -260,6 +268,19 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
     network = open_network(options.start(recipe), LoadOptions(offline=options.offline))
     digest = weights_sha256(network.checkpoint.weights)
     return Origin(network.name, network.source, network.licence, network.trained_on, digest, _kept_out(network.folder))
+
+
+def _same_start(file: Path, origin: Origin) -> None:
+    """Refuse to go on with a run from another start: its checkpoint would be described by the wrong one.
+
+    Raises:
+        UsageError: the run there began with other weights.
+    """
+    if file.is_file() and (was := read_json(file).get("weights_sha256")) != origin.weights_sha256:
+        raise UsageError(
+            f"{file.parent.parent}: the run there began with other weights ({str(was)[:12]}, not "
+            f"{origin.weights_sha256[:12]}). Give the same start as then, or another --out."
+        )
 
 
 def _kept_out(folder: Path | None) -> str:

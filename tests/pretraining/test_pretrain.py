@@ -107,6 +107,13 @@ def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
     assert adapted["start"]["weights_sha256"] == facts["weights_sha256"]
     assert [corpus.split()[0] for corpus in read_trained_on(greek)] == ["Western", "Greek", "Western"]
 
+    # A run does not go on from another start than it began with.
+    begun = greek / "training" / "start.json"
+    assert json.loads(begun.read_text()) == {"weights_sha256": facts["weights_sha256"]}
+    begun.write_text(json.dumps({"weights_sha256": "0" * 64}))
+    with pytest.raises(UsageError, match="began with other weights"):
+        run("greek-nano", *SMALL[:6], *sources, *changes, *hours, "--out", str(greek), "--device", "cpu", "--resume")
+
 
 def test_dry_run_writes_nothing(tmp_path: Path, sources: list[str]) -> None:
     out = tmp_path / "nothing"
