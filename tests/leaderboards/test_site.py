@@ -85,11 +85,17 @@ def write_entry(
     return folder
 
 
+def copy_untrained(folder: Path) -> None:
+    """Copy the example entries of models that have learnt nothing: what is added to the examples changes nothing."""
+    for name in ("constant", "mfcc", "chroma", "random-mert-nano"):
+        shutil.copytree(ENTRIES / name, folder / name)
+
+
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example entries, and: a hostile one, one that lacks a task, a withdrawn one and two versions of one."""
     root = tmp_path_factory.mktemp("board") / "entries"
-    shutil.copytree(ENTRIES, root)
+    copy_untrained(root)
     chroma = read_entry(ENTRIES / "chroma" / "1").evidence
     write_entry(root, "evil", "1", chroma, card=f"---\nlicense: '{EVIL[:40]}'\nbase_model: lab/mfcc\n---\n{EVIL}")
     write_entry(root, "partial", "1", chroma[:4])
@@ -316,7 +322,7 @@ def test_real_data_stand_apart_from_mini_and_beside_reported_figures(tmp_path: P
         stem = {"file": f"{record.stem}.npz"}
         predictions = record.predictions.model_copy(update=stem)
         found.append(replace(e, record=record.model_copy(update={"predictions": predictions})))
-    shutil.copytree(ENTRIES, tmp_path / "entries")
+    copy_untrained(tmp_path / "entries")
     write_entry(tmp_path / "entries", "real", "1", found)
     made = dict(pages(read_site(tmp_path / "entries", RESAMPLES)))
     real, mini = (text for name, text in made.items() if name.startswith("boards/") and name.endswith("index.html"))
