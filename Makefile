@@ -34,7 +34,7 @@ test-slow: $(VENV)/.test  ## run the long checks
 bench: $(VENV)/.test  ## measure speed side by side
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
 
-nano: $(BIN)/cmbench  ## train the nano family again (about 40 minutes on two cores) and compare it with what ships
+nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two cores) and compare it with what ships
 	$(BIN)/cmbench reproduce family --out nano
 
 clean:  ## remove the virtual environment and the results

@@ -39,8 +39,8 @@ def family(
 ) -> None:
     """Train MERT-nano and the models that continue from it, and compare them with those that ship.
 
-    About an hour on two cores. Ctrl-C is safe: the same command goes on. Exit code 1 if a model is not what its recipe
-    gave before.
+    About half an hour on two cores. Ctrl-C is safe: the same command goes on. Exit code 1 if a model is not what its
+    recipe gave before.
     """
     from ..baselines.nano import NANO_BASE
     from ..pretraining.family import TOLERANCE, Making, deviations, make_family
