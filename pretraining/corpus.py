@@ -16,10 +16,13 @@ from ..decoding import UnusableAudio, find_stretch, opened
 from ..errors import CmbenchError, UsageError
 from ..tasks.base import LoadContext, Task, Track, get_task, registry
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
-from .recipe import Recipe
+from .recipe import FIT, Recipe
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf"))
 """Of the files in a folder that are taken for audio."""
+
+MINI = "mini:"
+"""Beginning of a source, and of a recording's id, of music that is rendered here."""
 
 MINI_SPARE = 1.25
 """How much more unlabelled mini music is looked at than the recipe asks for, so that some can be held out."""
@@ -40,6 +43,7 @@ class Corpus:
     Attributes:
         stages: stage -> tradition -> recordings.
         held_out: tradition -> recordings that no stage trains on.
+        teacher: tradition -> recordings that a teacher is fitted on, where they are not those of the first stage.
         found: validation and test tracks that were met; left out unless ``contaminated``.
         exclusions: what was kept out.
         unusable: files that were left out.
@@ -52,16 +56,22 @@ class Corpus:
     exclusions: tuple[Exclusion, ...]
     unusable: tuple[Unusable, ...] = ()
     contaminated: bool = False
+    teacher: Mapping[str, tuple[Recording, ...]] = field(default_factory=dict)
 
     def hours(self, stage: str) -> dict[str, float]:
         """Hours of each tradition in a stage."""
-        return {tradition: sum(r.seconds for r in rs) / 3600 for tradition, rs in self.stages[stage].items()}
+        return _hours(self.stages[stage])
+
+    @property
+    def teacher_hours(self) -> dict[str, float]:
+        """Hours of each tradition that a teacher is fitted on, where they are not those of the first stage."""
+        return _hours(self.teacher)
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
-        """Everything that is trained or measured on, each once, by id."""
+        """Everything that is trained, fitted or measured on, each once, by id."""
         everything = [r for stage in self.stages.values() for rs in stage.values() for r in rs]
-        everything += [r for rs in self.held_out.values() for r in rs]
+        everything += [r for part in (self.teacher, self.held_out) for rs in part.values() for r in rs]
         return tuple({r.id: r for r in sorted(everything, key=lambda r: r.id)}.values())
 
     @property
@@ -69,7 +79,9 @@ class Corpus:
         """Hash of what is in which stage: ids, lengths and sizes of files (their bytes are not read)."""
         digest = hashlib.sha256()
         parts = [(name, t, rs) for name, stage in self.stages.items() for t, rs in stage.items()]
-        for name, tradition, recordings in [*parts, *(("held out", t, rs) for t, rs in self.held_out.items())]:
+        parts += [("held out", t, rs) for t, rs in self.held_out.items()]
+        parts += [("teacher", t, rs) for t, rs in self.teacher.items()]
+        for name, tradition, recordings in parts:
             for r in recordings:
                 row = (name, tradition, r.id, f"{r.seconds:.3f}", str(r.path.stat().st_size))
                 digest.update("\t".join(row).encode() + b"\n")
@@ -88,8 +100,12 @@ class Corpus:
     @property
     def edition(self) -> str:
         """``mini`` if every recording is rendered, ``full`` if none is, else ``mixed``."""
-        rendered = {r.id.startswith("mini:") for r in self.recordings}
+        rendered = {r.id.startswith(MINI) for r in self.recordings}
         return "mixed" if len(rendered) > 1 else "mini" if rendered == {True} else "full"
+
+
+def _hours(music: Mapping[str, Sequence[Recording]]) -> dict[str, float]:
+    return {tradition: sum(r.seconds for r in rs) / 3600 for tradition, rs in music.items()}
 
 
 def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool = False) -> Corpus:
@@ -106,9 +122,12 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         UsageError: there is less music than the recipe asks for.
         MissingError: a task's audio is not on this machine.
     """
-    wanted = {t: max((s.hours.get(t, 0.0) for s in recipe.stages.values()), default=0.0) for t in recipe.sources}
+    fitted = recipe.targets.hours if recipe.targets.teacher == FIT else {}
+    asked = [*(stage.hours for stage in recipe.stages.values()), fitted]
+    wanted = {tradition: max(hours.get(tradition, 0.0) for hours in asked) for tradition in recipe.sources}
     found: dict[str, list[Recording]] = {}
     unusable: list[Unusable] = []
+    ahead: set[str] = set()
     for tradition, sources in recipe.sources.items():
         found[tradition] = []
         for source in sources:
@@ -116,6 +135,8 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
             new, broken = candidates(source, tradition, context, seconds)
             found[tradition] += new
             unusable += broken
+            if source.startswith(MINI):
+                ahead |= {r.id for r in new[: recipe.held_out.tracks]}
     usable = {t: _long_enough(rs, recipe.batch.seconds, unusable) for t, rs in found.items()}
     exclusions = tuple(_exclusions(recipe, context))
     met = find_hidden([r for rs in usable.values() for r in rs], exclusions)
@@ -124,14 +145,14 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         usable = {t: [r for r in rs if r.id not in hidden] for t, rs in usable.items()}
     held_out: dict[str, tuple[Recording, ...]] = {}
     for tradition, recordings in usable.items():
-        recordings.sort(key=lambda r: hashlib.sha256(f"{recipe.seed}/{r.id}".encode()).digest())
+        # Every recipe sees the first mini recordings, so what one holds out, another that continues from it does too.
+        recordings.sort(key=lambda r: (r.id not in ahead, hashlib.sha256(f"{recipe.seed}/{r.id}".encode()).digest()))
         # Never a quarter or more: a small corpus is there to be trained on.
         share = recipe.held_out.tracks if not wanted[tradition] else min(recipe.held_out.tracks, len(recordings) // 4)
         held_out[tradition] = tuple(recordings[:share])
         usable[tradition] = recordings[share:]
     stages = {
-        name: {t: fill(recipe.name, name, t, usable[t], hours) for t, hours in stage.hours.items() if hours}
-        for name, stage in recipe.stages.items()
+        name: _fill_all(recipe, f"stages.{name}.hours", usable, stage.hours) for name, stage in recipe.stages.items()
     }
     return Corpus(
         stages,
@@ -140,13 +161,25 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         exclusions,
         tuple(unusable),
         contaminated=allow_contamination and bool(met),
+        teacher=_fill_all(recipe, "targets.hours", usable, fitted),
     )
 
 
-def fill(
-    recipe: str, stage: str, tradition: str, recordings: Sequence[Recording], hours: float
-) -> tuple[Recording, ...]:
+def _fill_all(
+    recipe: Recipe, key: str, usable: Mapping[str, Sequence[Recording]], hours: Mapping[str, float]
+) -> dict[str, tuple[Recording, ...]]:
+    return {t: fill(recipe.name, f"{key}.{t}", t, usable[t], wanted) for t, wanted in hours.items() if wanted}
+
+
+def fill(recipe: str, key: str, tradition: str, recordings: Sequence[Recording], hours: float) -> tuple[Recording, ...]:
     """Take recordings, in their order, until there are enough hours.
+
+    Args:
+        recipe: whose music it is.
+        key: of the recipe, that asks for it.
+        tradition: of the recordings.
+        recordings: to take from.
+        hours: that are asked for.
 
     Raises:
         UsageError: there are not.
@@ -160,9 +193,9 @@ def fill(
         seconds += recording.seconds
     if seconds < hours * 3600:
         raise UsageError(
-            f"Recipe {recipe}, stage {stage}: {hours:g} h of {tradition} music are asked for; {seconds / 3600:.4g} h "
+            f"Recipe {recipe}, {key}: {hours:g} h of {tradition} music are asked for; {seconds / 3600:.4g} h "
             f"are left after the held-out and the excluded tracks. Add to sources.{tradition}, or ask for less: "
-            f"stages.{stage}.hours.{tradition}={seconds / 3600 * 0.999:.3g}"
+            f"{key}={seconds / 3600 * 0.999:.3g}"
         )
     return tuple(taken)
 

@@ -33,7 +33,7 @@ from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_tea
 SHAPES = {"nano": NANO, "95m": HubertShape()}
 
 FIT_RECORDINGS = 400
-"""Recordings of the first stage that a teacher is fitted on, at most (our choice)."""
+"""Recordings that a teacher is fitted on, at most (our choice)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def open_learner(
 
     Args:
         recipe: says which.
-        corpus: a teacher is fitted on the music of the first stage.
+        corpus: has the music that a teacher is fitted on.
         options: network policy.
         cache: folder of tokens.
         device: where to train.
@@ -147,7 +147,7 @@ def _teacher(recipe: Recipe, corpus: Corpus, options: LoadOptions) -> Teacher:
         return read_teacher(folder)
     if named != FIT:
         return open_teacher(named, options)
-    first = next(iter(corpus.stages.values()))
-    recordings = sorted((r for rs in first.values() for r in rs), key=lambda r: key(recipe.seed, "teacher", r.id))
+    music = corpus.teacher or next(iter(corpus.stages.values()))
+    recordings = sorted((r for rs in music.values() for r in rs), key=lambda r: key(recipe.seed, "teacher", r.id))
     tracks: list[Callable[[], NDArray[np.float32]]] = [partial(read_samples, r) for r in recordings[:FIT_RECORDINGS]]
     return fit_teacher(tracks, recipe.targets.codebook_size, recipe.seed)

@@ -267,7 +267,8 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
 
     network = open_network(options.start(recipe), LoadOptions(offline=options.offline))
     digest = weights_sha256(network.checkpoint.weights)
-    return Origin(network.name, network.source, network.licence, network.trained_on, digest, _kept_out(network.folder))
+    source = "of the same family" if recipe.start in options.starts else network.source
+    return Origin(network.name, source, network.licence, network.trained_on, digest, _kept_out(network.folder))
 
 
 def _same_start(file: Path, origin: Origin) -> None:

@@ -150,6 +150,7 @@ def pretraining_facts(model: Pretrained) -> dict[str, object]:
         "start": asdict(model.origin),
         "drawn": list(model.drawn),
         "teacher": model.teacher,
+        "teacher_hours": corpus.teacher_hours,
         "held_out_loss": {t: {"before": pair[0], "after": pair[1]} for t, pair in model.held_out.items()},
         "weights_sha256": model.weights_sha256,
         "processes": model.processes,
@@ -188,8 +189,8 @@ def pretraining_card(model: Pretrained) -> str:
         f"---\n{yaml.safe_dump(_front_matter(model), sort_keys=False, allow_unicode=True)}---",
         f"# {model.name}",
         f"MERT's pre-training by the recipe `{recipe.name}` of cmbench {__version__}, {begun}: {model.steps} updates "
-        f"of {recipe.batch.crops} crops.{done}{drawn} Targets: {model.teacher}. `{FACTS}` says every value and whose "
-        "choice it is.",
+        f"of {recipe.batch.crops} crops.{done}{drawn} Targets: {model.teacher}{_fitted_on(corpus)}. `{FACTS}` says "
+        "every value and whose choice it is.",
         "\n".join(["| tradition | hours |", "|---|---|", *rows]),
         *(_warnings(model)),
         f"Left out: {sum(one.count for one in corpus.exclusions)} validation and test tracks are on the list, "
@@ -204,6 +205,12 @@ def pretraining_card(model: Pretrained) -> str:
         "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _fitted_on(corpus: Corpus) -> str:
+    """Say which music a teacher heard, where it is not that of the network."""
+    hours = corpus.teacher_hours
+    return f", fitted on {', '.join(f'{h:.3g} h of {t} music' for t, h in hours.items())}" if hours else ""
 
 
 def _warnings(model: Pretrained) -> list[str]:

@@ -28,7 +28,7 @@ RANDOM, FILTER_BANK = "random", "filter_bank"
 """How the convolutions of a network from scratch begin."""
 
 FIT, START = "fit", "start"
-"""Teachers: residual k-means fitted on the corpus; the one that the starting model was trained with."""
+"""Teachers: residual k-means fitted on music; the one that the starting model was trained with."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,17 @@ class Targets:
     """What the heads predict.
 
     Attributes:
-        teacher: ``fit`` (residual k-means on this corpus), ``start`` (the one that the starting model was trained
-            with), or an EnCodec model: ``encodec-24khz``, a folder, ``hf:owner/name``.
+        teacher: ``fit`` (residual k-means), ``start`` (the one that the starting model was trained with), or an EnCodec
+            model: ``encodec-24khz``, a folder, ``hf:owner/name``.
+        hours: of music that a fitted teacher is fitted on, by tradition; that of the first stage if there are none.
+            EnCodec heard more than what MERT is trained on, and so may a fitted teacher.
         codebook_size: tokens of each codebook of a fitted teacher.
         dim: length of a codeword embedding.
         temperature: divides the cosines.
     """
 
     teacher: str = "encodec-24khz"
+    hours: dict[str, float] = field(default_factory=dict)
     codebook_size: int = 1024
     dim: int = 64
     temperature: float = 0.1

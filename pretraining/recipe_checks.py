@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import UsageError
 from ..tasks.base import TRADITIONS
@@ -64,8 +64,8 @@ def checked(recipe: Recipe) -> Recipe:
     for name, stage in recipe.stages.items():
         need(f"stages.{name}.warmup", stage.warmup, 0 <= stage.warmup <= 1, "a share of the steps, from 0 to 1")
         need(f"stages.{name}.hours", sum(stage.hours.values()), any(stage.hours.values()), "more than nothing")
-        for tradition, hours in stage.hours.items():
-            need(f"stages.{name}.hours.{tradition}", hours, hours >= 0, "0 or more")
+    for key, tradition, hours in _asked(recipe):
+        need(f"{key}.{tradition}", hours, hours >= 0, "0 or more")
     if wrong:
         raise UsageError(f"Recipe {recipe.name}: {'; '.join(wrong)}.")
     for name, stage in recipe.stages.items():
@@ -99,9 +99,9 @@ def _check_names(recipe: Recipe) -> None:
             among(f"sources.{tradition}", kind, SOURCE_KINDS)
             if not colon or not rest:
                 raise UsageError(f"Recipe {recipe.name}: sources.{tradition}: {source!r} should be KIND:NAME.")
+    for key, tradition, _ in _asked(recipe):
+        among(key, tradition, TRADITIONS)
     for name, stage in recipe.stages.items():
-        for tradition in stage.hours:
-            among(f"stages.{name}.hours", tradition, TRADITIONS)
         for part in stage.train:
             among(f"stages.{name}.train", part, PARTS)
         if not stage.train:
@@ -109,11 +109,19 @@ def _check_names(recipe: Recipe) -> None:
     _check_hours(recipe)
 
 
-def _check_hours(recipe: Recipe) -> None:
+def _asked(recipe: Recipe) -> Iterator[tuple[str, str, float]]:
+    """Yield everything that asks for music: key, tradition, hours."""
     for name, stage in recipe.stages.items():
         for tradition, hours in stage.hours.items():
-            if hours and not recipe.sources.get(tradition):
-                raise UsageError(
-                    f"Recipe {recipe.name}: stage {name} wants {hours:g} h of {tradition} music, but "
-                    f"sources.{tradition} names no place for it."
-                )
+            yield f"stages.{name}.hours", tradition, hours
+    for tradition, hours in recipe.targets.hours.items():
+        yield "targets.hours", tradition, hours
+
+
+def _check_hours(recipe: Recipe) -> None:
+    for key, tradition, hours in _asked(recipe):
+        if hours and not recipe.sources.get(tradition):
+            raise UsageError(
+                f"Recipe {recipe.name}: {key} wants {hours:g} h of {tradition} music, but sources.{tradition} names no "
+                "place for it."
+            )

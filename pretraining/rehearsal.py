@@ -41,12 +41,12 @@ def rehearsed(opened: OpenedRecipe) -> OpenedRecipe:
         name=f"{recipe.name[:54]}-rehearsal",
         start=SCRATCH,
         sources={tradition: [f"mini:{_MINI[tradition]}"] for tradition in _wanted(recipe)},
-        targets=replace(recipe.targets, teacher=FIT),
+        targets=replace(recipe.targets, teacher=FIT, hours={}),
         held_out=HeldOut(tracks=1, crops=1),
         running=replace(recipe.running, log=1),
         stages={name: _short(stage) for name, stage in recipe.stages.items()},
     )
-    keys = ["start", "sources", "targets.teacher", "held_out", "running.log"]
+    keys = ["start", "sources", "targets.teacher", "targets.hours", "held_out", "running.log"]
     keys += [f"stages.{name}.hours" for name in recipe.stages]
     marks = {k: m for k, m in opened.marks.items() if not any(k == key or k.startswith(f"{key}.") for key in keys)}
     return OpenedRecipe(changed, marks | dict.fromkeys(keys, MARK))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from cmbench.pretraining import corpus as corpora
 from cmbench.pretraining.corpus import Mix, build_corpus, mix
 from cmbench.pretraining.crops import RATE, read_crops, read_samples
 from cmbench.pretraining.exclusion import Exclusion, Recording, exclusion_sha256, find_hidden, hidden_tracks
-from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Stage
+from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Stage, Targets
 from cmbench.tasks.base import LoadContext, Task, Track, registry
 from cmbench.tasks.mini.edition import load_mini, load_unlabelled
 
@@ -72,6 +73,37 @@ def test_hours_and_held_out_are_apart(music: Path, context: LoadContext) -> None
     assert made.hours("only")["greek"] == pytest.approx(8 / 3600, abs=2.3 / 3600)
     assert made.sha256 == build_corpus(recipe_for(f"folder:{music}"), context).sha256
     assert made.edition == "full"
+
+
+def test_a_teacher_may_hear_other_music_than_the_network(music: Path, context: LoadContext) -> None:
+    plain = recipe_for(f"folder:{music}")
+    recipe = replace(
+        plain,
+        sources={**plain.sources, "turkish": [f"folder:{music.parent / 'other'}"]},
+        targets=Targets(teacher="fit", hours={"turkish": 6 / 3600, "greek": 0}),
+    )
+    for i in range(8):
+        write_tone(music.parent / "other" / f"{i}.wav", 500 + 20 * i, 2.0, seed=50 + i)
+    made = build_corpus(recipe, context)
+    assert made.teacher.keys() == {"turkish"}
+    assert made.teacher_hours["turkish"] == pytest.approx(6 / 3600, abs=2.1 / 3600)
+    assert made.stages["only"].keys() == {"greek"}
+    assert not {r.id for r in made.teacher["turkish"]} & {r.id for r in made.held_out["turkish"]}
+    assert {r.id for r in made.teacher["turkish"]} <= {r.id for r in made.recordings}
+    less = replace(recipe, targets=replace(recipe.targets, hours={"turkish": 3 / 3600}))
+    assert build_corpus(less, context).sha256 != made.sha256
+    other = build_corpus(replace(recipe, targets=replace(recipe.targets, teacher="encodec-24khz")), context)
+    assert other.teacher == {}
+    more = replace(recipe, targets=replace(recipe.targets, hours={"turkish": 1.0}))
+    with pytest.raises(UsageError, match=r"targets\.hours\.turkish: 1 h of turkish.*: targets\.hours\.turkish=0\.00"):
+        build_corpus(more, context)
+
+
+def test_recipes_for_more_mini_music_hold_out_the_same(context: LoadContext) -> None:
+    lists = LoadContext(None, context.cache_root, needs_audio=False)
+    less, more = (build_corpus(recipe_for("mini:lyra", hours=hours), lists) for hours in (0.05, 0.5))
+    assert less.held_out == more.held_out
+    assert len(less.held_out["greek"]) == 2
 
 
 def test_too_little_music_is_an_error_that_says_how_much_there_is(music: Path, context: LoadContext) -> None:

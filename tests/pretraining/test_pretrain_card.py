@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def model(own: bool, start: tuple[str, ...]) -> Pretrained:
     origin = Origin("start", "a local folder", "MIT", start, "0" * 64)
     opened = open_recipe("mert-nano", ["start=./start"])
     return Pretrained("mine", opened, corpus, origin, "teacher", (), 3, {}, "1" * 64, 1)
+
+
+def test_the_card_says_what_a_teacher_was_fitted_on() -> None:
+    made = model(False, ())
+    assert pretraining_facts(made)["teacher_hours"] == {}
+    assert "Targets: teacher. `" in pretraining_card(made)
+    fitted = Recording("folder/turkish/b.wav", "turkish", Path(__file__), 0.0, None, 900.0)
+    made = replace(made, corpus=replace(made.corpus, teacher={"turkish": (fitted,)}))
+    assert pretraining_facts(made)["teacher_hours"] == {"turkish": 0.25}
+    assert "Targets: teacher, fitted on 0.25 h of turkish music. `" in pretraining_card(made)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,8 @@ def test_the_command_line_comes_last() -> None:
         ("sources.western=[]", "names no place for it"),
         ("batch.together=3", "multiple of batch.together"),
         ("batch.together=0", "batch.together"),
+        ("targets.hours.klezmer=1", "targets.hours: 'klezmer' is none of greek"),
+        ("targets.hours.greek=-1", "targets.hours.greek = -1.0 should be 0 or more"),
         ("batch.seconds=0.9", "mixture.samples = 24000 should be at most the 21600 samples of a crop of 0.9 s"),
         ("temperature=0", "temperature"),
         ("temperature=.inf", "temperature"),

@@ -39,7 +39,7 @@ def test_what_an_update_costs_is_left_as_it_is() -> None:
         name=was.name,
         start=was.start,
         sources=was.sources,
-        targets=replace(now.recipe.targets, teacher=was.targets.teacher),
+        targets=replace(now.recipe.targets, teacher=was.targets.teacher, hours=was.targets.hours),
         held_out=was.held_out,
         running=replace(now.recipe.running, log=was.running.log),
         stages={name: replace(stage, hours=was.stages[name].hours) for name, stage in now.recipe.stages.items()},
