@@ -26,7 +26,7 @@ from .transfer import TransferMatrix, transfer_matrix
 _PARTS = ("greek", "turkish", "hindustani", "carnatic")
 
 _STAGES = ("first", "second")
-_CONSTANT = ("peak=1e-4", "warmup=0", "decay=constant")
+_CONSTANT = ("peak=2e-4", "warmup=0", "decay=constant")
 
 NOT_WARMED = tuple(f"stages.{stage}.{change}" for stage in _STAGES for change in _CONSTANT)
 """The rate that re-decay ends at, all the way."""
@@ -105,7 +105,7 @@ class Reproduction:
         findings: in the order of :func:`claims`.
         matrix: the family by tasks.
         seeds: of the probes.
-        title: edition, split and protocol.
+        title: edition, split, protocol and the number of test tracks.
         missing: models that were not evaluated.
     """
 
@@ -186,11 +186,13 @@ def judge(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduct
     judged = control_false_discoveries([_change(claim, found, resamples) for claim in known])
     first = found[NANO_BASE][0]
     record = first.record
+    tracks = sorted({one.record.task.tracks["test"] for one in found[NANO_BASE]})
     return Reproduction(
         findings=tuple(Finding(c, d, reported_change(c)) for c, d in zip(known, judged, strict=True)),
         matrix=transfer_matrix([e for name in MODELS for e in found[name]], NANO_BASE, resamples=resamples),
         seeds=len(first.probabilities),
-        title=f"{record.task.edition} edition · {record.task.split} split · protocol {record.protocol.name}",
+        title=f"{record.task.edition} edition · {record.task.split} split · protocol {record.protocol.name} · "
+        f"{'–'.join(map(str, dict.fromkeys([tracks[0], tracks[-1]])))} test tracks a task",
         missing=tuple(sorted({claim.after for claim in asked} - found.keys())),
     )
 

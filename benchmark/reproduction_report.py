@@ -200,8 +200,12 @@ def curves_figure(folders: Mapping[str, Path]) -> Figure:
             continue
         name = list(curves)[k]
         _draw_curves(panel, name, curves[name], traditions)
+    # The loss of random weights would leave no room for what adaptation changes: lines may come in from above.
+    later = [loss for curve in curves.values() for rows in curve.values() for _, loss in rows[1:] or rows]
+    margin = 0.05 * (max(later) - min(later)) or 1.0
+    axes.flat[0].set_ylim(min(later) - margin, max(later) + margin)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.subplots_adjust(left=0.07, right=0.99, top=1 - 0.58 / height, bottom=0.62 / height, hspace=0.55, wspace=0.1)
+    figure.subplots_adjust(left=0.07, right=0.97, top=1 - 0.58 / height, bottom=0.62 / height, hspace=0.55, wspace=0.1)
     figure.text(0.01, 1 - 0.06 / height, "Loss on held-out music while the models were trained", va="top", size=9)
     figure.text(0.01, 1 - 0.23 / height, MINI_LABEL, va="top", size=6.5, style="italic")
     figure.legend(handles, labels, loc="lower center", ncols=len(traditions), fontsize=7, frameon=False)

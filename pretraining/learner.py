@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..baselines.anchors import NANO
 from ..baselines.base import LoadOptions
 from ..baselines.hubert import HubertShape
 from ..baselines.network import open_network
@@ -29,6 +28,15 @@ from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_
 from .objective import LossWeights, pretraining_loss
 from .recipe import FAIRSEQ, FILTER_BANK, FIT, SCRATCH, START, Recipe
 from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
+
+NANO = HubertShape(
+    conv_dim=(96, 96), conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer",
+    hidden=96, layers=4, heads=2, intermediate=384, position_kernel=64, position_groups=16,
+    pre_norm=True,
+)  # fmt: skip
+"""MERT's Transformer, narrow enough for a laptop, after two wide convolutions in place of seven short ones: 27 ms of
+audio are enough for bands that are a tone wide, and with norms as in MERT-v1-330M, before attention and feed-forward:
+after them, a few thousand updates teach it little (our choice, measured in docs/culturemert.md)."""
 
 SHAPES = {"nano": NANO, "95m": HubertShape()}
 

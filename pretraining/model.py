@@ -263,7 +263,7 @@ def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool =
     """
     weights = random_weights(shape, seed, 0.02 * math.sqrt(HubertShape().hidden / shape.hidden))
     if spectral:
-        weights |= filter_bank(shape, seed + 2)
+        weights |= filter_bank(shape)
     weights |= random_heads(heads, shape.hidden, seed + 1)
     return PretrainingModel(shape, heads, weights, Preprocessor(SAMPLE_RATE, False, "none"), tuple(PARTS))
 

@@ -57,7 +57,8 @@ def test_plain_transformers_loads_them_with_the_same_hidden_states() -> None:
         with torch.no_grad():
             states = model(torch.from_numpy(audio), output_hidden_states=True).hidden_states
         theirs = torch.stack([state.mean(1) for state in states], 1).numpy()
-        assert np.abs(load_encoder(name, OPTIONS).encode(audio) - theirs).max() < 1e-5
+        # Without a norm after each layer, states grow: the largest is near 40.
+        assert np.abs(load_encoder(name, OPTIONS).encode(audio) - theirs).max() < 1e-6 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("name", TRAINED)

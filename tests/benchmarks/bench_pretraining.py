@@ -20,17 +20,16 @@ import pytest
 MEASURE = """
 import json, sys, time
 import numpy as np, torch
-from cmbench.baselines.anchors import NANO
-from cmbench.baselines.hubert import HubertShape
 from cmbench.baselines.torch_device import keep_freed_memory
 from cmbench.pretraining.cqt import CqtShape, cqt_magnitudes
+from cmbench.pretraining.learner import SHAPES
 from cmbench.pretraining.masking import SpanMasking, span_masks
 from cmbench.pretraining.model import HeadShape, from_shape
 from cmbench.pretraining.objective import LossWeights, pretraining_loss
 size, clips, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 keep_freed_memory()
-shape = HubertShape() if size == "95m" else NANO
+shape = SHAPES[size]
 model = from_shape(shape, HeadShape(), 0).train()
 optimiser = torch.optim.AdamW(model.parameters(), 1e-4)
 draw = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.errors import UsageError
 from cmbench.pretraining import family
+from cmbench.pretraining.corpus import build_corpus
 from cmbench.pretraining.family import (
     FAMILY,
     SINGLE,
@@ -25,7 +26,7 @@ from cmbench.pretraining.family import (
     require_family,
 )
 from cmbench.pretraining.recipe_reading import open_recipe
-from cmbench.tasks.base import LoadContext
+from cmbench.tasks.base import TRADITIONS, LoadContext
 
 from ..conftest import write_tone
 
@@ -47,7 +48,11 @@ def members(tmp_path: Path) -> tuple[Member, ...]:
             write_tone(tmp_path / tradition / f"{i}.wav", 200 + 40 * i, 2.0, seed=i + 10 * (tradition == "greek"))
     sources = [f"sources.{t}=[folder:{tmp_path / t}]" for t in ("greek", "western")]
     sources += [f"sources.{t}=[]" for t in ("turkish", "hindustani", "carnatic")]
-    one = (*SMALL, *sources, "stages.only.steps=2", "stages.only.hours.western=0.002")
+    one = (
+        *SMALL, *sources, "stages.only.steps=2", "stages.only.hours.western=0.002",
+        "targets.hours.greek=0.002", "targets.hours.western=0",
+        *(f"targets.hours.{t}=0" for t in ("turkish", "hindustani", "carnatic")),
+    )  # fmt: skip
     others = ("turkish", "hindustani", "carnatic", "western")
     two = (
         *SMALL, *sources, "stages.first.steps=1", "stages.second.steps=1",
@@ -216,3 +221,15 @@ def test_the_family_is_what_the_names_say() -> None:
         recipe = open_recipe(member.recipe).recipe
         assert recipe.start == ("scratch" if member.name == NANO_BASE else NANO_BASE)
         assert all(source.startswith("mini:") for sources in recipe.sources.values() for source in sources)
+
+
+def test_what_a_model_of_the_family_is_measured_on_none_of_them_was_trained_on(tmp_path: Path) -> None:
+    lists = LoadContext(None, tmp_path, needs_audio=False)
+    made = {m.name: build_corpus(open_recipe(m.recipe).recipe, lists) for m in FAMILY if m.recipe}
+    base = made[NANO_BASE]
+    assert base.teacher.keys() == base.held_out.keys() == set(TRADITIONS)
+    assert base.stages["only"].keys() == {"western"}
+    for name, corpus in made.items():
+        assert corpus.held_out == base.held_out, name
+        heard = {r.id for music in (*corpus.stages.values(), corpus.teacher) for rs in music.values() for r in rs}
+        assert not heard & {r.id for rs in corpus.held_out.values() for r in rs}, name
