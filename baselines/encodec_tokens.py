@@ -120,7 +120,8 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     if folder.config.get("model_type") != "encodec":
         raise UsageError(
             f"{folder.path / 'config.json'}: model_type is {folder.config.get('model_type')!r}; tokens come from "
-            "encodec only. Without such a model, `--tokens stand-in` fits one here."
+            "encodec only. Without such a model a stand-in can be fitted: `--tokens stand-in` in a report, "
+            "targets.teacher=fit in a recipe."
         )
     if folder.config.get("audio_channels", 1) != 1:
         raise UsageError(f"{folder.path / 'config.json'}: audio_channels is not 1; only mono is read.")

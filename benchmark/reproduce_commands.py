@@ -92,7 +92,7 @@ def nano(
     """Test the paper's claims with models of nano size on the mini edition: (a) to (e) of docs/culturemert.md.
 
     Trains the models of claim e, evaluates all on the six tasks, each with 240 test tracks, and writes the findings
-    with paired intervals, the transfer matrix and the figures: about an hour on two cores, half of it with
+    with paired intervals, the transfer matrix and the figures: about an hour on two cores, twenty minutes with
     --family-only. What is finished is not done again.
     """
     from ..baselines.nano import NANO, NANO_BASE, nano_folder

@@ -57,7 +57,12 @@ def cells(finding: Finding) -> tuple[str, ...]:
 def _interval(change: Difference) -> str:
     if change.low is None or change.high is None:
         return ABSENT
-    return f"[{points(change.low)}, {points(change.high)}]"
+    return f"[{_bound(change.low)}, {_bound(change.high)}]"
+
+
+def _bound(value: float) -> str:
+    """Return a bound in points, with as many digits as show on which side of zero it lies."""
+    return points(value) if abs(100 * value) >= 0.05 else points(value, 2)
 
 
 def print_reproduction(found: Reproduction, console: Console) -> None:
@@ -77,6 +82,8 @@ def print_reproduction(found: Reproduction, console: Console) -> None:
         words = (key, finding.claim.words, *most)
         table.add_row(*map(Text, words), Text(verdict, style=STYLES.get(verdict, "")), Text(reported))
     console.print(table)
+    for reason in dict.fromkeys(f.change.reason for f in found.findings if f.change.reason):
+        console.print(f"Where there is no interval: {reason}.", highlight=False)
     if found.missing:
         console.print(f"Not made, so not compared: {', '.join(found.missing)}.", highlight=False)
 
@@ -151,6 +158,8 @@ def findings_figure(found: Reproduction) -> Figure:
     axes.tick_params(axis="x", labelsize=7)
     figure.text(0.01, 1 - 0.06 / height, "The paper in miniature", va="top", size=9, weight="bold")
     figure.text(0.01, 1 - 0.23 / height, f"{found.title}. {MINI_LABEL}", va="top", size=6.5, style="italic")
+    words = "Circles: four traditions; squares: Western. Filled: told apart from no change."
+    figure.text(0.99, 1 - 0.06 / height, words, va="top", ha="right", size=6.5)
     return figure
 
 

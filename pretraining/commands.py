@@ -99,8 +99,12 @@ def pretrain_command(
     if dry_run:
         _dry_run(opened, context, Console(), device, max_steps, allow_contamination)
         return
-    from .pretrain import PretrainOptions, pretrain
+    from .pretrain import TRAINING, PretrainOptions, pretrain
 
+    if resume and not ((out or Path(opened.recipe.name)) / TRAINING).is_dir():
+        raise UsageError(
+            f"{out or opened.recipe.name}: there is no run to resume there. Leave out --resume to begin one."
+        )
     screen = Console(stderr=True, quiet=launched()[0] > 0)
     options = PretrainOptions(
         out=out or Path(opened.recipe.name),

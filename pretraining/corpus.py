@@ -16,13 +16,16 @@ from ..decoding import UnusableAudio, find_stretch, opened
 from ..errors import CmbenchError, UsageError
 from ..tasks.base import LoadContext, Task, Track, get_task, registry
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
-from .recipe import FIT, Recipe
+from .recipe import Recipe
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf"))
 """Of the files in a folder that are taken for audio."""
 
 MINI = "mini:"
 """Beginning of a source, and of a recording's id, of music that is rendered here."""
+
+HELD_OUT_DRAW = 1337
+"""Seed of what is held out of mini music; not the recipe's, so that models of different seeds hold out the same."""
 
 MINI_SPARE = 1.25
 """How much more unlabelled mini music is looked at than the recipe asks for, so that some can be held out."""
@@ -88,6 +91,11 @@ class Corpus:
         return digest.hexdigest()
 
     @property
+    def held_out_sha256(self) -> str:
+        """Hash of the ids of what is held out, so that another run can tell whether it holds out the same."""
+        return hashlib.sha256("\n".join(sorted(r.id for rs in self.held_out.values() for r in rs)).encode()).hexdigest()
+
+    @property
     def exclusion_sha256(self) -> str:
         """Hash of the list of tracks that were kept out."""
         return exclusion_sha256(self.exclusions)
@@ -122,8 +130,7 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         UsageError: there is less music than the recipe asks for.
         MissingError: a task's audio is not on this machine.
     """
-    fitted = recipe.targets.hours if recipe.targets.teacher == FIT else {}
-    asked = [*(stage.hours for stage in recipe.stages.values()), fitted]
+    asked = [*(stage.hours for stage in recipe.stages.values()), recipe.targets.hours]
     wanted = {tradition: max(hours.get(tradition, 0.0) for hours in asked) for tradition in recipe.sources}
     found: dict[str, list[Recording]] = {}
     unusable: list[Unusable] = []
@@ -135,7 +142,7 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
             new, broken = candidates(source, tradition, context, seconds)
             found[tradition] += new
             unusable += broken
-            if source.startswith(MINI):
+            if all(one.startswith(MINI) for one in sources):
                 ahead |= {r.id for r in new[: recipe.held_out.tracks]}
     usable = {t: _long_enough(rs, recipe.batch.seconds, unusable) for t, rs in found.items()}
     exclusions = tuple(_exclusions(recipe, context))
@@ -146,7 +153,7 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
     held_out: dict[str, tuple[Recording, ...]] = {}
     for tradition, recordings in usable.items():
         # Every recipe sees the first mini recordings, so what one holds out, another that continues from it does too.
-        recordings.sort(key=lambda r: (r.id not in ahead, hashlib.sha256(f"{recipe.seed}/{r.id}".encode()).digest()))
+        recordings.sort(key=lambda r: _place(r.id, recipe.seed, r.id in ahead))
         # Never a quarter or more: a small corpus is there to be trained on.
         share = recipe.held_out.tracks if not wanted[tradition] else min(recipe.held_out.tracks, len(recordings) // 4)
         held_out[tradition] = tuple(recordings[:share])
@@ -161,8 +168,13 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         exclusions,
         tuple(unusable),
         contaminated=allow_contamination and bool(met),
-        teacher=_fill_all(recipe, "targets.hours", usable, fitted),
+        teacher=_fill_all(recipe, "targets.hours", usable, recipe.targets.hours),
     )
+
+
+def _place(recording: str, seed: int, ahead: bool) -> tuple[bool, bytes]:
+    """Return what a tradition's recordings are sorted by: first those to hold out, in an order of their own."""
+    return not ahead, hashlib.sha256(f"{HELD_OUT_DRAW if ahead else seed}/{recording}".encode()).digest()
 
 
 def _fill_all(

@@ -107,10 +107,10 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
     lines = (
         f"Updates: {found.steps}, each of {recipe.batch.crops} crops of {recipe.batch.seconds:g} s: "
         f"{found.heard_hours:.4g} h of audio heard.",
-        f"Parameters: {found.parameters / 1e6:.1f} million. Memory, about: {found.memory / 2**30:.2f} GiB beside what "
-        "torch itself needs.",
-        f"Time on {place}: at least {took} (arithmetic at the measured speed of matrix products; decoding, targets, "
-        "norms and held-out measurements come on top: often two to four times this).",
+        f"Parameters, heads included: {found.parameters / 1e6:.1f} million. Memory, about: "
+        f"{found.memory / 2**30:.2f} GiB beside what torch itself needs.",
+        f"Time on {place}: about {took} of arithmetic at the speed of matrix products just now; decoding, targets, "
+        "norms and held-out measurements come on top: often two to four times this in all.",
     )
     for line in lines:
         say(line)

@@ -3,7 +3,8 @@
 Random convolutions tell next to nothing of the spectrum, and a few thousand updates are too few to learn it from the
 objective alone (measured in docs/culturemert.md). Here the first convolution is a bank of windowed waves, evenly spaced
 in pitch, and the second one averages what GELU has rectified: the envelope of each band, and its contrast with the
-band below. Both are followed by a norm over channels, so that only the proportions of the weights matter.
+band below (of the lowest, with the highest). Both are followed by a norm over channels, so that only the proportions of
+the weights matter.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ def filter_bank(shape: HubertShape) -> dict[str, Tensor]:
     import numpy as np
     import torch
 
-    if len(shape.conv_dim) != 2 or len(set(shape.conv_dim)) > 1 or shape.conv_dim[0] % 2 or shape.conv_norm != "layer":
+    alike = len(shape.conv_dim) == 2 and len(set(shape.conv_dim)) == 1 and shape.conv_dim[0] % 2 == 0
+    if not alike or shape.conv_kernel[0] < 2 * CENTRE or shape.conv_norm != "layer":
         raise UsageError(
             "front_end=filter_bank needs two convolutions with the same even number of channels and norms over them, "
-            "as shape=nano has; use front_end=random."
+            f"the first of {2 * CENTRE} taps or more, as shape=nano has; use front_end=random."
         )
     width, (first, second) = shape.conv_dim[0], shape.conv_kernel
     waves, averages = np.zeros((width, 1, first)), np.zeros((width, width, second))

@@ -268,7 +268,8 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
     network = open_network(options.start(recipe), LoadOptions(offline=options.offline))
     digest = weights_sha256(network.checkpoint.weights)
     source = "of the same family" if recipe.start in options.starts else network.source
-    return Origin(network.name, source, network.licence, network.trained_on, digest, _kept_out(network.folder))
+    kept_out, held_out = (_fact(network.folder, name) for name in ("exclusion_sha256", "held_out_sha256"))
+    return Origin(network.name, source, network.licence, network.trained_on, digest, kept_out, held_out)
 
 
 def _same_start(file: Path, origin: Origin) -> None:
@@ -284,11 +285,11 @@ def _same_start(file: Path, origin: Origin) -> None:
         )
 
 
-def _kept_out(folder: Path | None) -> str:
-    """Return the hash of the list that was kept out of the pre-training of a model in a folder, if it says so."""
+def _fact(folder: Path | None, name: str) -> str:
+    """Return what a model in a folder says of its pre-training; empty if it says nothing."""
     if folder is None or not (folder / FACTS).is_file():
         return ""
-    return str(read_json(folder / FACTS).get("exclusion_sha256", ""))
+    return str(read_json(folder / FACTS).get(name, ""))
 
 
 def _weights_sha256(learner: MertLearner, dtype: str) -> str:

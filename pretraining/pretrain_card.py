@@ -30,6 +30,7 @@ class Origin:
         trained_on: its corpora.
         weights_sha256: of its encoder; of its file, for a fairseq checkpoint.
         exclusion_sha256: of the list of tracks that were kept out of its own pre-training; empty if it does not say.
+        held_out_sha256: of the recordings that its own pre-training held out; empty if it does not say.
     """
 
     name: str = ""
@@ -38,6 +39,7 @@ class Origin:
     trained_on: tuple[str, ...] = ()
     weights_sha256: str = ""
     exclusion_sha256: str = ""
+    held_out_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def pretraining_facts(model: Pretrained) -> dict[str, object]:
         "recipe_sha256": recipe.sha256,
         "corpus_sha256": corpus.sha256,
         "exclusion_sha256": corpus.exclusion_sha256,
+        "held_out_sha256": corpus.held_out_sha256,
         "excluded_tracks": sum(one.count for one in corpus.exclusions),
         "excluded_recordings": 0 if corpus.contaminated else len(corpus.found),
         "unchecked_tasks": list(corpus.unchecked),
@@ -179,8 +182,9 @@ def pretraining_card(model: Pretrained) -> str:
     begun, perhaps = "from random weights", ""
     if model.origin.name:
         begun = f"continued from {model.origin.name} ({model.origin.source}; {model.origin.weights_sha256[:12]})"
-        # What is held out depends on how much music a recipe asks for, so another run may have trained on it.
-        perhaps = f", though {model.origin.name} may have been"
+        # What is held out of other than mini music depends on the recipe, so another run may have trained on it.
+        if model.origin.held_out_sha256 != corpus.held_out_sha256:
+            perhaps = f"; {model.origin.name} may have been trained on it"
     done = (
         "" if model.steps == recipe.steps else f" **Stopped before its end: {model.steps} of {recipe.steps} updates.**"
     )
@@ -210,7 +214,7 @@ def pretraining_card(model: Pretrained) -> str:
 def _fitted_on(corpus: Corpus) -> str:
     """Say which music a teacher heard, where it is not that of the network."""
     hours = corpus.teacher_hours
-    return f", fitted on {', '.join(f'{h:.3g} h of {t} music' for t, h in hours.items())}" if hours else ""
+    return f", fitted on frames of {', '.join(f'{h:.3g} h of {t} music' for t, h in hours.items())}" if hours else ""
 
 
 def _warnings(model: Pretrained) -> list[str]:

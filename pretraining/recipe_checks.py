@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import UsageError
 from ..tasks.base import TRADITIONS
 from .crops import RATE
-from .recipe import FILTER_BANK, PARTS, RANDOM, Recipe
+from .recipe import FILTER_BANK, FIT, PARTS, RANDOM, SCRATCH, Recipe
 
 SOURCE_KINDS = ("mini", "task", "folder")
 SHAPES = ("nano", "95m")
@@ -106,7 +106,7 @@ def _check_names(recipe: Recipe) -> None:
             among(f"stages.{name}.train", part, PARTS)
         if not stage.train:
             raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
-    _check_hours(recipe)
+    _check_parts(recipe)
 
 
 def _asked(recipe: Recipe) -> Iterator[tuple[str, str, float]]:
@@ -118,7 +118,19 @@ def _asked(recipe: Recipe) -> Iterator[tuple[str, str, float]]:
         yield "targets.hours", tradition, hours
 
 
-def _check_hours(recipe: Recipe) -> None:
+def _check_parts(recipe: Recipe) -> None:
+    """Check what goes together."""
+    if recipe.start == SCRATCH and recipe.front_end == FILTER_BANK and recipe.shape != SHAPES[0]:
+        raise UsageError(
+            f"Recipe {recipe.name}: front_end={FILTER_BANK} is for shape={SHAPES[0]}; with shape={recipe.shape} say "
+            f"front_end={RANDOM}."
+        )
+    if recipe.targets.teacher != FIT and (unread := [t for t, hours in recipe.targets.hours.items() if hours]):
+        raise UsageError(
+            f"Recipe {recipe.name}: targets.hours is the music that a teacher is fitted on, but targets.teacher is "
+            f"{recipe.targets.teacher!r}. Say targets.teacher=fit, or "
+            f"{' '.join(f'targets.hours.{tradition}=0' for tradition in unread)}."
+        )
     for key, tradition, hours in _asked(recipe):
         if hours and not recipe.sources.get(tradition):
             raise UsageError(

@@ -150,6 +150,8 @@ def _merged(config: Any, content: Any, where: str) -> Any:
         return OmegaConf.merge(config, content)
     except ConfigKeyError as error:
         raise UsageError(_unknown_key(error, where)) from error
+    except TypeError as error:  # a list where there should be a table
+        raise UsageError(f"{where}: {str(error).splitlines()[0]}.") from error
     except OmegaConfBaseException as error:
         place = f"{error.full_key}: " if error.full_key else ""
         raise UsageError(f"{where}: {place}{str(error).splitlines()[0]}.") from error

@@ -14,6 +14,7 @@ from cmbench.baselines.base import LoadOptions, load_encoder
 from cmbench.baselines.checkpoint import read_trained_on
 from cmbench.baselines.nano import NANO, NANO_BASE, SHIPPED, nano_folder
 from cmbench.baselines.network import open_network
+from cmbench.pretraining.learner import SHAPES
 
 MERGED = "CultureMERT-TA-nano"
 TRAINED = [name for name in NANO if name != MERGED]
@@ -57,7 +58,7 @@ def test_plain_transformers_loads_them_with_the_same_hidden_states() -> None:
         with torch.no_grad():
             states = model(torch.from_numpy(audio), output_hidden_states=True).hidden_states
         theirs = torch.stack([state.mean(1) for state in states], 1).numpy()
-        # Without a norm after each layer, states grow: the largest is near 40.
+        # Without a norm after each layer, states grow to some tens.
         assert np.abs(load_encoder(name, OPTIONS).encode(audio) - theirs).max() < 1e-6 * np.abs(theirs).max()
 
 
@@ -97,5 +98,6 @@ def test_the_base_has_all_that_training_needs_to_go_on() -> None:
     network = open_network(NANO_BASE, OPTIONS)
     assert network.folder == nano_folder(NANO_BASE)
     assert network.trained_on == read_trained_on(nano_folder(NANO_BASE))
+    assert network.checkpoint.shape == SHAPES["nano"]
     for name in ("heads.safetensors", "teacher.npz"):
         assert (nano_folder(NANO_BASE) / name).is_file()

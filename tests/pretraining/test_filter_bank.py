@@ -84,6 +84,11 @@ def test_linear_layers_have_the_same_gain_at_every_width() -> None:
 
 
 def test_other_front_ends_are_refused() -> None:
-    for shape in (replace(NANO, conv_dim=(96, 64)), replace(NANO, conv_norm="group"), HubertShape()):
+    for shape in (
+        replace(NANO, conv_dim=(96, 64)),
+        replace(NANO, conv_norm="group"),
+        replace(NANO, conv_kernel=(10, 4)),
+        HubertShape(),
+    ):
         with pytest.raises(UsageError, match=r"filter_bank needs two convolutions.*front_end=random"):
             filter_bank(shape)

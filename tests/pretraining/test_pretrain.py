@@ -120,7 +120,7 @@ def test_dry_run_writes_nothing(tmp_path: Path, sources: list[str]) -> None:
     out = tmp_path / "nothing"
     result = run("mert-nano", *SMALL, *sources, "--out", str(out), "--dry-run", "--device", "cpu")
     assert not out.exists()
-    for told in ("as in MERT", "command line", "Updates: 4", "GiB", "Time on cpu: at least"):
+    for told in ("as in MERT", "command line", "Updates: 4", "GiB", "Time on cpu: about", "heads included"):
         assert told in result.output
 
 
@@ -135,6 +135,14 @@ def test_a_full_folder_is_not_written_over(tmp_path: Path, sources: list[str]) -
         run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "full"))
     with pytest.raises(UsageError, match="no run to resume"):
         run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "full"), "--resume")
+
+
+def test_where_there_is_no_run_none_is_resumed(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(
+        UsageError, match=r"nothing: there is no run to resume there\. Leave out --resume to begin one\."
+    ):
+        run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "nothing"), "--resume")
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_a_missing_start_is_told_before_anything_is_made(tmp_path: Path, sources: list[str]) -> None:

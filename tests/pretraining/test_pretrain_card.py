@@ -37,7 +37,14 @@ def test_the_card_says_what_a_teacher_was_fitted_on() -> None:
     fitted = Recording("folder/turkish/b.wav", "turkish", Path(__file__), 0.0, None, 900.0)
     made = replace(made, corpus=replace(made.corpus, teacher={"turkish": (fitted,)}))
     assert pretraining_facts(made)["teacher_hours"] == {"turkish": 0.25}
-    assert "Targets: teacher, fitted on 0.25 h of turkish music. `" in pretraining_card(made)
+    assert "Targets: teacher, fitted on frames of 0.25 h of turkish music. `" in pretraining_card(made)
+
+
+def test_the_card_says_whether_the_start_may_have_heard_what_is_held_out() -> None:
+    made = model(False, ())
+    assert "not trained on here; start may have been trained on it; `" in pretraining_card(made)
+    same = replace(made, origin=replace(made.origin, held_out_sha256=made.corpus.held_out_sha256))
+    assert "not trained on here; `" in pretraining_card(same)
 
 
 @pytest.mark.parametrize(
