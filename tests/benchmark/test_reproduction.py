@@ -27,6 +27,7 @@ from cmbench.benchmark.reproduction import (
     reported_models,
 )
 from cmbench.benchmark.reproduction_report import (
+    cells,
     curves_figure,
     facts,
     findings_figure,
@@ -238,6 +239,34 @@ def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
     assert all(path.stat().st_size for path in written)
     written = write_reproduction(found, {}, tmp_path / "without", "cmbench reproduce nano")
     assert not [path for path in written if path.name.startswith("held_out")]
+
+
+def test_a_bound_shows_on_which_side_of_zero_it_lies(build_evidence: Build) -> None:
+    finding = judge(measured(build_evidence), 100).findings[0]
+    near = replace(finding, change=replace(finding.change, low=-0.0002, high=0.0004))
+    assert cells(near)[4] == "[-0.02, +0.04]"
+    assert cells(replace(finding, change=replace(finding.change, low=-0.0102, high=0.0006)))[4] == "[-1.0, +0.1]"
+
+
+def test_the_terminal_says_why_there_is_no_interval(build_evidence: Build) -> None:
+    found = judge(measured(build_evidence), 100)
+    first, *others = found.findings
+    bare = replace(first, change=replace(first.change, low=None, high=None, reason="fewer than 5 groups (4)"))
+    console = Console(width=200, record=True)
+    print_reproduction(replace(found, findings=(bare, *others)), console)
+    assert console.export_text().count("Where there is no interval: fewer than 5 groups (4).") == 1
+
+
+def test_random_weights_leave_room_for_what_adaptation_changes(tmp_path: Path) -> None:
+    head = "step,stage,tradition,loss,mean_accuracy,cqt_error\n"
+    for name, losses in (("base", (50.0, 3.0)), ("adapted", (3.0, 2.0))):
+        (tmp_path / name).mkdir()
+        rows = [f"{5 * k},only,greek,{loss},0,0\n" for k, loss in enumerate(losses)]
+        (tmp_path / name / "held_out.csv").write_text(head + "".join(rows))
+    figure = curves_figure({name: tmp_path / name for name in ("base", "adapted")})
+    low, high = figure.axes[0].get_ylim()
+    assert low < 2.0
+    assert 3.0 < high < 4.0
 
 
 def test_the_commands_explain_themselves() -> None:

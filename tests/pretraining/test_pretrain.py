@@ -106,6 +106,9 @@ def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
     assert adapted["drawn"] == []
     assert adapted["teacher"] == facts["teacher"]
     assert adapted["start"]["weights_sha256"] == facts["weights_sha256"]
+    for kept in ("exclusion_sha256", "held_out_sha256"):
+        assert adapted["start"][kept] == facts[kept]
+        assert len(facts[kept]) == 64
     assert [corpus.split()[0] for corpus in read_trained_on(greek)] == ["Western", "Greek", "Western"]
 
     # A run does not go on from another start than it began with.
