@@ -1,0 +1,105 @@
+"""What CONTRIBUTING.md shows works when it is pasted, in the package and as a plug-in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .same_bytes import ALONE
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_COPIED = ("tests", "docs", "entries", "nano", ".*", "__pycache__", "build", "dist", "*.egg-info", "results")
+
+FILLED = (
+    ("_load(task: Task, context", "_load_task(task: Task, context"),
+    ('Edition("full", LABELS, _load)', 'Edition("full", LABELS, _load_task)'),
+    (
+        "Track(id=…, path=…, labels=…, group=…)",
+        'Track(id=split, path=folder / f"{split}.wav", labels=LABELS, group=split)',
+    ),
+)
+"""What a reader puts in place of the dots, and another name where both examples share one file."""
+
+
+LOAD = """
+import pathlib
+import cmbench
+from cmbench.errors import MissingError
+from cmbench.tasks.base import LoadContext
+
+task, here = cmbench.get_task("my_task"), pathlib.Path("data")
+load = task.editions["full"].load
+try:
+    load(task, LoadContext(None, here))
+except MissingError as error:
+    print("Missing", error.missing[0].what.removeprefix("audio of "))
+(here / "my_task").mkdir(parents=True)
+print(len(load(task, LoadContext(here, here))), "splits:", task.name)
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """The code of one language that CONTRIBUTING.md shows."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def examples() -> tuple[str, str]:
+    """The task and the model, the dots of the task filled."""
+    task, model = blocks("python")
+    for dots, filled in FILLED:
+        assert dots in task
+        task = task.replace(dots, filled)
+    return task, model
+
+
+def python(path: Path, *words: str) -> str:
+    """Run python with a folder on its path, and not the installed cmbench if that folder has one."""
+    if (path / "cmbench").is_dir():
+        (path / "sitecustomize.py").write_text(ALONE, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(path), "COLUMNS": "200"}
+    out = subprocess.run(
+        [sys.executable, *words], cwd=path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert out.returncode == 0, out.stdout + out.stderr
+    return out.stdout
+
+
+def check(path: Path) -> None:
+    """The three commands that a contributor runs, and the task's own loader."""
+    assert "loudness" in python(path, "-m", "cmbench", "models")
+    assert "my_task" in python(path, "-m", "cmbench", "tasks")
+    assert "broken" not in python(path, "-m", "cmbench", "models", "check", "loudness")
+    loaded = python(path, "-c", LOAD)
+    assert loaded == "Missing my_task\n3 splits: my_task\n"
+
+
+def test_pasted_into_the_package(tmp_path: Path) -> None:
+    copy = tmp_path / "cmbench"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    task, model = examples()
+    (copy / "tasks" / "my_task.py").write_text(task, encoding="utf-8")
+    (copy / "baselines" / "my_model.py").write_text(model, encoding="utf-8")
+    assert str(copy) in python(tmp_path, "-c", "import cmbench; print(cmbench.__file__)")
+    check(tmp_path)
+
+
+def test_offered_by_another_distribution(tmp_path: Path) -> None:
+    task, model = (
+        text.replace("from .base ", f"from cmbench.{room}.base ").replace("from ..errors ", "from cmbench.errors ")
+        for text, room in zip(examples(), ("tasks", "baselines"), strict=True)
+    )
+    model += '\nENTRY = ENCODERS["loudness"]\n'
+    (tmp_path / "my_package.py").write_text(f"{task}\n\n{model}", encoding="utf-8")
+    about = tmp_path / "my_package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n", encoding="utf-8")
+    (shown,) = blocks("toml")
+    points = re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", shown)
+    points = re.sub(r'= "(.*?)".*', r"= \1", points)
+    (about / "entry_points.txt").write_text(points, encoding="utf-8")
+    check(tmp_path)
