@@ -9,21 +9,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .baselines.base import load_encoder as load_model
+    from .baselines.registry import load_encoder as load_model
     from .benchmark.record import Record
     from .benchmark.record_folder import load_records
     from .benchmark.run import run
-    from .tasks.base import get_task
-
-__version__ = "0.1.0"
+    from .tasks.choice import get_task
+    from .version import __version__
 
 __all__ = ["Record", "__version__", "get_task", "load_model", "load_records", "run"]
 
 _HOMES = {
     "run": ("benchmark.run", "run"),
-    "load_model": ("baselines.base", "load_encoder"),
-    "get_task": ("tasks.base", "get_task"),
+    "load_model": ("baselines.registry", "load_encoder"),
+    "get_task": ("tasks.choice", "get_task"),
     "load_records": ("benchmark.record_folder", "load_records"),
+    "__version__": ("version", "__version__"),
     "Record": ("benchmark.record", "Record"),
 }
 

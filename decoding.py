@@ -10,12 +10,14 @@ of it is used.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,3 +286,9 @@ def suffix_warning(path: Path, form: str) -> list[str]:
     if suffix not in _KNOWN_SUFFIXES or form not in _SUFFIXES or suffix in _SUFFIXES[form]:
         return []
     return [f"wrong extension: {path.suffix} holds {form}"]
+
+
+@cache
+def tell_unusable(path: Path, reason: str) -> None:
+    """Say once that a file is passed over: its header promised what it does not hold."""
+    logging.getLogger(__name__).warning("%s is passed over: %s.", path, reason)

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .base import EncoderCard, EncoderEntry, LoadOptions
-from .checkpoint import Checkpoint, Preprocessor
-from .hubert import HubertShape
+from .mert.checkpoint import Checkpoint, Preprocessor
+from .mert.network import HubertShape
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .mert import HubertEncoder
+    from .mert.encoder import HubertEncoder
 
 _CONSTANT_DIM = 16
 
@@ -78,7 +78,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     Raises:
         UsageError: there is no such device.
     """
-    from .mert import bare_card, build_encoder
+    from .mert.encoder import bare_card, build_encoder
 
     read = random_checkpoint(name)
     card = bare_card(name, "anchors", read.licence, (), "built in", "MERT's architecture with random weights.")
@@ -87,7 +87,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
 
 def random_checkpoint(name: str) -> Checkpoint:
     """Return the weights of ``random-mert-nano`` or ``random-mert-95m`` as if they had been read from a folder."""
-    from .hubert import random_weights
+    from .mert.network import random_weights
 
     shape = RANDOM_SHAPES[name]
     return Checkpoint(shape, random_weights(shape, _SEED), {}, Preprocessor(24_000, False, "none"), "Apache-2.0")

@@ -9,24 +9,15 @@ here imports torch.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-from ..errors import CmbenchError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-ENTRY_POINTS = "cmbench.baselines"
 
 
 @dataclass(frozen=True)
@@ -178,115 +169,3 @@ class Preparer:
     summary: str
     licence: str
     prepare: Callable[[Path | None], Path]
-
-
-def _families() -> Iterator[ModuleType]:
-    package = importlib.import_module(__package__)
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-        yield importlib.import_module(f".{module}", __package__)
-
-
-@cache
-def folder_readers() -> Mapping[str, FolderReader]:
-    """Return what reads a folder, by the ``model_type`` of its configuration."""
-    return {kind: reader for family in _families() for kind, reader in getattr(family, "FOLDER_READERS", {}).items()}
-
-
-@cache
-def preparers() -> Mapping[str, Preparer]:
-    """Return everything that ``cmbench models prepare`` can make, by name."""
-    return {name: one for family in _families() for name, one in getattr(family, "PREPARERS", {}).items()}
-
-
-@cache
-def registry() -> Mapping[str, EncoderEntry]:
-    """Every named encoder: the files of this folder, then the entry points of other distributions.
-
-    Raises:
-        UsageError: two encoders share a name, or an entry point cannot be loaded or does not give
-            :class:`EncoderEntry` objects.
-    """
-    found: dict[str, EncoderEntry] = {}
-    for family in _families():
-        found.update(getattr(family, "ENCODERS", {}))
-    for point in entry_points(group=ENTRY_POINTS):
-        try:
-            offered = point.load()
-        except Exception as error:
-            raise UsageError(
-                f"Entry point {point.value!r} of group {ENTRY_POINTS}{_distribution(point)} cannot be loaded "
-                f"({type(error).__name__}: {error}). Mend or uninstall it."
-            ) from error
-        entries = offered.values() if isinstance(offered, Mapping) else (offered,)
-        for entry in entries:
-            if not isinstance(entry, EncoderEntry):
-                raise UsageError(
-                    f"Entry point {point.value!r} of group {ENTRY_POINTS} gives {type(entry).__name__}, "
-                    "not an EncoderEntry."
-                )
-            if entry.name in found:
-                raise UsageError(f"Entry point {point.value!r} names an encoder {entry.name!r}, which exists already.")
-            found[entry.name] = replace(entry, load=partial(_load_foreign, entry, _distribution(point)))
-    return found
-
-
-def _distribution(point: EntryPoint) -> str:
-    return f" of distribution {point.dist.name}" if point.dist else ""
-
-
-def _load_foreign(entry: EncoderEntry, origin: str, options: LoadOptions) -> Encoder:
-    """Load an encoder of another distribution; what goes wrong there is said to be wrong there."""
-    try:
-        encoder = entry.load(options)
-        whole = isinstance(encoder, Encoder) and isinstance(encoder.card, EncoderCard)
-    except CmbenchError:
-        raise
-    except Exception as error:
-        raise CmbenchError(f"Model {entry.name}{origin} cannot be loaded ({type(error).__name__}: {error}).") from error
-    if not whole:
-        raise CmbenchError(
-            f"Model {entry.name}{origin} gives {type(encoder).__name__}, which lacks encode or a card (an EncoderCard)."
-        )
-    return encoder
-
-
-def get_encoder_entry(name: str) -> EncoderEntry:
-    """Return the registry's entry of that name.
-
-    Raises:
-        UsageError: there is none; the closest names are in the message.
-    """
-    entries = registry()
-    if name not in entries:
-        raise unknown_name("model", name, entries, "cmbench models")
-    return entries[name]
-
-
-def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
-    """Load an encoder by name, from a folder in Hugging Face format, or from the hub.
-
-    Args:
-        name: a name of the registry, a path to a folder (one that contains a path separator or exists), or
-            ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
-        options: device and network policy.
-
-    Raises:
-        UsageError: no such name or folder, the folder is not a model that cmbench reads, or the model cannot compute
-            in the precision asked for.
-        MissingError: the weights are not on this machine.
-    """
-    options = options or LoadOptions()
-    if options.precision not in PRECISIONS:
-        raise UsageError(f"There is no precision {options.precision!r}; choose {' or '.join(PRECISIONS)}.")
-    encoder = _load(name, options)
-    if options.precision != encoder.card.dtype:
-        raise UsageError(f"{name} computes in {encoder.card.dtype} only, not in {options.precision}.")
-    return encoder
-
-
-def _load(name: str, options: LoadOptions) -> Encoder:
-    from .folders import is_folder, load_folder
-
-    if name not in registry() and ("/" in name or "\\" in name or is_folder(name)):
-        return load_folder(name, options)
-    return get_encoder_entry(name).load(options)

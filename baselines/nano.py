@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..files import read_json
 from .base import Encoder, EncoderEntry, LoadOptions, ModelFolder
-from .checkpoint import read_json
 
 SHIPPED = Path(__file__).parent / "nano"
 
@@ -38,7 +38,7 @@ def nano_folder(name: str) -> Path:
 
 
 def _load(name: str, options: LoadOptions) -> Encoder:
-    from .mert import read_folder
+    from .mert.encoder import read_folder
 
     path = nano_folder(name)
     encoder = read_folder(ModelFolder(path, name, "built in", read_json(path / "config.json")), options)

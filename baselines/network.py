@@ -7,11 +7,14 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .anchors import RANDOM_SHAPES, random_checkpoint
-from .base import LoadOptions, registry
-from .checkpoint import MODEL_TYPES, NORMALISED, Checkpoint, read_checkpoint, read_trained_on
-from .folders import open_folder
-from .mert import FORCED, RELEASED, read_released
+from .base import LoadOptions
+from .hub.about import read_trained_on
+from .hub.folders import open_folder
+from .mert.checkpoint import NORMALISED, Checkpoint, read_checkpoint
+from .mert.encoder import FORCED, RELEASED, read_released
+from .mert.shape import MODEL_TYPES
 from .nano import LICENCE, NANO, nano_folder
+from .registry import registry
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ A change of the arithmetic here is a new ``Windowing.version`` in :mod:`cmbench.
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import math
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
     from .protocol import Windowing
 
-__all__ = ["AudioWindows", "UnusableAudio", "file_sha256", "read_windows", "window_spans"]
+__all__ = ["AudioWindows", "UnusableAudio", "read_windows", "window_spans"]
 
 _SILENCE = 2.0**-15
 """Deviation (standard, full scale 1) under which audio is silence: one step of 16-bit samples, -90 dBFS."""
@@ -80,18 +77,6 @@ class _Levels:
     power: NDArray[np.float64]
     mix_power: float
     mix_offset: float
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of the bytes of a file.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    if stat.S_ISFIFO(path.stat().st_mode):
-        raise OSError(errno.ESPIPE, "a pipe, not a file", str(path))
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_windows(

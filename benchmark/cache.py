@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..errors import CmbenchError
-from .audio import file_sha256
-from .record import sha256_of, write_atomically
+from ..files import file_sha256, sha256_of, write_atomically
 
 if TYPE_CHECKING:
     from filelock import FileLock

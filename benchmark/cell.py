@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import CmbenchError
+from ..files import safe_name, sha256_of, write_atomically
 from ..paths import cache_root
 from ..processes import peak_memory_mib
-from ..tasks.base import SPLITS, TaskData, Track
+from ..tasks.base import TaskData, Track
+from ..tasks.splits.names import SPLITS
 from .cache import Entry, FeatureStore, audio_sha256, store_folder, touch_store
 from .environment import describe_environment
 from .features import extract
@@ -32,9 +34,6 @@ from .record import (
     cell_stem,
     predictions_bytes,
     read_record,
-    safe_name,
-    sha256_of,
-    write_atomically,
     write_record,
 )
 from .scoring import score_predictions

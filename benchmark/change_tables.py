@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..tasks.base import MINI_LABEL
 from .compare import Comparison, LabelChange, TaskChange
 from .paired import Difference, Level
-from .sections import ABSENT, MINI_LABEL, percent
+from .sections import ABSENT, percent
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -73,7 +73,7 @@ class Speed:
 
 def examine() -> Iterator[Finding]:
     """Yield what a run depends on: interpreter, packages, devices, folders."""
-    from .. import __version__
+    from ..version import __version__
 
     yield Finding("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
     yield Finding("platform", platform.platform())
@@ -138,8 +138,8 @@ def measure(device: str = "auto") -> Iterator[Speed]:
     """
     import torch
 
-    from ..baselines.hubert import HubertShape, pooled_states, prepare, random_weights
-    from ..baselines.torch_device import choose_device, gains_from_bfloat16
+    from ..baselines.device import choose_device, gains_from_bfloat16
+    from ..baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
 
     place = choose_device(device)
     shape = HubertShape()

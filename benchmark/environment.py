@@ -38,7 +38,7 @@ def describe_environment(device: str) -> EnvironmentPart:
     """
     import torch
 
-    from .. import __version__
+    from ..version import __version__
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
     return EnvironmentPart(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import UsageError
+from ..tasks.base import TRADITION_ORDER, WESTERN
 from .compare import RESAMPLES
 from .evidence import Evidence
 from .metrics import Doubles
 from .paired import Level, level
-from .sections import TRADITION_ORDER, WESTERN
 from .statistics import cluster_count
 from .summary import mean_over_traditions, tradition_replicates
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ..tasks.base import MINI_LABEL
 from .change_tables import span
 from .equity import Equity
-from .sections import ABSENT, MINI_LABEL
+from .sections import ABSENT
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError
+from ..files import safe_name
 from .exports import NAMES, dataset_name
-from .record import safe_name
 from .sections import Row, Section
 
 if TYPE_CHECKING:

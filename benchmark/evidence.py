@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CmbenchError, UsageError
+from ..files import sha256_of
 from .metrics import Bools, Floats, defined_labels, ranking_scores
-from .record import Record, read_record, sha256_of
+from .record import Record, read_record
 from .record_folder import by_evaluation, record_files
 
 LARGEST = 2**30

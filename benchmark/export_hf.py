@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
-from ..baselines.licences import hub_licence
+from ..baselines.cards import hub_licence
 from ..errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..baselines.checkpoint import Preprocessor
-    from ..baselines.hubert import HubertShape
+    from ..baselines.mert.checkpoint import Preprocessor
+    from ..baselines.mert.network import HubertShape
     from .record import Record
 
 
@@ -51,7 +51,7 @@ def open_model(name: str, options: LoadOptions) -> Exportable:
         UsageError: it is not of that family, or its files do not fit.
         MissingError: it is not on this machine and cannot be fetched.
     """
-    from ..baselines.checkpoint import MASK_VECTOR
+    from ..baselines.mert.checkpoint import MASK_VECTOR
     from ..baselines.network import open_network
 
     network = open_network(name, options)
@@ -88,7 +88,7 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
     """
     import yaml
 
-    from ..baselines.hubert_folder import write_folder
+    from ..baselines.mert.folder import write_folder
     from .exports import eval_results
 
     own = _own(model, records)
@@ -103,7 +103,7 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
 
 def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
     """Return the records of a model, by its name; other weights that are called the same are an error."""
-    from ..baselines.checkpoint import weights_sha256
+    from ..baselines.hub.about import weights_sha256
 
     own = [r for r in records if r.model.name == model.name]
     if records and not own:
@@ -122,7 +122,7 @@ def model_card(model: Exportable, records: Sequence[Record]) -> str:
     """Return ``README.md``: front matter with ``model-index``, then what the model is, how to load it, its scores."""
     import yaml
 
-    from ..baselines.checkpoint import NOT_STATED
+    from ..baselines.hub.about import NOT_STATED
     from .exports import markdown_table, model_index
 
     front: dict[str, object] = {

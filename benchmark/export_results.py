@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .record import safe_name, write_atomically
+from ..files import safe_name, write_atomically
 from .record_folder import records_frame
 from .sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, percent, sections
 from .view_tables import ViewTable, latex_tables, markdown_tables, not_run, not_scored, with_interval

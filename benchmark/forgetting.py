@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..tasks.base import WESTERN
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
 from .evidence import Evidence
 from .metrics import Doubles
 from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
-from .sections import WESTERN
 from .summary import centre
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..tasks.base import Task
+from ..files import write_atomically
+from ..tasks.base import MINI_LABEL, Task
 from ..tasks.mini.corpus import TRACKS, TrackSpec, counts, plan
 from ..tasks.mini.edition import render_track, tradition
 from ..tasks.mini.modes import MODES, Mode
@@ -21,8 +22,6 @@ from ..tasks.mini.oscillator import RATE
 from ..tasks.mini.stage import open_stage
 from .figures import INK, empty_figure, style
 from .page import TEMPLATES
-from .record import write_atomically
-from .sections import MINI_LABEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..baselines.base import EncoderCard, EncoderEntry
-    from ..errors import Missing
     from ..tasks.base import Task
     from .upkeep import StoreSummary
 
@@ -124,17 +123,3 @@ def print_stores(stores: Iterable[StoreSummary], root: Path, console: Console) -
         total += store.bytes
     console.print(table)
     console.print(f"{total / 1e6:.1f} MB in {root}", markup=False, soft_wrap=True)
-
-
-def print_missing(missing: Sequence[Missing], console: Console) -> None:
-    """Print everything that is missing: where it was looked for, its source and licence, and how to get it."""
-    console.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
-    for one in missing:
-        console.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)
-        for title, text in (
-            ("looked in", one.where),
-            ("source", one.source),
-            ("licence", one.licence),
-            ("to get it", one.command),
-        ):
-            console.print(f"  {title:<10} {escape(text)}", highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .terminal import console
+from ..terminal import console
 
 if TYPE_CHECKING:
     from ..baselines.base import LoadOptions

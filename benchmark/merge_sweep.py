@@ -17,17 +17,18 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from .. import __version__
 from ..baselines.base import LoadOptions
-from ..baselines.hubert_folder import require_dtype
-from ..baselines.mert import CODE_VERSION
+from ..baselines.mert.encoder import CODE_VERSION
+from ..baselines.mert.folder import require_dtype
 from ..errors import CmbenchError, UsageError
+from ..files import safe_name, write_atomically
 from ..pretraining.merge import MergeSettings
 from ..pretraining.merge_folder import write_merged
 from ..pretraining.parameters import Parameters, open_parameters, require_same_network
+from ..version import __version__
 from .observer import Observer
 from .protocol import get_protocol
-from .record import Record, read_record, safe_name, write_atomically
+from .record import Record, read_record
 
 STATE = "sweep.json"
 RECORDS = "records"

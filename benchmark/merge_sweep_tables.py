@@ -7,11 +7,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import write_atomically
+from ..tasks.base import MINI_LABEL
 from .figures import figure_bytes, style
 from .merge_sweep import HONESTY, Level, Sweep
 from .merge_sweep_figure import sweep_figure
-from .record import write_atomically
-from .sections import HEADLINE, MINI_LABEL, percent
+from .sections import HEADLINE, percent
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -33,7 +33,7 @@ def listen(
 
     Nothing else is rendered; a page of all six tasks takes some seconds and about 7 MB.
     """
-    from ..tasks.base import select_tasks
+    from ..tasks.choice import select_tasks
     from .listening import write_listening_page
 
     page = write_listening_page(select_tasks(",".join(tasks)), out, tracks, mini_seed, mini_scale)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import MissingError, unknown_name
-from .terminal import console
+from ..terminal import console
 
 models_app = typer.Typer(
     no_args_is_help=False, help="List models, show, check or prepare one.", invoke_without_command=True
@@ -24,7 +24,7 @@ Offline = Annotated[bool, typer.Option("--offline", help="Never touch the networ
 def list_models(context: typer.Context) -> None:
     """List every model."""
     if context.invoked_subcommand is None:
-        from ..baselines.base import registry
+        from ..baselines.registry import registry
         from .listing import print_models
 
         print_models(registry().values(), console())
@@ -33,7 +33,8 @@ def list_models(context: typer.Context) -> None:
 @models_app.command("show", epilog="**Example**\n\n`cmbench models show chroma`")
 def show_model(name: Name, offline: Offline = False) -> None:
     """Load one model and show its card."""
-    from ..baselines.base import LoadOptions, load_encoder, registry
+    from ..baselines.base import LoadOptions
+    from ..baselines.registry import load_encoder, registry
     from .listing import print_details, print_model, print_models
 
     entry = registry().get(name)
@@ -62,7 +63,8 @@ def check_model(
     Run this first on an encoder of your own: the shape, batch against single clips, repeated passes, odd audio, the
     shortest and the longest window. Exit code 1 if a promise is broken.
     """
-    from ..baselines.base import LoadOptions, load_encoder
+    from ..baselines.base import LoadOptions
+    from ..baselines.registry import load_encoder
     from .model_check import check_encoder, print_checks
 
     encoder = load_encoder(name, LoadOptions(device=device, offline=offline, precision=precision))
@@ -81,7 +83,7 @@ def prepare_model(
     ] = None,
 ) -> None:
     """Fetch and convert weights that no hub holds."""
-    from ..baselines.base import preparers
+    from ..baselines.registry import preparers
 
     known = preparers()
     if name is None:

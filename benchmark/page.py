@@ -10,6 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import write_atomically
+from ..tasks.base import MINI_LABEL
 from .change_tables import points
 from .compare import RESAMPLES
 from .equity_table import worst
@@ -17,12 +19,11 @@ from .evidence import Evidence
 from .figures import FLOORS, INK, LINE, heat_map, in_parts, layer_curves, style
 from .page_changes import Changes, changes, of_section
 from .page_views import Block, Drawing, Part, blocks
-from .record import EnvironmentPart, FailedTrack, Interval, Record, write_atomically
+from .record import EnvironmentPart, FailedTrack, Interval, Record
 from .reported import WARNING, ReportedBlock, reported_blocks
 from .sections import (
     HEADLINE,
     METRIC_TITLES,
-    MINI_LABEL,
     NO_REASON,
     NOT_RUN,
     Column,

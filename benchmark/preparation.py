@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from ..tasks.sources import announced_size, spoken_bytes
+from ..tasks.fetching.download import announced_size, spoken_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,10 +7,7 @@ Tables, figures and boards are views over records and hold no number of their ow
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import CmbenchError
+from ..files import _canonical, safe_name, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -254,9 +252,6 @@ class Record(_Part):
         return _canonical(self.model_dump(mode="json", exclude={"environment", "cost"}))
 
 
-LONGEST_NAME = 160
-"""Bytes of a name in the name of a file; file systems take 255, and a task, a split or an ending come with it."""
-
 METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
 
 
@@ -265,39 +260,11 @@ def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:
     return f"{task}.{edition}.{split}.{protocol}"
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either wholly there or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_record(record: Record, folder: Path) -> Path:
     """Write a record below ``folder``, one sub-folder per model, and return its path."""
     path = folder / safe_name(record.model.name) / f"{record.stem}.json"
     write_atomically(path, _canonical(record.model_dump(mode="json")).encode())
     return path
-
-
-def safe_name(name: str) -> str:
-    """Turn a model's name into a file name, cut where it is longer than a file system would take."""
-    safe = "".join(c if c.isalnum() or c in "-_.@+" else "_" for c in name).strip(".") or "model"
-    if len(safe.encode()) <= LONGEST_NAME:
-        return safe
-    return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{sha256_of(name.encode())[:8]}"
 
 
 def read_record(path: Path) -> Record:
@@ -389,11 +356,6 @@ def predictions_bytes(
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, content.getvalue())
     return buffer.getvalue()
-
-
-def sha256_of(content: bytes) -> str:
-    """Hexadecimal SHA-256."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def json_schema() -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import safe_name, write_atomically
 from .figures import (
     COLOURS,
     FAINT,
@@ -24,7 +25,7 @@ from .figures import (
     short_label,
     style,
 )
-from .record import LabelScore, Record, safe_name, write_atomically
+from .record import LabelScore, Record
 from .sections import ABSENT, HEADLINE, METRIC_TITLES, Section, sections
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import UsageError
-from .terminal import console
+from ..terminal import console
 
 if TYPE_CHECKING:
     from .compare import Comparison
@@ -239,8 +239,8 @@ def _write_changes(comparison: Comparison, out: Path | None) -> None:
     """Write every change as CSV, if a folder was named."""
     if out is None:
         return
+    from ..files import safe_name, write_atomically
     from .change_tables import change_rows
-    from .record import safe_name, write_atomically
     from .view_tables import csv_text
 
     name = f"changes-{comparison.before}-{comparison.after}-{comparison.edition}-{comparison.split}"

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ..baselines.published import Reported, notes, paper_average, protocols, published, sources
-from .sections import HEADLINE, METRIC_TITLES, TRADITION_ORDER, percent
+from ..tasks.base import TRADITION_ORDER
+from .sections import HEADLINE, METRIC_TITLES, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +54,7 @@ def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, 
     Args:
         tasks: the columns to show; all if not given. Rows that say nothing of them are left out.
     """
-    from ..tasks.base import registry
+    from ..tasks.registry import registry
 
     known = registry()
     wanted = set(known if tasks is None else tasks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import console
+from ..terminal import console
 
 if TYPE_CHECKING:
     from ..tasks.base import LoadContext

@@ -17,10 +17,10 @@ import numpy as np
 from ..baselines.nano import NANO_BASE
 from ..errors import CmbenchError
 from ..pretraining.family import FAMILY, MERGED, MULTI, Member
+from ..tasks.base import WESTERN
 from .compare import BOUND, RESAMPLES, TaskChange, compare
 from .evidence import Evidence
 from .paired import RANKED, Difference, control_false_discoveries, difference
-from .sections import WESTERN
 from .transfer import TransferMatrix, transfer_matrix
 
 _PARTS = ("greek", "turkish", "hindustani", "carnatic")

@@ -9,13 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import write_atomically
 from ..pretraining.pretrain_card import CURVE
+from ..tasks.base import MINI_LABEL
 from .change_tables import STYLES, points
 from .figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
 from .paired import Difference
-from .record import write_atomically
 from .reproduction import Claim, Finding, Reproduction, reported_models
-from .sections import ABSENT, MINI_LABEL
+from .sections import ABSENT
 from .transfer_figure import write_transfer
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError
+from ..files import safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
-from ..tasks.base import LoadContext, Task, TaskData, select_tasks
-from .audit import ensure_audit
+from ..tasks.audit.audit import ensure_audit
+from ..tasks.base import LoadContext, Task, TaskData
+from ..tasks.choice import select_tasks
 from .observer import Observer
 from .protocol import Protocol, get_protocol
-from .record import safe_name
 from .shelf import Shelf
 
 if TYPE_CHECKING:

@@ -12,17 +12,8 @@ from statistics import fmean
 
 from ..errors import UsageError
 from ..paths import cache_root
+from ..tasks.base import EDITION_ORDER, MINI_LABEL, TRADITION_ORDER
 from .record import Metric, Record
-
-TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
-"""The order of the columns in the paper's tables; other traditions follow by name."""
-
-WESTERN = "western"
-"""The tradition of the pre-training, against which the others are set."""
-
-EDITION_ORDER = ("full", "custom", "mini")
-
-MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable with real data"
 
 METRIC_TITLES: Mapping[str, str] = {
     "roc_auc": "ROC-AUC",
@@ -196,7 +187,7 @@ class Section:
 
     def audit(self, column: Column) -> str:
         """Return the audit of a task's split in one line; empty if this machine keeps none."""
-        from .audit import find_audit, summary
+        from ..tasks.audit.audit import find_audit, summary
 
         found = find_audit(cache_root(), *column.key)
         return summary(found) if found else ""

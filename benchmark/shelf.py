@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..baselines.base import Encoder, EncoderCard, LoadOptions, load_encoder, registry
+from ..baselines.base import Encoder, EncoderCard, LoadOptions
+from ..baselines.registry import load_encoder, registry
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Shelf:
     @property
     def device(self) -> str:
         """Device that encoders and probes compute on, for example ``cpu`` or ``cuda:0``."""
-        from ..baselines.torch_device import choose_device
+        from ..baselines.device import choose_device
 
         return str(choose_device(self._options.device))
 

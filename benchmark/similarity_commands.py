@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from .terminal import console
+from ..terminal import console
 
 EPILOG = (
     "**Examples**\n\n"

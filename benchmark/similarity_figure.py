@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..files import write_atomically
 from .figures import COLOURS, FAINT, INK, MARKERS, empty_figure, figure_bytes, style
 from .metrics import Doubles
-from .record import write_atomically
 from .similarity import MEASURES, Distances, PairDistance
 from .similarity_tables import labels, number, relation_line, similarity_csv, similarity_json
 from .transfer_relation import Relation

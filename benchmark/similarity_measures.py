@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..baselines.residual_kmeans import ResidualKMeans
+from ..baselines.tokens.kmeans import ResidualKMeans
+from ..files import safe_name
 from .discrepancy import KernelGroups, cka_interval, debiased_cka, median_distance, standardised
 from .metrics import Doubles
-from .record import safe_name
 from .similarity import RESAMPLES, Collection, Distances, Grouped, Groups, PairDistance, all_pairs
 from .similarity_inputs import FeatureSample, Sample, collection, number_groups
 from .statistics import cluster_numbers
 from .unigrams import UnigramGroups
 
 if TYPE_CHECKING:
-    from ..baselines.tokeniser import Tokeniser
+    from ..baselines.tokens.base import Tokeniser
     from ..tasks.base import Track
     from .tokens import Counted
 

@@ -10,13 +10,13 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .. import __version__
-from ..baselines.residual_kmeans import CODEBOOK_SIZE
+from ..baselines.tokens.kmeans import CODEBOOK_SIZE
 from ..errors import UsageError
-from ..tasks.base import LoadContext, TaskData, select_tasks
+from ..tasks.base import TRADITION_ORDER, LoadContext, TaskData
+from ..tasks.choice import select_tasks
+from ..version import __version__
 from .protocol import Protocol, get_protocol
 from .run import preflight
-from .sections import TRADITION_ORDER
 from .shelf import Shelf
 from .similarity import RESAMPLES, Distances
 from .similarity_inputs import TRACKS, Sample, choose_state, draw_samples, read_features
@@ -27,7 +27,7 @@ from .transfer_relation import Relation, relate
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard, LoadOptions
-    from ..baselines.tokeniser import Tokeniser
+    from ..baselines.tokens.base import Tokeniser
     from .evidence import Evidence
 
 STAND_IN = "stand-in"
@@ -143,7 +143,7 @@ def _codec(request: Request, options: LoadOptions) -> Tokeniser | None:
     """Load EnCodec, before anything is rendered or decoded; ``None`` where it is not asked for."""
     if request.tokens in (None, STAND_IN):
         return None
-    from ..baselines.encodec_tokens import load_encodec
+    from ..baselines.tokens.encodec import load_encodec
 
     return load_encodec(str(request.tokens), options)
 

@@ -8,8 +8,9 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..tasks.base import MINI_LABEL
 from .change_tables import points
-from .sections import ABSENT, MINI_LABEL
+from .sections import ABSENT
 from .similarity import MEASURES, Distances, PairDistance
 from .similarity_report import SimilarityReport
 from .transfer_relation import Relation

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CmbenchError
-from ..tasks.splitting import joined_groups
+from ..tasks.splits.draw import joined_groups
 from .metrics import Bools, Doubles, Floats, defined_labels, f1, f1_micro, sort_scores, weighted_scores
 
 MIN_CLUSTERS = 5

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from .terminal import console
+from ..terminal import console
 
 tasks_app = typer.Typer(
     no_args_is_help=False, help="List tasks; show, prepare, verify or audit one.", invoke_without_command=True
@@ -26,7 +26,7 @@ DataRoot = Annotated[
 def list_tasks(context: typer.Context) -> None:
     """List every task."""
     if context.invoked_subcommand is None:
-        from ..tasks.base import registry
+        from ..tasks.registry import registry
         from .listing import print_tasks
 
         print_tasks(registry().values(), console())
@@ -35,7 +35,7 @@ def list_tasks(context: typer.Context) -> None:
 @tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
 def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
     """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
-    from ..tasks.base import get_task
+    from ..tasks.choice import get_task
     from .listing import print_task
 
     print_task(get_task(name), console())
@@ -60,9 +60,10 @@ def prepare_task(
     What is there is not fetched again, and a broken download goes on where it stopped. Exit code 1 if something is
     still missing that only you can have.
     """
-    from ..tasks.base import get_task
-    from ..tasks.preparing import PrepareContext, carry_out
-    from .listing import print_missing
+    from ..tasks.choice import get_task
+    from ..tasks.fetching.carry_out import carry_out
+    from ..tasks.preparing import PrepareContext
+    from ..terminal import print_missing
     from .preparation import PreparationBars, print_notes, print_plan, with_announced_sizes
 
     task, root, screen = get_task(name), _root(data_root), console(stderr=True)
@@ -106,11 +107,12 @@ def verify_task(
 
     Exit code 1 if anything is wrong. The checksum tells whether two machines have the same audio.
     """
+    from ..files import write_atomically
     from ..paths import cache_root
-    from ..tasks.base import LoadContext, get_task
+    from ..tasks.audit.verify import print_finding, verify
+    from ..tasks.base import LoadContext
+    from ..tasks.choice import get_task
     from .preparation import PreparationBars
-    from .record import write_atomically
-    from .verify_data import print_finding, verify
 
     task = get_task(name)
     edition = "custom" if "custom" in task.editions else "full"
@@ -152,12 +154,13 @@ def audit_task(
     track tells apart; labels without a positive or a negative. The finding is kept, and printed with every result.
     """
     from .. import paths
-    from ..tasks.base import LoadContext, get_task
-    from .audit import audit as judge
-    from .audit import audit_with_audio, keep_audit
-    from .audit_tables import print_audit
+    from ..files import write_atomically
+    from ..tasks.audit.audit import audit as judge
+    from ..tasks.audit.audit import audit_with_audio, keep_audit
+    from ..tasks.audit.table import print_audit
+    from ..tasks.base import LoadContext
+    from ..tasks.choice import get_task
     from .progress import TerminalObserver
-    from .record import write_atomically
     from .run import edition_of
 
     task, root = get_task(name), paths.cache_root()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..baselines.residual_kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
-from ..baselines.tokeniser import Tokeniser
+from ..baselines.tokens.base import Tokeniser
+from ..baselines.tokens.kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
 from ..decoding import UnusableAudio, opened
 from ..errors import CmbenchError
 from .audio import read_windows

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..baselines.published import Reported, published
 from ..errors import UsageError
+from ..tasks.base import TRADITION_ORDER, WESTERN
 from .compare import BOUND, RESAMPLES, TaskChange, compare
 from .evidence import Evidence
 from .paired import RANKED, Difference, control_false_discoveries, difference
 from .record import Record
-from .sections import TRADITION_ORDER, WESTERN
 from .summary import centred_score
 
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
@@ -189,7 +189,7 @@ def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
     Raises:
         UsageError: there are no reported figures under that protocol.
     """
-    from ..tasks.base import registry
+    from ..tasks.registry import registry
 
     rows = [row for row in published() if row.protocol == protocol]
     if not rows:

@@ -6,10 +6,11 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import write_atomically
+from ..tasks.base import WESTERN
 from .change_tables import points
 from .figures import INK, clipped, empty_figure, figure_bytes, ink_on, style
-from .record import write_atomically
-from .sections import ABSENT, WESTERN, percent
+from .sections import ABSENT, percent
 from .transfer import Cell, TransferMatrix
 from .transfer_tables import csv_matrix, latex_table, markdown_matrix, separable, warning
 

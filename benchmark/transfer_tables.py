@@ -7,8 +7,9 @@ import io
 from itertools import product
 from typing import TYPE_CHECKING
 
+from ..tasks.base import MINI_LABEL
 from .change_tables import points
-from .sections import ABSENT, MINI_LABEL, percent
+from .sections import ABSENT, percent
 from .transfer import Cell, TransferMatrix
 from .view_tables import escaped, latex_row
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CmbenchError
-from .audio import file_sha256
+from ..files import file_sha256
 from .cache import FeatureStore, read_about, read_piece
 
 logger = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..terminal import console
 from .report_commands import Edition, ProtocolName, Split, report_app
 from .similarity_commands import EPILOG as SIMILARITY_EXAMPLES
 from .similarity_commands import similarity
-from .terminal import console
 
 if TYPE_CHECKING:
     from .evidence import Evidence

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import safe_name, write_atomically
 from .figures import figure_bytes, style
-from .record import Interval, Record, safe_name, write_atomically
+from .record import Interval, Record
 from .sections import ABSENT, Column, Row, Section, percent
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ..benchmark.paired import Level
 from ..benchmark.record import Metric
-from ..benchmark.sections import HEADLINE, METRIC_TITLES, MINI_LABEL
+from ..benchmark.sections import HEADLINE, METRIC_TITLES
+from ..tasks.base import MINI_LABEL
 from .listing import Listed, Site
 from .ranking import Board, Place, told_apart
 

@@ -160,7 +160,8 @@ def _check(entry: Entry, others: Sequence[Entry]) -> bool:
 
 def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
     """Print the place that the entry would have, and why it would have none."""
-    from ..benchmark.sections import MINI_LABEL, percent
+    from ..benchmark.sections import percent
+    from ..tasks.base import MINI_LABEL
     from .submission import board_with
 
     board = board_with(entry, others)
@@ -215,7 +216,7 @@ def verify_command(
     """
     import json
 
-    from ..benchmark.record import write_atomically
+    from ..files import write_atomically
     from ..paths import data_root
     from .findings import report_json
     from .verify import verify

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ..baselines.contamination import contaminated_tasks
+from ..baselines.cards import contaminated_tasks
 from ..errors import CmbenchError
 from .untrusted import read_json
 

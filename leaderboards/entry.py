@@ -17,8 +17,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..benchmark.evidence import Evidence, make_evidence
-from ..benchmark.record import METRICS, READ_VERSIONS, Record, parse_record, sha256_of
+from ..benchmark.record import METRICS, READ_VERSIONS, Record, parse_record
 from ..errors import CmbenchError
+from ..files import sha256_of
 from .contamination import marks
 from .untrusted import LARGEST_TEXT, NAME, is_name, read_bytes, read_card, read_json, walk
 

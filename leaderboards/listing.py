@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..benchmark.record import Record, sha256_of
+from ..benchmark.record import Record
 from ..benchmark.reported import ReportedBlock, reported_blocks
+from ..files import sha256_of
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal, entry_folders, iter_entries, parse
 from .ranking import RESAMPLES, Board, Entrant, boards
 
@@ -108,7 +109,7 @@ def read_site(root: Path, resamples: int = RESAMPLES) -> Site:
     Raises:
         CmbenchError: an entry is not sound, or there is no such folder.
     """
-    from .. import __version__
+    from ..version import __version__
 
     newest = _newest(root)
     listed: dict[str, Listed] = {}

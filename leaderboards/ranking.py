@@ -22,10 +22,11 @@ from ..benchmark.evidence import Evidence
 from ..benchmark.metrics import Doubles
 from ..benchmark.paired import LEVEL, Difference, Level, difference, level, replicate_all
 from ..benchmark.record import Record
-from ..benchmark.sections import EDITION_ORDER, PAPER_TASKS, WESTERN
+from ..benchmark.sections import PAPER_TASKS
 from ..benchmark.statistics import cluster_count
 from ..benchmark.summary import mean_over_traditions, tradition_replicates
 from ..errors import CmbenchError
+from ..tasks.base import EDITION_ORDER, WESTERN
 
 RESAMPLES = 1000
 """Of the bootstrap, as in `cmbench compare`."""

@@ -11,8 +11,9 @@ import numpy as np
 from ..benchmark.compare import BOUND
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.paired import RANKED
-from ..benchmark.record import Record, sha256_of, write_atomically
+from ..benchmark.record import Record
 from ..errors import CmbenchError, UsageError
+from ..files import canonical, sha256_of, write_atomically
 from .entry import (
     LONGEST_LINE,
     LONGEST_STATEMENT,
@@ -26,7 +27,7 @@ from .entry import (
 from .findings import Finding
 from .rescoring import TOLERANCE, check_identities, check_scores, rankable_protocol
 from .untrusted import refuse_hidden
-from .writing import canonical, entry_files
+from .writing import entry_files
 
 AGREEMENT = BOUND
 """Macro ROC-AUC and average precision within one point are the same result (our choice): a probe trained on features

@@ -19,8 +19,9 @@ from ..benchmark.equity_table import worst
 from ..benchmark.page import TEMPLATES as PAGE_TEMPLATES
 from ..benchmark.record import Record
 from ..benchmark.reported import WARNING
-from ..benchmark.sections import HEADLINE, METRIC_TITLES, MINI_LABEL, percent
+from ..benchmark.sections import HEADLINE, METRIC_TITLES, percent
 from ..errors import UsageError
+from ..tasks.base import MINI_LABEL
 from .board_json import board_json, compare_json
 from .entry import Submission
 from .listing import Listed, Site, canonical, read_site

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..benchmark.terminal import console
 from ..errors import CmbenchError, unknown_name
+from ..terminal import console
 
 BUILD_EXAMPLES = (
     "**Examples**\n\n`cmbench leaderboard build --out site`\n\n`cmbench leaderboard build my-entries --out site`"

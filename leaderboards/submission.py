@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..benchmark.evidence import Evidence, choose_records, read_evidence
-from ..benchmark.record import Record, safe_name, sha256_of, write_atomically
+from ..benchmark.record import Record
 from ..errors import CmbenchError, UsageError
+from ..files import canonical, safe_name, sha256_of, write_atomically
 from .contamination import marks, marks_beside
 from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, read_entry
 from .listing import newest
@@ -20,7 +21,7 @@ from .ranking import Board as BoardPlaces
 from .ranking import Entrant, boards
 from .rescoring import rankable_protocol
 from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
-from .writing import canonical, entry_files
+from .writing import entry_files
 
 NONE = "none"
 """What a submitter writes for a model that was trained on nothing."""

@@ -10,7 +10,9 @@ import numpy as np
 
 from ..benchmark.evidence import Evidence
 from ..errors import CmbenchError, MissingError
-from ..tasks.base import GROUP_SAFE, LoadContext, Task, TaskData, registry
+from ..tasks.base import LoadContext, Task, TaskData
+from ..tasks.registry import registry
+from ..tasks.splits.names import GROUP_SAFE
 from .findings import UNVERIFIED, VERIFIED, Finding
 
 NOWHERE = Path("no-cache")

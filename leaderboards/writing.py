@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from ..benchmark.evidence import Evidence
 from ..errors import CmbenchError
-
-
-def canonical(part: BaseModel) -> bytes:
-    """Return a part of an entry as JSON: sorted keys, one line per value."""
-    value = part.model_dump(mode="json")
-    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n").encode()
 
 
 def entry_files(evidence: Sequence[Evidence]) -> dict[str, bytes]:

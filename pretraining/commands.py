@@ -73,7 +73,7 @@ def pretrain_command(
     """
     from rich.console import Console
 
-    from ..baselines.hubert_folder import require_dtype
+    from ..baselines.mert.folder import require_dtype
     from ..paths import cache_root
     from ..paths import data_root as find_data_root
     from ..tasks.base import LoadContext

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from ..decoding import UnusableAudio, find_stretch, opened
 from ..errors import CmbenchError, UsageError
-from ..tasks.base import LoadContext, Task, Track, get_task, registry
+from ..tasks.base import LoadContext, Task, Track
+from ..tasks.choice import get_task
+from ..tasks.registry import registry
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
 from .recipe import Recipe
 

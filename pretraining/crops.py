@@ -6,11 +6,8 @@ A draw depends on the seed and on its own number, not on draws before it: any pr
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
@@ -121,9 +118,3 @@ def read_crops(crops: Sequence[Crop], seconds: float) -> NDArray[np.float32]:
     import numpy as np
 
     return np.stack([read_samples(crop.recording, crop.frame * HOP / RATE, seconds) for crop in crops])
-
-
-@cache
-def tell_unusable(path: Path, reason: str) -> None:
-    """Say once that a file is passed over: its header promised what it does not hold."""
-    logging.getLogger(__name__).warning("%s is passed over: %s.", path, reason)

@@ -17,7 +17,7 @@ from .recipe import FAIRSEQ, SCRATCH, Recipe
 from .recipe_reading import OpenedRecipe
 
 if TYPE_CHECKING:
-    from ..baselines.hubert import HubertShape
+    from ..baselines.mert.network import HubertShape
 
 
 def print_values(opened: OpenedRecipe, screen: Console) -> None:
@@ -95,7 +95,7 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
     shape = _shape(recipe)
     if shape is None:
         say(f"{recipe.start} is not here to be looked at: memory and time are for MERT-95M.")
-        from ..baselines.hubert import HubertShape
+        from ..baselines.mert.network import HubertShape
 
         shape = HubertShape()
     heads = HeadShape(recipe.targets.codebook_size, dim=recipe.targets.dim)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..baselines.hubert import HubertShape
+from ..baselines.mert.network import HubertShape
 from .crops import RATE
 from .recipe import Recipe
 

@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..baselines.checkpoint import MASK_VECTOR, match_tensors
-from ..baselines.hubert import HubertShape
+from ..baselines.mert.checkpoint import MASK_VECTOR, match_tensors
+from ..baselines.mert.network import HubertShape
 from ..errors import UsageError
 from .model import CODEWORDS, CQT_HEAD, PROJECTION, HeadShape
 

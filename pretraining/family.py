@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import read_json
 from ..baselines.nano import NANO_BASE, nano_folder
 from ..errors import UsageError
+from ..files import read_json
 from ..tasks.base import LoadContext
 from .merge_card import FACTS as MERGE_FACTS
 from .pretrain_card import FACTS
@@ -185,7 +185,7 @@ def _merged_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) 
 
 def _weights(folder: Path) -> str:
     """Return the hash of the weights that a folder holds, whatever it says of them."""
-    from ..baselines.checkpoint import weights_sha256
+    from ..baselines.hub.about import weights_sha256
     from ..baselines.network import open_network
 
     return weights_sha256(open_network(str(folder.resolve()), LoadOptions(offline=True)).checkpoint.weights)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..baselines.hubert import HubertShape
+from ..baselines.mert.network import HubertShape
 from ..errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..decoding import UnusableAudio
-from .crops import held_out_crops, key, tell_unusable
+from ..decoding import UnusableAudio, tell_unusable
+from .crops import held_out_crops, key
 from .exclusion import Recording
 from .metrics import Metrics, metrics_of
 from .run import Run, load, precision

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..baselines.base import LoadOptions
-from ..baselines.hubert import HubertShape
+from ..baselines.mert.network import HubertShape
 from ..baselines.network import open_network
-from ..baselines.residual_kmeans import ResidualKMeans
+from ..baselines.tokens.kmeans import ResidualKMeans
 from ..errors import UsageError
 from .corpus import Corpus
 from .cqt import CqtShape, cqt_magnitudes

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..baselines.checkpoint import MASK_VECTOR
-from ..baselines.hubert import DIRECTION, GAIN, POSITION
+from ..baselines.mert.checkpoint import MASK_VECTOR
+from ..baselines.mert.network import DIRECTION, GAIN, POSITION
 from ..errors import UsageError
 from .parameters import ALL_ROWS, Parameters, require_same_network
 from .task_vectors import (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import __version__
-from ..baselines.contamination import contaminated_tasks
-from ..baselines.licences import SEE_SOURCES, hub_licence, most_restrictive
+from ..baselines.cards import SEE_SOURCES, contaminated_tasks, hub_licence, most_restrictive
+from ..version import __version__
 from .merge import METHODS, MergeSettings
 from .parameters import Parameters
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import MASK_VECTOR, weights_sha256
-from ..baselines.hubert_folder import as_float16, require_dtype, write_folder
+from ..baselines.hub.about import weights_sha256
+from ..baselines.mert.checkpoint import MASK_VECTOR
+from ..baselines.mert.folder import as_float16, require_dtype, write_folder
 from ..errors import UsageError
 from .merge import MergeSettings, merge
 from .merge_card import FACTS, MergedModel, by_name, merge_card, merge_facts

@@ -1,7 +1,8 @@
 """The network in training: MERT's encoder with its mask vector, token heads, codeword embeddings and CQT head.
 
-The encoder is made of the functions of :mod:`..baselines.hubert` that evaluation runs, so what is trained is what is
-evaluated. Nothing is masked unless a mask is handed in, in training mode either, and every rate of dropout is stated.
+The encoder is made of the functions of :mod:`..baselines.mert.network` that evaluation runs, so what is trained is
+what is evaluated. Nothing is masked unless a mask is handed in, in training mode either, and every rate of dropout is
+stated.
 Heads have the names of MERT's code (``final_proj``, ``label_embs_concat``, ``encoder_cqt_model.fc``;
 https://github.com/yizhilll/MERT, mert_fairseq/models/mert/mert_model.py).
 """
@@ -22,8 +23,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import MASK_VECTOR, Preprocessor
-from ..baselines.hubert import (
+from ..baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
+from ..baselines.mert.folder import as_float16, write_folder
+from ..baselines.mert.network import (
     NO_DROPOUT,
     Dropout,
     HubertShape,
@@ -36,7 +38,6 @@ from ..baselines.hubert import (
     project,
     random_weights,
 )
-from ..baselines.hubert_folder import as_float16, write_folder
 from ..baselines.network import open_network
 from ..errors import UsageError, unknown_name
 from .filter_bank import filter_bank
@@ -165,7 +166,7 @@ class PretrainingModel(nn.Module):
         if given < frames:
             raise UsageError(f"Audio of {audio.shape[1]} samples has {given} frames; the mask has {frames}.")
         if self.preprocessor.normalise:
-            # As evaluation does it, see baselines/mert.py.
+            # As evaluation does it, see baselines/mert/encoder.py.
             centred = audio - audio.mean(1, keepdim=True)
             audio = centred / torch.sqrt(centred.square().mean(1, keepdim=True) + 1e-7)
         features = convolve(ready, self.shape, audio)[..., :frames]

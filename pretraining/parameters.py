@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import MASK_VECTOR, Preprocessor, match_names, weights_sha256
-from ..baselines.hubert import HubertShape
-from ..baselines.hubert_folder import configuration, write_folder
+from ..baselines.hub.about import weights_sha256
+from ..baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, match_names
+from ..baselines.mert.folder import configuration, write_folder
+from ..baselines.mert.network import HubertShape
 from ..baselines.network import open_network
 from ..errors import UsageError
 

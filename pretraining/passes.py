@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ..decoding import UnusableAudio
+from ..decoding import UnusableAudio, tell_unusable
 from .corpus import Mix
-from .crops import draw_crops, tell_unusable
+from .crops import draw_crops
 from .run import Run, load
 
 if TYPE_CHECKING:

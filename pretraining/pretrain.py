@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..baselines.base import LoadOptions
-from ..baselines.checkpoint import NOT_STATED, read_json, weights_sha256
-from ..baselines.hubert_folder import require_dtype
+from ..baselines.hub.about import NOT_STATED, weights_sha256
+from ..baselines.mert.folder import require_dtype
 from ..errors import UsageError
+from ..files import read_json
 from ..tasks.base import LoadContext
 from .checkpoints import Checkpoints
 from .corpus import Corpus, build_corpus
@@ -160,7 +161,7 @@ def training_device(name: str) -> torch.device:
     """
     import torch
 
-    from ..baselines.torch_device import choose_device
+    from ..baselines.device import choose_device
 
     device = choose_device(name)
     if device.type == "cuda" and launched()[1] > 1 and ":" not in str(device):
@@ -175,7 +176,7 @@ def bfloat16(recipe: Recipe, device: torch.device) -> bool:
     Raises:
         UsageError: the recipe wants it, and the device would only emulate it.
     """
-    from ..baselines.torch_device import gains_from_bfloat16
+    from ..baselines.device import gains_from_bfloat16
 
     wanted = recipe.running.precision
     gains = gains_from_bfloat16(device)
@@ -213,7 +214,7 @@ def _open(
     recipe: Recipe, corpus: Corpus, options: PretrainOptions, device: torch.device, training: Path
 ) -> MertLearner:
     """Build the learner; a teacher that is fitted is kept in the run's folder."""
-    from ..baselines.residual_kmeans import ResidualKMeans
+    from ..baselines.tokens.kmeans import ResidualKMeans
     from .learner import open_learner
     from .targets import TEACHER, read_teacher, save_teacher
 
@@ -333,7 +334,7 @@ def write_model(learner: MertLearner, model: Pretrained, out: Path, dtype: str =
         out: folder, with the run's own folder in it.
         dtype: of the stored weights.
     """
-    from ..baselines.residual_kmeans import ResidualKMeans
+    from ..baselines.tokens.kmeans import ResidualKMeans
     from .model import save_folder
     from .targets import save_teacher
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 
-from .. import __version__
-from ..baselines.contamination import contaminated_tasks, heard
-from ..baselines.licences import SEE_SOURCES, hub_licence
+from ..baselines.cards import SEE_SOURCES, contaminated_tasks, heard, hub_licence
+from ..version import __version__
 from .corpus import Corpus
 from .recipe import SCRATCH
 from .recipe_reading import OpenedRecipe

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from ..baselines.hubert import Dropout
+from ..baselines.mert.network import Dropout
 from .masking import SpanMasking
 from .mixture import NoiseMixture
 from .schedule import Schedule

@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..baselines.base import LoadOptions
-from ..baselines.encodec_tokens import load_encodec
-from ..baselines.residual_kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
-from ..baselines.tokeniser import Tokeniser
-from ..decoding import UnusableAudio
+from ..baselines.tokens.base import Tokeniser
+from ..baselines.tokens.encodec import load_encodec
+from ..baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
+from ..decoding import UnusableAudio, tell_unusable
 from ..errors import UsageError
-from .crops import tell_unusable
 
 SAMPLE_RATE = 24_000
 HOP = 320

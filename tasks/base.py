@@ -7,16 +7,14 @@ offers one through the entry point group ``cmbench.tasks``. Nothing here knows o
 from __future__ import annotations
 
 import hashlib
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
+from ..terminal import silent
+from .splits.names import GROUP_SAFE, SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,12 +22,21 @@ if TYPE_CHECKING:
 
     from .preparing import Plan, PrepareContext
 
-SPLITS = ("train", "valid", "test")
-TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
-GROUP_SAFE = "group-safe"
-"""Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
+TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
+"""The order of the columns in the paper's tables; other traditions follow by name."""
 
-ENTRY_POINTS = "cmbench.tasks"
+
+WESTERN = "western"
+"""The tradition of the pre-training, against which the others are set."""
+
+
+EDITION_ORDER = ("full", "custom", "mini")
+
+
+MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable with real data"
+
+
+TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 
 
 @dataclass(frozen=True)
@@ -56,18 +63,9 @@ class Track:
     seconds: float | None = None
 
 
-def memberships(group: str | None) -> tuple[str, ...]:
-    """Return the groups that a track's ``group`` names; none if it is unknown."""
-    return tuple(dict.fromkeys(part for name in (group or "").split("|") if (part := name.strip())))
-
-
 Splits = Mapping[str, Sequence[Track]]
 Progress = Callable[[str, int, int], None]
 """``progress(what, done, total)``: called while a loader works."""
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,8 @@ class Task:
         notes: traps that a reader of a result must know.
         group_kind: what a track's group is: release, concert, artist, video …
         group_source: where the groups come from.
-        group_safe_sha256: hash of the ``group-safe`` draw of the published tracks (:func:`.group_safe.draw_sha256`);
-            empty where they are not known to us.
+        group_safe_sha256: hash of the ``group-safe`` draw of the published tracks
+            (:func:`.splits.group_safe.draw_sha256`); empty where they are not known to us.
         prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
@@ -191,7 +189,7 @@ class Task:
         data = checked(TaskData(self, edition, chosen.labels, splits, name))
         if name != GROUP_SAFE:
             return data
-        from .group_safe import group_safe
+        from .splits.group_safe import group_safe
 
         return group_safe(data)
 
@@ -269,74 +267,3 @@ def checked(data: TaskData) -> TaskData:
                     f"{where}: track {track.id!r} has the label {min(unknown)!r}, which is not among the task's labels."
                 )
     return data
-
-
-@cache
-def registry() -> Mapping[str, Task]:
-    """Every task by name: the files of this folder, then the entry points of other distributions.
-
-    Raises:
-        UsageError: two tasks share a name, or an entry point does not give a :class:`Task`.
-    """
-    found: dict[str, Task] = {}
-    package = importlib.import_module(__package__)
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-        task = getattr(importlib.import_module(f".{module}", __package__), "TASK", None)
-        if isinstance(task, Task):
-            found[task.name] = task
-    for point in entry_points(group=ENTRY_POINTS):
-        task = point.load()
-        if not isinstance(task, Task):
-            raise UsageError(
-                f"Entry point {point.value!r} of group {ENTRY_POINTS} gives {type(task).__name__}, not a Task."
-            )
-        if task.name in found:
-            raise UsageError(f"Entry point {point.value!r} names a task {task.name!r}, which exists already.")
-        found[task.name] = task
-    return found
-
-
-def get_task(name: str) -> Task:
-    """Return the task of that name, or the one that a ``task.yaml``, or the one in a folder, describes.
-
-    Raises:
-        UsageError: there is no such task or file; the closest names are in the message.
-    """
-    if name.endswith((".yaml", ".yml")) or (Path(name) / "task.yaml").is_file():
-        from .custom import load_task
-
-        return load_task(Path(name) if name.endswith((".yaml", ".yml")) else Path(name) / "task.yaml")
-    tasks = registry()
-    if name not in tasks:
-        raise unknown_name("task", name, [*tasks, *TRADITIONS, "all"], "cmbench tasks")
-    return tasks[name]
-
-
-def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
-    """Return the tasks that a specification means, each once, in its order.
-
-    Args:
-        spec: ``all``, a task's name, a tradition, a path to a ``task.yaml``, or several of these
-            (comma-separated, or as a sequence).
-
-    Raises:
-        UsageError: a part means nothing.
-    """
-    parts = spec.split(",") if isinstance(spec, str) else list(spec)
-    chosen: dict[str, Task] = {}
-    for part in dict.fromkeys(p.strip() for p in parts):
-        if not part:
-            continue
-        if part == "all":
-            tasks = tuple(registry().values())
-        elif part in TRADITIONS:
-            tasks = tuple(t for t in registry().values() if t.tradition == part)
-        else:
-            tasks = (get_task(part),)
-        for task in tasks:
-            if task.name in chosen and chosen[task.name] is not task:
-                raise UsageError(f"Two different tasks are named {task.name!r}; rename one of them.")
-            chosen[task.name] = task
-    if not chosen:
-        raise UsageError("No task was named. Try `--tasks all`, or `cmbench tasks` for the list.")
-    return tuple(chosen.values())

@@ -19,8 +19,8 @@
 from the folder of ``task.yaml``; further columns are kept and ignored. A missing audio file is no error here: the run
 counts it in its coverage.
 
-Splits that are missing are drawn once (:mod:`cmbench.tasks.splitting`) and written into ``tracks.csv`` when the tracks
-are first used, so that every later run has the same ones. Looking at a task writes nothing.
+Splits that are missing are drawn once (:mod:`cmbench.tasks.splits.draw`) and written into ``tracks.csv`` when the
+tracks are first used, so that every later run has the same ones. Looking at a task writes nothing.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import UsageError
-from .base import SPLITS, TRADITIONS, Edition, LoadContext, Splits, Task, Track, registry
-from .splitting import SHARES, draw_splits
+from .base import TRADITIONS, Edition, LoadContext, Splits, Task, Track
+from .registry import registry
+from .splits.draw import SHARES, draw_splits
+from .splits.names import SPLITS
 
 _KEYS = (
     "name", "title", "tradition", "description", "license", "licence", "citation", "labels", "families",

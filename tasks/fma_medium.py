@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
-from .archives import unpack
-from .base import SPLITS, Edition, LoadContext, Splits, Task, Track
-from .mini import mini_edition
-from .official import (
+from .base import Edition, LoadContext, Splits, Task, Track
+from .fetching.archives import unpack
+from .fetching.carry_out import pending, require_usual_source
+from .fetching.published import (
     LAYOUT,
     LISTS_COMMIT,
     LISTS_LICENCE,
@@ -32,8 +32,10 @@ from .official import (
     task_folder,
     unlabelled,
 )
-from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
-from .tables import cell_values, list_file, read_table
+from .fetching.tables import cell_values, list_file, read_table
+from .mini import mini_edition
+from .preparing import Download, Plan, PrepareContext, Step
+from .splits.names import SPLITS
 
 TEST_SUPPORT = {
     "Rock": 1396,

@@ -6,10 +6,10 @@ Labels in the published order with their test support: pxaris/ccml at 1f20c2f, `
 from __future__ import annotations
 
 from .base import Edition, Task
-from .dunya_layout import ACCESS, GROUP_SOURCE, LICENCE, NOTES, load_full
-from .dunya_prepare import prepare
+from .dunya.layout import ACCESS, GROUP_SOURCE, LICENCE, NOTES, load_full
+from .dunya.prepare import prepare
+from .fetching.published import PAPER, families_by_prefix
 from .mini import mini_edition
-from .official import PAPER, families_by_prefix
 
 TEST_SUPPORT = {
     "instrument--Voice": 206,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
 from .base import Edition, LoadContext, Splits, Task, Track
-from .mini import mini_edition
-from .official import (
+from .fetching.carry_out import pending, require_usual_source
+from .fetching.published import (
     LAYOUT,
     PAPER,
     families_by_prefix,
@@ -24,8 +24,9 @@ from .official import (
     require_published_support,
     task_folder,
 )
-from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
-from .tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
+from .fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
+from .mini import mini_edition
+from .preparing import Download, Plan, PrepareContext, Step
 
 TEST_SUPPORT = {
     "instruments--Voice": 223,

@@ -13,12 +13,22 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
-from .archives import unpack
-from .base import SPLITS, Edition, LoadContext, Splits, Task, Track
+from .base import Edition, LoadContext, Splits, Task, Track
+from .fetching.archives import unpack
+from .fetching.carry_out import pending, require_usual_source
+from .fetching.published import (
+    LAYOUT,
+    PAPER,
+    absent_lists,
+    prepare_command,
+    read_lists,
+    require_published_support,
+    task_folder,
+)
+from .fetching.tables import list_file, read_table
 from .mini import mini_edition
-from .official import LAYOUT, PAPER, absent_lists, prepare_command, read_lists, require_published_support, task_folder
-from .preparing import Download, Plan, PrepareContext, Step, pending, require_usual_source
-from .tables import list_file, read_table
+from .preparing import Download, Plan, PrepareContext, Step
+from .splits.names import SPLITS
 
 TEST_SUPPORT = {
     "guitar": 875,

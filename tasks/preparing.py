@@ -7,14 +7,14 @@ anything, so that the command can print sizes and licences and ask before the fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CmbenchError, Missing, MissingError, UsageError
-from .base import Progress, Task, silent
+from ..errors import Missing
+from ..terminal import silent
+from .base import Progress
 
-LOCK = ".prepare.lock"
 Ask = Callable[[str], str]
 """``ask(prompt)`` returns what the user types, unseen; for a secret, which is never written to a file."""
 
@@ -115,77 +115,3 @@ class Plan:
     def nothing_to_do(self) -> bool:
         """Whether all that can be done here is done."""
         return not self.downloads and not self.steps
-
-
-def pending(downloads: Iterable[Download]) -> tuple[Download, ...]:
-    """Return the downloads that are not there with a receipt, in their order; one without a receipt will be checked."""
-    from .sources import is_fetched
-
-    return tuple(one for one in downloads if not is_fetched(one))
-
-
-def require_usual_source(task: Task, context: PrepareContext) -> None:
-    """Refuse another source than the usual one, for a task that knows no other.
-
-    Raises:
-        UsageError: one was asked for.
-    """
-    if context.source is not None:
-        raise UsageError(f"{task.name} has no source {context.source!r}; leave --source out.")
-
-
-def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
-    """Fetch every download, then do every step; what is finished is kept whatever happens.
-
-    A download that fails does not keep the others from being fetched, but no step is done then.
-
-    Args:
-        plan: what to do.
-        context: how.
-        folder: the task's folder; made if it is not there, and locked against a second preparation.
-
-    Raises:
-        CmbenchError: downloads failed; every one of them is named.
-        UsageError: another preparation is at work in the folder, or the disk has not enough room.
-    """
-    from filelock import FileLock, Timeout
-
-    from .sources import require_room
-
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            require_room(folder, plan.known_bytes - sum(map(_bytes_there, plan.downloads)))
-            _fetch_all(plan, context)
-            for step in plan.steps:
-                context.tell(f"{step.what[:1].upper()}{step.what[1:]} …")
-                step.run(context)
-    except Timeout as error:
-        raise UsageError(f"Another preparation is at work in {folder}; wait for it to end.") from error
-
-
-def _fetch_all(plan: Plan, context: PrepareContext) -> None:
-    """Fetch every download; raise for all that failed together."""
-    from .sources import fetch
-
-    failed: list[CmbenchError] = []
-    missing: list[Missing] = []
-    for download in plan.downloads:
-        try:
-            fetch(download, context)
-        except MissingError as error:
-            missing += error.missing
-        except UsageError:
-            raise
-        except CmbenchError as error:
-            failed.append(error)
-    if missing:
-        raise MissingError(missing)
-    if failed:
-        raise CmbenchError("\n".join([f"{len(failed)} of {len(plan.downloads)} downloads failed:", *map(str, failed)]))
-
-
-def _bytes_there(download: Download) -> int:
-    """Bytes of a download that are on the disk already, at most its stated size."""
-    there = (download.path, download.path.with_name(f"{download.path.name}.part"))
-    return min(download.size or 0, sum(path.stat().st_size for path in there if path.is_file()))

@@ -31,7 +31,7 @@ def loaded_after(code: str) -> set[str]:
         "import cmbench",
         "import cmbench.tasks, cmbench.baselines",
         "import sys; sys.argv = ['cmbench', '--help']\n"
-        "from cmbench.benchmark.cli import main\n"
+        "from cmbench.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass",
         "from cmbench.tasks import registry; registry()",
         "from cmbench.baselines import registry; registry()",

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError
 from ...processes import no_main_module, processes
-from ..base import SPLITS, LoadContext, Track
+from ..base import LoadContext, Track
+from ..splits.names import SPLITS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ import pytest
 
 from cmbench.baselines import Encoder, LoadOptions, load_encoder, registry
 from cmbench.baselines.anchors import ENCODERS, NANO
-from cmbench.baselines.hubert import DIRECTION, GAIN, HubertShape, random_weights
+from cmbench.baselines.mert.network import DIRECTION, GAIN, HubertShape, random_weights
 
 NANO_SHA256 = "77bbc0d8bffe7b00051db91e01a5609dfb8ceecd12c7dde43ea6aefd3a3eaad6"
 CPU = LoadOptions(device="cpu")

@@ -1,126 +1,12 @@
-"""The registry of encoders: names, typing slips, other distributions' entries, the protocol."""
+"""An encoder's card and the protocol that it keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
-from importlib.metadata import DistributionFinder, PathDistribution
-from pathlib import Path
 
-import numpy as np
-import pytest
-
-from cmbench.baselines import Encoder, EncoderCard, EncoderEntry, load_encoder, registry
-from cmbench.baselines.base import get_encoder_entry
-from cmbench.errors import CmbenchError, UsageError
+from cmbench.baselines import Encoder, EncoderCard
 
 CARD = EncoderCard("x", "x", 8000, 1, 2, ("a",), 0.1, 0, "MIT", (), "0", "1", "none")
-
-
-@pytest.fixture
-def fresh_registry() -> Iterator[None]:
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
-
-
-def distribution(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str, target: str) -> None:
-    """Put a distribution with one module and one entry point on the path, as pip would leave it."""
-    (folder / "other_models.py").write_text(source)
-    info = folder / "other_models-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-models\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[cmbench.baselines]\nother = other_models:{target}\n")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(__import__("sys").modules, "other_models", raising=False)
-    assert list(PathDistribution.discover(context=DistributionFinder.Context(name="other-models", path=[str(folder)])))
-
-
-PLUGIN = """
-import numpy as np
-from cmbench.baselines import EncoderCard, EncoderEntry
-
-class Loud:
-    card = EncoderCard("loud", "other", 8000, 1, 1, ("rms",), 0.1, 0, "MIT", (), "0", "1", "none")
-    def encode(self, audio):
-        return np.sqrt((audio ** 2).mean(1))[:, None, None]
-
-def entry(name):
-    return EncoderEntry(name, "Loudness.", "MIT", "other-models", lambda options: Loud())
-
-one = entry("loud")
-several = {"loud": entry("loud"), "louder": entry("louder")}
-taken = entry("constant")
-wrong = "loud"
-lost = EncoderEntry("lost", "Broken.", "MIT", "other-models", lambda options: 1 / 0)
-bare = EncoderEntry("bare", "No encoder.", "MIT", "other-models", lambda options: 7)
-"""
-
-
-@pytest.mark.parametrize(("target", "names"), [("one", {"loud"}), ("several", {"loud", "louder"})])
-def test_entry_points_of_another_distribution(
-    target: str, names: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
-) -> None:
-    before = set(registry())
-    registry.cache_clear()
-    distribution(tmp_path, monkeypatch, PLUGIN, target)
-    assert set(registry()) - before == names
-    encoder = load_encoder("loud")
-    assert isinstance(encoder, Encoder)
-    assert encoder.encode(np.full((2, 800), 3, np.float32)).ravel().tolist() == [3, 3]
-
-
-@pytest.mark.parametrize(("target", "words"), [("taken", "'constant', which exists"), ("wrong", "not an EncoderEntry")])
-def test_bad_entry_points_are_named(
-    target: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
-) -> None:
-    distribution(tmp_path, monkeypatch, PLUGIN, target)
-    with pytest.raises(UsageError, match=f"other_models:{target}.*{words}"):
-        registry()
-
-
-@pytest.mark.parametrize(
-    ("source", "words"), [("import a_module_that_is_not_here", "ModuleNotFoundError"), ("x = 1", "AttributeError")]
-)
-def test_an_entry_point_that_cannot_be_loaded_is_named(
-    source: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
-) -> None:
-    distribution(tmp_path, monkeypatch, source, "one")
-    with pytest.raises(UsageError, match=f"other_models:one.*distribution other-models cannot be loaded.*{words}"):
-        registry()
-
-
-@pytest.mark.parametrize(("name", "words"), [("lost", "ZeroDivisionError"), ("bare", "gives int, which lacks encode")])
-def test_a_foreign_encoder_that_fails_is_named(
-    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None
-) -> None:
-    distribution(tmp_path, monkeypatch, PLUGIN, name)
-    with pytest.raises(CmbenchError, match=f"Model {name} of distribution other-models.*{words}"):
-        load_encoder(name)
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [("MERT-v1-95", "MERT-v1-95M"), ("culturemert-95m", "CultureMERT-95M"), ("random-mert", "random-mert-nano")],
-)
-def test_wrong_names_get_a_suggestion(typed: str, meant: str) -> None:
-    with pytest.raises(UsageError, match="Did you mean") as caught:
-        load_encoder(typed)
-    assert meant in str(caught.value)
-    assert "cmbench models" in str(caught.value)
-
-
-def test_entries_can_be_listed() -> None:
-    entries = registry()
-    released = {"MERT-v1-95M", "MERT-v1-330M", "MERT-v0-public", "CultureMERT-95M", "CultureMERT-TA-95M"}
-    assert released <= set(entries)
-    for name, entry in entries.items():
-        assert isinstance(entry, EncoderEntry)
-        assert entry.name == name
-        assert entry.summary.endswith(".")
-        assert entry.licence
-        assert entry.source
-        assert get_encoder_entry(name) is entry
 
 
 def test_fingerprint_follows_what_changes_a_feature() -> None:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cmbench.baselines.base import LoadOptions, load_encoder
-from cmbench.baselines.checkpoint import read_trained_on
+from cmbench.baselines.base import LoadOptions
+from cmbench.baselines.hub.about import read_trained_on
 from cmbench.baselines.nano import NANO, NANO_BASE, SHIPPED, nano_folder
 from cmbench.baselines.network import open_network
+from cmbench.baselines.registry import load_encoder
 from cmbench.pretraining.learner import SHAPES
 
 MERGED = "CultureMERT-TA-nano"

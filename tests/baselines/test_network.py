@@ -9,8 +9,9 @@ import pytest
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
 from cmbench.baselines.anchors import NANO, random_checkpoint
-from cmbench.baselines.checkpoint import NOT_STATED, Preprocessor, read_trained_on
-from cmbench.baselines.hubert_folder import write_folder
+from cmbench.baselines.hub.about import NOT_STATED, read_trained_on
+from cmbench.baselines.mert.checkpoint import Preprocessor
+from cmbench.baselines.mert.folder import write_folder
 from cmbench.baselines.network import open_network
 from cmbench.errors import UsageError
 

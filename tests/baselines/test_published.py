@@ -11,7 +11,7 @@ import pytest
 from cmbench.baselines import published as module
 from cmbench.baselines.published import Reported, paper_average, protocols, published, published_layers, sources
 from cmbench.errors import CmbenchError
-from cmbench.tasks.base import registry
+from cmbench.tasks.registry import registry
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 WESTERN = ("fma_medium", "magnatagatune")

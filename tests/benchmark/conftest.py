@@ -31,8 +31,8 @@ from cmbench.benchmark.record import (
     Record,
     Selection,
     TaskPart,
-    sha256_of,
 )
+from cmbench.files import sha256_of
 
 MAKAM = (
     "instrument--Voice:650 instrument--Kanun:321 instrument--Tanbur:314 instrument--Ney:309 "

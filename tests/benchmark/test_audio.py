@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cmbench import decoding
-from cmbench.benchmark.audio import AudioWindows, UnusableAudio, file_sha256, read_windows, window_spans
+from cmbench.benchmark.audio import AudioWindows, UnusableAudio, read_windows, window_spans
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import UsageError
+from cmbench.files import file_sha256
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 AUDIO = SHARED / "audio"

@@ -29,9 +29,9 @@ from cmbench.benchmark.calibration import (
 from cmbench.benchmark.calibration_figure import calibration_figure
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.figures import style
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.statistics import cluster_weights
 from cmbench.benchmark.view_tables import csv_text
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
 

@@ -26,8 +26,9 @@ from cmbench.benchmark.cost import (
 )
 from cmbench.benchmark.figures import style
 from cmbench.benchmark.record import CostPart, Record
-from cmbench.benchmark.sections import MINI_LABEL, Row
+from cmbench.benchmark.sections import Row
 from cmbench.benchmark.view_tables import csv_text, write_view
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Record]
 TIME = "encode_seconds_per_hour"

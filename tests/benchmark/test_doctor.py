@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cmbench.baselines.hubert import HubertShape
+from cmbench.baselines.mert.network import HubertShape
 from cmbench.benchmark.doctor import Speed, examine
 
 
@@ -57,7 +57,7 @@ def test_operations_follow_a_count_by_torch() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     from cmbench.baselines.anchors import NANO
-    from cmbench.baselines.hubert import pooled_states, prepare, random_weights
+    from cmbench.baselines.mert.network import pooled_states, prepare, random_weights
 
     weights = prepare(random_weights(NANO, 0), NANO, torch.device("cpu"))
     with FlopCounterMode(display=False) as counter:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cmbench.benchmark.every_eval_ever import eee_files
 from cmbench.benchmark.record import Metric, Record
-from cmbench.benchmark.sections import MINI_LABEL, sections
+from cmbench.benchmark.sections import sections
 from cmbench.errors import CmbenchError
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Record]
 Texts = dict[str, str]

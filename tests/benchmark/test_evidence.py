@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from cmbench.benchmark.evidence import Evidence, iter_evidence, read_evidence, read_predictions
-from cmbench.benchmark.record import PredictionsPart, predictions_bytes, sha256_of, write_record
+from cmbench.benchmark.record import PredictionsPart, predictions_bytes, write_record
 from cmbench.errors import CmbenchError, UsageError
+from cmbench.files import sha256_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import weights_sha256
+from cmbench.baselines.hub.about import weights_sha256
 from cmbench.benchmark.export_hf import Exportable, export_hf, open_model
 from cmbench.benchmark.record import Record
 from cmbench.errors import MissingError, UsageError

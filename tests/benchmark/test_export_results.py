@@ -13,8 +13,9 @@ import yaml
 from cmbench.benchmark.export_results import result_files, write_results
 from cmbench.benchmark.record import Metric, Record
 from cmbench.benchmark.record_folder import records_frame
-from cmbench.benchmark.sections import MINI_LABEL, percent
+from cmbench.benchmark.sections import percent
 from cmbench.errors import UsageError
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Record]
 

@@ -14,9 +14,10 @@ from rich.console import Console
 from cmbench.benchmark.families import family_figure, family_files, family_rows, family_views, print_families
 from cmbench.benchmark.figures import style
 from cmbench.benchmark.record import LabelScore, Record
-from cmbench.benchmark.sections import MINI_LABEL, percent
+from cmbench.benchmark.sections import percent
 from cmbench.benchmark.view_tables import csv_text, write_view
 from cmbench.errors import UsageError
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Record]
 

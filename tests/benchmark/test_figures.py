@@ -24,7 +24,8 @@ from cmbench.benchmark.figures import (
 )
 from cmbench.benchmark.record import LabelScore, Record
 from cmbench.benchmark.record_figures import label_bars, write_figures
-from cmbench.benchmark.sections import MINI_LABEL, percent, sections
+from cmbench.benchmark.sections import percent, sections
+from cmbench.tasks.base import MINI_LABEL
 
 
 def points(line: Line2D) -> list[float]:

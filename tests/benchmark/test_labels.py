@@ -15,8 +15,8 @@ from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.figures import style
 from cmbench.benchmark.labels import LabelView, label_figure, label_files, label_views, print_labels
 from cmbench.benchmark.record import LabelScore
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.view_tables import csv_text, write_view
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
 FAMILIES = ["makam"] * 3 + ["instrument"] * 2

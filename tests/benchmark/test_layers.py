@@ -15,8 +15,8 @@ from cmbench.benchmark.figures import style
 from cmbench.benchmark.layers import LayerView, layer_files, layer_rows, layer_views, print_layers
 from cmbench.benchmark.layers_figure import layer_figure, panels_by_page
 from cmbench.benchmark.record import LayerFamilyScore, Record
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.view_tables import csv_text, write_view
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Record]
 

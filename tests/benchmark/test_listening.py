@@ -17,9 +17,9 @@ import pytest
 import soundfile
 
 from cmbench.benchmark.listening import BANDS, LOWEST_HZ, RANGE_DB, choose_tracks, log_spectrogram, write_listening_page
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.errors import UsageError
-from cmbench.tasks.base import LoadContext, Task, get_task
+from cmbench.tasks.base import MINI_LABEL, LoadContext, Task
+from cmbench.tasks.choice import get_task
 from cmbench.tasks.mini.corpus import counts, plan
 from cmbench.tasks.mini.edition import load_mini, tradition
 from cmbench.tasks.mini.oscillator import RATE

@@ -11,12 +11,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from cmbench.baselines.checkpoint import Preprocessor
-from cmbench.baselines.hubert import HubertShape, random_weights
-from cmbench.baselines.hubert_folder import write_folder
+from cmbench.baselines.mert.checkpoint import Preprocessor
+from cmbench.baselines.mert.folder import write_folder
+from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.benchmark import run as run_module
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
+from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 
 TINY = HubertShape(

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmbench.baselines import LoadOptions, load_encoder
-from cmbench.baselines.checkpoint import Preprocessor
-from cmbench.baselines.hubert import HubertShape, random_weights
-from cmbench.baselines.hubert_folder import write_folder
+from cmbench.baselines.mert.checkpoint import Preprocessor
+from cmbench.baselines.mert.folder import write_folder
+from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.benchmark import merge_sweep
 from cmbench.benchmark.merge_sweep import Evaluation, Level, Sweep, merge_name, parse_scales, sweep_scales
 from cmbench.benchmark.observer import Observer

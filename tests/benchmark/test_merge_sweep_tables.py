@@ -17,7 +17,8 @@ from cmbench.benchmark.merge_sweep import HONESTY, Level, Sweep
 from cmbench.benchmark.merge_sweep_figure import ROWS, sweep_figure
 from cmbench.benchmark.merge_sweep_tables import csv_sweep, markdown_sweep, print_sweep, verdict, write_sweep
 from cmbench.benchmark.record import LabelScore, Record
-from cmbench.benchmark.sections import MINI_LABEL, percent
+from cmbench.benchmark.sections import percent
+from cmbench.tasks.base import MINI_LABEL
 
 TASKS = ("lyra", "turkish_makam")
 

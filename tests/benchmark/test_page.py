@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
@@ -10,15 +11,19 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cmbench.benchmark.record import FailedTrack, LabelScore, Record
-from cmbench.benchmark.report import write_page
-from cmbench.benchmark.sections import MINI_LABEL, percent
+from cmbench.benchmark.report import print_table, write_page
+from cmbench.benchmark.sections import percent
+from cmbench.tasks.audit.audit import audit, keep_audit
+from cmbench.tasks.base import MINI_LABEL, LoadContext, Task
 
 CHROMIUM = os.environ.get("CMBENCH_CHROMIUM") or next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -154,6 +159,26 @@ def test_a_score_that_does_not_exist_is_a_dash_with_its_reason(
     page = write_page(records, tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<td title="no label is defined">–<small>no label is defined</small></td>' in page
     assert '<td title="no positive in the test split">–' in page
+
+
+def test_tables_and_page_print_the_audit_with_every_result(
+    make_task: Callable[..., Task], build_record: Callable[..., Record], own_cache: Path, tmp_path: Path
+) -> None:
+    task_of_tones = replace(make_task(), group_kind="album")
+    data = task_of_tones.load("custom", LoadContext(None, tmp_path))
+    leaking = (replace(data.splits["test"][0], group="train-0"), *data.splits["test"][1:])
+    data = replace(data, splits={**data.splits, "test": leaking})
+    record = build_record()
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_table([record], console)
+    assert "Audit of" not in console.export_text()
+    task = record.task.model_copy(update={"split_sha256": data.split_sha256, "label_sha256": data.label_sha256})
+    shown = record.model_copy(update={"task": task})
+    keep_audit(audit(data).model_copy(update={"task": task.name}), own_cache)
+    print_table([shown], console)
+    assert "Audit of turkish_makam: 1 of 12 test tracks share a known album" in console.export_text()
+    page = write_page([shown], tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dt>audit of the split</dt><dd>1 of 12 test tracks share a known album" in page
 
 
 def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], build_label: Callable[..., LabelScore],

@@ -14,7 +14,8 @@ from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.page import write_page
 from cmbench.benchmark.page_changes import changes
 from cmbench.benchmark.record import Metric
-from cmbench.benchmark.sections import MINI_LABEL, sections
+from cmbench.benchmark.sections import sections
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
 GROUPS = [f"g{i // 2}" for i in range(80)]

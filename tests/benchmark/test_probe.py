@@ -585,7 +585,7 @@ def test_a_tiny_training_set_trains() -> None:
 
 
 def test_no_torch_comes_with_the_command_line() -> None:
-    code = "import sys, cmbench.benchmark.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, cmbench.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

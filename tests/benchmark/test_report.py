@@ -12,7 +12,8 @@ from rich.console import Console
 
 from cmbench.benchmark.record import FailedTrack, LabelScore, Metric, Record
 from cmbench.benchmark.report import print_table
-from cmbench.benchmark.sections import MINI_LABEL, percent
+from cmbench.benchmark.sections import percent
+from cmbench.tasks.base import MINI_LABEL
 
 
 def rendered(records: Sequence[Record], width: int) -> list[str]:

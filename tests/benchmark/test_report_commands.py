@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.record import PredictionsPart, predictions_bytes, sha256_of, write_record
+from cmbench.benchmark.record import PredictionsPart, predictions_bytes, write_record
 from cmbench.benchmark.report_commands import _read
+from cmbench.cli import app
 from cmbench.errors import UsageError
+from cmbench.files import sha256_of
 
 
 def write(folder: Path, made: Evidence, split: str) -> None:

@@ -12,9 +12,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cmbench.baselines.checkpoint import read_trained_on
+from cmbench.baselines.hub.about import read_trained_on
 from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence, evidence_of
 from cmbench.benchmark.reproduction import (
     MODELS,
@@ -37,11 +36,12 @@ from cmbench.benchmark.reproduction_report import (
     write_reproduction,
 )
 from cmbench.benchmark.run import run
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.transfer import cultures_of, transfer_matrix
+from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.family import MERGED, MULTI
 from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
 TRACKS, LABELS = 160, 5

@@ -15,18 +15,19 @@ import soundfile
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cmbench.baselines.base import LoadOptions, load_encoder
+from cmbench.baselines.base import LoadOptions
+from cmbench.baselines.registry import load_encoder
 from cmbench.benchmark.cache import FeatureStore, store_folder
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.features import extract
 from cmbench.benchmark.protocol import get_protocol
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.similarity_figure import distance_map, relation_figure, write_similarity
 from cmbench.benchmark.similarity_report import STAND_IN, Request, SimilarityReport, measure_similarity
 from cmbench.benchmark.similarity_tables import STAND_IN_LABEL, print_similarity, similarity_csv, similarity_json
+from cmbench.cli import app
 from cmbench.errors import MissingError, UsageError
-from cmbench.tasks.base import LoadContext, get_task
+from cmbench.tasks.base import MINI_LABEL, LoadContext
+from cmbench.tasks.choice import get_task
 
 TRADITIONS = ("turkish", "hindustani", "carnatic", "greek", "western")
 CPU = LoadOptions(device="cpu", offline=True)

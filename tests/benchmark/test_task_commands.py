@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from cmbench.benchmark.task_commands import tasks_app
 from cmbench.errors import Missing, UsageError
-from cmbench.tasks import base
+from cmbench.tasks import choice
 from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
-from cmbench.tasks.preparing import Download, Plan, PrepareContext, pending
+from cmbench.tasks.fetching.carry_out import pending
+from cmbench.tasks.preparing import Download, Plan, PrepareContext
 
 Serve = Callable[[Path], str]
 MakeTask = Callable[..., Task]
@@ -56,7 +57,7 @@ def task(make_task: MakeTask, serve: Serve, tmp_path: Path, monkeypatch: pytest.
 
     full = Edition("full", made.labels, made.editions["custom"].load, {"marble": load_less})
     ready = replace(made, editions={"full": full}, prepare=prepare)
-    monkeypatch.setattr(base, "get_task", lambda name: ready)
+    monkeypatch.setattr(choice, "get_task", lambda name: ready)
     return ready
 
 
@@ -90,7 +91,7 @@ def test_a_data_root_is_needed(task: Task, tmp_path: Path, monkeypatch: pytest.M
 def test_a_task_without_a_plan_says_how_its_audio_is_got(
     task: Task, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "get_task", lambda name: replace(task, prepare=None))
+    monkeypatch.setattr(choice, "get_task", lambda name: replace(task, prepare=None))
     with pytest.raises(UsageError, match=r"Task tones has nothing to prepare\. made by the test"):
         run("prepare", "tones", "--data-root", root, "--yes")
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.transfer import TransferMatrix, cultures_of, reported_matrix, transfer_matrix
 from cmbench.benchmark.transfer_figure import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure, write_transfer
 from cmbench.benchmark.transfer_tables import csv_matrix, latex_table, markdown_matrix, print_transfer
+from cmbench.cli import app
 from cmbench.errors import UsageError
 
 Build = Callable[..., Evidence]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.record import Record, predictions_bytes, sha256_of, write_record
-from cmbench.benchmark.sections import MINI_LABEL
+from cmbench.benchmark.record import Record, predictions_bytes, write_record
+from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
+from cmbench.files import sha256_of
+from cmbench.tasks.base import MINI_LABEL
 
 VIEWS = ("layers", "labels", "families", "calibration", "cost")
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cmbench.benchmark.figures import empty_figure
-from cmbench.benchmark.sections import MINI_LABEL
 from cmbench.benchmark.view_tables import (
     ViewFiles,
     ViewTable,
@@ -24,6 +23,7 @@ from cmbench.benchmark.view_tables import (
     with_interval,
     write_view,
 )
+from cmbench.tasks.base import MINI_LABEL
 
 WIDE = ViewTable(
     title="scores",

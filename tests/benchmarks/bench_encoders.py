@@ -20,7 +20,7 @@ import pytest
 MEASURE = """
 import json, resource, sys, time
 import numpy as np, torch
-from cmbench.baselines.hubert import HubertShape, pooled_states, prepare, random_weights
+from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
 who, size, seconds, threads = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(threads)
 if size == "95m":
@@ -30,7 +30,7 @@ else:
 weights = random_weights(shape, 0)
 audio = torch.from_numpy(np.random.default_rng(0).standard_normal((1, round(24000 * seconds)), dtype=np.float32))
 if who == "cmbench":
-    from cmbench.baselines.torch_device import choose_device
+    from cmbench.baselines.device import choose_device
     weights = prepare(weights, shape, choose_device("cpu"))
     run = lambda: pooled_states(weights, shape, audio)
 else:

@@ -20,7 +20,7 @@ import pytest
 MEASURE = """
 import json, sys, time
 import numpy as np, torch
-from cmbench.baselines.torch_device import keep_freed_memory
+from cmbench.baselines.device import keep_freed_memory
 from cmbench.pretraining.cqt import CqtShape, cqt_magnitudes
 from cmbench.pretraining.learner import SHAPES
 from cmbench.pretraining.masking import SpanMasking, span_masks

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from cmbench.benchmark.protocol import PROTOCOLS
-from cmbench.benchmark.record import Record, predictions_bytes, sha256_of
+from cmbench.benchmark.record import Record, predictions_bytes
 from cmbench.benchmark.scoring import score_predictions
+from cmbench.files import sha256_of
 from cmbench.leaderboards.truth import own_data
 
 TASK, EDITION, SPLIT = "lyra", "mini", "own"

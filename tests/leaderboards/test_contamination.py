@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cmbench.baselines.contamination import heard
+from cmbench.baselines.cards import heard
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.contamination import marks, marks_beside
 from cmbench.leaderboards.entry import ENTRIES, read_entry
@@ -20,7 +20,7 @@ from cmbench.leaderboards.submission import Statements, build_entry, choose_run
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 MARKED = b"---\nlicense: MIT\npretraining:\n  contaminated: true\n---\n# A model\n"
 HEARD_LYRA = heard("lyra")

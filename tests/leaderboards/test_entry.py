@@ -14,7 +14,7 @@ from cmbench.leaderboards.entry import entry_folders, iter_entries, read_entry
 from cmbench.leaderboards.rescoring import check_identities, check_scores, rankable_protocol
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 SHIPPED = Path(__file__).with_name("shipped")
 

@@ -15,7 +15,7 @@ from cmbench.leaderboards.reproduce import reproduce, signing_commands, withdraw
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 
 def git(folder: Path, *words: str) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
+from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.leaderboards.entry import read_entry
 from cmbench.leaderboards.reproduce import reproduce, withdraw
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
-    from .conftest import Forge, MakeEntry
+    from cmbench.tests.leaderboards.conftest import Forge, MakeEntry
 
 
 def rerun(make_entry: MakeEntry, noise: float = 0.01) -> Forge:

@@ -14,7 +14,7 @@ from cmbench.leaderboards.entry import read_entry
 from cmbench.leaderboards.rescoring import TOLERANCE, check_identities, check_scores, difference, rankable_protocol
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 scores = st.floats(0, 1)
 

@@ -22,13 +22,14 @@ import pytest
 
 from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.paired import Difference
-from cmbench.benchmark.record import predictions_bytes, sha256_of
-from cmbench.benchmark.sections import MINI_LABEL
+from cmbench.benchmark.record import predictions_bytes
 from cmbench.errors import CmbenchError, UsageError
+from cmbench.files import sha256_of
 from cmbench.leaderboards.entry import ENTRIES, Board, FileFacts, Manifest, Submission, Withdrawal, read_entry
 from cmbench.leaderboards.listing import Site, read_site, version_order
 from cmbench.leaderboards.serving import server
 from cmbench.leaderboards.site import build, pages
+from cmbench.tasks.base import MINI_LABEL
 
 CHROMIUM = os.environ.get("CMBENCH_CHROMIUM") or next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
+from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.leaderboards.entry import ENTRIES
 from cmbench.leaderboards.serving import server

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
+from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.leaderboards.entry import read_entry
 from cmbench.leaderboards.submission import (
@@ -25,7 +25,7 @@ from cmbench.leaderboards.submission import (
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 CARD = "---\nlicense: MIT\ncontact: me@example.org\ncontamination: No test track was heard.\n---\n# Mine\n"
 

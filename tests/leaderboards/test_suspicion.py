@@ -14,7 +14,7 @@ from cmbench.leaderboards.entry import read_entry
 from cmbench.leaderboards.suspicion import alike, check_ceiling, check_order
 
 if TYPE_CHECKING:
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 
 @pytest.fixture

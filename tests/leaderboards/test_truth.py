@@ -23,8 +23,7 @@ from cmbench.leaderboards.truth import (
 
 if TYPE_CHECKING:
     from cmbench.benchmark.evidence import Evidence
-
-    from .conftest import MakeEntry
+    from cmbench.tests.leaderboards.conftest import MakeEntry
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
 from cmbench.benchmark.record import predictions_bytes
+from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.leaderboards import verify as verify_module
 from cmbench.leaderboards.findings import UNVERIFIED, VERIFIED, Verification, report_json
 from cmbench.leaderboards.verify import verify
 
 if TYPE_CHECKING:
-    from .conftest import Forge, MakeEntry
+    from cmbench.tests.leaderboards.conftest import Forge, MakeEntry
 
 
 def errors(found: list[Verification]) -> list[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmbench.baselines.checkpoint import Preprocessor
-from cmbench.baselines.hubert import HubertShape, random_weights
-from cmbench.baselines.hubert_folder import write_folder
+from cmbench.baselines.mert.checkpoint import Preprocessor
+from cmbench.baselines.mert.folder import write_folder
+from cmbench.baselines.mert.network import HubertShape, random_weights
 
 TINY = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4

@@ -18,10 +18,10 @@ from cmbench.pretraining.corpus import Mix, build_corpus, mix
 from cmbench.pretraining.crops import RATE, read_crops, read_samples
 from cmbench.pretraining.exclusion import Exclusion, Recording, exclusion_sha256, find_hidden, hidden_tracks
 from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Stage, Targets
-from cmbench.tasks.base import LoadContext, Task, Track, registry
+from cmbench.tasks.base import LoadContext, Task, Track
 from cmbench.tasks.mini.edition import load_mini, load_unlabelled
-
-from ..conftest import write_tone
+from cmbench.tasks.registry import registry
+from cmbench.tests.conftest import write_tone
 
 
 def recipe_for(*sources: str, hours: float = 8 / 3600) -> Recipe:

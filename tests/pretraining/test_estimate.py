@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cmbench.baselines.anchors import NANO
-from cmbench.baselines.hubert import HubertShape, random_weights
+from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.pretraining.estimate import estimate, matrix_speed
 from cmbench.pretraining.recipe_reading import open_recipe
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.baselines.checkpoint import MASK_VECTOR
-from cmbench.baselines.hubert import HubertShape, random_weights
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR
+from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.errors import UsageError
 from cmbench.pretraining.fairseq_checkpoint import read_fairseq
 from cmbench.pretraining.model import CODEWORDS, HeadShape, from_fairseq, from_folder, random_heads

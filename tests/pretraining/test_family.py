@@ -27,8 +27,7 @@ from cmbench.pretraining.family import (
 )
 from cmbench.pretraining.recipe_reading import open_recipe
 from cmbench.tasks.base import TRADITIONS, LoadContext
-
-from ..conftest import write_tone
+from cmbench.tests.conftest import write_tone
 
 SMALL = (
     "batch.crops=2",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmbench.baselines.hubert import HubertShape, convolve, random_weights
+from cmbench.baselines.mert.network import HubertShape, convolve, random_weights
 from cmbench.errors import UsageError
 from cmbench.pretraining.filter_bank import HIGHEST, LOWEST, filter_bank
 from cmbench.pretraining.learner import NANO

@@ -17,8 +17,7 @@ from cmbench.pretraining.learner import open_learner
 from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Stage, Targets
 from cmbench.pretraining.targets import fit_teacher
 from cmbench.tasks.base import LoadContext
-
-from ..conftest import write_tone
+from cmbench.tests.conftest import write_tone
 
 OFFLINE = LoadOptions("cpu", offline=True)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmbench.baselines.hubert import HubertShape
+from cmbench.baselines.mert.network import HubertShape
 from cmbench.errors import UsageError
 from cmbench.pretraining.masking import SpanMasking, span_masks
 

@@ -13,14 +13,13 @@ import pytest
 import torch
 
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import MASK_VECTOR, Preprocessor
-from cmbench.baselines.hubert import DIRECTION, GAIN, HubertShape
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
+from cmbench.baselines.mert.network import DIRECTION, GAIN, HubertShape
 from cmbench.errors import UsageError
 from cmbench.pretraining import merge as merge_module
 from cmbench.pretraining.merge import FOLDED, METHODS, Merged, merge, merge_settings
 from cmbench.pretraining.parameters import Parameters, open_parameters
-
-from .conftest import TINY, WriteModel, moved_weights
+from cmbench.tests.pretraining.conftest import TINY, WriteModel, moved_weights
 
 OFFLINE = LoadOptions(device="cpu", offline=True)
 

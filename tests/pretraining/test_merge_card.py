@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cmbench.baselines.checkpoint import Preprocessor, read_licence, read_trained_on
-from cmbench.baselines.contamination import contaminated_tasks, heard
+from cmbench.baselines.cards import contaminated_tasks, heard
+from cmbench.baselines.hub.about import read_licence, read_trained_on
+from cmbench.baselines.mert.checkpoint import Preprocessor
 from cmbench.pretraining.merge import MergeSettings, merge_settings
 from cmbench.pretraining.merge_card import MergedModel, by_name, merge_card, merge_facts
 from cmbench.pretraining.parameters import Parameters
-
-from .conftest import TINY
+from cmbench.tests.pretraining.conftest import TINY
 
 
 def model(

@@ -12,13 +12,12 @@ import torch
 
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import MASK_VECTOR, read_checkpoint
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR, read_checkpoint
 from cmbench.errors import UsageError
 from cmbench.pretraining import merge_folder
 from cmbench.pretraining.merge import merge_settings
 from cmbench.pretraining.merge_folder import merge_models
-
-from .conftest import TINY, WriteModel, moved_weights
+from cmbench.tests.pretraining.conftest import TINY, WriteModel, moved_weights
 
 OFFLINE = LoadOptions(device="cpu", offline=True)
 

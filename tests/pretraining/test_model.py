@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.baselines.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
-from cmbench.baselines.hubert import NO_DROPOUT, Dropout, HubertShape, pooled_states, prepare
-from cmbench.baselines.hubert_folder import HEADS
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
+from cmbench.baselines.mert.folder import HEADS
+from cmbench.baselines.mert.network import NO_DROPOUT, Dropout, HubertShape, pooled_states, prepare
 from cmbench.errors import UsageError
 from cmbench.pretraining.model import (
     CODEWORDS,

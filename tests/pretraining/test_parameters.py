@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from cmbench.baselines import LoadOptions
-from cmbench.baselines.checkpoint import MASK_VECTOR, SPELLINGS, weights_sha256
-from cmbench.baselines.hubert import DIRECTION, GAIN
+from cmbench.baselines.hub.about import weights_sha256
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR, SPELLINGS
+from cmbench.baselines.mert.network import DIRECTION, GAIN
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.pretraining.parameters import open_parameters
-
-from .conftest import TINY, WriteModel, moved_weights
+from cmbench.tests.pretraining.conftest import TINY, WriteModel, moved_weights
 
 OFFLINE = LoadOptions(device="cpu", offline=True)
 

@@ -12,15 +12,14 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
-from cmbench.baselines.base import load_encoder
-from cmbench.baselines.checkpoint import read_trained_on
-from cmbench.benchmark.cli import app
+from cmbench.baselines.hub.about import read_trained_on
+from cmbench.baselines.registry import load_encoder
+from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.pretraining.pretrain import PretrainOptions, pretrain
 from cmbench.pretraining.recipe_reading import open_recipe
 from cmbench.tasks.base import LoadContext
-
-from ..conftest import write_tone
+from cmbench.tests.conftest import write_tone
 
 SMALL = (
     "batch.crops=2",

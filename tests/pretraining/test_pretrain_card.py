@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cmbench.baselines.contamination import contaminated_tasks, heard
+from cmbench.baselines.cards import contaminated_tasks, heard
 from cmbench.pretraining.corpus import Corpus
 from cmbench.pretraining.exclusion import Exclusion, Found, Recording
 from cmbench.pretraining.pretrain_card import Origin, Pretrained, pretraining_card, pretraining_facts

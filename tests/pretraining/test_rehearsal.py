@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
+from cmbench.cli import app
 from cmbench.pretraining.corpus import build_corpus
 from cmbench.pretraining.recipe import FIT, SCRATCH
 from cmbench.pretraining.recipe_checks import checked

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.baselines.residual_kmeans import ResidualKMeans
+from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.decoding import UnusableAudio
 from cmbench.errors import UsageError
 from cmbench.pretraining.targets import (

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.cli import app
+from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.pretraining.log import Log
 from cmbench.pretraining.run import Run
 from cmbench.pretraining.tensorboard import Board, require_tensorboard, scalars
 from cmbench.pretraining.train import train
-
-from .test_train import RECIPE, build_run
+from cmbench.tests.pretraining.test_train import RECIPE, build_run
 
 accumulator = pytest.importorskip(
     "tensorboard.backend.event_processing.event_accumulator", reason="reading event files back needs tensorboard"

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from cmbench.baselines.hubert import Dropout, HubertShape
-from cmbench.baselines.residual_kmeans import ResidualKMeans
+from cmbench.baselines.mert.network import Dropout, HubertShape
+from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.decoding import UnusableAudio
 from cmbench.errors import UsageError
 from cmbench.pretraining.checkpoints import Checkpoints
@@ -34,8 +34,7 @@ from cmbench.pretraining.model import HeadShape, from_shape
 from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Running, Stage, Targets
 from cmbench.pretraining.run import Run
 from cmbench.pretraining.train import Diverged, diverged, train, trainable
-
-from ..conftest import write_tone
+from cmbench.tests.conftest import write_tone
 
 TINY = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4

@@ -100,7 +100,7 @@ class Fault:
 
 
 class DunyaServer(ThreadingHTTPServer):
-    """Speaks as much of Dunya's interface as :mod:`cmbench.tasks.dunya` asks for, and fails where it is told to.
+    """Speaks as much of Dunya's interface as :mod:`cmbench.tasks.dunya.client` asks for, and fails where it is told to.
 
     Verified forms (MTG/dunya at 8c2c902): addresses, the ``Authorization`` header, pages, recordings' details, 401 and
     404. Not known of the real server: ``Range``, ``ETag``, 429 and ``Retry-After``.

@@ -1,11 +1,9 @@
-"""The registry, the selection of tasks, and the checks on loaded tracks."""
+"""The checks on loaded tracks, the label matrix and the hashes."""
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,22 +11,8 @@ import numpy as np
 import pytest
 
 from cmbench.errors import UsageError
-from cmbench.tasks import base
-from cmbench.tasks.base import (
-    SPLITS,
-    TRADITIONS,
-    Edition,
-    LoadContext,
-    Task,
-    TaskData,
-    Track,
-    checked,
-    get_task,
-    registry,
-    select_tasks,
-)
-
-OFFICIAL = {"carnatic", "fma_medium", "hindustani", "lyra", "magnatagatune", "turkish_makam"}
+from cmbench.tasks.base import Edition, LoadContext, Task, TaskData, Track, checked
+from cmbench.tasks.splits.names import SPLITS
 
 
 def toy_splits() -> dict[str, Sequence[Track]]:
@@ -58,118 +42,6 @@ def toy_task(name: str = "toy", splits: Mapping[str, Sequence[Track]] | None = N
 def toy_data(**changed: Sequence[Track]) -> TaskData:
     splits = {name: tuple(tracks) for name, tracks in {**toy_splits(), **changed}.items()}
     return TaskData(task=toy_task(), edition="full", labels=("x", "y"), splits=splits, split_name="official")
-
-
-@pytest.fixture
-def fresh_registry() -> Iterator[None]:
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
-
-
-def test_the_registry_has_the_six_tasks_under_their_names() -> None:
-    tasks = registry()
-    assert set(tasks) >= OFFICIAL
-    assert all(name == task.name for name, task in tasks.items())
-    assert {tasks[name].tradition for name in OFFICIAL} == set(TRADITIONS)
-
-
-def test_listing_the_tasks_imports_neither_torch_nor_pandas_nor_scipy() -> None:
-    code = (
-        "import sys; from cmbench.tasks import registry; registry(); "
-        "print(sorted({'torch', 'pandas', 'scipy', 'sklearn', 'soundfile', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_a_wrong_name_is_answered_with_the_closest_names() -> None:
-    with pytest.raises(UsageError, match=r"no task named 'turkishmakam'\. Did you mean turkish_makam") as caught:
-        get_task("turkishmakam")
-    assert "cmbench tasks" in str(caught.value)
-    assert caught.value.exit_code == 2
-    with pytest.raises(UsageError, match=r"Did you mean lyra\?"):
-        select_tasks("Lyra2")
-
-
-def test_a_name_like_nothing_has_no_suggestion() -> None:
-    with pytest.raises(UsageError) as caught:
-        get_task("zzzzzzzz")
-    assert "Did you mean" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("spec", "names"),
-    [
-        ("lyra", ["lyra"]),
-        ("lyra,carnatic", ["lyra", "carnatic"]),
-        (" carnatic , lyra ,", ["carnatic", "lyra"]),
-        (["carnatic", "lyra"], ["carnatic", "lyra"]),
-        ("turkish", ["turkish_makam"]),
-        ("lyra,greek,lyra", ["lyra"]),
-    ],
-)
-def test_a_specification_selects_each_task_once_in_its_order(spec: str | list[str], names: list[str]) -> None:
-    assert [task.name for task in select_tasks(spec)] == names
-
-
-def test_all_and_a_tradition_select_every_task_of_theirs() -> None:
-    assert {task.name for task in select_tasks("all")} >= OFFICIAL
-    assert {task.name for task in select_tasks("western")} == {"fma_medium", "magnatagatune"}
-
-
-def test_an_empty_specification_is_refused() -> None:
-    with pytest.raises(UsageError, match="No task was named"):
-        select_tasks(" , ")
-
-
-def test_two_different_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    tasks = {"one": toy_task("one"), "two": toy_task("two")}
-    monkeypatch.setattr(base, "get_task", lambda name: replace(tasks[name], name="same"))
-    with pytest.raises(UsageError, match="Two different tasks are named 'same'"):
-        select_tasks("one,two")
-
-
-def distribution(folder: Path, value: str, source: str) -> None:
-    """Install a distribution that consists of one module and one entry point."""
-    (folder / "cmbench_guest.py").write_text(source, encoding="utf-8")
-    info = folder / "cmbench_guest-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cmbench-guest\nVersion: 1\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(f"[cmbench.tasks]\nguest = {value}\n", encoding="utf-8")
-
-
-@pytest.fixture
-def guest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    sys.modules.pop("cmbench_guest", None)
-
-
-GUEST = (
-    "from dataclasses import replace\n"
-    "from cmbench.tasks import lyra\n"
-    "GUEST = replace(lyra.TASK, name='guest', tradition='turkish')\n"
-    "CLASH = lyra.TASK\n"
-    "NOTHING = 3\n"
-)
-
-
-def test_a_task_of_another_distribution_is_found_by_its_entry_point(guest_folder: Path) -> None:
-    distribution(guest_folder, "cmbench_guest:GUEST", GUEST)
-    assert get_task("guest").name == "guest"
-    assert [task.name for task in select_tasks("turkish")] == ["turkish_makam", "guest"]
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [("cmbench_guest:NOTHING", "gives int, not a Task"), ("cmbench_guest:CLASH", "names a task 'lyra', which exists")],
-)
-def test_a_wrong_entry_point_is_named(guest_folder: Path, value: str, message: str) -> None:
-    distribution(guest_folder, value, GUEST)
-    with pytest.raises(UsageError, match=message) as caught:
-        registry()
-    assert value in str(caught.value)
 
 
 def test_an_edition_that_a_task_lacks_is_refused(context: LoadContext) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cmbench.errors import UsageError
-from cmbench.tasks.base import LoadContext, Task, TaskData, get_task
+from cmbench.tasks.base import LoadContext, Task, TaskData
+from cmbench.tasks.choice import get_task
 from cmbench.tasks.custom import load_task
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -16,9 +16,11 @@ import pytest
 
 from cmbench.errors import MissingError, UsageError
 from cmbench.tasks import fma_medium
-from cmbench.tasks.base import SPLITS, LoadContext, TaskData
+from cmbench.tasks.base import LoadContext, TaskData
+from cmbench.tasks.fetching.carry_out import carry_out
 from cmbench.tasks.fma_medium import TASK, UNLABELLED
-from cmbench.tasks.preparing import PrepareContext, carry_out
+from cmbench.tasks.preparing import PrepareContext
+from cmbench.tasks.splits.names import SPLITS
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]

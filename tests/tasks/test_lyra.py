@@ -12,8 +12,9 @@ import pytest
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.tasks import lyra
 from cmbench.tasks.base import LoadContext, TaskData
+from cmbench.tasks.fetching.carry_out import carry_out
 from cmbench.tasks.lyra import DUPLICATED_LABELS, TASK, VALID_SHA256, draw_valid, ids_sha256
-from cmbench.tasks.preparing import PrepareContext, carry_out
+from cmbench.tasks.preparing import PrepareContext
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]

@@ -14,9 +14,11 @@ import pytest
 
 from cmbench.errors import MissingError, UsageError
 from cmbench.tasks import magnatagatune
-from cmbench.tasks.base import SPLITS, LoadContext
+from cmbench.tasks.base import LoadContext
+from cmbench.tasks.fetching.carry_out import carry_out
 from cmbench.tasks.magnatagatune import CORRUPT, LABELS, MARBLE_COUNTS, TASK, album, paths_by_folder
-from cmbench.tasks.preparing import PrepareContext, carry_out
+from cmbench.tasks.preparing import PrepareContext
+from cmbench.tasks.splits.names import SPLITS
 
 Rows = Callable[[str], list[dict[str, str]]]
 Write = Callable[..., Path]

@@ -1,0 +1,1 @@
+"""Models of the hub and folders in its format: found, opened, described."""

@@ -1,0 +1,47 @@
+"""From a folder in Hugging Face format to an encoder: which family reads it is said by its configuration."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ...errors import UsageError
+from ...files import read_json
+from ..base import LoadOptions, ModelFolder
+from .repository import Repository, locate
+
+ON_THE_HUB = "hf:"
+
+# Stricter than the hub where a name could lead out of its cache folder, and never looser.
+_WORD = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(rf"{_WORD}/{_WORD}(?<!\.git)", re.ASCII)
+_REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there under that name; of a name that no file can have, it is not."""
+    try:
+        return Path(path).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):
+        # Longer than a file system allows, the home of nobody, a zero byte.
+        return False
+
+
+def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
+    """Find a model's folder, fetching it from the hub if need be, and read its configuration.
+
+    Raises:
+        UsageError: no such folder, or it has no readable ``config.json``.
+        MissingError: the hub's model is not on this machine and cannot be fetched.
+    """
+    text = path if isinstance(path, str) else path.as_posix()
+    if text.startswith(ON_THE_HUB):
+        repository, _, revision = text.removeprefix(ON_THE_HUB).partition("@")
+        if not _REPOSITORY.fullmatch(repository) or (revision and not _REVISION.fullmatch(revision)):
+            raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
+        found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
+        return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
+    if not is_folder(text):
+        raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
+    folder = Path(text).expanduser()
+    return ModelFolder(folder, folder.resolve().name, "a local folder", read_json(folder / "config.json"))

@@ -1,0 +1,278 @@
+"""Reading a HuBERT or MERT folder in Hugging Face format: configuration, weights, preprocessor. Never its code.
+
+Every tensor is accounted for: it is one that the network needs, under one of its known spellings, or one of the
+training-only tensors listed in ``TRAINING_ONLY``; anything else, and anything missing, is an error that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+from ...files import read_json
+from ..hub.about import HIGHEST_RATE, _weight_files, read_licence
+from .network import DIRECTION, GAIN, POSITION, HubertShape
+from .shape import read_shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+# torch before 2.1 and after call the two halves of a weight norm differently; the tensors are the same.
+SPELLINGS = {f"{POSITION}.weight_g": GAIN, f"{POSITION}.weight_v": DIRECTION}
+
+# What a wrapper around the network puts before each name (HubertForCTC and its kin; DataParallel; training scripts).
+PREFIXES = ("hubert.", "model.", "module.", "encoder_model.", "model.hubert.", "module.hubert.")
+
+MASK_VECTOR = "masked_spec_embed"
+"""What stands in for masked frames; transformers makes room for it only where ``mask_time_prob`` is above zero."""
+
+# Tensors that only training uses: the mask vector, and the heads of MERT's pre-training and of HubertFor... classes.
+TRAINING_ONLY = (
+    MASK_VECTOR,
+    "final_proj.",
+    "label_embs_concat",
+    "encoder_cqt_model.",
+    "lm_head.",
+    "projector.",
+    "classifier.",
+    "layer_weights",
+)
+
+
+NORMALISED = "zero mean and unit variance per window (eps 1e-7)"
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """What happens to a window before the network.
+
+    Attributes:
+        sample_rate: Hz.
+        normalise: whether each window is brought to zero mean and unit variance.
+        words: the same for a reader.
+    """
+
+    sample_rate: int
+    normalise: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network read from a folder.
+
+    Attributes:
+        shape: of the network.
+        weights: float32 tensors under the names of :meth:`HubertShape.tensors`.
+        training_only: the folder's other tensors, unused here.
+        preprocessor: of the waveform.
+        licence: as the folder's model card states it, else ``not stated``.
+    """
+
+    shape: HubertShape
+    weights: dict[str, Tensor]
+    training_only: dict[str, Tensor]
+    preprocessor: Preprocessor
+    licence: str
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read a model folder (``config.json`` beside ``*.safetensors`` or ``pytorch_model.bin``).
+
+    Raises:
+        UsageError: it is not a folder of a HuBERT or MERT model, or anything in it does not fit; the message names
+            the file and the key or tensor.
+    """
+    config = read_json(folder / "config.json")
+    shape = read_shape(config, folder / "config.json")
+    tensors, file = read_tensors(folder)
+    weights, rest = match_tensors(tensors, shape, file)
+    return Checkpoint(shape, weights, rest, _read_preprocessor(folder, config), read_licence(folder))
+
+
+def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
+    """Read a folder's tensors as they are stored; ``.safetensors`` files are preferred to ``.bin`` files.
+
+    Returns:
+        The tensors by stored name, and the file (or the folder, if there are several) they come from.
+
+    Raises:
+        UsageError: no such file, a damaged one, or a ``.bin`` that holds more than tensors (it is not executed).
+    """
+    files = _weight_files(folder)
+    if not files:
+        raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        part = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+        twice = sorted(tensors.keys() & part.keys())
+        if twice:
+            raise UsageError(f"{file}: tensor {twice[0]!r} is also in another file of {folder}.")
+        tensors |= part
+    return tensors, files[0] if len(files) == 1 else folder
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(file))
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"{file}: this is not a complete safetensors file ({error}). Fetch it again.") from error
+
+
+def _read_pickle(file: Path) -> dict[str, Tensor]:
+    import pickle
+    import warnings
+
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            # What torch says of archives that it then refuses is said by the error.
+            warnings.simplefilter("ignore", UserWarning)
+            content: object = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UsageError(
+            f"{file}: this pickle holds more than tensors, or is damaged. Its code was not run. "
+            "Ask for a .safetensors file, or fetch it again from a source that you trust."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{file}: this is not a complete file of torch weights ({error}). Fetch it again.") from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise UsageError(f"{file}: this is not a plain table of tensors.")
+    # Parameters that were saved as such would ask for a gradient.
+    return {str(name): tensor.detach() for name, tensor in content.items()}
+
+
+def match_tensors(
+    tensors: Mapping[str, Tensor], shape: HubertShape, where: Path
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Give every stored tensor its place.
+
+    Args:
+        tensors: by stored name.
+        shape: of the network that they should fill.
+        where: the file they come from, for messages.
+
+    Returns:
+        The network's tensors (float32, contiguous, canonical names) and the training-only ones (canonical names).
+
+    Raises:
+        UsageError: a tensor is missing, unknown, given twice, of a wrong shape, not floating point, or not finite in
+            float32.
+    """
+    wanted = shape.tensors()
+    places, others = match_names(tensors, shape, where)
+    found = {name: tensors[stored] for name, stored in places.items()}
+    for name, size in wanted.items():
+        if tuple(found[name].shape) != size:
+            raise UsageError(
+                f"{where}: tensor {name!r} has the shape {list(found[name].shape)}; config.json asks for {list(size)}."
+            )
+    weights = {name: _finite_float32(found[name], name, where) for name in wanted}
+    rest = {name: tensors[stored] for name, stored in others.items()}
+    if MASK_VECTOR in rest:
+        if tuple(rest[MASK_VECTOR].shape) != (shape.hidden,):
+            raise UsageError(
+                f"{where}: tensor {MASK_VECTOR!r} has the shape {list(rest[MASK_VECTOR].shape)}; "
+                f"config.json asks for {[shape.hidden]}."
+            )
+        _finite_float32(rest[MASK_VECTOR], MASK_VECTOR, where)
+    return weights, rest
+
+
+def _finite_float32(tensor: Tensor, name: str, where: Path) -> Tensor:
+    """Return a tensor in float32; refuse what is not one of finite floats, and what torch cannot test (eight bits)."""
+    import torch
+
+    plain = tensor.layout is torch.strided and not tensor.is_meta
+    if plain and tensor.dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        converted = tensor.to(torch.float32).contiguous()
+        if bool(torch.isfinite(converted).all()):
+            return converted
+    kind = str(tensor.dtype).removeprefix("torch.") + ("" if plain else ", not stored in full")
+    raise UsageError(f"{where}: tensor {name!r} ({kind}) is not made of finite real numbers of 16, 32 or 64 bits.")
+
+
+def match_names(names: Iterable[str], shape: HubertShape, where: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Give every stored name its place, whatever the style of the file.
+
+    Args:
+        names: as stored.
+        shape: of the network that the tensors should fill.
+        where: the file they come from, for messages.
+
+    Returns:
+        Canonical name -> stored name: of the network's tensors, and of the training-only ones.
+
+    Raises:
+        UsageError: a tensor is missing, unknown, or given twice.
+    """
+    names = list(names)
+    wanted = shape.tensors()
+    found: dict[str, str] = {}
+    rest: dict[str, str] = {}
+    unexpected: list[str] = []
+    prefix = _prefix(names, wanted)
+    for stored in names:
+        bare = stored.removeprefix(prefix)
+        name = SPELLINGS.get(bare, bare)
+        if name in wanted and stored.startswith(prefix):
+            if name in found:
+                raise UsageError(f"{where}: tensor {name!r} is there twice, under an old and a new name.")
+            found[name] = stored
+        elif any(name == known or (known.endswith(".") and name.startswith(known)) for known in TRAINING_ONLY):
+            rest[name] = stored
+        else:
+            unexpected.append(stored)
+    missing = [name for name in wanted if name not in found]
+    if missing or unexpected:
+        raise UsageError(f"{where}: " + _differences(missing, unexpected))
+    return found, rest
+
+
+def _prefix(names: list[str], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    def fitting(prefix: str) -> int:
+        return sum(name.startswith(prefix) and name.removeprefix(prefix) in wanted for name in names)
+
+    return max(("", *PREFIXES), key=fitting)
+
+
+def _differences(missing: list[str], unexpected: list[str], shown: int = 5) -> str:
+    def listed(names: list[str]) -> str:
+        more = f" and {len(names) - shown} more" if len(names) > shown else ""
+        return ", ".join(repr(name) for name in names[:shown]) + more
+
+    parts = []
+    if missing:
+        parts.append(f"missing tensors: {listed(missing)}")
+    if unexpected:
+        parts.append(f"unexpected tensors: {listed(unexpected)}")
+    return "; ".join(parts) + ". The weights do not belong to this config.json."
+
+
+def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocessor:
+    """Read ``preprocessor_config.json`` with the defaults of transformers' ``Wav2Vec2FeatureExtractor``.
+
+    Its sample rate counts before the configuration's, which in MERT is the default of a class more often than a fact.
+    """
+    rate = config.get("sample_rate", 24000 if config["model_type"] == "mert_model" else 16000)
+    file = folder / "preprocessor_config.json"
+    normalise, words = False, "none (the model has no preprocessor_config.json)"
+    if file.is_file():
+        content = read_json(file)
+        rate = content.get("sampling_rate", rate)
+        stated = content.get("do_normalize", True)
+        if not isinstance(stated, bool):
+            raise UsageError(f"{file}: do_normalize = {stated!r} should be true or false.")
+        normalise = stated
+        words = NORMALISED if normalise else "none"
+    if type(rate) is not int or not 1 <= rate <= HIGHEST_RATE:
+        raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {HIGHEST_RATE} (Hz).")
+    return Preprocessor(rate, normalise, words)

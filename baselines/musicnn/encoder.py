@@ -1,0 +1,445 @@
+"""musicnn: two supervised music taggers whose weights come in a Python package, so that no hub is needed.
+
+Pons and Serra, *musicnn: pre-trained convolutional neural networks for music audio tagging* (ISMIR 2019, late breaking
+demo); package musicnn 0.1.0. The network is written anew here from its description and from the tensors' shapes; its
+TensorFlow checkpoints are converted once (``cmbench models prepare musicnn``) and nothing of the package is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import CmbenchError, Missing, MissingError, UsageError
+from ...paths import models_root
+from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CODE_VERSION = "2"
+PACKAGE = "musicnn==0.1.0"
+COMMAND = "cmbench models prepare musicnn"
+
+# The package's configuration.
+SAMPLE_RATE = 16_000
+FRAME, HOP, BANDS = 512, 256, 96
+PATCH = 187
+"""Frames of the patches that the network was trained on (3 s)."""
+
+POOLED = 753
+PENULTIMATE = 200
+_EPS = 1e-3
+"""Of every batch normalisation: the default of TensorFlow's layer."""
+
+_INDEX, _DATA = ".index", ".data-00000-of-00001"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One of the two models.
+
+    Attributes:
+        name: how cmbench calls it.
+        folder: in the package.
+        trained_on: what it was trained to tag.
+        files: name in the package's folder -> bytes and SHA-256.
+        weights_sha256: of the converted tensors.
+    """
+
+    name: str
+    folder: str
+    trained_on: str
+    files: Mapping[str, tuple[int, str]]
+    weights_sha256: str
+
+
+# Sizes and hashes: those of the wheel musicnn-0.1.0-py3-none-any.whl.
+TRAINED = (
+    Trained(
+        "musicnn-mtt",
+        "MTT_musicnn",
+        "MagnaTagATune (supervised, 50 tags)",
+        {
+            _INDEX: (4948, "da2d7bb670b2b31e9bc441bb1bd75eca31b5b061f963cc1f9630c1aff3238f57"),
+            _DATA: (9465596, "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab"),
+        },
+        "cd5cb7b2d70507db80e7e651298910bbf2241f63c931546ed855b670240809e6",
+    ),
+    Trained(
+        "musicnn-msd",
+        "MSD_musicnn",
+        "Million Song Dataset (supervised, 50 tags of Last.fm)",
+        {
+            _INDEX: (4948, "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8"),
+            _DATA: (9465596, "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6"),
+        },
+        "80fb599fc521a3b81a68c098725be58aa238dd5ca8190dea046f092e753a631f",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MusicnnEncoder:
+    """A frozen musicnn; satisfies :class:`cmbench.baselines.base.Encoder`.
+
+    Attributes:
+        card: who it is.
+        weights: as :func:`convert` returns them, on the device.
+    """
+
+    card: EncoderCard
+    weights: Mapping[str, Tensor]
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return penultimate layer, mean pool and max pool, averaged over the patches of 3 s.
+
+        The penultimate layer has 200 numbers, the pools 753; the first is filled up with zeros.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at 16 kHz. What is left after the last whole patch is not
+                heard, as in the package.
+
+        Returns:
+            ``[batch, 3, 753]`` float32.
+
+        Raises:
+            UsageError: another shape or type, or windows shorter than one patch.
+            CmbenchError: a feature is not finite.
+        """
+        import numpy as np
+
+        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
+            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        if audio.shape[1] < (PATCH - 1) * HOP:
+            raise UsageError(
+                f"{self.card.name} needs windows of at least {self.card.min_seconds:.3f} s; this one has "
+                f"{audio.shape[1]} samples."
+            )
+        features = np.zeros((len(audio), 3, POOLED), np.float32)
+        for row, window in zip(features, audio, strict=True):
+            found = run_network(self.weights, patches(log_mel(window)))
+            row[0, :PENULTIMATE] = found["penultimate"].mean(0)
+            row[1] = found["mean pool"].mean(0)
+            row[2] = found["max pool"].mean(0)
+        if not np.isfinite(features).all():
+            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
+        return features
+
+
+def mel_spectrogram(window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mel power spectrogram ``[1 + samples // 256, 96]`` of ``[samples]`` at 16 kHz.
+
+    Equal to ``librosa.feature.melspectrogram(sr=16000, n_fft=512, hop_length=256, n_mels=96)`` of librosa 0.10 and
+    later (zeros beyond the ends; earlier ones mirrored the signal there, which changes the first and last frame).
+    """
+    import numpy as np
+    import scipy.fft
+
+    from ..spectral.encoder import mel_filters
+
+    padded = np.pad(window, FRAME // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
+    spectrum = scipy.fft.rfft(frames * hann, axis=1).astype(np.complex64)
+    # As librosa does: half as many numbers then fall on the other side of the edge between two float16.
+    power = np.abs(spectrum) ** 2
+    bands: NDArray[np.float32] = (mel_filters(SAMPLE_RATE, FRAME, BANDS) @ np.ascontiguousarray(power.T)).T
+    return bands
+
+
+def log_mel(window: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``log10(10000 S + 1)`` of the mel spectrogram, ``[frames, 96]`` float32, as the package computes it.
+
+    The package does so in float16, and every number that it can tell is the same here. Above a power of 6.55 its
+    float16 overflows, and from there on it tells nothing but NaN of the whole patch: on music of usual loudness that
+    is the rule. There this takes the same formula in float32.
+    """
+    import numpy as np
+
+    power = mel_spectrogram(window)
+    with np.errstate(over="ignore"):
+        half = np.log10(np.float16(10_000) * power.astype(np.float16) + np.float16(1))
+    full = np.log10(10_000 * power + 1)
+    return np.where(np.isfinite(half), half, full).astype(np.float32)
+
+
+def patches(spectrogram: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut ``[frames, 96]`` into whole patches side by side, ``[patches, 187, 96]``."""
+    count = len(spectrogram) // PATCH
+    return spectrogram[: count * PATCH].reshape(count, PATCH, BANDS)
+
+
+def run_network(weights: Mapping[str, Tensor], spectrograms: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Run the network.
+
+    Args:
+        weights: as :func:`convert` returns them.
+        spectrograms: ``[patches, 187, 96]``.
+
+    Returns:
+        ``tags`` (probabilities) ``[patches, 50]``, ``penultimate`` ``[patches, 200]``, ``mean pool`` and ``max pool``
+        ``[patches, 753]``.
+    """
+    import numpy as np
+    import torch
+    from torch.nn import functional
+
+    with torch.inference_mode():
+        given = torch.tensor(spectrograms, device=weights["dense.bias"].device)
+        image = _norm(weights, 0, given[:, None])
+        front = [
+            # Every filter of the front is one feature over time: its largest answer over frequency.
+            _norm(weights, i + 1, _convolve(weights, i, image)).amax(3)
+            for i in range(5)
+        ]
+        states = [torch.cat(front, 1)]
+        for i in range(3):
+            answer = _norm(weights, i + 6, _convolve(weights, i + 5, states[-1]))
+            states.append(answer if i == 0 else answer + states[-1])
+        features = torch.cat(states, 1)
+        largest, mean = features.amax(2), features.mean(2)
+        flat = _norm(weights, 9, torch.stack([largest, mean], 2).flatten(1))
+        dense = functional.relu(functional.linear(flat, weights["dense.weight"], weights["dense.bias"]))
+        penultimate = _norm(weights, 10, dense)
+        logits = functional.linear(penultimate, weights["dense_1.weight"], weights["dense_1.bias"])
+        found = {"tags": logits.sigmoid(), "penultimate": penultimate, "mean pool": mean, "max pool": largest}
+        return {name: np.asarray(tensor.cpu(), np.float32) for name, tensor in found.items()}
+
+
+def _numbered(layer: str, number: int) -> str:
+    """TensorFlow's name of a layer: ``conv2d``, ``conv2d_1`` and so on."""
+    return f"{layer}_{number}" if number else layer
+
+
+def _convolve(weights: Mapping[str, Tensor], number: int, states: Tensor) -> Tensor:
+    """Convolve over time (all of frequency where the filter is as high) with "same" padding, then rectify.
+
+    Of an even filter the missing half sample is on the left, as in TensorFlow.
+    """
+    from torch.nn import functional
+
+    name = _numbered("conv2d", number)
+    kernel, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+    before, after = (kernel.shape[2] - 1) // 2, kernel.shape[2] // 2
+    if kernel.ndim == 3:
+        return functional.relu(functional.conv1d(functional.pad(states, (before, after)), kernel, bias))
+    return functional.relu(functional.conv2d(functional.pad(states, (0, 0, before, after)), kernel, bias))
+
+
+def _norm(weights: Mapping[str, Tensor], number: int, states: Tensor) -> Tensor:
+    """Batch normalisation with the stored moments, over axis 1."""
+    from torch.nn import functional
+
+    name = _numbered("batch_normalization", number)
+    mean, variance, scale, shift = (weights[f"{name}.{part}"] for part in ("mean", "variance", "weight", "bias"))
+    return functional.batch_norm(states, mean, variance, scale, shift, eps=_EPS)
+
+
+_NORM_PARTS = {"gamma": "weight", "beta": "bias", "moving_mean": "mean", "moving_variance": "variance"}
+_FRONT_FILTERS = ((7, 38), (7, 67), (128, 1), (64, 1), (32, 1))
+
+
+def convert(tensors: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    """Turn a checkpoint's tensors into those of :func:`run_network`; the optimiser's are left out.
+
+    Raises:
+        UsageError: a tensor is missing or has another shape.
+    """
+    import numpy as np
+    import torch
+
+    found: dict[str, NDArray[np.float32]] = {}
+    for name, size in _expected().items():
+        if name not in tensors or tensors[name].shape != size:
+            has = list(tensors[name].shape) if name in tensors else "absent"
+            raise UsageError(f"The checkpoint's tensor {name!r} is {has}; musicnn has {list(size)}.")
+        layer, part = name.split("/")
+        values = tensors[name]
+        if part == "kernel" and values.ndim == 4:
+            # [time, frequency, in, out] -> [out, in, time, frequency]; the middle ones see all features at once.
+            values = values.transpose(3, 2, 0, 1) if layer in _front_names() else values[:, :, 0].transpose(2, 1, 0)
+        elif part == "kernel":
+            values = values.T
+        found[f"{layer}.{_NORM_PARTS.get(part, 'weight' if part == 'kernel' else part)}"] = values
+    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in found.items()}
+
+
+def _front_names() -> set[str]:
+    return {_numbered("conv2d", i) for i in range(len(_FRONT_FILTERS))}
+
+
+def _expected() -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of the network in the checkpoint."""
+    channels = (204, 204, 51, 51, 51)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, ((time, frequency), out) in enumerate(zip(_FRONT_FILTERS, channels, strict=True)):
+        shapes[f"{_numbered('conv2d', i)}/kernel"] = (time, frequency, 1, out)
+        shapes[f"{_numbered('conv2d', i)}/bias"] = (out,)
+    for i, into in zip((5, 6, 7), (sum(channels), 64, 64), strict=True):
+        shapes[f"conv2d_{i}/kernel"], shapes[f"conv2d_{i}/bias"] = (7, into, 1, 64), (64,)
+    for i, size in enumerate((1, *channels, 64, 64, 64, 2 * POOLED, PENULTIMATE)):
+        shapes |= {f"{_numbered('batch_normalization', i)}/{part}": (size,) for part in _NORM_PARTS}
+    shapes |= {"dense/kernel": (2 * POOLED, PENULTIMATE), "dense/bias": (PENULTIMATE,)}
+    return shapes | {"dense_1/kernel": (PENULTIMATE, 50), "dense_1/bias": (50,)}
+
+
+def prepare(source: Path | None) -> Path:
+    """Convert both models into ``<models folder>/musicnn``.
+
+    Args:
+        source: the package's wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+
+    Raises:
+        CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.
+    """
+    from safetensors.torch import save_file
+
+    from ..hub.about import weights_sha256
+    from .checkpoint import read_checkpoint_tensors
+
+    if source is None:
+        with tempfile.TemporaryDirectory() as folder:
+            return prepare(_download(Path(folder)))
+    target = models_root() / "musicnn"
+    target.mkdir(parents=True, exist_ok=True)
+    for model in TRAINED:
+        index, data = (_checked(source, model, name) for name in (_INDEX, _DATA))
+        weights = convert(read_checkpoint_tensors(index, data))
+        if weights_sha256(weights) != model.weights_sha256:
+            raise CmbenchError(f"{model.name}: the converted weights are not the known ones; please report this.")
+        half = target / f".{model.name}.{os.getpid()}.part"
+        try:
+            save_file(weights, half, metadata={"source": PACKAGE, "licence": "ISC"})
+            half.replace(_file(model))
+        finally:
+            half.unlink(missing_ok=True)
+    return target
+
+
+def _file(model: Trained) -> Path:
+    return models_root() / "musicnn" / f"{model.name}.safetensors"
+
+
+def _download(folder: Path) -> Path:
+    """Let pip fetch the wheel, without its dependencies; nothing of it is installed or run."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "-d",
+        str(folder),
+        PACKAGE,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    wheels = list(folder.glob("musicnn-*.whl"))
+    if done.returncode or not wheels:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
+        raise CmbenchError(
+            f"pip could not fetch {PACKAGE} ({(lines or ['no reason given'])[-1]}). Fetch the wheel "
+            f"musicnn-0.1.0-py3-none-any.whl elsewhere, then: {COMMAND} --from FILE"
+        )
+    return wheels[0]
+
+
+def _checked(source: Path, model: Trained, name: str) -> bytes:
+    """Read one file of the package and compare size and hash; it is not trusted before."""
+    size, sha256 = model.files[name]
+    inside = f"{model.folder}/{name}"
+    if source.is_dir():
+        found = [path for path in (source / inside, source / "musicnn" / inside) if path.is_file()]
+        if not found:
+            raise UsageError(f"{source}: there is no {inside}; name the folder of the package musicnn 0.1.0.")
+        content = found[0].read_bytes() if found[0].stat().st_size == size else b""
+    else:
+        try:
+            with zipfile.ZipFile(source) as wheel:
+                info = wheel.getinfo(f"musicnn/{inside}")
+                content = wheel.read(info) if info.file_size == size else b""
+        except (zipfile.BadZipFile, KeyError, OSError) as error:
+            raise UsageError(f"{source}: this is not the wheel of musicnn 0.1.0 ({error}).") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CmbenchError(f"{source}: {inside} is not that of musicnn 0.1.0 (its hash differs); fetch it again.")
+    return content
+
+
+def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from ..device import choose_device
+    from ..hub.about import weights_sha256
+
+    file = _file(model)
+    if not file.is_file():
+        raise MissingError([Missing(f"model {model.name}", str(file), f"the Python package {PACKAGE}", "ISC", COMMAND)])
+    try:
+        weights = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"{file}: this is not a complete safetensors file ({error}). Again: {COMMAND}") from error
+    digest = weights_sha256(weights)
+    if digest != model.weights_sha256:
+        raise UsageError(f"{file}: these are not the weights of {model.name}. Again: {COMMAND}")
+    place = choose_device(options.device)
+    card = EncoderCard(
+        name=model.name,
+        family="musicnn",
+        sample_rate=SAMPLE_RATE,
+        layers=3,
+        dim=POOLED,
+        layer_names=("penultimate", "mean pool", "max pool"),
+        min_seconds=(PATCH - 1) * HOP / SAMPLE_RATE,
+        parameters=sum(t.numel() for name, t in weights.items() if not name.endswith((".mean", ".variance"))),
+        licence="ISC",
+        trained_on=(model.trained_on,),
+        weights_sha256=digest,
+        code_version=CODE_VERSION,
+        preprocessing="log10(10000 S + 1) of 96 Slaney mel bands (512/256 samples); windows are cut into whole patches "
+        "of 187 frames (3 s) and averaged; the 200 numbers of the penultimate layer are filled up with zeros to 753",
+        source=f"{PACKAGE} (Python package)",
+        description=_summary(model),
+    )
+    return MusicnnEncoder(card, {name: tensor.to(place) for name, tensor in weights.items()})
+
+
+def _summary(model: Trained) -> str:
+    known = " Knows the labels of the magnatagatune task: not a transfer result there." if "mtt" in model.name else ""
+    return f"musicnn, a convolutional tagger supervised on {model.trained_on.partition(' (')[0]}.{known}"
+
+
+def _entry(model: Trained) -> EncoderEntry:
+    load: Callable[[LoadOptions], MusicnnEncoder] = partial(_load, model)
+    return EncoderEntry(
+        name=model.name,
+        summary=_summary(model),
+        licence="ISC",
+        source=COMMAND,
+        load=load,
+        details=(("trained on", model.trained_on),),
+    )
+
+
+ENCODERS: dict[str, EncoderEntry] = {model.name: _entry(model) for model in TRAINED}
+PREPARERS: dict[str, Preparer] = {
+    "musicnn": Preparer(
+        "musicnn",
+        f"Converts both models of the Python package {PACKAGE} (29 MB, fetched with pip, not installed).",
+        "ISC",
+        prepare,
+    )
+}

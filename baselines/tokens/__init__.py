@@ -1,0 +1,1 @@
+"""Audio as tokens: EnCodec, and residual k-means."""

@@ -1,0 +1,215 @@
+"""Tokens where no codec is at hand: residual k-means on log-mel spectra, fitted on the tracks at hand.
+
+It has the shape of the tokens that MERT predicts: eight codebooks, 75 frames per second. What it says of two traditions
+is not what EnCodec would say, and what a model learns from it is not what EnCodec would teach; results carry its name
+and the word stand-in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+from ..spectral.encoder import mel_levels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating]
+
+LEVELS = 8
+"""Codebooks, as many as MERT's EnCodec tokens have."""
+
+CODEBOOK_SIZE = 256
+"""Tokens of each; EnCodec's 1,024 would need more frames than a small sample has to fill them."""
+
+ROUNDS = 25
+"""Passes of k-means at most; it stops before where no frame changes its token."""
+
+RATE = 24_000
+HOP = 320
+"""Samples between frames: 75 in a second, as EnCodec's and MERT's."""
+
+BANDS = 64
+
+FRAMES_PER_TOKEN = 10
+"""Frames that a fit needs at least, for each token of a codebook."""
+
+
+def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 64 mel levels in bels, 75 frames per second, with the mean over the whole taken off.
+
+    Without the mean, how loud a record was cut would tell corpora apart before any music does.
+
+    Args:
+        audio: mono at 24 kHz ``[samples]``.
+
+    Returns:
+        ``[frames, 64]``.
+    """
+    import numpy as np
+
+    levels = mel_levels(audio, HOP, BANDS).T
+    return np.asarray(levels - levels.mean(), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualKMeans:
+    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.base.Tokeniser`.
+
+    Attributes:
+        codebooks: ``[levels, size, 64]``.
+        mean: taken off every frame ``[64]``.
+        deviation: every frame is divided by ``[64]``.
+        errors: mean squared residual of the frames it was fitted on, before the first level and after each.
+        seed: of the fit.
+    """
+
+    codebooks: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    errors: tuple[float, ...]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Who it is, in words."""
+        return f"residual k-means on log-mel spectra ({self.levels} x {self.codebook_size}, seed {self.seed}; stand-in)"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its tokens follow from."""
+        import numpy as np
+
+        digest = hashlib.sha256()
+        for array in (self.codebooks, self.mean, self.deviation):
+            digest.update(f"{list(array.shape)}\n".encode())
+            digest.update(np.ascontiguousarray(array, "<f4").data)
+        return digest.hexdigest()
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that it takes, Hz."""
+        return RATE
+
+    @property
+    def hop(self) -> int:
+        """Samples between frames."""
+        return HOP
+
+    @property
+    def levels(self) -> int:
+        """Codebooks."""
+        return len(self.codebooks)
+
+    @property
+    def codebook_size(self) -> int:
+        """Tokens of each codebook."""
+        return int(self.codebooks.shape[1])
+
+    def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the tokens ``[levels, frames]`` of mono audio at 24 kHz ``[samples]``."""
+        return self.quantise(log_mel(audio))[0]
+
+    def quantise(self, frames: Floats) -> tuple[NDArray[np.int64], tuple[float, ...]]:
+        """Return tokens ``[levels, frames]`` and the mean squared residual before and after each level.
+
+        Args:
+            frames: log-mel spectra ``[frames, 64]``.
+        """
+        import numpy as np
+
+        residual = ((frames - self.mean) / self.deviation).astype(np.float32)
+        tokens, errors = [], [float(np.square(residual).mean())]
+        for codebook in self.codebooks:
+            nearest = _nearest(residual, codebook)
+            residual = residual - codebook[nearest]
+            tokens.append(nearest)
+            errors.append(float(np.square(residual).mean()))
+        return np.stack(tokens), tuple(errors)
+
+
+def fit_residual_kmeans(
+    frames: Floats, size: int = CODEBOOK_SIZE, seed: int = 0, levels: int = LEVELS
+) -> ResidualKMeans:
+    """Fit codebooks one after the other.
+
+    Args:
+        frames: log-mel spectra ``[frames, 64]``, as many of each tradition.
+        size: tokens of each codebook.
+        seed: of the initial centres.
+        levels: codebooks.
+
+    Raises:
+        UsageError: there are fewer than ten frames for each token, or the frames do not differ.
+    """
+    import numpy as np
+
+    if size < 2 or len(frames) < FRAMES_PER_TOKEN * size:
+        raise UsageError(
+            f"{len(frames)} frames are too few for codebooks of {size} tokens ({FRAMES_PER_TOKEN} for each at "
+            f"least, two tokens or more); "
+            "choose a smaller codebook size, or more tracks or seconds of them."
+        )
+    mean, deviation = frames.mean(axis=0), frames.std(axis=0)
+    if not deviation.any():
+        raise UsageError("All frames are the same: there is nothing to tell tokens apart by.")
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    residual = ((frames - mean) / deviation).astype(np.float32)
+    draw = np.random.default_rng(seed)
+    codebooks, errors = [], [float(np.square(residual).mean())]
+    for _ in range(levels):
+        codebook = _kmeans(residual, size, draw)
+        residual = residual - codebook[_nearest(residual, codebook)]
+        codebooks.append(codebook)
+        errors.append(float(np.square(residual).mean()))
+    return ResidualKMeans(
+        np.stack(codebooks), mean.astype(np.float32), deviation.astype(np.float32), tuple(errors), seed
+    )
+
+
+def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the nearest centre ``[size, dim]`` of each point ``[points, dim]``; the first of equals."""
+    import numpy as np
+
+    half = np.square(centres).sum(axis=1) / 2
+    step = max(1, (1 << 24) // len(centres))
+    parts = [np.argmax(points[i : i + step] @ centres.T - half, axis=1) for i in range(0, len(points), step)]
+    return np.concatenate(parts)
+
+
+def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
+    """Lloyd's algorithm from k-means++ (Arthur and Vassilvitskii 2007); a centre without points keeps its place."""
+    import numpy as np
+
+    centres = _spread(points, size, draw)
+    known = None
+    for _ in range(ROUNDS):
+        nearest = _nearest(points, centres)
+        if known is not None and np.array_equal(nearest, known):
+            break
+        known = nearest
+        counts = np.bincount(nearest, minlength=size)
+        order = np.argsort(nearest, kind="stable")
+        taken = np.flatnonzero(counts)
+        starts = np.concatenate([[0], np.cumsum(counts[taken])[:-1]])
+        centres = centres.copy()
+        centres[taken] = np.add.reduceat(points[order], starts, axis=0) / counts[taken, None]
+    return centres
+
+
+def _spread(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
+    """Choose points as first centres, each with a chance that grows with the squared distance to those before."""
+    import numpy as np
+
+    chosen = [int(draw.integers(len(points)))]
+    gap = np.square(points - points[chosen[0]]).sum(axis=1, dtype=np.float64)
+    while len(chosen) < size:
+        total = gap.sum()
+        chances = gap / total if total > 0 else None
+        chosen.append(int(draw.choice(len(points), p=chances)))
+        gap = np.minimum(gap, np.square(points - points[chosen[-1]]).sum(axis=1, dtype=np.float64))
+    return points[chosen].copy()

@@ -1,0 +1,159 @@
+"""What is wrong with a split as far as its lists tell: shared groups, identical and undefined labels, empty rows.
+
+Nothing here opens an audio file; :mod:`cmbench.tasks.audit.sound` compares the sound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..base import TaskData, Track
+from ..splits.names import SPLITS, memberships
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NO_POSITIVE = "no positive"
+NO_NEGATIVE = "no negative"
+
+
+@dataclass(frozen=True)
+class SharedGroup:
+    """A group with tracks in several splits.
+
+    Attributes:
+        group: its name.
+        tracks: number of its tracks by split; only splits that have some.
+    """
+
+    group: str
+    tracks: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SplitGroups:
+    """The groups of one split.
+
+    Attributes:
+        tracks: of the split.
+        known: tracks whose group is known.
+        groups: number of groups.
+        leaking_tracks: tracks that share a group with an earlier split (valid: with train; test: with train or valid).
+        leaking_groups: groups that an earlier split has too.
+    """
+
+    tracks: int
+    known: int
+    groups: int
+    leaking_tracks: int
+    leaking_groups: int
+
+
+@dataclass(frozen=True)
+class UndefinedLabel:
+    """A label that no score can judge in a split.
+
+    Attributes:
+        split: which.
+        label: which.
+        reason: :data:`NO_POSITIVE` or :data:`NO_NEGATIVE`.
+    """
+
+    split: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the lists of a split tell.
+
+    Attributes:
+        groups: by split.
+        shared: every group that is in several splits, by name.
+        identical: sets of labels that every track has all or none of; labels that no track has are not compared.
+        undefined: labels without a positive or without a negative, by split.
+        unlabelled: tracks without any label, by split.
+    """
+
+    groups: Mapping[str, SplitGroups]
+    shared: tuple[SharedGroup, ...]
+    identical: tuple[tuple[str, ...], ...]
+    undefined: tuple[UndefinedLabel, ...]
+    unlabelled: Mapping[str, int]
+
+
+def examine(data: TaskData) -> Findings:
+    """Judge the lists of a split."""
+    import numpy as np
+
+    labels = {split: data.label_matrix(split) for split in SPLITS}
+    return Findings(
+        groups=split_groups(data.splits),
+        shared=shared_groups(data.splits),
+        identical=identical_labels(np.concatenate([labels[split] for split in SPLITS]), data.labels),
+        undefined=tuple(u for split in SPLITS for u in undefined_labels(split, labels[split], data.labels)),
+        unlabelled={split: int((~labels[split].any(axis=1)).sum()) for split in SPLITS},
+    )
+
+
+def split_groups(splits: Mapping[str, Sequence[Track]]) -> dict[str, SplitGroups]:
+    """Count, for each split, its groups and the tracks whose group an earlier split has too."""
+    earlier: set[str] = set()
+    found = {}
+    for split in SPLITS:
+        of_track = [memberships(track.group) for track in splits[split]]
+        groups = {name for names in of_track for name in names}
+        found[split] = SplitGroups(
+            tracks=len(of_track),
+            known=sum(bool(names) for names in of_track),
+            groups=len(groups),
+            leaking_tracks=sum(not earlier.isdisjoint(names) for names in of_track),
+            leaking_groups=len(groups & earlier),
+        )
+        earlier |= groups
+    return found
+
+
+def shared_groups(splits: Mapping[str, Sequence[Track]]) -> tuple[SharedGroup, ...]:
+    """Return the groups with tracks in several splits, by name."""
+    count: dict[str, Counter[str]] = defaultdict(Counter)
+    for split in SPLITS:
+        for track in splits[split]:
+            for name in memberships(track.group):
+                count[name][split] += 1
+    return tuple(SharedGroup(name, dict(count[name])) for name in sorted(count) if len(count[name]) > 1)
+
+
+def identical_labels(matrix: NDArray[np.bool_], labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of labels that no track tells apart, in the order of the labels.
+
+    Args:
+        matrix: ``[tracks, labels]``.
+        labels: names of the columns. Those that no track has are left out: they are undefined, not identical.
+    """
+    alike: dict[bytes, list[str]] = defaultdict(list)
+    for label, column in zip(labels, matrix.T, strict=True):
+        if column.any():
+            alike[column.tobytes()].append(label)
+    return tuple(tuple(names) for names in alike.values() if len(names) > 1)
+
+
+def undefined_labels(split: str, matrix: NDArray[np.bool_], labels: Sequence[str]) -> list[UndefinedLabel]:
+    """Return the labels that cannot be judged in a split.
+
+    Args:
+        split: its name.
+        matrix: ``[tracks, labels]``.
+        labels: names of the columns.
+    """
+    found = []
+    for label, column in zip(labels, matrix.T, strict=True):
+        some, every = column.any(), column.all()
+        if not some or every:
+            found.append(UndefinedLabel(split, label, NO_NEGATIVE if some else NO_POSITIVE))
+    return found

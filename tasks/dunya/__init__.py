@@ -1,0 +1,1 @@
+"""The CompMusic corpora as Dunya and Saraga deliver them."""

@@ -1,0 +1,274 @@
+"""How a Dunya collection gets onto this machine: the public id lists, then tags and mp3 of every listed recording."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import CmbenchError, Missing, UsageError
+from ..base import Progress, Task
+from ..fetching.published import read_lists
+from ..preparing import Plan, PrepareContext, Step
+from ..splits.names import SPLITS
+from . import saraga
+from .client import DUNYA, PROFILE, TOKEN_VARIABLE, URL_VARIABLE, DunyaClient, DunyaUnavailableError, TokenRefusedError
+from .layout import LICENCE, audio_files
+from .lists import absent, compare, list_downloads, write_report
+from .recordings import (
+    COLLECTIONS,
+    RECORDING_ID,
+    Collection,
+    DunyaRecording,
+    Rows,
+    UnreadableDetailsError,
+    add_rows,
+    has_details,
+    read_details,
+    read_rows,
+    write_rows,
+)
+
+REPORT = "dunya.json"
+"""What was fetched when, and what could not be."""
+
+MANY = 100
+"""With more recordings than this to ask for, whole pages are: Dunya's pages have 100 (MTG/dunya:
+``carnatic/API_README.md``)."""
+
+IN_A_ROW = 3
+"""After so many failures or refusals one after another it is not the recordings that are at fault: stop."""
+
+Tell = Callable[[str], None]
+
+
+def prepare(task: Task, context: PrepareContext) -> Plan:
+    """Plan the preparation of a Dunya task.
+
+    Raises:
+        UsageError: the source is unknown, or a file in the data root cannot be read.
+    """
+    if context.source == "saraga":
+        return saraga.prepare(task, context)
+    if context.source not in (None, "dunya"):
+        known = "dunya, saraga" if task.name in saraga.ARCHIVES else "dunya"
+        raise UsageError(f"{task.name} has no source {context.source!r}; it has {known}.")
+    folder = context.data_root / task.name
+    downloads = list_downloads(task, folder)
+    missing: tuple[Missing, ...] = ()
+    what = "fetch tags and mp3 of the recordings that are not here yet from Dunya"
+    if not downloads:
+        tags, audio = absent(folder)
+        if not tags and not audio:
+            return Plan()
+        missing = not_in_dunya(task, folder, tags)
+        what = f"fetch from Dunya the tags of {len(tags)} recordings and the mp3 of {len(audio)}"
+    notes = [f"Whole recordings are fetched, of which the first {task.max_track_seconds or 0:g} s are used."]
+    if not os.environ.get(TOKEN_VARIABLE):
+        notes.append(f"You will be asked for your Dunya token ({PROFILE}); or set {TOKEN_VARIABLE}.")
+    step = Step(what, lambda running: fetch(task, folder, running), licence=LICENCE, fetches=True)
+    return Plan(downloads, (step,), missing, tuple(notes))
+
+
+def not_in_dunya(task: Task, folder: Path, without_tags: Iterable[str]) -> tuple[Missing, ...]:
+    """Return what Dunya was asked for and does not have of the labels, as the last report says: nothing or one entry.
+
+    Raises:
+        UsageError: the report cannot be read.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        return ()
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["not_fetched"]
+        asked = {e["id"] for e in entries if (e["what"], e["state"]) == ("tags", "missing")}
+    except (ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{path} is not the report that a preparation writes; remove it.") from error
+    ids = [mbid for mbid in without_tags if mbid in asked]
+    if not ids:
+        return ()
+    return (
+        Missing(
+            what=f"tags of {len(ids)} listed recordings of {task.name} that Dunya does not have or not for your token",
+            where=str(path),
+            source=DUNYA,
+            licence=LICENCE,
+            command=f"add their rows to {folder / 'metadata.tsv'}, or take their ids out of the lists in split/ (the "
+            "split then differs)",
+        ),
+    )
+
+
+def token(context: PrepareContext) -> str:
+    """Return the user's token: from the environment, else asked for."""
+    return os.environ.get(TOKEN_VARIABLE) or context.ask(f"Dunya token, from {PROFILE} (not shown, not kept)")
+
+
+def fetch(task: Task, folder: Path, context: PrepareContext) -> None:
+    """Fetch what is absent of a collection, with the user's token.
+
+    Raises:
+        TokenRefusedError: Dunya does not accept the token.
+        CmbenchError: something could not be fetched; everything else was.
+    """
+    if context.offline:
+        raise UsageError(f"{task.name}: tags and audio come from Dunya, which cannot be reached offline.")
+    with DunyaClient(token(context), os.environ.get(URL_VARIABLE) or DUNYA, wait=context.wait) as client:
+        fetch_collection(task, folder, client, context.tell, context.progress)
+
+
+@dataclass
+class Unfetched:
+    """What could not be fetched: ``(what, recording id) -> reason``.
+
+    Attributes:
+        missing: Dunya does not have it; asking again soon would not help.
+        failed: it may be there another time.
+    """
+
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    in_a_row: int = 0
+
+    def note(self, what: str, mbid: str, error: CmbenchError | UnreadableDetailsError) -> None:
+        """Note a failure or a refusal.
+
+        Raises:
+            CmbenchError: the error itself, if it is one too many in a row.
+        """
+        kept = self.missing if isinstance(error, TokenRefusedError) else self.failed
+        kept[what, mbid] = "refused for this token" if isinstance(error, TokenRefusedError) else str(error)
+        self.in_a_row += 1
+        if self.in_a_row >= IN_A_ROW:
+            if isinstance(error, TokenRefusedError):
+                raise error
+            said = str(error) if isinstance(error, CmbenchError) else f"Dunya's answers have an unknown form: {error}."
+            raise DunyaUnavailableError(
+                f"{said} Stopped after {IN_A_ROW} failures in a row. What was fetched is kept; the same command goes "
+                "on from there."
+            ) from None
+
+    def as_json(self) -> list[dict[str, str]]:
+        """Return it as plain data."""
+        return [
+            {"what": what, "id": mbid, "reason": reason, "state": state}
+            for state, kept in (("missing", self.missing), ("failed", self.failed))
+            for (what, mbid), reason in kept.items()
+        ]
+
+
+def fetch_collection(task: Task, folder: Path, client: DunyaClient, tell: Tell, progress: Progress) -> None:
+    """Fetch tags, then audio, of every listed recording that has none, and write down what came of it.
+
+    Raises:
+        TokenRefusedError: Dunya does not accept the token.
+        DunyaUnavailableError: Dunya cannot be reached, or some recordings failed; the rest was fetched.
+    """
+    lists = read_lists(folder)
+    listed = tuple(dict.fromkeys(mbid for name in SPLITS for mbid in lists[name]))
+    for mbid in listed:
+        if not RECORDING_ID.fullmatch(mbid):
+            raise UsageError(f"{folder / 'split'}: {mbid!r} in the lists is no recording id.")
+    table = folder / "metadata.tsv"
+    rows = read_rows(table)
+    unfetched = Unfetched()
+    with _report(task, folder, client.url, lists, rows, unfetched):
+        fetch_tags(task, client, table, rows, listed, unfetched, progress)
+        comparison = compare(task, lists, rows)
+        for sentence in comparison.sentences():
+            tell(sentence)
+        fetch_audio(client, folder, [mbid for mbid in listed if mbid in rows], unfetched, progress)
+    if unfetched.missing:
+        tell(f"{task.name}: tags or mp3 that Dunya does not have: {len(unfetched.missing)}; see {folder / REPORT}.")
+    if unfetched.failed:
+        reasons = sorted(set(unfetched.failed.values()))
+        raise DunyaUnavailableError(
+            f"{task.name}: tags or mp3 that could not be fetched: {len(unfetched.failed)} ({reasons[0]}). All else is "
+            f"there; the same command tries these again. {folder / REPORT} names them."
+        )
+
+
+def fetch_tags(
+    task: Task,
+    client: DunyaClient,
+    table: Path,
+    rows: Rows,
+    listed: Iterable[str],
+    unfetched: Unfetched,
+    progress: Progress,
+) -> None:
+    """Add a row for every listed recording that has none; the table is written as they come.
+
+    Many are read from whole pages of details first; those that no page has are asked for one by one.
+    """
+    collection = COLLECTIONS[task.name]
+    wanted = [mbid for mbid in listed if mbid not in rows]
+    what = f"{task.name}: tags"
+    if len(wanted) > MANY:
+        for page in client.recordings(collection.path):
+            before = len(rows)
+            add_rows(rows, _readable(collection, page, set(wanted)))
+            if len(rows) > before:
+                write_rows(table, rows)
+            progress(what, sum(mbid in rows for mbid in wanted), len(wanted))
+    rest = [mbid for mbid in wanted if mbid not in rows]
+    before = len(rows)
+    try:
+        for asked, mbid in enumerate(rest, start=1):
+            try:
+                details = client.recording(collection.path, mbid)
+                if details is None:
+                    unfetched.missing["tags", mbid] = "not in Dunya, or not for this token (404)"
+                else:
+                    add_rows(rows, [read_details(collection, {**details, "mbid": mbid})])
+                unfetched.in_a_row = 0
+            except (DunyaUnavailableError, UnreadableDetailsError) as error:
+                unfetched.note("tags", mbid, error)
+            if asked % MANY == 0 and len(rows) > before:
+                write_rows(table, rows)
+            progress(what, len(wanted) - len(rest) + asked, len(wanted))
+    finally:
+        if len(rows) > before:
+            write_rows(table, rows)
+
+
+def _readable(
+    collection: Collection, page: Iterable[Mapping[str, Any]], wanted: Container[str]
+) -> Iterator[DunyaRecording]:
+    """Yield the wanted recordings of a page that have readable details; others are asked for by themselves."""
+    for entry in page:
+        if str(entry.get("mbid", "")).strip().lower() in wanted and has_details(collection, entry):
+            with suppress(UnreadableDetailsError):
+                yield read_details(collection, entry)
+
+
+def fetch_audio(
+    client: DunyaClient, folder: Path, wanted: Iterable[str], unfetched: Unfetched, progress: Progress
+) -> None:
+    """Fetch the mp3 of every recording that has no audio file."""
+    there = audio_files(folder)
+    absent_audio = [mbid for mbid in wanted if mbid not in there]
+    unfetched.in_a_row = 0
+    for done, mbid in enumerate(absent_audio, start=1):
+        try:
+            if not client.fetch_mp3(mbid, folder / "audio" / f"{mbid}.mp3"):
+                unfetched.missing["audio", mbid] = "Dunya has no mp3 (404)"
+            unfetched.in_a_row = 0
+        except (DunyaUnavailableError, TokenRefusedError) as error:
+            unfetched.note("audio", mbid, error)
+        progress(f"{folder.name}: mp3", done, len(absent_audio))
+
+
+@contextmanager
+def _report(
+    task: Task, folder: Path, source: str, lists: Mapping[str, tuple[str, ...]], rows: Rows, unfetched: Unfetched
+) -> Iterator[None]:
+    """Write the report whatever happens, so that a stopped run is on record too."""
+    try:
+        yield
+    finally:
+        write_report(folder / REPORT, task, source, lists, rows, audio_files(folder), unfetched.as_json())

@@ -1,0 +1,1 @@
+"""Getting real data onto this machine: downloads, archives, published tables."""

@@ -1,0 +1,1 @@
+"""Splits: their names, and how they are drawn where none are published."""

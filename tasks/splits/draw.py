@@ -1,0 +1,149 @@
+"""Draw splits for tracks that have none: grouped and multi-label stratified.
+
+Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data", ECML
+PKDD, algorithm 1), with two changes: what is dealt out is a group of tracks rather than one track, and a split that
+is too full takes no further group while another has room. The order of the tracks does not matter and nothing
+is random: ties are broken by a hash of the ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError
+from .names import memberships
+
+if TYPE_CHECKING:
+    from ..base import Track
+
+
+SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "valid": 0.1, "test": 0.2})
+"""Share of the tracks by split. Our choice, and that of the random splits of the published tasks."""
+
+_OVERFILL = 0.1
+"""How much fuller than its share a split may become for the sake of its labels. Our choice: with none, the label that
+is dealt last finds small splits closed."""
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Tracks that must stay together.
+
+    Attributes:
+        ids: of the tracks.
+        labels: tracks by label.
+        rank: position among units of the same size; arbitrary, but fixed.
+    """
+
+    ids: tuple[str, ...]
+    labels: Mapping[str, int]
+    rank: str
+
+
+def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -> dict[str, str]:
+    """Return the split of every track by its id.
+
+    Tracks of one block (:func:`blocks_of`) get one split; a track without a group is a block of its own. Every split
+    gets at least one block; shares are met as closely as the blocks allow.
+
+    Args:
+        tracks: with unique ids, in any order.
+        shares: share of the tracks by split; positive, summing to 1.
+
+    Raises:
+        UsageError: there are fewer groups than splits.
+    """
+    units = _units(tracks)
+    if len(units) < len(shares):
+        raise UsageError(
+            f"{len(tracks)} tracks in {len(units)} groups cannot be drawn into {len(shares)} splits "
+            f"({', '.join(shares)}) without tearing a group apart. Add tracks, or fill in the column `split`."
+        )
+    room = {split: share * len(tracks) for split, share in shares.items()}
+    support = Counter(label for track in tracks for label in track.labels)
+    wanted = {split: {label: share * support[label] for label in support} for split, share in shares.items()}
+    dealt: dict[str, list[_Unit]] = {split: [] for split in shares}
+    undealt = units
+    while undealt:
+        remaining: Counter[str] = Counter()
+        for unit in undealt:
+            remaining.update(unit.labels)
+        # the rarest label first: it has the least freedom; unlabelled tracks last
+        label = min(remaining, key=lambda name: (remaining[name], name), default=None)
+        for unit in [u for u in undealt if label is None or label in u.labels]:
+            spare = {s: room[s] + _OVERFILL * shares[s] * len(tracks) for s in shares}
+            open_splits = [s for s in shares if spare[s] >= len(unit.ids) / 2] or list(shares)
+            split = max(
+                open_splits,
+                key=lambda s: (round(wanted[s][label], 9) if label is not None else 0.0, round(room[s], 9)),
+            )
+            dealt[split].append(unit)
+            room[split] -= len(unit.ids)
+            for name, count in unit.labels.items():
+                wanted[split][name] -= count
+        undealt = [u for u in undealt if label is not None and label not in u.labels]
+    _fill_empty(dealt)
+    return {id_: split for split, given in dealt.items() for unit in given for id_ in unit.ids}
+
+
+def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:
+    """Return the block of every track whose group is known, by the track's id.
+
+    A track may be in several groups, as a recording on several releases; tracks that are joined by common groups,
+    directly or over others, are one block. It is named by the first of its groups by name.
+    """
+    groups_of = {track.id: track.group for track in tracks}
+    blocks = joined_groups(groups_of.values())
+    return {id_: block for (id_, block) in zip(groups_of, blocks, strict=True) if block is not None}
+
+
+def joined_groups(groups: Iterable[str | None]) -> list[str | None]:
+    """Return the block of each track: the first by name of the groups that are joined with its own, else ``None``.
+
+    Args:
+        groups: of each track, several joined with ``|``.
+    """
+    leader: dict[str, str] = {}
+
+    def lead(group: str) -> str:
+        while leader[group] != group:
+            leader[group] = group = leader[leader[group]]
+        return group
+
+    named = [memberships(group) for group in groups]
+    for names in named:
+        for name in names:
+            leader.setdefault(name, name)
+            first, second = sorted((lead(names[0]), lead(name)))
+            leader[second] = first
+    return [lead(names[0]) if names else None for names in named]
+
+
+def _units(tracks: Sequence[Track]) -> list[_Unit]:
+    """Return the blocks, large ones first: what is dealt last has the least weight."""
+    block_of = blocks_of(tracks)
+    members: dict[tuple[str, str], list[Track]] = defaultdict(list)
+    for track in tracks:
+        block = block_of.get(track.id)
+        members["track" if block is None else "block", track.id if block is None else block].append(track)
+    units = []
+    for group in members.values():
+        ids = tuple(sorted(t.id for t in group))
+        labels = Counter(label for t in group for label in set(t.labels))
+        units.append(_Unit(ids, labels, hashlib.sha256("\n".join(ids).encode()).hexdigest()))
+    return sorted(units, key=lambda unit: (-len(unit.ids), unit.rank))
+
+
+def _fill_empty(dealt: dict[str, list[_Unit]]) -> None:
+    """Give every empty split the smallest group of the split that has most groups."""
+    for given in dealt.values():
+        if not given:
+            richest = max(dealt.values(), key=len)
+            smallest = min(richest, key=lambda unit: (len(unit.ids), unit.rank))
+            richest.remove(smallest)
+            given.append(smallest)

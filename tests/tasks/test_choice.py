@@ -1,0 +1,60 @@
+"""What a specification of tasks means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmbench.errors import UsageError
+from cmbench.tasks import choice
+from cmbench.tasks.choice import get_task, select_tasks
+from cmbench.tests.tasks.test_base import toy_task
+from cmbench.tests.tasks.test_registry import OFFICIAL
+
+
+def test_a_wrong_name_is_answered_with_the_closest_names() -> None:
+    with pytest.raises(UsageError, match=r"no task named 'turkishmakam'\. Did you mean turkish_makam") as caught:
+        get_task("turkishmakam")
+    assert "cmbench tasks" in str(caught.value)
+    assert caught.value.exit_code == 2
+    with pytest.raises(UsageError, match=r"Did you mean lyra\?"):
+        select_tasks("Lyra2")
+
+
+def test_a_name_like_nothing_has_no_suggestion() -> None:
+    with pytest.raises(UsageError) as caught:
+        get_task("zzzzzzzz")
+    assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("lyra", ["lyra"]),
+        ("lyra,carnatic", ["lyra", "carnatic"]),
+        (" carnatic , lyra ,", ["carnatic", "lyra"]),
+        (["carnatic", "lyra"], ["carnatic", "lyra"]),
+        ("turkish", ["turkish_makam"]),
+        ("lyra,greek,lyra", ["lyra"]),
+    ],
+)
+def test_a_specification_selects_each_task_once_in_its_order(spec: str | list[str], names: list[str]) -> None:
+    assert [task.name for task in select_tasks(spec)] == names
+
+
+def test_all_and_a_tradition_select_every_task_of_theirs() -> None:
+    assert {task.name for task in select_tasks("all")} >= OFFICIAL
+    assert {task.name for task in select_tasks("western")} == {"fma_medium", "magnatagatune"}
+
+
+def test_an_empty_specification_is_refused() -> None:
+    with pytest.raises(UsageError, match="No task was named"):
+        select_tasks(" , ")
+
+
+def test_two_different_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = {"one": toy_task("one"), "two": toy_task("two")}
+    monkeypatch.setattr(choice, "get_task", lambda name: replace(tasks[name], name="same"))
+    with pytest.raises(UsageError, match="Two different tasks are named 'same'"):
+        select_tasks("one,two")

@@ -1,0 +1,82 @@
+"""Tasks by name: the registry, and what other distributions offer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cmbench.errors import UsageError
+from cmbench.tasks.base import TRADITIONS
+from cmbench.tasks.choice import get_task, select_tasks
+from cmbench.tasks.registry import registry
+
+OFFICIAL = {"carnatic", "fma_medium", "hindustani", "lyra", "magnatagatune", "turkish_makam"}
+
+
+GUEST = (
+    "from dataclasses import replace\n"
+    "from cmbench.tasks import lyra\n"
+    "GUEST = replace(lyra.TASK, name='guest', tradition='turkish')\n"
+    "CLASH = lyra.TASK\n"
+    "NOTHING = 3\n"
+)
+
+
+@pytest.fixture
+def fresh_registry() -> Iterator[None]:
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+def test_the_registry_has_the_six_tasks_under_their_names() -> None:
+    tasks = registry()
+    assert set(tasks) >= OFFICIAL
+    assert all(name == task.name for name, task in tasks.items())
+    assert {tasks[name].tradition for name in OFFICIAL} == set(TRADITIONS)
+
+
+def test_listing_the_tasks_imports_neither_torch_nor_pandas_nor_scipy() -> None:
+    code = (
+        "import sys; from cmbench.tasks import registry; registry(); "
+        "print(sorted({'torch', 'pandas', 'scipy', 'sklearn', 'soundfile', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def distribution(folder: Path, value: str, source: str) -> None:
+    """Install a distribution that consists of one module and one entry point."""
+    (folder / "cmbench_guest.py").write_text(source, encoding="utf-8")
+    info = folder / "cmbench_guest-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cmbench-guest\nVersion: 1\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[cmbench.tasks]\nguest = {value}\n", encoding="utf-8")
+
+
+@pytest.fixture
+def guest_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: None) -> Iterator[Path]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("cmbench_guest", None)
+
+
+def test_a_task_of_another_distribution_is_found_by_its_entry_point(guest_folder: Path) -> None:
+    distribution(guest_folder, "cmbench_guest:GUEST", GUEST)
+    assert get_task("guest").name == "guest"
+    assert [task.name for task in select_tasks("turkish")] == ["turkish_makam", "guest"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("cmbench_guest:NOTHING", "gives int, not a Task"), ("cmbench_guest:CLASH", "names a task 'lyra', which exists")],
+)
+def test_a_wrong_entry_point_is_named(guest_folder: Path, value: str, message: str) -> None:
+    distribution(guest_folder, value, GUEST)
+    with pytest.raises(UsageError, match=message) as caught:
+        registry()
+    assert value in str(caught.value)
