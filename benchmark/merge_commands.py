@@ -12,7 +12,7 @@ from ..terminal import console
 
 if TYPE_CHECKING:
     from ..baselines.base import LoadOptions
-    from ..pretraining.merge import MergeSettings
+    from ..pretraining.merging.merge import MergeSettings
 
 EPILOG = (
     "**Examples**\n\n"
@@ -79,7 +79,7 @@ def merge_command(
     from functools import partial
 
     from ..baselines.base import LoadOptions
-    from ..pretraining.merge import merge_settings
+    from ..pretraining.merging.merge import merge_settings
 
     settings = partial(merge_settings, len(add), method=method, density=density, seed=seed, weight_norm=weight_norm)
     if sweep is None:
@@ -122,7 +122,7 @@ def _print_merged(
 ) -> None:
     from rich.markup import escape
 
-    from ..pretraining.merge_folder import merge_models
+    from ..pretraining.merging.folder import merge_models
 
     screen = console()
     merged = merge_models(base, add, how, out, options, dtype, force)

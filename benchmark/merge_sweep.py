@@ -22,9 +22,9 @@ from ..baselines.mert.encoder import CODE_VERSION
 from ..baselines.mert.folder import require_dtype
 from ..errors import CmbenchError, UsageError
 from ..files import safe_name, write_atomically
-from ..pretraining.merge import MergeSettings
-from ..pretraining.merge_folder import write_merged
-from ..pretraining.parameters import Parameters, open_parameters, require_same_network
+from ..pretraining.merging.folder import write_merged
+from ..pretraining.merging.merge import MergeSettings
+from ..pretraining.merging.parameters import Parameters, open_parameters, require_same_network
 from ..version import __version__
 from .observer import Observer
 from .protocol import get_protocol

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files import write_atomically
-from ..pretraining.pretrain_card import CURVE
+from ..pretraining.card import CURVE
 from ..tasks.base import MINI_LABEL
 from .change_tables import STYLES, points
 from .figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style

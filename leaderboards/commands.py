@@ -9,14 +9,97 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..benchmark.report_commands import Edition, ProtocolName, Split
-from ..errors import UsageError
-from .site_commands import BUILD_EXAMPLES, COMPARE_EXAMPLES, SERVE_EXAMPLES, build, compare, serve
+from ..errors import CmbenchError, UsageError, unknown_name
+from ..terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .entry import Entry, Submission
-    from .findings import Verification
+    from .verification.findings import Verification
+
+BUILD_EXAMPLES = (
+    "**Examples**\n\n`cmbench leaderboard build --out site`\n\n`cmbench leaderboard build my-entries --out site`"
+)
+
+
+SERVE_EXAMPLES = "**Example**\n\n`cmbench leaderboard build --out site && cmbench leaderboard serve site`"
+
+
+COMPARE_EXAMPLES = "**Example**\n\n`cmbench leaderboard compare mfcc/1 chroma/1 --no-labels`"
+
+
+def build(
+    entries: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of entries; that of this checkout if not given.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages; a board in it is replaced.")] = Path(
+        "site"
+    ),
+) -> None:
+    """Verify and rank the entries, and write the board as static pages: no server, no network, the same bytes always.
+
+    An entry that does not pass `cmbench leaderboard verify` stops it, and nothing is written.
+    """
+    from ..paths import data_root
+    from .entry import ENTRIES
+    from .pages.site import build as write
+    from .verification.verify import verify
+
+    root = ENTRIES if entries is None else entries
+    with console(stderr=True).status("Computing every score again …"):
+        refused = [found.entry for found in verify(root, labels=data_root()) if not found.sound]
+    if refused:
+        named = ", ".join(ascii(name)[1:-1] for name in refused)
+        raise CmbenchError(f"Not sound: {named}. `cmbench leaderboard verify {root}` says why; nothing was written.")
+    with console(stderr=True).status("Ranking …"):
+        site = write(root, out)
+    for board in site.boards:
+        typer.echo(f"{board.title}: {len(board.places)} ranked, {len(board.incomplete)} without a place")
+    typer.echo(f"Entries: {len(site.listed)}, SHA-256 {site.entries_sha256}")
+    typer.echo(f"Page: {out / 'index.html'}")
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(help="That `build` wrote.", metavar="[SITE]")] = Path("site"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0 for any that is free.")] = 8000,
+) -> None:
+    """Show a built board on this machine until Ctrl-C; nobody else can reach it."""
+    from .pages.serving import LOCAL, server
+
+    with server(folder, port) as serving:
+        typer.echo(f"http://{LOCAL}:{serving.server_address[1]}/ (Ctrl-C ends it)")
+        try:
+            serving.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("Ended.")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(help="An entry of the board.", metavar="NAME/VERSION")],
+    second: Annotated[str, typer.Argument(help="The one to compare with it.", metavar="NAME/VERSION")],
+    entries: Annotated[
+        Path | None,
+        typer.Option(help="Folder of entries; that of this checkout if not given.", show_default=False),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
+    labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
+) -> None:
+    """Compare two entries as `cmbench compare` does: paired differences with intervals, per task, family and label."""
+    from ..benchmark.change_tables import print_comparison
+    from ..benchmark.compare import compare as judge
+    from .entry import ENTRIES
+    from .reading import entry_folders, read_entry
+
+    root = ENTRIES if entries is None else entries
+    known = [f"{folder.parent.name}/{folder.name}" for folder in entry_folders(root)]
+    for name in (first, second):
+        if name not in known:
+            raise unknown_name("entry", name, known, f"cmbench leaderboard verify {root}")
+    sides = [read_entry(root / name).evidence for name in (first, second)]
+    print_comparison(judge(*sides, resamples=resamples, labels=labels), console(), labels=labels)
+
 
 leaderboard_app = typer.Typer(
     no_args_is_help=True,
@@ -143,7 +226,7 @@ def _own_entries() -> Path:
 
 
 def _others(root: Path) -> list[Entry]:
-    from .entry import iter_entries
+    from .reading import iter_entries
 
     return list(iter_entries(root)) if root.is_dir() else []
 
@@ -151,7 +234,7 @@ def _others(root: Path) -> list[Entry]:
 def _check(entry: Entry, others: Sequence[Entry]) -> bool:
     """Verify an entry and print what was found."""
     from ..paths import data_root
-    from .verify import verify_entry
+    from .verification.verify import verify_entry
 
     found = verify_entry(entry, others, labels=data_root())
     _print_verification(found)
@@ -218,8 +301,8 @@ def verify_command(
 
     from ..files import write_atomically
     from ..paths import data_root
-    from .findings import report_json
-    from .verify import verify
+    from .verification.findings import report_json
+    from .verification.verify import verify
 
     if labels is not None and not labels.is_dir():
         raise UsageError(f"--labels: {labels} is not a folder.")
@@ -261,7 +344,7 @@ def reproduce_command(
 
     Your records and predictions are kept beside the entry, so the badge can be checked by anyone.
     """
-    from .reproduce import reproduce, signing_commands
+    from .verification.reproduce import reproduce, signing_commands
 
     made = reproduce(entry, run, maintainer)
     for task, agreement in made.tasks.items():
@@ -286,7 +369,7 @@ def withdraw_command(
     reason: Annotated[str, typer.Option(help="Why; shown on the board.")],
 ) -> None:
     """Take an entry off the board: it keeps its place in the history, with the reason."""
-    from .reproduce import withdraw
+    from .verification.reproduce import withdraw
 
     made = withdraw(entry, reason)
     typer.echo(f"Withdrawn on {made.withdrawn}: {entry / 'withdrawal.json'}")

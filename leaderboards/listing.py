@@ -11,8 +11,9 @@ from pathlib import Path
 from ..benchmark.record import Record
 from ..benchmark.reported import ReportedBlock, reported_blocks
 from ..files import sha256_of
-from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal, entry_folders, iter_entries, parse
+from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards
+from .reading import entry_folders, iter_entries, parse
 
 FORMAT = "1.0"
 """Of ``board.json`` and the pages' addresses: a change that a reader must know of is a new number."""

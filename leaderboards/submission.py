@@ -15,13 +15,13 @@ from ..benchmark.record import Record
 from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_atomically
 from .contamination import marks, marks_beside
-from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, read_entry
+from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission
 from .listing import newest
 from .ranking import Board as BoardPlaces
 from .ranking import Entrant, boards
-from .rescoring import rankable_protocol
+from .reading import entry_files, read_entry
 from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
-from .writing import entry_files
+from .verification.rescoring import rankable_protocol
 
 NONE = "none"
 """What a submitter writes for a model that was trained on nothing."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..tasks.base import LoadContext
-    from .recipe_reading import OpenedRecipe
+    from .recipes.reading import OpenedRecipe
 
 EPILOG = (
     "**Examples**\n\n"
@@ -77,8 +77,8 @@ def pretrain_command(
     from ..paths import cache_root
     from ..paths import data_root as find_data_root
     from ..tasks.base import LoadContext
-    from .group import launched
-    from .recipe_reading import open_recipe, shipped_recipes
+    from .recipes.reading import open_recipe, shipped_recipes
+    from .training.group import launched
 
     if recipe is None:
         for name in shipped_recipes():
@@ -87,7 +87,7 @@ def pretrain_command(
     opened = open_recipe(recipe, changes or ())
     require_dtype(dtype)
     if rehearse:
-        from .rehearsal import STEPS, rehearsed
+        from .planning.rehearsal import STEPS, rehearsed
 
         opened, max_steps = rehearsed(opened), STEPS if max_steps is None else max_steps
     context = LoadContext(
@@ -149,7 +149,7 @@ def _dry_run(
     allow_contamination: bool,
 ) -> None:
     """Print what a run would do; what is missing for it is said, not fetched."""
-    from .dry_run import print_estimate, print_music, print_values
+    from .planning.dry_run import print_estimate, print_music, print_values
 
     if max_steps is not None and max_steps < 1:
         raise UsageError(f"--max-steps {max_steps} should be at least 1.")

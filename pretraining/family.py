@@ -16,8 +16,8 @@ from ..baselines.nano import NANO_BASE, nano_folder
 from ..errors import UsageError
 from ..files import read_json
 from ..tasks.base import LoadContext
-from .merge_card import FACTS as MERGE_FACTS
-from .pretrain_card import FACTS
+from .card import FACTS
+from .merging.card import FACTS as MERGE_FACTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,15 +112,15 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
         return out
     told(f"{member.name} …")
     if member.added:
-        from .merge import merge_settings
-        from .merge_folder import merge_models
+        from .merging.folder import merge_models
+        from .merging.merge import merge_settings
 
         how = merge_settings(len(member.added), scale=member.scale)
         added = [str(making.place(name)) for name in member.added]
         merge_models(str(base), added, how, out, LoadOptions(offline=True), STORED)
         return out
     from .pretrain import PretrainOptions, pretrain
-    from .recipe_reading import open_recipe
+    from .recipes.reading import open_recipe
 
     options = PretrainOptions(
         out=out,
@@ -162,7 +162,7 @@ _REMEDY = "Remove that folder, or name another with --out."
 
 
 def _trained_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) -> str:
-    from .recipe_reading import open_recipe
+    from .recipes.reading import open_recipe
 
     recipe = open_recipe(member.recipe, member.changes).recipe
     if facts["recipe_sha256"] != recipe.sha256:

@@ -1,4 +1,4 @@
-"""The model, its teacher and its objective as one thing that :mod:`.train` can drive."""
+"""The model, its teacher and its objective as one thing that :mod:`.training.train` can drive."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 from ..baselines.base import LoadOptions
+from ..baselines.mert.heads import HeadShape
 from ..baselines.mert.network import HubertShape
 from ..baselines.network import open_network
 from ..baselines.tokens.kmeans import ResidualKMeans
 from ..errors import UsageError
-from .corpus import Corpus
-from .cqt import CqtShape, cqt_magnitudes
-from .crops import HOP, Crop, key, read_samples
-from .exclusion import Recording
-from .masking import span_masks
-from .metrics import Sums
-from .mixture import mix_noise
-from .model import HeadShape, PretrainingModel, from_fairseq, from_folder, from_shape, part_of
-from .objective import LossWeights, pretraining_loss
-from .recipe import FAIRSEQ, FILTER_BANK, FIT, SCRATCH, START, Recipe
-from .targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
+from .corpus.corpus import Corpus
+from .corpus.crops import Crop, key, read_samples
+from .corpus.exclusion import Recording
+from .objective.cqt import CqtShape, cqt_magnitudes
+from .objective.loss import LossWeights, pretraining_loss
+from .objective.masking import span_masks
+from .objective.mixture import mix_noise
+from .objective.model import PretrainingModel, from_fairseq, from_folder, from_shape, part_of
+from .objective.targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
+from .recipes.recipe import FAIRSEQ, FILTER_BANK, FIT, HOP, SCRATCH, START, Recipe
+from .training.metrics import Sums
 
 NANO = HubertShape(
     conv_dim=(96, 96), conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer",
@@ -46,7 +47,7 @@ FIT_RECORDINGS = 400
 
 @dataclass(frozen=True, eq=False)
 class MertLearner:
-    """Learns as MERT does; satisfies :class:`.run.Learner`.
+    """Learns as MERT does; satisfies :class:`.training.run.Learner`.
 
     Attributes:
         module: network and heads.
@@ -79,7 +80,7 @@ class MertLearner:
     def sums(
         self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
     ) -> Sums:
-        """Run a pass; see :meth:`.run.Learner.sums`."""
+        """Run a pass; see :meth:`.training.run.Learner.sums`."""
         place = next(self.module.parameters()).device
         random = np.random.default_rng(draw)
         clips, samples = audio.shape

@@ -19,14 +19,14 @@ from ..baselines.mert.folder import require_dtype
 from ..errors import UsageError
 from ..files import read_json
 from ..tasks.base import LoadContext
-from .checkpoints import Checkpoints
-from .corpus import Corpus, build_corpus
-from .group import Group, joined, launched
-from .log import FILE, Log
-from .pretrain_card import CURVE, FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
-from .recipe import FAIRSEQ, SCRATCH, Recipe
-from .recipe_reading import OpenedRecipe
-from .tensorboard import FOLDER, Board, require_tensorboard
+from .card import CURVE, FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
+from .corpus.corpus import Corpus, build_corpus
+from .recipes.reading import OpenedRecipe
+from .recipes.recipe import FAIRSEQ, SCRATCH, Recipe
+from .training.checkpoints import Checkpoints
+from .training.group import Group, joined, launched
+from .training.log import FILE, Log
+from .training.tensorboard import FOLDER, Board, require_tensorboard
 
 if TYPE_CHECKING:
     import torch
@@ -123,8 +123,8 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
         board = Board(training / FOLDER) if group.leads and options.tensorboard else None
-        from .run import Run
-        from .train import train
+        from .training.run import Run
+        from .training.train import train
 
         with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None, board) as log:
             checkpoints = Checkpoints(training / "checkpoints")
@@ -216,7 +216,7 @@ def _open(
     """Build the learner; a teacher that is fitted is kept in the run's folder."""
     from ..baselines.tokens.kmeans import ResidualKMeans
     from .learner import open_learner
-    from .targets import TEACHER, read_teacher, save_teacher
+    from .objective.targets import TEACHER, read_teacher, save_teacher
 
     fitted = read_teacher(training) if (training / TEACHER).is_file() else None
     cache = options.context.cache_root / "targets"
@@ -335,8 +335,8 @@ def write_model(learner: MertLearner, model: Pretrained, out: Path, dtype: str =
         dtype: of the stored weights.
     """
     from ..baselines.tokens.kmeans import ResidualKMeans
-    from .model import save_folder
-    from .targets import save_teacher
+    from .objective.model import save_folder
+    from .objective.targets import save_teacher
 
     facts = json.dumps(pretraining_facts(model), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     half = out / TRAINING / f".model.{os.getpid()}"

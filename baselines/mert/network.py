@@ -3,8 +3,9 @@
 Written out here instead of taken from ``transformers`` for three measured reasons. Importing ``transformers``'s HuBERT
 costs 6-10 s on top of torch, more than a whole cached run. Its forward pass keeps every hidden state of every frame;
 here each is averaged as soon as it exists. And without module objects there is no training mode: SpecAugment does not
-exist, and dropout only where a caller hands in its rates, as :mod:`...pretraining.model` does, which trains the same
-functions. ``tests/baselines/mert/test_encoder.py`` holds every hidden state to those of ``transformers.HubertModel``.
+exist, and dropout only where a caller hands in its rates, as :mod:`...pretraining.objective.model` does, which trains
+the same functions. ``tests/baselines/mert/test_encoder.py`` holds every hidden state to those of
+``transformers.HubertModel``.
 
 Names of tensors are those of ``transformers`` with current weight-norm keys (``parametrizations.weight.original0`` is
 the gain, ``original1`` the direction). Nothing here imports torch until a function that needs it is called.

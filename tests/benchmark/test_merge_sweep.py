@@ -22,7 +22,7 @@ from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.record import Record, write_record
 from cmbench.benchmark.transfer import cultures_of
 from cmbench.errors import CmbenchError, UsageError
-from cmbench.pretraining.merge import merge_settings
+from cmbench.pretraining.merging.merge import merge_settings
 
 TINY = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=1, heads=2, intermediate=16, position_kernel=4, position_groups=4

@@ -40,7 +40,7 @@ from cmbench.benchmark.transfer import cultures_of, transfer_matrix
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.family import MERGED, MULTI
-from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.pretraining.recipes.reading import open_recipe
 from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]

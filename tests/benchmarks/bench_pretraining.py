@@ -21,11 +21,12 @@ MEASURE = """
 import json, sys, time
 import numpy as np, torch
 from cmbench.baselines.device import keep_freed_memory
-from cmbench.pretraining.cqt import CqtShape, cqt_magnitudes
+from cmbench.pretraining.objective.cqt import CqtShape, cqt_magnitudes
 from cmbench.pretraining.learner import SHAPES
-from cmbench.pretraining.masking import SpanMasking, span_masks
-from cmbench.pretraining.model import HeadShape, from_shape
-from cmbench.pretraining.objective import LossWeights, pretraining_loss
+from cmbench.pretraining.objective.masking import SpanMasking, span_masks
+from cmbench.baselines.mert.heads import HeadShape
+from cmbench.pretraining.objective.model import from_shape
+from cmbench.pretraining.objective.loss import LossWeights, pretraining_loss
 size, clips, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 keep_freed_memory()

@@ -16,7 +16,7 @@ from cmbench.benchmark.protocol import PROTOCOLS
 from cmbench.benchmark.record import Record, predictions_bytes
 from cmbench.benchmark.scoring import score_predictions
 from cmbench.files import sha256_of
-from cmbench.leaderboards.truth import own_data
+from cmbench.leaderboards.verification.truth import own_data
 
 TASK, EDITION, SPLIT = "lyra", "mini", "own"
 PROTOCOL = PROTOCOLS["cmbench-1"]

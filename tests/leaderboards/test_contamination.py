@@ -12,12 +12,13 @@ import pytest
 from cmbench.baselines.cards import heard
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.contamination import marks, marks_beside
-from cmbench.leaderboards.entry import ENTRIES, read_entry
+from cmbench.leaderboards.entry import ENTRIES
 from cmbench.leaderboards.listing import Site, read_site
+from cmbench.leaderboards.pages.site import pages
 from cmbench.leaderboards.ranking import Entrant, boards
-from cmbench.leaderboards.site import pages
+from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.submission import Statements, build_entry, choose_run
-from cmbench.leaderboards.verify import verify
+from cmbench.leaderboards.verification.verify import verify
 
 if TYPE_CHECKING:
     from cmbench.tests.leaderboards.conftest import MakeEntry

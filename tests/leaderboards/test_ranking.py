@@ -17,8 +17,9 @@ from cmbench.benchmark.evidence import Evidence
 from cmbench.benchmark.record import CostPart, Record
 from cmbench.benchmark.summary import centred_score
 from cmbench.errors import CmbenchError
-from cmbench.leaderboards.entry import ENTRIES, read_entry
+from cmbench.leaderboards.entry import ENTRIES
 from cmbench.leaderboards.ranking import ANCHORS, Board, Entrant, boards
+from cmbench.leaderboards.reading import read_entry
 
 RESAMPLES = 60
 

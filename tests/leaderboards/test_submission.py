@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cmbench.cli import app
 from cmbench.errors import UsageError
-from cmbench.leaderboards.entry import read_entry
+from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.submission import (
     Statements,
     choose_run,
@@ -22,7 +22,7 @@ from cmbench.leaderboards.submission import (
     from_card_and_record,
     git_commands,
 )
-from cmbench.leaderboards.verify import verify
+from cmbench.leaderboards.verification.verify import verify
 
 if TYPE_CHECKING:
     from cmbench.tests.leaderboards.conftest import MakeEntry

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.errors import UsageError
 from cmbench.pretraining import family
-from cmbench.pretraining.corpus import build_corpus
+from cmbench.pretraining.corpus.corpus import build_corpus
 from cmbench.pretraining.family import (
     FAMILY,
     SINGLE,
@@ -25,7 +25,7 @@ from cmbench.pretraining.family import (
     make_member,
     require_family,
 )
-from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.pretraining.recipes.reading import open_recipe
 from cmbench.tasks.base import TRADITIONS, LoadContext
 from cmbench.tests.conftest import write_tone
 

@@ -11,11 +11,11 @@ import torch
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.errors import UsageError
-from cmbench.pretraining.corpus import Corpus, build_corpus
-from cmbench.pretraining.crops import key, read_samples
+from cmbench.pretraining.corpus.corpus import Corpus, build_corpus
+from cmbench.pretraining.corpus.crops import key, read_samples
 from cmbench.pretraining.learner import open_learner
-from cmbench.pretraining.recipe import Batch, HeldOut, Recipe, Stage, Targets
-from cmbench.pretraining.targets import fit_teacher
+from cmbench.pretraining.objective.targets import fit_teacher
+from cmbench.pretraining.recipes.recipe import Batch, HeldOut, Recipe, Stage, Targets
 from cmbench.tasks.base import LoadContext
 from cmbench.tests.conftest import write_tone
 

@@ -17,7 +17,7 @@ from cmbench.baselines.registry import load_encoder
 from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.pretraining.pretrain import PretrainOptions, pretrain
-from cmbench.pretraining.recipe_reading import open_recipe
+from cmbench.pretraining.recipes.reading import open_recipe
 from cmbench.tasks.base import LoadContext
 from cmbench.tests.conftest import write_tone
 

@@ -1,0 +1,1 @@
+"""The board as pages: built, served, and as JSON."""

@@ -1,0 +1,245 @@
+"""The board as a folder of static pages and one JSON: no server, no network, the same bytes for the same entries.
+
+``index.html`` lists the boards; ``boards/<slug>/`` has a board and the comparison of two entries; ``entries/<name>/
+<version>/`` an entry's page beside its files. A slug changes only with the protocol or the data, so links stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...benchmark.change_tables import span
+from ...benchmark.equity_table import worst
+from ...benchmark.page import TEMPLATES as PAGE_TEMPLATES
+from ...benchmark.record import Record
+from ...benchmark.reported import WARNING
+from ...benchmark.sections import HEADLINE, METRIC_TITLES, percent
+from ...errors import UsageError
+from ...tasks.base import MINI_LABEL
+from ..entry import Submission
+from ..listing import Listed, Site, canonical, read_site
+from ..ranking import RESAMPLES, Board, Place
+from .board_json import board_json, compare_json
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+MOST_PAIRS = 3000
+"""Pairs whose paired intervals a comparison page carries; 78 entries. More would take it over 300 kB."""
+
+DATA = "board.json"
+"""By this file a folder is known as one that :func:`build` made and may replace."""
+
+BADGE_TITLES: Mapping[str, str] = {
+    "reproduced": "a maintainer ran the model",
+    "rescored": "every score was computed again from the predictions",
+    "reported": "typed in from a paper, not measured by cmbench",
+}
+
+
+def build(root: Path, out: Path, resamples: int = RESAMPLES) -> Site:
+    """Write the pages of all entries below a folder.
+
+    Args:
+        root: folder of entries.
+        out: folder of the pages; one that this function made is replaced.
+        resamples: of the bootstrap.
+
+    Raises:
+        UsageError: ``out`` holds something else.
+        CmbenchError: an entry is not sound.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UsageError(f"{out} is not a folder; choose another --out.")
+    if out.exists() and any(out.iterdir()) and not (out / DATA).is_file():
+        raise UsageError(f"{out} holds something that is not a board; choose another --out, or empty it.")
+    if root.resolve() == out.resolve() or out.resolve() in root.resolve().parents:
+        raise UsageError(f"{out} holds the entries themselves; choose another --out.")
+    site = read_site(root, resamples)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as made:
+        new, old = Path(made) / "new", Path(made) / "old"
+        _write(site, new)
+        if out.exists():
+            out.rename(old)
+        new.rename(out)
+    return site
+
+
+def _write(site: Site, folder: Path) -> None:
+    folder.mkdir()
+    for name, text in pages(site):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    for one in site.listed.values():
+        for file in one.files:
+            path = folder / "entries" / one.key / file.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one.path / file.name, path)
+
+
+def pages(site: Site) -> Iterator[tuple[str, str]]:
+    """Yield the address and the content of every page and of ``board.json``."""
+    draw = _Drawing(site)
+    yield DATA, canonical(board_json(site))
+    yield "index.html", draw("index.html", "", {})
+    for board in site.boards:
+        facts = _board_facts(site, board)
+        yield f"boards/{board.slug}/index.html", draw("board.html", board.slug, {"board": board, **facts}, "board.js")
+        differences = len(board.differences) <= MOST_PAIRS
+        data = canonical(compare_json(board, differences)).strip()
+        yield (
+            f"boards/{board.slug}/compare.html",
+            draw(
+                "compare.html",
+                board.slug,
+                {
+                    "board": board,
+                    "data": _safe_json(data),
+                    "differences": differences,
+                    "most_pairs": MOST_PAIRS,
+                },
+                "compare.js",
+            ),
+        )
+    for one in site.listed.values():
+        yield f"entries/{one.key}/index.html", draw("entry.html", None, {"entry": one, **_entry_facts(site, one)})
+
+
+class _Drawing:
+    """The templates with what all pages share."""
+
+    def __init__(self, site: Site) -> None:
+        import jinja2
+
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([TEMPLATES, PAGE_TEMPLATES]),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            percent=percent,
+            span=span,
+            entry_name=_entry_name,
+            millions=_millions,
+            shade=_shade,
+        )
+        css = self._text("page.css") + self._text("board.css")
+        self._environment.globals.update(
+            site=site,
+            css=css,
+            titles=METRIC_TITLES,
+            badge_titles=BADGE_TITLES,
+            mini_label=MINI_LABEL,
+            reported_warning=WARNING,
+            worst=worst,
+            row_data=_row_data,
+            retention_reason=_retention_reason,
+        )
+
+    def _text(self, name: str) -> Any:
+        from markupsafe import Markup
+
+        loader = self._environment.loader
+        assert loader is not None
+        # Our own files, not an entry's words.
+        return Markup(loader.get_source(self._environment, name)[0])  # noqa: S704
+
+    def __call__(self, template: str, here: str | None, facts: Mapping[str, object], *scripts: str) -> str:
+        """Return a page; ``here`` is the slug of its board, empty for the list of boards, ``None`` for an entry."""
+        code = [self._text(name) for name in ("page.js", *scripts)]
+        root = "" if here == "" else "../../" if here is not None else "../../../"
+        hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(c.encode()).digest()).decode()}'" for c in code)
+        chosen = self._environment.get_template(template)
+        return chosen.render(here=here, root=root, scripts=code, script_hashes=hashes, **facts)
+
+
+def _entry_name(key: str) -> str:
+    """Return ``name`` and ``version`` with a space between, as they are read."""
+    return key.replace("/", " ")
+
+
+def _millions(parameters: int) -> str:
+    return f"{parameters / 1e6:,.1f} M" if parameters >= 50_000 else f"{parameters:,}"
+
+
+def _shade(value: float, chance: float) -> str:
+    """Return how dark a cell is, in percent: white at chance, and never so dark that its text cannot be read."""
+    return f"{85 * min(1.0, max(0.0, (value - chance) / (1 - chance))):.0f}"
+
+
+def _row_data(entry: Listed, anchor: str) -> Any:
+    """Return what a row can be filtered by, as attributes."""
+    from markupsafe import Markup
+
+    said = entry.submission
+    text = Markup(' data-name="{}" data-parameters="{}" data-licence="{}" data-badge="{}"').format(
+        entry.key, said.parameters, said.licence, entry.badge
+    )
+    return text + Markup(' data-anchor=""') if anchor else text
+
+
+def _retention_reason(place: Place) -> str:
+    if place.base is None:
+        return "its base is not on this board, or its card names none (base_model)"
+    return "its base is not complete on this board, or has nothing above chance to keep"
+
+
+def _board_facts(site: Site, board: Board) -> dict[str, object]:
+    there = [site.listed[place.name] for place in board.places]
+    return {
+        "metrics": HEADLINE,
+        "licences": sorted({one.submission.licence for one in there}),
+        "badges": sorted({one.badge for one in there}),
+        "retired": [
+            one
+            for key, one in sorted(site.listed.items())
+            if (one.withdrawal or one.newer) and _is_for(one.submission, board)
+        ],
+    }
+
+
+def _is_for(said: Submission, board: Board) -> bool:
+    asked = said.board
+    return (asked.edition, asked.split, asked.protocol, asked.protocol_sha256) == (
+        board.edition,
+        board.split,
+        board.protocol,
+        board.protocol_sha256,
+    )
+
+
+def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
+    places = {place.name: (board, place) for board in site.boards for place in board.places}
+    lacking = {found.name: (board, found) for board in site.boards for found in board.incomplete}
+    board, place = places.get(one.key, (None, None))
+    apart, incomplete = lacking.get(one.key, (None, None))
+    return {"board": board or apart, "place": place, "incomplete": incomplete, "layers": _layers(one.records)}
+
+
+_Cell = tuple[float | None, bool]
+
+
+def _layers(records: Sequence[Record]) -> list[tuple[str, list[_Cell]]]:
+    """Return for every layer its validation score on each task, and whether it was chosen there."""
+    names = dict.fromkeys(score.layer for record in records for score in record.layers)
+    scores = [{score.layer: score.score for score in record.layers} for record in records]
+    return [
+        (name, [(s.get(name), r.selection.layer == name) for s, r in zip(scores, records, strict=True)])
+        for name in names
+    ]
+
+
+def _safe_json(text: str) -> Any:
+    """Return JSON as it may stand in a script element: no character of it can end the element."""
+    from markupsafe import Markup
+
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704

@@ -1,0 +1,115 @@
+"""Crops: which stretches of which recordings make up a batch, and their samples.
+
+A draw depends on the seed and on its own number, not on draws before it: any process can make any of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
+from ..recipes.recipe import HOP, RATE
+from .corpus import Mix
+from .exclusion import Recording
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A stretch of a recording: its first frame (of 320 samples at 24 kHz), counted from the recording's start."""
+
+    recording: Recording
+    frame: int
+
+
+def key(*parts: object) -> int:
+    """Return 63 bits that depend on nothing but the parts (SHA-256): a seed for what is drawn once."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
+
+
+def draw_crops(mix: Mix, count: int, seconds: float, *parts: object) -> list[Crop]:
+    """Draw crops with replacement.
+
+    MERT starts a crop anywhere, and so up to half a frame beside the tokens of the whole track; here it starts with a
+    frame (our choice).
+
+    Args:
+        mix: recordings and their probabilities.
+        count: number of crops.
+        seconds: of each.
+        parts: what the draw is keyed by.
+    """
+    import numpy as np
+
+    draw = np.random.default_rng(key(*parts))
+    # Inverted by hand: the result must not depend on how a release of numpy implements choice().
+    edges = np.cumsum(mix.shares)
+    chosen = np.minimum(np.searchsorted(edges, draw.random(count) * edges[-1], side="right"), len(edges) - 1)
+    crops = []
+    for index, at in zip(chosen, draw.random(count), strict=True):
+        recording = mix.recordings[int(index)]
+        spare = int((recording.seconds - seconds) * RATE / HOP)
+        crops.append(Crop(recording, int(at * (spare + 1))))
+    return crops
+
+
+def held_out_crops(recordings: Sequence[Recording], count: int, seconds: float, seed: int) -> list[Crop]:
+    """Return the crops that a tradition is measured on: the same every time, spread over its recordings."""
+    chosen = [recordings[i % len(recordings)] for i in range(count)]
+    return [
+        draw_crops(Mix((recording,), (1.0,)), 1, seconds, seed, "held out", recording.id, i)[0]
+        for i, recording in enumerate(chosen)
+    ]
+
+
+def read_samples(recording: Recording, start: float = 0.0, seconds: float | None = None) -> NDArray[np.float32]:
+    """Decode a stretch of a recording: mono (the mean over channels, as MERT) at 24 kHz.
+
+    Args:
+        recording: which.
+        start: seconds from the recording's start.
+        seconds: of the stretch; ``None`` for all that follows.
+
+    Returns:
+        ``[samples]`` float32; exactly ``seconds`` long where that is given.
+
+    Raises:
+        UnusableAudio: it cannot be decoded, or is shorter than its header said.
+    """
+    import numpy as np
+    import soxr
+
+    begin = recording.start + start
+    end = recording.end if seconds is None else begin + seconds
+    with opened(recording.path) as sound:
+        stretch = find_stretch(recording.path, sound, begin, end, None)
+        pieces = [block.mean(axis=1, dtype=np.float32) for block in blocks(recording.path, sound, stretch)]
+        samples = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+        missing_frames(recording.path, sound, stretch, len(samples))
+        rate = sound.samplerate
+    if rate != RATE:
+        samples = soxr.resample(samples, rate, RATE, "HQ")
+    if seconds is None:
+        return np.ascontiguousarray(samples, np.float32)
+    wanted = round(seconds * RATE)
+    if len(samples) < wanted - HOP:
+        raise UnusableAudio(recording.path, f"ends {wanted - len(samples)} samples before its header says")
+    # Rounding of a resampler, or of a start between two samples of the file.
+    return np.pad(samples[:wanted], (0, max(0, wanted - len(samples)))).astype(np.float32, copy=False)
+
+
+def read_crops(crops: Sequence[Crop], seconds: float) -> NDArray[np.float32]:
+    """Decode crops: ``[crops, samples]`` float32 at 24 kHz.
+
+    Raises:
+        UnusableAudio: one cannot be decoded.
+    """
+    import numpy as np
+
+    return np.stack([read_samples(crop.recording, crop.frame * HOP / RATE, seconds) for crop in crops])

@@ -1,0 +1,1 @@
+"""Task arithmetic, mean, TIES and DARE on model folders."""

@@ -1,0 +1,1 @@
+"""MERT's objective: targets, masks, losses, and the network in training."""

@@ -1,0 +1,352 @@
+"""The network in training: MERT's encoder with its mask vector, token heads, codeword embeddings and CQT head.
+
+The encoder is made of the functions of :mod:`...baselines.mert.network` that evaluation runs, so what is trained is
+what is evaluated. Nothing is masked unless a mask is handed in, in training mode either, and every rate of dropout is
+stated.
+Heads have the names of MERT's code (``final_proj``, ``label_embs_concat``, ``encoder_cqt_model.fc``;
+https://github.com/yizhilll/MERT, mert_fairseq/models/mert/mert_model.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from ...baselines.base import LoadOptions
+from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
+from ...baselines.mert.folder import as_float16, write_folder
+from ...baselines.mert.heads import CODEWORDS, CQT_HEAD, PROJECTION
+from ...baselines.mert.network import (
+    NO_DROPOUT,
+    Dropout,
+    HubertShape,
+    assemble,
+    convolve,
+    drop,
+    embed,
+    final_norm,
+    layer,
+    project,
+    random_weights,
+)
+from ...baselines.network import open_network
+from ...errors import UsageError, unknown_name
+from .filter_bank import filter_bank
+
+if TYPE_CHECKING:
+    from ...baselines.mert.heads import HeadShape
+
+
+SAMPLE_RATE = 24_000
+"""Hz; of MERT's second generation, whose EnCodec tokens and CQT need it."""
+
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "front_end": ("feature_extractor.",),
+    "projection": ("feature_projection.",),
+    "mask_vector": (MASK_VECTOR,),
+    "transformer": ("encoder.",),
+    "codewords": (CODEWORDS,),
+    "heads": (f"{PROJECTION}.", f"{CQT_HEAD}."),
+}
+"""What can be frozen, by the beginning of its parameters' names. The positional convolution is in ``transformer``."""
+
+# MERT_RVQ-VAE_CQT_95M.yaml: dropout_input, dropout, attention_dropout, activation_dropout, encoder_layerdrop.
+MERT_DROPOUT = Dropout(input=0.1, hidden=0.1, attention=0.1, activation=0.0, layer=0.05)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model says of a batch.
+
+    Attributes:
+        logits: cosines over temperature at the masked frames ``[levels, masked, codebook_size]`` float32.
+        cqt: at the masked frames ``[masked, cqt_bins]`` float32.
+        features: output of the convolutions ``[clips, channels, frames]``.
+    """
+
+    logits: Tensor
+    cqt: Tensor
+    features: Tensor
+
+
+class PretrainingModel(nn.Module):
+    """An encoder of the MERT family with what its pre-training needs beside it.
+
+    The parameters' names are those of the tensors on disk, so ``state_dict`` is what :func:`save_folder` writes.
+
+    Attributes:
+        shape: of the encoder.
+        heads: their size.
+        preprocessor: of the waveform; kept as the starting point had it.
+        dropout: rates in training mode.
+        feature_gradient: factor on the gradient into the convolutions (``feature_grad_mult``), the penalty's too.
+        recompute: whether activations of the layers are computed again for the gradient, for less memory.
+        drawn: parts that were drawn at random and not read, for people.
+    """
+
+    def __init__(
+        self,
+        shape: HubertShape,
+        heads: HeadShape,
+        weights: Mapping[str, Tensor],
+        preprocessor: Preprocessor,
+        drawn: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.heads = heads
+        self.preprocessor = preprocessor
+        self.drawn = drawn
+        self.dropout = MERT_DROPOUT
+        self.feature_gradient = 0.1
+        self.recompute = False
+        self._network = frozenset(shape.tensors())
+        for name, tensor in weights.items():
+            _plant(self, name, tensor)
+
+    def forward(self, audio: Tensor, mask: Tensor) -> Predictions:
+        """Predict the masked frames.
+
+        Args:
+            audio: ``[clips, samples]`` at 24 kHz, with or without noise.
+            mask: ``[clips, frames]`` bool; frames that the convolutions give beyond it are cut off.
+
+        Raises:
+            UsageError: the audio is too short for the mask.
+        """
+        weights = dict(self.named_parameters())
+        ready = assemble({name: weights[name] for name in self._network}, self.shape)
+        rates = self.dropout if self.training else NO_DROPOUT
+        features = self._features(ready, audio, mask.shape[1])
+        frames = drop(project(ready, self.shape, features), rates.input)
+        frames = torch.where(mask[..., None], weights[MASK_VECTOR].to(frames.dtype), frames)
+        states = self._transform(ready, frames, rates)
+        return self._predict(weights, states[mask], features)
+
+    def _features(self, ready: Mapping[str, Tensor], audio: Tensor, frames: int) -> Tensor:
+        given = self.shape.frames(audio.shape[1])
+        if given < frames:
+            raise UsageError(f"Audio of {audio.shape[1]} samples has {given} frames; the mask has {frames}.")
+        if self.preprocessor.normalise:
+            # As evaluation does it, see baselines/mert/encoder.py.
+            centred = audio - audio.mean(1, keepdim=True)
+            audio = centred / torch.sqrt(centred.square().mean(1, keepdim=True) + 1e-7)
+        features = convolve(ready, self.shape, audio)[..., :frames]
+        if features.requires_grad and self.feature_gradient != 1.0:
+            features.register_hook(lambda gradient: gradient * self.feature_gradient)  # type: ignore[no-untyped-call]
+        return features
+
+    def _transform(self, ready: Mapping[str, Tensor], frames: Tensor, rates: Dropout) -> Tensor:
+        states = drop(embed(ready, self.shape, frames), rates.hidden)
+        for i in range(self.shape.layers):
+            if rates.layer and float(torch.rand(())) < rates.layer:
+                # Zero gradients instead of none: processes that drop different layers still exchange the same ones.
+                prefix = f"encoder.layers.{i}."
+                for name, tensor in ready.items():
+                    if name.startswith(prefix):
+                        states = states + 0 * tensor.reshape(-1)[0]
+                continue
+            run = partial(layer, ready, self.shape, i, dropout=rates)
+            states = checkpoint(run, states, use_reentrant=False) if self.recompute and self.training else run(states)
+        return final_norm(ready, self.shape, states) if self.shape.pre_norm else states
+
+    def _predict(self, weights: Mapping[str, Tensor], states: Tensor, features: Tensor) -> Predictions:
+        # In float32 whatever the precision of the encoder, as MERT's compute_nce.
+        with torch.autocast(states.device.type, enabled=False):
+            states = states.float()
+            projected = functional.linear(states, weights[f"{PROJECTION}.weight"], weights[f"{PROJECTION}.bias"])
+            guesses = projected.view(len(states), self.heads.levels, self.heads.dim).transpose(0, 1)
+            codewords = weights[CODEWORDS].view(self.heads.levels, self.heads.codebook_size, self.heads.dim)
+            cosines = functional.normalize(guesses, dim=-1) @ functional.normalize(codewords, dim=-1).transpose(1, 2)
+            cqt = functional.linear(states, weights[f"{CQT_HEAD}.weight"], weights[f"{CQT_HEAD}.bias"])
+        return Predictions(cosines / self.heads.temperature, cqt, features)
+
+    def freeze(self, parts: Iterable[str]) -> None:
+        """Take parts out of training, and let all others be trained.
+
+        Args:
+            parts: of :data:`PARTS`.
+
+        Raises:
+            UsageError: there is no such part, or nothing is left to train.
+        """
+        frozen = set(parts)
+        for part in frozen - PARTS.keys():
+            raise unknown_name("part of the model", part, PARTS, "cmbench pretrain --help")
+        if frozen == PARTS.keys():
+            raise UsageError("All parts of the model are frozen: nothing is left to train.")
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(part_of(name) not in frozen)
+
+
+def part_of(name: str) -> str:
+    """Return the part of :data:`PARTS` that a parameter belongs to."""
+    return next(part for part, prefixes in PARTS.items() if name.startswith(prefixes))
+
+
+def _plant(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """Register a parameter under a dotted name."""
+    *path, last = name.split(".")
+    for step in path:
+        if step not in module._modules:
+            module.add_module(step, nn.Module())
+        child = module._modules[step]
+        assert child is not None
+        module = child
+    module.register_parameter(last, nn.Parameter(tensor.detach().clone()))
+
+
+def random_heads(heads: HeadShape, hidden: int, seed: int) -> dict[str, Tensor]:
+    """Draw heads and mask vector as MERT's code does, the same on every machine.
+
+    Codeword embeddings and mask vector from U[0, 1); linear layers as ``torch.nn.Linear``, from U(-a, a) with
+    a = 1 / sqrt(fan-in), biases too.
+    """
+    draw = np.random.default_rng(seed)
+    found: dict[str, Tensor] = {}
+    for name, size in (heads.tensors(hidden) | {MASK_VECTOR: (hidden,)}).items():
+        values = draw.random(size, np.float32)
+        if name not in (CODEWORDS, MASK_VECTOR):
+            values = (2 * values - 1) / np.float32(math.sqrt(hidden))
+        found[name] = torch.from_numpy(values)
+    return found
+
+
+def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool = False) -> PretrainingModel:
+    """Return an untrained model.
+
+    The deviation of the linear layers is 0.02 at MERT-95M's width and grows as the width shrinks, so that a layer of
+    any width has the same gain (our choice).
+
+    Args:
+        shape: of the encoder.
+        heads: their size.
+        seed: of all weights.
+        spectral: whether the convolutions begin as a filter bank.
+    """
+    weights = random_weights(shape, seed, 0.02 * math.sqrt(HubertShape().hidden / shape.hidden))
+    if spectral:
+        weights |= filter_bank(shape)
+    weights |= random_heads(heads, shape.hidden, seed + 1)
+    return PretrainingModel(shape, heads, weights, Preprocessor(SAMPLE_RATE, False, "none"), tuple(PARTS))
+
+
+def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) -> PretrainingModel:
+    """Return a model that continues from weights in Hugging Face format.
+
+    The encoder is read. Token heads, codeword embeddings, CQT head and mask vector are read where the folder has them,
+    which those that :func:`save_folder` wrote do; the published MERT folders have no heads. What is not there is drawn,
+    told in the log and listed in :attr:`PretrainingModel.drawn`.
+
+    Args:
+        name: a short name, a folder, or ``hf:owner/name@revision``; a file ``*.pt`` is for :func:`from_fairseq`.
+        heads: their size.
+        seed: of what is drawn.
+        options: network policy.
+
+    Raises:
+        UsageError: it is no model of the MERT family at 24 kHz, or its heads are of another size.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    if name.endswith(".pt") and not Path(name).is_dir():
+        return from_fairseq(Path(name), heads, seed)
+    network = open_network(name, options)
+    read = network.checkpoint
+    if read.preprocessor.sample_rate != SAMPLE_RATE:
+        raise UsageError(
+            f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {SAMPLE_RATE} Hz."
+        )
+    return _with_heads(name, read.shape, read.weights, read.training_only, read.preprocessor, heads, seed)
+
+
+def from_fairseq(file: Path, heads: HeadShape, seed: int) -> PretrainingModel:
+    """Return a model that continues from a fairseq checkpoint of MERT, with its heads.
+
+    Args:
+        file: as MERT's authors published it, for example ``MERT-v1-95M_fairseq.pt``.
+        heads: their size.
+        seed: of what is drawn.
+
+    Raises:
+        UsageError: it is no such file, or its heads are of another size.
+    """
+    from ...baselines.mert.fairseq import read_fairseq
+
+    read = read_fairseq(file, heads.temperature)
+    bare = Preprocessor(SAMPLE_RATE, False, "none")
+    return _with_heads(str(file), read.shape, read.weights, read.training_only, bare, heads, seed)
+
+
+def _with_heads(
+    name: str,
+    shape: HubertShape,
+    network: Mapping[str, Tensor],
+    stored: Mapping[str, Tensor],
+    preprocessor: Preprocessor,
+    heads: HeadShape,
+    seed: int,
+) -> PretrainingModel:
+    """Put the stored heads to an encoder, and draw those that are not stored."""
+    drawn = random_heads(heads, shape.hidden, seed)
+    known = {key: stored[key] for key in drawn if key in stored}
+    for key, tensor in known.items():
+        if tensor.shape != drawn[key].shape or not bool(tensor.isfinite().all()):
+            raise UsageError(
+                f"{name}: tensor {key!r} should be finite, of the shape {list(drawn[key].shape)}; it has "
+                f"{list(tensor.shape)}. Give the heads the sizes that the model was trained with."
+            )
+    # Halves of a head fit nothing: a part is read whole or drawn whole.
+    tied: dict[str, tuple[str, ...]] = {
+        "token heads and codeword embeddings": (f"{PROJECTION}.weight", f"{PROJECTION}.bias", CODEWORDS),
+        "CQT head": (f"{CQT_HEAD}.weight", f"{CQT_HEAD}.bias"),
+        "mask vector": (MASK_VECTOR,),
+    }
+    absent = tuple(what for what, keys in tied.items() if not all(key in known for key in keys))
+    weights = dict(network) | drawn
+    for what, keys in tied.items():
+        if what not in absent:
+            weights |= {key: known[key].float() for key in keys}
+    if absent:
+        logging.getLogger(__name__).warning(
+            "%s has no %s: drawn at random with seed %d.", name, ", no ".join(absent), seed
+        )
+    return PretrainingModel(shape, heads, weights, preprocessor, absent)
+
+
+def save_folder(
+    model: PretrainingModel, folder: Path, extra: Mapping[str, str] | None = None, dtype: str = "float32"
+) -> None:
+    """Write a folder that cmbench and transformers load, with the heads in a second file, so that training can go on.
+
+    Args:
+        model: as it is.
+        folder: made if need be; must hold no weights.
+        extra: further text files by path in the folder, for example ``README.md``.
+        dtype: of the stored weights, ``float32`` or ``float16``.
+
+    Raises:
+        UsageError: the folder holds weights already, or a value is not finite or beyond the stored type.
+    """
+    tensors = {name: tensor.detach().cpu() for name, tensor in model.named_parameters()}
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise UsageError(f"Tensor {name!r} of the trained model is not finite; it is not written.")
+    if dtype == "float16":
+        tensors = {name: as_float16(name, tensor) for name, tensor in tensors.items()}
+    elif dtype != "float32":
+        raise UsageError(f"Weights are written as float32 or float16, not as {dtype}.")
+    weights = {name: tensors[name] for name in model.shape.tensors()}
+    heads = {name: tensors[name] for name in model.heads.tensors(model.shape.hidden)}
+    write_folder(folder, model.shape, weights, model.preprocessor, tensors[MASK_VECTOR], extra, heads)

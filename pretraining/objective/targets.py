@@ -1,0 +1,235 @@
+"""Targets of the token heads: EnCodec's tokens, or those of residual k-means where EnCodec is absent.
+
+MERT's labels are the tokens of ``encodec_model_24khz`` at 6 kbit/s, eight codebooks at 75 frames per second, of whole
+tracks in one go; a crop's labels are a slice of its track's (https://github.com/yizhilll/MERT,
+scripts/prepare_codecs_from_manifest.py and mert_fairseq/data/mert_dataset.py ``collater_frm_label``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import threading
+import zipfile
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...baselines.base import LoadOptions
+from ...baselines.tokens.base import Tokeniser
+from ...baselines.tokens.encodec import load_encodec
+from ...baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
+from ...decoding import UnusableAudio, tell_unusable
+from ...errors import UsageError
+
+SAMPLE_RATE = 24_000
+HOP = 320
+"""Samples between frames: 75 in a second, as many as the encoder gives."""
+
+LEVELS = 8
+
+TEACHER = "teacher.npz"
+"""The file of a fitted teacher in a model folder."""
+
+_FORMAT = 2
+"""Of the files of tokens. It is part of their key."""
+
+_DIGEST = hashlib.sha256().digest_size
+
+Teacher = Tokeniser
+"""A tokeniser of eight codebooks at 24 kHz and 75 frames per second; :func:`open_teacher` checks that."""
+
+
+def open_teacher(name: str, options: LoadOptions) -> Teacher:
+    """Load EnCodec as a teacher.
+
+    Args:
+        name: a folder, ``hf:owner/name@revision``, or ``encodec-24khz``.
+        options: device and network policy.
+
+    Raises:
+        UsageError: it is no EnCodec model, or its tokens are not eight at 75 Hz.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    return require_teacher(load_encodec(name, options))
+
+
+def require_teacher(tokeniser: Tokeniser) -> Teacher:
+    """Check that a tokeniser's frames and codebooks are those of MERT's labels, and return it.
+
+    Raises:
+        UsageError: they are not.
+    """
+    has = (tokeniser.sample_rate, tokeniser.hop, tokeniser.levels)
+    if has != (SAMPLE_RATE, HOP, LEVELS):
+        raise UsageError(
+            f"{tokeniser.name} gives {has[2]} tokens every {has[1]} samples at {has[0]} Hz; pre-training needs "
+            f"{LEVELS} every {HOP} samples at {SAMPLE_RATE} Hz."
+        )
+    return tokeniser
+
+
+def fit_teacher(
+    tracks: Sequence[Callable[[], NDArray[np.float32]]], size: int, seed: int, frames: int | None = None
+) -> ResidualKMeans:
+    """Fit residual k-means with eight levels on log-mel spectra, as many frames of every track.
+
+    Args:
+        tracks: each gives the mono audio of a track at 24 kHz ``[samples]`` when called; one is in memory at a time.
+        size: tokens of each codebook.
+        seed: of the frames and of the fit.
+        frames: drawn over all tracks; 100 for each token of a codebook if not given (our choice).
+
+    Raises:
+        UsageError: there are no tracks that can be decoded, or too few frames for codebooks of that size.
+    """
+    if not tracks:
+        raise UsageError("There are no tracks to fit a teacher on.")
+    draw = np.random.default_rng(seed)
+    wanted = -(-(frames or 100 * size) // len(tracks))
+    found = []
+    for read in tracks:
+        try:
+            spectra = log_mel(read())
+        except UnusableAudio as error:
+            tell_unusable(error.path, error.reason)
+            continue
+        found.append(spectra[np.sort(draw.permutation(len(spectra))[:wanted])])
+    if not found:
+        raise UsageError(f"None of the {len(tracks)} tracks to fit a teacher on can be decoded.")
+    return fit_residual_kmeans(np.concatenate(found), size, seed, LEVELS)
+
+
+def save_teacher(folder: Path, teacher: ResidualKMeans) -> None:
+    """Write a fitted teacher beside a model, so that others can train on with it.
+
+    Args:
+        folder: of the model; made if need be.
+        teacher: fitted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = json.dumps({"errors": teacher.errors, "seed": teacher.seed})
+    half = folder / f".teacher.{os.getpid()}.npz"
+    try:
+        np.savez(half, codebooks=teacher.codebooks, mean=teacher.mean, deviation=teacher.deviation, facts=facts)
+        half.replace(folder / TEACHER)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def read_teacher(folder: Path) -> ResidualKMeans:
+    """Read the teacher that :func:`save_teacher` wrote.
+
+    Raises:
+        UsageError: there is none, or it is damaged.
+    """
+    file = folder / TEACHER
+    try:
+        # Opened here: numpy leaves the file open where it is no archive.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            read = ResidualKMeans(
+                codebooks=np.asarray(stored["codebooks"], np.float32),
+                mean=np.asarray(stored["mean"], np.float32),
+                deviation=np.asarray(stored["deviation"], np.float32),
+                errors=tuple(map(float, facts["errors"])),
+                seed=int(facts["seed"]),
+            )
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: there is no {TEACHER}: the model had no fitted teacher.") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{file}: this is not a teacher that cmbench wrote ({error}).") from error
+    arrays = (read.codebooks, read.mean, read.deviation)
+    fits = read.codebooks.ndim == 3 and read.mean.shape == read.deviation.shape == read.codebooks.shape[2:]
+    if not fits or not all(np.isfinite(array).all() for array in arrays) or not read.deviation.all():
+        raise UsageError(f"{file}: this is not a teacher that cmbench wrote (shapes or values are wrong).")
+    return read
+
+
+def cached_tokens(
+    root: Path, teacher: Teacher, track: str, read: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.int16]:
+    """Return the tokens of a whole track, from the cache if they are there.
+
+    Args:
+        root: of the cache; a folder for each teacher is made in it.
+        teacher: what makes the tokens.
+        track: names the audio for good, for example the hash of its file with the part that is used.
+        read: gives the audio at 24 kHz ``[samples]``; called where the tokens are not there yet.
+
+    A file is written under another name, synced and renamed, with the hash of its content at its end, which every
+    process checks before its first use: two processes may share the cache, and a file that was damaged is told in a
+    warning and made again.
+
+    Returns:
+        ``[levels, frames]``, read-only and on disk: slices of it are read when they are used.
+
+    Raises:
+        UsageError: a teacher has more tokens than fit, or its tokens are not what it says.
+    """
+    if teacher.codebook_size > np.iinfo(np.int16).max:
+        raise UsageError(f"{teacher.name}: {teacher.codebook_size} tokens to a codebook are more than the cache holds.")
+    key = hashlib.sha256(f"{_FORMAT} {teacher.fingerprint} {track}".encode()).hexdigest()
+    file = root / "tokens" / hashlib.sha256(teacher.fingerprint.encode()).hexdigest()[:16] / key[:2] / f"{key}.npy"
+    if file.is_file() and not _sound(file, file.stat().st_mtime_ns):
+        logging.getLogger(__name__).warning("%s: this cached file is damaged; its tokens are made again.", file)
+        file.unlink(missing_ok=True)
+    if not file.is_file():
+        tokens = teacher.tokens(read())
+        if tokens.shape[0] != teacher.levels or tokens.min() < 0 or tokens.max() >= teacher.codebook_size:
+            raise UsageError(f"{teacher.name} gives tokens {list(tokens.shape)} outside its codebooks.")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half = file.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.npy")
+        try:
+            _write(half, tokens.astype(np.int16))
+            half.replace(file)
+        finally:
+            half.unlink(missing_ok=True)
+    stored: NDArray[np.int16] = np.load(file, mmap_mode="r", allow_pickle=False)
+    return stored
+
+
+def _write(file: Path, tokens: NDArray[np.int16]) -> None:
+    """Write tokens and, after them, the hash of what was written; numpy reads no further than the tokens."""
+    content = io.BytesIO()
+    np.save(content, tokens)
+    with file.open("wb") as out:
+        out.write(content.getbuffer())
+        out.write(hashlib.sha256(content.getbuffer()).digest())
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@lru_cache(maxsize=1 << 16)
+def _sound(file: Path, changed: int) -> bool:
+    """Whether a file of tokens has the content that its last bytes are the hash of; looked at once for each change."""
+    content = file.read_bytes()
+    return hashlib.sha256(content[:-_DIGEST]).digest() == content[-_DIGEST:]
+
+
+def slice_tokens(tokens: NDArray[np.integer], start: int, frames: int) -> NDArray[np.int64]:
+    """Return the tokens of a crop from those of its track.
+
+    The first frame is that nearest to the crop's start, as in MERT, so tokens and crop are up to half a frame apart.
+
+    Args:
+        tokens: of the whole track ``[levels, frames]``.
+        start: of the crop, samples at 24 kHz.
+        frames: that the encoder gives for the crop.
+
+    Returns:
+        ``[levels, frames]``.
+
+    Raises:
+        UsageError: the track has too few frames.
+    """
+    first = round(start / HOP)
+    if start < 0 or first + frames > tokens.shape[1]:
+        raise UsageError(f"Tokens {first} to {first + frames} are asked for; the track has {tokens.shape[1]}.")
+    return tokens[:, first : first + frames].astype(np.int64)

@@ -1,0 +1,1 @@
+"""Recipes: the YAML files, their keys, how they are read and what their values may be."""

@@ -1,0 +1,138 @@
+"""What the values of a recipe may be: everything that cannot be meant is an error that names its key."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from ...errors import UsageError
+from ...tasks.base import TRADITIONS
+from .recipe import FILTER_BANK, FIT, PARTS, RANDOM, RATE, SCRATCH, Recipe
+
+SOURCE_KINDS = ("mini", "task", "folder")
+SHAPES = ("nano", "95m")
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """Return a recipe if its values can be meant.
+
+    Raises:
+        UsageError: one cannot; its key is named.
+    """
+    _check_names(recipe)
+    wrong: list[str] = []
+
+    def need(key: str, value: float, good: bool, wanted: str) -> None:
+        if not (math.isfinite(value) and good):
+            wrong.append(f"{key} = {value!r} should be {wanted}")
+
+    b, o, r, h = recipe.batch, recipe.optimiser, recipe.running, recipe.held_out
+    need("seed", recipe.seed, 0 <= recipe.seed < 2**63, "from 0 to 2^63 - 1")
+    need("temperature", recipe.temperature, recipe.temperature > 0, "positive")
+    need("batch.together", b.together, b.together >= 1, "at least 1")
+    need("batch.crops", b.crops, b.together >= 1 and b.crops >= 1 and b.crops % max(b.together, 1) == 0,
+         "a multiple of batch.together")  # fmt: skip
+    need("batch.seconds", b.seconds, 0.5 <= b.seconds <= 60, "from 0.5 to 60")
+    noise, crop = recipe.mixture.samples[1], round(b.seconds * RATE)
+    need("mixture.samples", noise, noise <= crop, f"at most the {crop} samples of a crop of {b.seconds:g} s")
+    need("optimiser.beta1", o.beta1, 0 <= o.beta1 < 1, "from 0 to below 1")
+    need("optimiser.beta2", o.beta2, 0 <= o.beta2 < 1, "from 0 to below 1")
+    for name in ("eps", "clip"):
+        need(f"optimiser.{name}", getattr(o, name), getattr(o, name) > 0, "positive")
+    need("optimiser.weight_decay", o.weight_decay, o.weight_decay >= 0, "0 or more")
+    for name in ("tokens", "cqt", "features"):
+        need(f"loss.{name}", getattr(recipe.loss, name), getattr(recipe.loss, name) >= 0, "0 or more")
+    for name in ("input", "hidden", "attention", "activation", "layer"):
+        need(
+            f"dropout.{name}",
+            getattr(recipe.dropout, name),
+            0 <= getattr(recipe.dropout, name) < 1,
+            "from 0 to below 1",
+        )
+    need("feature_gradient", recipe.feature_gradient, recipe.feature_gradient >= 0, "0 or more")
+    need("targets.codebook_size", recipe.targets.codebook_size, recipe.targets.codebook_size >= 2, "at least 2")
+    need("targets.dim", recipe.targets.dim, recipe.targets.dim >= 1, "at least 1")
+    need("targets.temperature", recipe.targets.temperature, recipe.targets.temperature > 0, "positive")
+    need("held_out.tracks", h.tracks, h.tracks >= 1, "at least 1")
+    need("held_out.crops", h.crops, h.crops >= 1, "at least 1")
+    need("running.log", r.log, r.log >= 1, "at least 1")
+    need("running.evaluate", r.evaluate, r.evaluate >= 1, "at least 1")
+    need("running.divergence", r.divergence, r.divergence > 1, "above 1")
+    for name, stage in recipe.stages.items():
+        need(f"stages.{name}.warmup", stage.warmup, 0 <= stage.warmup <= 1, "a share of the steps, from 0 to 1")
+        need(f"stages.{name}.hours", sum(stage.hours.values()), any(stage.hours.values()), "more than nothing")
+    for key, tradition, hours in _asked(recipe):
+        need(f"{key}.{tradition}", hours, hours >= 0, "0 or more")
+    if wrong:
+        raise UsageError(f"Recipe {recipe.name}: {'; '.join(wrong)}.")
+    for name, stage in recipe.stages.items():
+        try:
+            stage.schedule  # noqa: B018 - checks itself
+        except UsageError as error:
+            raise UsageError(f"Recipe {recipe.name}, stage {name}: {error}") from error
+    return recipe
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Check the values that are names of something."""
+
+    def among(key: str, value: str, known: Sequence[str]) -> None:
+        if value not in known:
+            close = difflib.get_close_matches(value, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"Recipe {recipe.name}: {key}: {value!r} is none of {', '.join(known)}.{hint}")
+
+    if not re.fullmatch(r"\w[\w.-]{0,63}", recipe.name):
+        raise UsageError(f"A recipe's name is letters, digits, '_', '-' and '.', at most 64; not {recipe.name!r}.")
+    among("shape", recipe.shape, SHAPES)
+    among("front_end", recipe.front_end, (RANDOM, FILTER_BANK))
+    among("running.precision", recipe.running.precision, ("auto", "float32", "bfloat16"))
+    if not recipe.stages:
+        raise UsageError(f"Recipe {recipe.name} has no stages.")
+    for tradition, sources in recipe.sources.items():
+        among("sources", tradition, TRADITIONS)
+        for source in sources:
+            kind, colon, rest = source.partition(":")
+            among(f"sources.{tradition}", kind, SOURCE_KINDS)
+            if not colon or not rest:
+                raise UsageError(f"Recipe {recipe.name}: sources.{tradition}: {source!r} should be KIND:NAME.")
+    for key, tradition, _ in _asked(recipe):
+        among(key, tradition, TRADITIONS)
+    for name, stage in recipe.stages.items():
+        for part in stage.train:
+            among(f"stages.{name}.train", part, PARTS)
+        if not stage.train:
+            raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
+    _check_parts(recipe)
+
+
+def _asked(recipe: Recipe) -> Iterator[tuple[str, str, float]]:
+    """Yield everything that asks for music: key, tradition, hours."""
+    for name, stage in recipe.stages.items():
+        for tradition, hours in stage.hours.items():
+            yield f"stages.{name}.hours", tradition, hours
+    for tradition, hours in recipe.targets.hours.items():
+        yield "targets.hours", tradition, hours
+
+
+def _check_parts(recipe: Recipe) -> None:
+    """Check what goes together."""
+    if recipe.start == SCRATCH and recipe.front_end == FILTER_BANK and recipe.shape != SHAPES[0]:
+        raise UsageError(
+            f"Recipe {recipe.name}: front_end={FILTER_BANK} is for shape={SHAPES[0]}; with shape={recipe.shape} say "
+            f"front_end={RANDOM}."
+        )
+    if recipe.targets.teacher != FIT and (unread := [t for t, hours in recipe.targets.hours.items() if hours]):
+        raise UsageError(
+            f"Recipe {recipe.name}: targets.hours is the music that a teacher is fitted on, but targets.teacher is "
+            f"{recipe.targets.teacher!r}. Say targets.teacher=fit, or "
+            f"{' '.join(f'targets.hours.{tradition}=0' for tradition in unread)}."
+        )
+    for key, tradition, hours in _asked(recipe):
+        if hours and not recipe.sources.get(tradition):
+            raise UsageError(
+                f"Recipe {recipe.name}: {key} wants {hours:g} h of {tradition} music, but sources.{tradition} names no "
+                "place for it."
+            )

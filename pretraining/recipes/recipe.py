@@ -1,0 +1,209 @@
+"""A recipe: everything that decides a pre-training run, as data with a schema.
+
+:mod:`.reading` reads it from YAML and the command line, :mod:`.checks` says what its values may be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from ...baselines.mert.network import Dropout
+from ..objective.masking import SpanMasking
+from ..objective.mixture import NoiseMixture
+from .schedule import Schedule
+
+RATE = 24_000
+"""Hz, of MERT."""
+
+
+HOP = 320
+"""Samples of a frame: 75 in a second."""
+
+
+SCRATCH = "scratch"
+"""Start of a recipe that begins with random weights."""
+
+FAIRSEQ = ".pt"
+"""Ending of a start that is a checkpoint of MERT's own code, with its heads."""
+
+PARTS = ("front_end", "projection", "transformer", "mask_vector", "codewords", "heads")
+"""What a stage can train: the convolutions; the projection after them; positions and Transformer layers; the mask
+vector; the codeword embeddings; the token heads and the CQT head."""
+
+RANDOM, FILTER_BANK = "random", "filter_bank"
+"""How the convolutions of a network from scratch begin."""
+
+FIT, START = "fit", "start"
+"""Teachers: residual k-means fitted on music; the one that the starting model was trained with."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Attributes: crops of one update; crops of one forward pass; seconds of a crop."""
+
+    crops: int = 16
+    together: int = 16
+    seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Factors of the parts of the loss; :class:`..objective.loss.LossWeights`."""
+
+    tokens: float = 1.0
+    cqt: float = 1.0
+    features: float = 10.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the heads predict.
+
+    Attributes:
+        teacher: ``fit`` (residual k-means), ``start`` (the one that the starting model was trained with), or an EnCodec
+            model: ``encodec-24khz``, a folder, ``hf:owner/name``.
+        hours: of music that a fitted teacher is fitted on, by tradition; that of the first stage if there are none.
+            EnCodec heard more than what MERT is trained on, and so may a fitted teacher.
+        codebook_size: tokens of each codebook of a fitted teacher.
+        dim: length of a codeword embedding.
+        temperature: divides the cosines.
+    """
+
+    teacher: str = "encodec-24khz"
+    hours: dict[str, float] = field(default_factory=dict)
+    codebook_size: int = 1024
+    dim: int = 64
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW, with the decoupled weight decay of fairseq's ``adam``, and the clipping of the gradient's norm."""
+
+    beta1: float = 0.9
+    beta2: float = 0.98
+    eps: float = 1e-6
+    weight_decay: float = 0.01
+    clip: float = 10.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of continual pre-training.
+
+    Attributes:
+        hours: tradition -> hours of its music.
+        steps: updates.
+        peak: learning rate.
+        start: share of the peak that the re-warm starts from.
+        floor: share of the peak that the re-decay ends at.
+        warmup: share of the steps that re-warm.
+        decay: ``cosine``, ``linear`` or ``constant``.
+        train: parts that are trained (:data:`PARTS`); the others are frozen.
+    """
+
+    hours: dict[str, float] = field(default_factory=dict)
+    steps: int = 1000
+    peak: float = 1e-4
+    start: float = 0.0
+    floor: float = 0.1
+    warmup: float = 0.1
+    decay: str = "cosine"
+    train: list[str] = field(default_factory=lambda: list(PARTS))
+
+    @property
+    def schedule(self) -> Schedule:
+        """Its learning rate."""
+        return Schedule(self.peak, self.start, self.floor, round(self.warmup * self.steps), self.steps, self.decay)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run does not train on and measures on the way.
+
+    Attributes:
+        tracks: of every tradition that has any music here.
+        crops: of every tradition, each time.
+    """
+
+    tracks: int = 8
+    crops: int = 16
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a run does beside learning.
+
+    Attributes:
+        log: updates between two lines of the log.
+        evaluate: updates between two measurements on held-out music; a checkpoint follows each.
+        precision: ``auto`` (bfloat16 where the device multiplies it in hardware), ``float32`` or ``bfloat16``.
+        recompute: keep fewer activations and compute them again in the backward pass (gradient checkpointing).
+        divergence: the run stops once the mean loss of 20 updates is above this multiple of the lowest such mean.
+    """
+
+    log: int = 10
+    evaluate: int = 500
+    precision: str = "auto"
+    recompute: bool = False
+    divergence: float = 2.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A pre-training run.
+
+    Attributes:
+        name: of the recipe and of the model that it makes.
+        summary: one sentence.
+        start: a model of the MERT family (name, folder, ``hf:owner/name``, fairseq's ``.pt``), or ``scratch``.
+        shape: of the network if it starts from scratch, ``nano`` or ``95m``.
+        seed: of everything that is drawn.
+        sources: tradition -> where its music comes from, each ``mini:TASK``, ``task:TASK`` or ``folder:PATH``.
+        temperature: a tradition is drawn with probability proportional to its hours to the power 1/temperature.
+        batch: its sizes.
+        masking: which frames are predicted.
+        mixture: noise of other clips.
+        loss: factors of its parts.
+        dropout: rates in training.
+        front_end: how the convolutions begin in a network from scratch, ``random`` (He et al. 2015, as MERT's) or
+            ``filter_bank`` (:mod:`..objective.filter_bank`).
+        feature_gradient: factor on the gradient into the convolutions.
+        targets: what is predicted.
+        optimiser: its settings.
+        held_out: music to measure on.
+        running: what happens on the way.
+        stages: by name, in their order.
+    """
+
+    name: str = "???"
+    summary: str = ""
+    start: str = SCRATCH
+    shape: str = "95m"
+    seed: int = 0
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    temperature: float = 1.0
+    batch: Batch = field(default_factory=Batch)
+    masking: SpanMasking = field(default_factory=SpanMasking)
+    mixture: NoiseMixture = field(default_factory=NoiseMixture)
+    loss: Loss = field(default_factory=Loss)
+    dropout: Dropout = field(default_factory=Dropout)
+    front_end: str = "random"
+    feature_gradient: float = 1.0
+    targets: Targets = field(default_factory=Targets)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    held_out: HeldOut = field(default_factory=HeldOut)
+    running: Running = field(default_factory=Running)
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Updates of all stages."""
+        return sum(stage.steps for stage in self.stages.values())
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every value."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

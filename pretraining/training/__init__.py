@@ -1,0 +1,1 @@
+"""The loop: passes, held-out losses, checkpoints, logs, several processes."""

@@ -1,0 +1,146 @@
+"""What a run says: one line of JSON for each report in ``log.jsonl``, on a board if asked, and a bar with the time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from ...errors import CmbenchError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .checkpoints import Progress
+    from .metrics import Metrics
+    from .tensorboard import Board
+
+FILE = "log.jsonl"
+
+
+class Log:
+    """The log of a run; a context manager.
+
+    Args:
+        file: to append to; ``None`` where another process writes.
+        steps: of the whole run.
+        every: updates between two lines.
+        console: where bars and messages go.
+        board: shown what is written to the file.
+    """
+
+    def __init__(
+        self, file: Path | None, steps: int, every: int, console: Console | None, board: Board | None = None
+    ) -> None:
+        self._file = file
+        self._board = board
+        self._every = every
+        self._console = console
+        self._spent = 0.0
+        self._count = 0
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=console or Console(quiet=True),
+            transient=True,
+            disable=console is None or not console.is_terminal,
+        )
+        self._bar = self._bars.add_task("pre-training", total=steps, detail="")
+
+    def __enter__(self) -> Log:
+        """Start the display."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the display away; what was printed stays."""
+        self._bars.stop()
+        if self._board is not None:
+            self._board.close()
+
+    def forget_after(self, step: int) -> None:
+        """Remove the lines of updates after ``step``: they are done again.
+
+        Raises:
+            CmbenchError: a line cannot be read.
+        """
+        kept = self._kept(step)
+        if self._board is not None:
+            self._board.begin(map(json.loads, kept))
+
+    def _kept(self, step: int) -> list[str]:
+        if self._file is None or not self._file.exists():
+            return []
+        lines = self._file.read_text(encoding="utf-8").splitlines()
+        kept = [line for number, line in enumerate(lines) if self._step(line, number, len(lines)) <= step]
+        half = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
+        half.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        half.replace(self._file)
+        return kept
+
+    def _step(self, line: str, number: int, lines: int) -> float:
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            if number == lines - 1:  # the run was killed while it wrote
+                return float("inf")
+            raise CmbenchError(f"{self._file}, line {number + 1}: not a line of a log. Move the file away.") from error
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(line, allow_nan=False) + "\n")
+            if self._board is not None:
+                self._board.add(line)
+
+    def _say(self, sentence: str) -> None:
+        if self._console is not None:
+            self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    def update(self, progress: Progress, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
+        """Report an update.
+
+        Args:
+            progress: after it.
+            rate: its learning rate.
+            metrics: of its crops.
+            norm: of its gradient, before clipping.
+            seconds: that it took.
+        """
+        self._spent += seconds
+        self._count += 1
+        detail = f"{progress.stage} · loss {metrics.loss:.3f}"
+        self._bars.update(self._bar, completed=progress.step, detail=detail)
+        if progress.step % self._every and progress.in_stage != 1:
+            return
+        line = {"kind": "update", "step": progress.step, "stage": progress.stage, "in_stage": progress.in_stage}
+        self._write(
+            line
+            | {"learning_rate": rate, "gradient_norm": norm, "seconds": self._spent / self._count, "time": time.time()}
+            | metrics.as_dict()
+        )
+        if self._console is not None and not self._console.is_terminal:
+            self._say(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
+        self._spent, self._count = 0.0, 0
+
+    def measured(self, progress: Progress, found: Mapping[str, Metrics]) -> None:
+        """Report what was measured on held-out music, by tradition."""
+        for tradition, metrics in found.items():
+            line = {"kind": "held-out", "step": progress.step, "stage": progress.stage, "tradition": tradition}
+            self._write(line | {"time": time.time()} | metrics.as_dict())
+        if found:
+            losses = ", ".join(f"{tradition} {metrics.loss:.3f}" for tradition, metrics in found.items())
+            self._say(f"update {progress.step} · held-out loss: {losses}")

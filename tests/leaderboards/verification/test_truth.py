@@ -1,0 +1,102 @@
+"""The task's own labels: mini's are computed, real ones come from a folder, absent ones are said to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cmbench.errors import CmbenchError
+from cmbench.leaderboards.reading import read_entry
+from cmbench.leaderboards.verification.findings import UNVERIFIED
+from cmbench.leaderboards.verification.truth import (
+    check_coverage,
+    check_labels,
+    check_same_split,
+    check_task,
+    known_task,
+    own_data,
+    status,
+)
+
+if TYPE_CHECKING:
+    from cmbench.benchmark.evidence import Evidence
+    from cmbench.tests.leaderboards.conftest import MakeEntry
+
+
+@pytest.fixture
+def evidence(make_entry: MakeEntry) -> Evidence:
+    return read_entry(make_entry().save()).evidence[0]
+
+
+def changed(evidence: Evidence, part: str, **values: object) -> Evidence:
+    inner = getattr(evidence.record, part).model_copy(update=values)
+    return replace(evidence, record=evidence.record.model_copy(update={part: inner}))
+
+
+def test_minis_labels_are_always_there_and_real_ones_are_not(tmp_path: Path) -> None:
+    mini = own_data("carnatic", "mini", "own", None)
+    assert mini is not None
+    assert len(mini.splits["test"]) == 80
+    absent = own_data("carnatic", "full", "official", tmp_path)
+    assert absent is None
+    assert status(absent) == UNVERIFIED
+
+
+def test_minis_labels_are_not_read_from_the_users_cache(own_cache: Path) -> None:
+    before = sorted(own_cache.rglob("*"))
+    assert own_data("hindustani", "mini", "own", None) is not None
+    assert sorted(own_cache.rglob("*")) == before
+    assert not Path("no-cache").exists()
+
+
+def test_labels_of_a_maintainers_folder(evidence: Evidence, tmp_path: Path) -> None:
+    (finding,) = check_labels(evidence, None)
+    assert finding.severity == "unverified"
+    data = own_data("lyra", "mini", "own", tmp_path)
+    assert list(check_labels(evidence, data)) == []
+
+
+@pytest.mark.parametrize(("edition", "severity"), [("mini", "error"), ("full", "flag")])
+def test_another_split_hash(evidence: Evidence, edition: str, severity: str) -> None:
+    other = changed(evidence, "task", split_sha256="0" * 64, edition=edition)
+    (finding,) = check_labels(other, own_data("lyra", "mini", "own", None))
+    assert finding.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("part", "value"), [("tradition", "western"), ("title", "Lyre"), ("split", "easy"), ("families", {})]
+)
+def test_facts_of_the_task(evidence: Evidence, part: str, value: object) -> None:
+    assert list(check_task(evidence, known_task(evidence))) == []
+    other = changed(evidence, "task", **{part: value})
+    assert [f.severity for f in check_task(other, known_task(other))] == ["error"]
+
+
+def test_fewer_tracks_than_were_published(evidence: Evidence) -> None:
+    task = known_task(evidence)
+    real = changed(evidence, "task", edition="full", split="official", labels=task.editions["full"].labels)
+    real = changed(real, "task", families={label: task.families[label] for label in task.labels})
+    (finding,) = check_task(real, task)
+    assert "it asked for 80 test tracks; the task has 330" in finding.message
+
+
+def test_a_task_without_a_board(evidence: Evidence) -> None:
+    with pytest.raises(CmbenchError, match="it has no board"):
+        known_task(changed(evidence, "task", name="my_corpus"))
+
+
+def test_tracks_that_do_not_add_up(evidence: Evidence) -> None:
+    assert list(check_coverage(evidence)) == []
+    used = evidence.record.coverage.used | {"train": 5}
+    (finding,) = check_coverage(changed(evidence, "coverage", used=used))
+    assert "do not add up" in finding.message
+
+
+def test_other_claims_about_the_same_split(evidence: Evidence) -> None:
+    assert list(check_same_split(evidence, [evidence])) == []
+    other = replace(evidence, groups=tuple("x" for _ in evidence.groups))
+    assert len(list(check_same_split(evidence, [other]))) == 1
+    assert list(check_same_split(evidence, [changed(other, "task", split_sha256="0" * 64)])) == []
