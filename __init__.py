@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .baselines.registry import load_encoder as load_model
-    from .benchmark.record import Record
-    from .benchmark.record_folder import load_records
+    from .benchmark.records.folder import load_records
+    from .benchmark.records.record import Record
     from .benchmark.run import run
     from .tasks.choice import get_task
     from .version import __version__
@@ -22,9 +22,9 @@ _HOMES = {
     "run": ("benchmark.run", "run"),
     "load_model": ("baselines.registry", "load_encoder"),
     "get_task": ("tasks.choice", "get_task"),
-    "load_records": ("benchmark.record_folder", "load_records"),
+    "load_records": ("benchmark.records.folder", "load_records"),
     "__version__": ("version", "__version__"),
-    "Record": ("benchmark.record", "Record"),
+    "Record": ("benchmark.records.record", "Record"),
 }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 _HEARD = "validation and test tracks of "
 
-
 SEE_SOURCES = "see sources"
 """Where no single licence is known to cover all of several."""
 

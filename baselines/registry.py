@@ -19,7 +19,6 @@ from .hub.folders import open_folder
 if TYPE_CHECKING:
     from .base import FolderReader, Preparer
 
-
 ENTRY_POINTS = "cmbench.baselines"
 
 

@@ -18,10 +18,11 @@ from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS
-from .cache import Entry, FeatureStore, audio_sha256, store_folder, touch_store
-from .environment import describe_environment
-from .features import extract
-from .record import (
+from .features.extract import extract
+from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store
+from .records.environment import describe_environment
+from .records.predictions import predictions_bytes
+from .records.record import (
     CostPart,
     Coverage,
     FailedTrack,
@@ -32,20 +33,18 @@ from .record import (
     Selection,
     TaskPart,
     cell_stem,
-    predictions_bytes,
     read_record,
     write_record,
 )
-from .scoring import score_predictions
-from .statistics import cluster_count
+from .records.scores import score_predictions
+from .scoring.bootstrap import cluster_count
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
+    from .models import Shelf
     from .observer import Observer
-    from .probe import ProbeResult, ProbeSplit
+    from .probing.search import ProbeResult, ProbeSplit
     from .protocol import Protocol
-    from .run import RunOptions
-    from .shelf import Shelf
 
 
 def compute_cell(
@@ -202,7 +201,7 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
 
 def _probe_split(data: TaskData, split: str, inputs: _Inputs) -> tuple[list[Track], ProbeSplit]:
     """Usable tracks of a split and what the probes see of them."""
-    from .probe import ProbeSplit
+    from .probing.search import ProbeSplit
 
     usable = [inputs.entries[t.id].track.failure is None for t in data.splits[split]]
     tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
@@ -230,7 +229,7 @@ def _probe_and_record(
     watch: Observer,
     inputs: _Inputs,
 ) -> Record:
-    from .probe import run_probes
+    from .probing.search import run_probes
 
     splits = {split: _probe_split(data, split, inputs) for split in SPLITS}
     _refuse_constant(card, splits["train"][1])
@@ -332,3 +331,22 @@ def _cost(entries: Iterable[Entry], probe_seconds: float) -> CostPart:
         probe_seconds=probe_seconds,
         peak_memory_mib=peak_memory_mib(),
     )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a run is done; nothing here changes a score.
+
+    Attributes:
+        out: folder of the records.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        offline: never touch the network.
+        force: compute finished cells again.
+        workers: decoding threads and rendering processes.
+    """
+
+    out: Path
+    device: str = "auto"
+    offline: bool = False
+    force: bool = False
+    workers: int = 2

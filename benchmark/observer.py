@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .features import Extracted
-    from .record import FailedTrack, Record
+    from .features.extract import Extracted
+    from .records.record import FailedTrack, Record
 
 
 class Observer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,33 +16,15 @@ from ..paths import data_root as configured_data_root
 from ..tasks.audit.audit import ensure_audit
 from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import select_tasks
+from .cell import RunOptions
+from .models import Shelf
 from .observer import Observer
 from .protocol import Protocol, get_protocol
-from .shelf import Shelf
 
 if TYPE_CHECKING:
-    from .record import Record
+    from .records.record import Record
 
 EDITIONS = ("full", "mini")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and how a run is done; nothing here changes a score.
-
-    Attributes:
-        out: folder of the records.
-        device: ``auto``, ``cpu``, ``cuda`` …
-        offline: never touch the network.
-        force: compute finished cells again.
-        workers: decoding threads and rendering processes.
-    """
-
-    out: Path
-    device: str = "auto"
-    offline: bool = False
-    force: bool = False
-    workers: int = 2
 
 
 def run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..benchmark.report_commands import Edition, ProtocolName, Split
+from ..benchmark.commands.options import Edition, ProtocolName, Split
 from ..errors import CmbenchError, UsageError, unknown_name
 from ..terminal import console
 
@@ -22,9 +22,7 @@ BUILD_EXAMPLES = (
     "**Examples**\n\n`cmbench leaderboard build --out site`\n\n`cmbench leaderboard build my-entries --out site`"
 )
 
-
 SERVE_EXAMPLES = "**Example**\n\n`cmbench leaderboard build --out site && cmbench leaderboard serve site`"
-
 
 COMPARE_EXAMPLES = "**Example**\n\n`cmbench leaderboard compare mfcc/1 chroma/1 --no-labels`"
 
@@ -87,8 +85,8 @@ def compare(
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
 ) -> None:
     """Compare two entries as `cmbench compare` does: paired differences with intervals, per task, family and label."""
-    from ..benchmark.change_tables import print_comparison
-    from ..benchmark.compare import compare as judge
+    from ..benchmark.comparing.compare import compare as judge
+    from ..benchmark.views.changes import print_comparison
     from .entry import ENTRIES
     from .reading import entry_folders, read_entry
 
@@ -243,7 +241,7 @@ def _check(entry: Entry, others: Sequence[Entry]) -> bool:
 
 def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
     """Print the place that the entry would have, and why it would have none."""
-    from ..benchmark.sections import percent
+    from ..benchmark.views.words import percent
     from ..tasks.base import MINI_LABEL
     from .submission import board_with
 

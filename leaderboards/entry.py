@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..benchmark.evidence import Evidence
+from ..benchmark.records.evidence import Evidence
 from .contamination import marks
 from .untrusted import NAME
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..benchmark.record import Record
-from ..benchmark.reported import ReportedBlock, reported_blocks
+from ..benchmark.records.record import Record
+from ..benchmark.views.reported import ReportedBlock, reported_blocks
 from ..files import sha256_of
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards

@@ -1,10 +1,10 @@
 """Who stands where: a place that depends on an entry's own predictions, and on nobody else's being there.
 
-An entry's score is that of :mod:`..benchmark.summary`: 0 at chance, 1 for a perfect ranking, each tradition once. Two
-entries are told apart by the paired bootstrap of the difference of their scores on the same resamples of whole groups,
-each pair by itself at 5 %: a control of false discoveries among all pairs would let a third entry decide whether two
-others differ. :func:`..benchmark.ties.standings`, which `cmbench compare` prints, controls them, and ranks on the tasks
-and tracks that all models have; neither will do where anybody may join.
+An entry's score is that of :mod:`..benchmark.comparing.summary`: 0 at chance, 1 for a perfect ranking, each tradition
+once. Two entries are told apart by the paired bootstrap of the difference of their scores on the same resamples of
+whole groups, each pair by itself at 5 %: a control of false discoveries among all pairs would let a third entry decide
+whether two others differ. :func:`..benchmark.comparing.ties.standings`, which `cmbench compare` prints, controls them,
+and ranks on the tasks and tracks that all models have; neither will do where anybody may join.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from ..benchmark.equity import Equity, equity
-from ..benchmark.evidence import Evidence
-from ..benchmark.metrics import Doubles
-from ..benchmark.paired import LEVEL, Difference, Level, difference, level, replicate_all
-from ..benchmark.record import Record
-from ..benchmark.sections import PAPER_TASKS
-from ..benchmark.statistics import cluster_count
-from ..benchmark.summary import mean_over_traditions, tradition_replicates
+from ..benchmark.comparing.equity import Equity, equity
+from ..benchmark.comparing.paired import LEVEL, Difference, Level, difference, level, replicate_all
+from ..benchmark.comparing.summary import mean_over_traditions, tradition_replicates
+from ..benchmark.records.evidence import Evidence
+from ..benchmark.records.record import Record
+from ..benchmark.records.sections import PAPER_TASKS
+from ..benchmark.scoring.bootstrap import cluster_count
+from ..benchmark.scoring.metrics import Doubles
 from ..errors import CmbenchError
 from ..tasks.base import EDITION_ORDER, WESTERN
 
@@ -344,7 +344,7 @@ def anchor_of(record: Record) -> str:
 
 
 def _retention(before: Scored, after: Scored) -> Level | None:
-    """Return what is left of the base's Western score above chance, as in :mod:`..benchmark.forgetting`."""
+    """Return what is left of the base's Western score above chance, as in :mod:`..benchmark.comparing.forgetting`."""
     if not before.western[0] > 0:
         return None
     left = np.divide(after.western, before.western, out=np.full_like(after.western, np.nan), where=before.western > 0)

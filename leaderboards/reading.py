@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ..benchmark.evidence import Evidence, make_evidence
-from ..benchmark.record import METRICS, READ_VERSIONS, Record, parse_record
+from ..benchmark.records.evidence import Evidence, make_evidence
+from ..benchmark.records.record import METRICS, READ_VERSIONS, Record, parse_record
 from ..errors import CmbenchError
 from ..files import sha256_of
 from .entry import (
@@ -30,7 +30,6 @@ from .untrusted import LARGEST_TEXT, is_name, read_bytes, read_card, read_json, 
 
 if TYPE_CHECKING:
     from .entry import FileFacts
-
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

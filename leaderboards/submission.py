@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..benchmark.evidence import Evidence, choose_records, read_evidence
-from ..benchmark.record import Record
+from ..benchmark.records.evidence import Evidence, choose_records, read_evidence
+from ..benchmark.records.record import Record
 from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_atomically
 from .contamination import marks, marks_beside

@@ -25,16 +25,12 @@ if TYPE_CHECKING:
 TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
 """The order of the columns in the paper's tables; other traditions follow by name."""
 
-
 WESTERN = "western"
 """The tradition of the pre-training, against which the others are set."""
 
-
 EDITION_ORDER = ("full", "custom", "mini")
 
-
 MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable with real data"
-
 
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 

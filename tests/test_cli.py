@@ -183,7 +183,7 @@ def test_a_run_that_is_stopped_goes_on_and_ends_the_same(tmp_path: Path, blow: s
     assert cmbench(*MINI, "--out", "cut", cwd=tmp_path).returncode == 0
     os.environ["CMBENCH_CACHE"] += "-undisturbed"  # the fixture sets it again for the next test
     assert cmbench(*MINI, "--out", "whole", cwd=tmp_path).returncode == 0
-    from cmbench.benchmark.record_folder import iter_records
+    from cmbench.benchmark.records.folder import iter_records
 
     # Sorted: models that were begun in the same second stand in the order of their names.
     cut, whole = (sorted(r.stable_json() for r in iter_records(tmp_path / out)) for out in ("cut", "whole"))

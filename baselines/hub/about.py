@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 NOT_STATED = ("not stated",)
 """The corpora of a model whose card does not list them."""
-
 
 # What soundfile and soxr are asked for at most, Hz.
 HIGHEST_RATE = 192_000

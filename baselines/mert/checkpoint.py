@@ -20,7 +20,6 @@ from .shape import read_shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 # torch before 2.1 and after call the two halves of a weight norm differently; the tensors are the same.
 SPELLINGS = {f"{POSITION}.weight_g": GAIN, f"{POSITION}.weight_v": DIRECTION}
 
@@ -41,7 +40,6 @@ TRAINING_ONLY = (
     "classifier.",
     "layer_weights",
 )
-
 
 NORMALISED = "zero mean and unit variance per window (eps 1e-7)"
 

@@ -15,7 +15,6 @@ from .network import HubertShape
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 HEADS = "heads.safetensors"
 """The file of the tensors that only training uses."""
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 CODEWORDS = "label_embs_concat"
 
-
 PROJECTION = "final_proj"
-
 
 CQT_HEAD = "encoder_cqt_model.fc"
 

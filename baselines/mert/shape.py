@@ -11,7 +11,6 @@ from .network import HubertShape
 
 MODEL_TYPES = ("mert_model", "hubert")
 
-
 # Defaults of transformers' HubertConfig, which a saved configuration may leave out.
 _DEFAULTS: dict[str, object] = {
     "hidden_size": 768,
@@ -30,7 +29,6 @@ _DEFAULTS: dict[str, object] = {
     "layer_norm_eps": 1e-5,
 }
 
-
 # Settings that would change the arithmetic in a way that is not implemented, with the value that leaves it alone.
 # ``attention_relax`` is not among them: it shifts logits by a constant, which softmax cancels.
 _NEUTRAL: dict[str, object] = {
@@ -41,7 +39,6 @@ _NEUTRAL: dict[str, object] = {
     "feature_extractor_cqt": False,
     "adapter_attn_dim": None,
 }
-
 
 _MOST_LAYERS = 1000
 """Far above any such network: a configuration that asks for more would only exhaust the memory with names."""

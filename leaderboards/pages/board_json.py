@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...benchmark.paired import Level
-from ...benchmark.record import Metric
-from ...benchmark.sections import HEADLINE, METRIC_TITLES
+from ...benchmark.comparing.paired import Level
+from ...benchmark.records.record import Metric
+from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...tasks.base import MINI_LABEL
 from ..listing import Listed, Site
 from ..ranking import Board, Place, told_apart

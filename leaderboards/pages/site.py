@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...benchmark.change_tables import span
-from ...benchmark.equity_table import worst
-from ...benchmark.page import TEMPLATES as PAGE_TEMPLATES
-from ...benchmark.record import Record
-from ...benchmark.reported import WARNING
-from ...benchmark.sections import HEADLINE, METRIC_TITLES, percent
+from ...benchmark.pages.svg import TEMPLATES as PAGE_TEMPLATES
+from ...benchmark.records.record import Record
+from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
+from ...benchmark.views.equity import worst
+from ...benchmark.views.reported import WARNING
+from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...tasks.base import MINI_LABEL
 from ..entry import Submission

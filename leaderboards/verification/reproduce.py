@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...benchmark.compare import BOUND
-from ...benchmark.evidence import Evidence, choose_records, read_evidence
-from ...benchmark.paired import RANKED
-from ...benchmark.record import Record
+from ...benchmark.comparing.compare import BOUND
+from ...benchmark.comparing.paired import RANKED
+from ...benchmark.records.evidence import Evidence, choose_records, read_evidence
+from ...benchmark.records.record import Record
 from ...errors import CmbenchError, UsageError
 from ...files import canonical, sha256_of, write_atomically
 from ..entry import LONGEST_LINE, LONGEST_STATEMENT, Entry, FileFacts, Reproduction, TaskAgreement, Withdrawal

@@ -10,10 +10,10 @@ from statistics import fmean
 
 from pydantic import BaseModel
 
-from ...benchmark.evidence import Evidence
 from ...benchmark.protocol import PROTOCOLS, Protocol
-from ...benchmark.record import Interval, Record
-from ...benchmark.scoring import score_predictions
+from ...benchmark.records.evidence import Evidence
+from ...benchmark.records.record import Interval, Record
+from ...benchmark.records.scores import score_predictions
 from ...errors import CmbenchError
 from .findings import Finding
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from ...baselines.published import published
-from ...benchmark.evidence import Evidence
-from ...benchmark.metrics import Doubles
-from ...benchmark.paired import LEVEL, RANKED
+from ...benchmark.comparing.paired import LEVEL, RANKED
+from ...benchmark.records.evidence import Evidence
+from ...benchmark.scoring.metrics import Doubles
 from ..entry import Entry
 from .findings import Finding
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...benchmark.evidence import Evidence
+from ...benchmark.records.evidence import Evidence
 from ...errors import CmbenchError, MissingError
 from ...tasks.base import LoadContext, Task, TaskData
 from ...tasks.registry import registry

@@ -22,7 +22,6 @@ from ...errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 ALL_ROWS = slice(None)
 
 

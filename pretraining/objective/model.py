@@ -47,10 +47,8 @@ from .filter_bank import filter_bank
 if TYPE_CHECKING:
     from ...baselines.mert.heads import HeadShape
 
-
 SAMPLE_RATE = 24_000
 """Hz; of MERT's second generation, whose EnCodec tokens and CQT need it."""
-
 
 PARTS: dict[str, tuple[str, ...]] = {
     "front_end": ("feature_extractor.",),

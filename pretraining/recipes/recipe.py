@@ -17,10 +17,8 @@ from .schedule import Schedule
 RATE = 24_000
 """Hz, of MERT."""
 
-
 HOP = 320
 """Samples of a frame: 75 in a second."""
-
 
 SCRATCH = "scratch"
 """Start of a recipe that begins with random weights."""

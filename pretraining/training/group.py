@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-
 PATIENCE = timedelta(hours=6)
 """How long processes wait for each other. Torch's own 10 minutes (NCCL) are less than the first process may take to fit
 a teacher, or one of them to make the tokens of a long recording. One that ends takes the others with it anyway."""

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
 REDRAWS = 20
 """How often a pass replaces crops of files that cannot be decoded, before it gives up."""
 

@@ -12,7 +12,6 @@ from ..base import Task
 if TYPE_CHECKING:
     from ..preparing import Download, Plan, PrepareContext
 
-
 LOCK = ".prepare.lock"
 
 

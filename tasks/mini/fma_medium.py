@@ -223,7 +223,6 @@ STYLES: Mapping[str, Style] = {
 _INTERNATIONAL = Style(1.1, {"International": 1}, (60, 60), {"": 1.0}, {})
 _ALL: Mapping[str, Style] = {**STYLES, "international": _INTERNATIONAL}
 
-
 COMPILED = 0.6
 """Probability that a track of an album is in another genre than the album's own (compilations, side projects)."""
 

@@ -21,7 +21,6 @@ from .names import memberships
 if TYPE_CHECKING:
     from ..base import Track
 
-
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "valid": 0.1, "test": 0.2})
 """Share of the tracks by split. Our choice, and that of the random splits of the published tasks."""
 

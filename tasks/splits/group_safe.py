@@ -25,7 +25,6 @@ from .names import GROUP_SAFE, SPLITS
 if TYPE_CHECKING:
     from ..base import TaskData, Track
 
-
 ENOUGH = 6
 """Groups from which a label should be in every split: two for each. Our choice."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 SPLITS = ("train", "valid", "test")
 
-
 GROUP_SAFE = "group-safe"
 """Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
 

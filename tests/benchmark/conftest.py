@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.metrics import ranking_scores
 from cmbench.benchmark.protocol import PROTOCOLS
-from cmbench.benchmark.record import (
+from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.record import (
     CostPart,
     Coverage,
     EnvironmentPart,
@@ -32,6 +31,7 @@ from cmbench.benchmark.record import (
     Selection,
     TaskPart,
 )
+from cmbench.benchmark.scoring.metrics import ranking_scores
 from cmbench.files import sha256_of
 
 MAKAM = (

@@ -12,12 +12,12 @@ import pytest
 import soundfile
 
 import cmbench
+from cmbench.benchmark import models as models_module
 from cmbench.benchmark import run as run_module
-from cmbench.benchmark import shelf
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
-from cmbench.benchmark.record import Record
-from cmbench.benchmark.record_folder import iter_records
+from cmbench.benchmark.records.folder import iter_records
+from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.base import Track
 
@@ -172,7 +172,7 @@ def test_everything_missing_is_said_at_once_and_nothing_is_done(
     mini = replace(task.editions["custom"], name="mini", load=lambda *_: rendered.append("mini"))
     absent = replace(task, editions={"full": full, "mini": mini})
     monkeypatch.setattr(run_module, "select_tasks", lambda _: (absent,))
-    monkeypatch.setattr(shelf, "load_encoder", nothing("weights"))
+    monkeypatch.setattr(models_module, "load_encoder", nothing("weights"))
     with pytest.raises(MissingError) as caught:
         cmbench.run("some-model", out=tmp_path / "out")
     assert [m.what for m in caught.value.missing] == ["weights", "audio"]

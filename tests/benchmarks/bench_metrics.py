@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cmbench.benchmark import metrics
-from cmbench.benchmark.statistics import cluster_weights, score_with_intervals
+from cmbench.benchmark.scoring import metrics
+from cmbench.benchmark.scoring.bootstrap import cluster_weights, score_with_intervals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

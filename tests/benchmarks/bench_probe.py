@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cmbench.benchmark.metrics import ranking_scores
-from cmbench.benchmark.probe import ProbeSplit, run_probes
+from cmbench.benchmark.probing.search import ProbeSplit, run_probes
 from cmbench.benchmark.protocol import PROTOCOLS
+from cmbench.benchmark.scoring.metrics import ranking_scores
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from cmbench.benchmark import paired
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.paired import difference, replicate, replicate_all
+from cmbench.benchmark.comparing import paired
+from cmbench.benchmark.comparing.paired import difference, replicate, replicate_all
+from cmbench.benchmark.records.evidence import Evidence
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-    from cmbench.benchmark.record import Record
+    from cmbench.benchmark.records.record import Record
 
 RESAMPLES = 1000
 SIZES = {

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from cmbench.benchmark.protocol import PROTOCOLS
-from cmbench.benchmark.record import Record, predictions_bytes
-from cmbench.benchmark.scoring import score_predictions
+from cmbench.benchmark.records.predictions import predictions_bytes
+from cmbench.benchmark.records.record import Record
+from cmbench.benchmark.records.scores import score_predictions
 from cmbench.files import sha256_of
 from cmbench.leaderboards.verification.truth import own_data
 

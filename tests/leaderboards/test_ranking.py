@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.record import CostPart, Record
-from cmbench.benchmark.summary import centred_score
+from cmbench.benchmark.comparing.summary import centred_score
+from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.record import CostPart, Record
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.entry import ENTRIES
 from cmbench.leaderboards.ranking import ANCHORS, Board, Entrant, boards

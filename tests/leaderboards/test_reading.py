@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cmbench.benchmark.record import READ_VERSIONS
+from cmbench.benchmark.records.record import READ_VERSIONS
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.reading import entry_folders, iter_entries, read_entry
 from cmbench.leaderboards.verification.rescoring import check_identities, check_scores, rankable_protocol

@@ -20,9 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.paired import Difference
-from cmbench.benchmark.record import predictions_bytes
+from cmbench.benchmark.comparing.paired import Difference
+from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
 from cmbench.leaderboards.entry import ENTRIES, Board, FileFacts, Manifest, Submission, Withdrawal

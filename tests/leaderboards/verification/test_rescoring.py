@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmbench.benchmark.record import Interval, Metric
+from cmbench.benchmark.records.record import Interval, Metric
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.verification.rescoring import (

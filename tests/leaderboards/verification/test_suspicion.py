@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cmbench.benchmark.evidence import Evidence
-from cmbench.benchmark.record import Interval
+from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.record import Interval
 from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.verification.suspicion import alike, check_ceiling, check_order
 

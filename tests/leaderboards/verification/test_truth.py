@@ -22,7 +22,7 @@ from cmbench.leaderboards.verification.truth import (
 )
 
 if TYPE_CHECKING:
-    from cmbench.benchmark.evidence import Evidence
+    from cmbench.benchmark.records.evidence import Evidence
     from cmbench.tests.leaderboards.conftest import MakeEntry
 
 

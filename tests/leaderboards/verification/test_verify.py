@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.record import predictions_bytes
+from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.leaderboards.verification import verify as verify_module

@@ -1,0 +1,1 @@
+"""Whether a machine, or an encoder, keeps its promises."""

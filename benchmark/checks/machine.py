@@ -1,0 +1,209 @@
+"""What this machine is and what it can do: the first thing to look at when something is missing or slow."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...paths import cache_root, data_root, models_root
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+CORE = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "huggingface_hub")
+OPTIONAL = {
+    "transformers": 'other encoders than MERT: pip install "cmbench[huggingface]"',
+}
+WINDOW_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination.
+
+    Attributes:
+        subject: what was looked at.
+        text: what was found.
+        well: whether it is as a run needs it.
+    """
+
+    subject: str
+    text: str
+    well: bool = True
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast the MERT network runs here, beside what the machine's matrix products allow.
+
+    Attributes:
+        device: for example ``cpu`` or ``cuda:0``.
+        precision: of the arithmetic.
+        ceiling: of one large matrix product, operations per second.
+        seconds: of one forward pass over a 30 s window at the 95M size.
+        operations: of that pass.
+    """
+
+    device: str
+    precision: str
+    ceiling: float
+    seconds: float
+    operations: int
+
+    @property
+    def share(self) -> float:
+        """Share of the ceiling that the forward pass reaches."""
+        return self.operations / self.seconds / self.ceiling
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of audio per second."""
+        return WINDOW_SECONDS / self.seconds
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what a run depends on: interpreter, packages, devices, folders."""
+    from ...version import __version__
+
+    yield Finding("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
+    yield Finding("platform", platform.platform())
+    for package in CORE:
+        found = _version(package)
+        yield Finding(package, found or "not installed: install cmbench again", bool(found))
+    for package, purpose in OPTIONAL.items():
+        yield Finding(package, _version(package) or f"not installed; only for {purpose}")
+    yield from _devices()
+    yield _folder("cache (CMBENCH_CACHE)", cache_root(), needed=True)
+    yield _folder("models (CMBENCH_MODELS)", models_root(), needed=False)
+    data = data_root()
+    yield (
+        _folder("data (CMBENCH_DATA)", data, needed=False)
+        if data
+        else Finding("data (CMBENCH_DATA)", "not set; only the real data sets need it")
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    yield Finding("processor", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads of torch")
+    for i in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(i)
+        yield Finding(f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        yield Finding("mps", "Apple GPU")
+    if not torch.accelerator.is_available():
+        yield Finding("accelerator", "none found: encoders and probes compute on the processor")
+
+
+def _folder(subject: str, folder: Path, needed: bool) -> Finding:
+    """Say whether a folder is there and writable, and how much space is left on its disk."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    space = f"{shutil.disk_usage(there).free / 1e9:.0f} GB free"
+    if there != folder:
+        return Finding(subject, f"{folder} (not made yet), {space}", os.access(there, os.W_OK) or not needed)
+    if not folder.is_dir():
+        return Finding(subject, f"{folder} is a file, where a folder is needed", False)
+    writable = os.access(folder, os.W_OK)
+    return Finding(subject, f"{folder}, {space}" + ("" if writable else ", not writable"), writable or not needed)
+
+
+def measure(device: str = "auto") -> Iterator[Speed]:
+    """Measure matrix products and the 95M-sized network, in float32 and, where the device gains from it, bfloat16.
+
+    Weights are random: they do not change the time. Each figure is the best of several passes.
+
+    Args:
+        device: as for ``cmbench run``.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    import torch
+
+    from ...baselines.device import choose_device, gains_from_bfloat16
+    from ...baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
+
+    place = choose_device(device)
+    shape = HubertShape()
+    samples = round(WINDOW_SECONDS * 24_000)
+    exact = prepare(random_weights(shape, 0), shape, place)
+    audio = torch.randn(1, samples, device=place)
+    for dtype in (torch.float32, torch.bfloat16) if gains_from_bfloat16(place) else (torch.float32,):
+        weights = {name: tensor.to(dtype) for name, tensor in exact.items()}
+        yield Speed(
+            device=str(place),
+            precision=str(dtype).removeprefix("torch."),
+            ceiling=_matrix_ceiling(place, dtype),
+            seconds=_best(partial(pooled_states, weights, shape, audio), place, 3),
+            operations=shape.operations(samples),
+        )
+
+
+def _matrix_ceiling(place: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of the largest product of the network; of a larger one on an accelerator."""
+    import torch
+
+    rows, inner, columns = (2249, 768, 3072) if place.type == "cpu" else (8192, 8192, 8192)
+    left = torch.randn(rows, inner, device=place, dtype=dtype)
+    right = torch.randn(inner, columns, device=place, dtype=dtype)
+    return 2 * rows * inner * columns / _best(lambda: left @ right, place, 20)
+
+
+def _best(call: Callable[[], object], place: torch.device, times: int) -> float:
+    """Shortest of several passes after one that is not counted, seconds."""
+    import torch
+
+    def finish() -> None:
+        if place.type != "cpu":
+            torch.accelerator.synchronize(place)
+
+    spans = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        call()
+        finish()
+        spans.append(time.perf_counter() - start)
+    return min(spans[1:])
+
+
+def print_findings(findings: Iterator[Finding], console: Console) -> bool:
+    """Print an examination; return whether all is as a run needs it."""
+    from rich.markup import escape
+
+    well = True
+    for finding in findings:
+        well &= finding.well
+        mark = "[green]ok [/]" if finding.well else "[bold red]BAD[/]"
+        console.print(f"{mark} {escape(finding.subject):<24} {escape(finding.text)}", highlight=False, soft_wrap=True)
+    return well
+
+
+def print_speeds(speeds: Iterator[Speed], console: Console) -> None:
+    """Print measured speeds."""
+    console.print("\nMERT at the 95M size, one window of 30 s (random weights, best of three passes):")
+    for speed in speeds:
+        console.print(
+            f"  {speed.device} {speed.precision:<9} {speed.seconds:.2f} s = {speed.times_real_time:.3g} x real time; "
+            f"{speed.operations / speed.seconds / 1e9:.0f} of {speed.ceiling / 1e9:.0f} GFLOP/s of a matrix product "
+            f"({speed.share:.0%})",
+            highlight=False,
+            soft_wrap=True,
+        )

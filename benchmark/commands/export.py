@@ -1,0 +1,105 @@
+"""``cmbench export …``: models and results in the formats of other tools. Parse, call, print."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...errors import UsageError
+from .options import Edition, Places, ProtocolName, Split
+from .report import _records
+
+export_app = typer.Typer(no_args_is_help=True, help="Write models and results in the formats of other tools.")
+
+
+class Relationship(StrEnum):
+    """How who evaluated is related to who made the model."""
+
+    first_party = "first_party"
+    third_party = "third_party"
+    collaborative = "collaborative"
+    other = "other"
+
+
+class Format(StrEnum):
+    """Formats of ``cmbench export results``."""
+
+    latex = "latex"
+    csv = "csv"
+    markdown = "markdown"
+    eee = "eee"
+    eval_results = "eval-results"
+
+
+@export_app.command(
+    "results",
+    no_args_is_help=True,
+    epilog="**Examples**\n\n`cmbench export results results --format latex --out results.tex`\n\n"
+    "`cmbench export results results --format eee --out eee --organisation 'Our lab'`",
+)
+def export_results(
+    places: Places,
+    form: Annotated[
+        Format,
+        typer.Option("--format", "-f", help="`eee`: Every Eval Ever; `eval-results`: the hub's `.eval_results`."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File, or folder for `eee` and `eval-results`; printed if not given."),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="`eval-results`: owner/name of the benchmark's data set on the hub.")
+    ] = None,
+    organisation: Annotated[str, typer.Option(help="`eee`: who evaluated.")] = "not stated",
+    relationship: Annotated[Relationship, typer.Option(help="`eee`: of who evaluated to the models.")] = (
+        Relationship.other
+    ),
+    edition: Edition = None,
+    split: Split = None,
+    protocol: ProtocolName = None,
+) -> None:
+    """Write results as LaTeX, CSV, Markdown, Every Eval Ever or `.eval_results`.
+
+    Mini results say so wherever they go.
+    """
+    from ..exports.results import result_files, write_results
+
+    records = _records(places, edition, split, protocol)
+    files = result_files(
+        records, form.value, dataset=dataset, organisation=organisation, relationship=relationship.value
+    )
+    if out is None and len(files) == 1:
+        typer.echo(next(iter(files.values())).decode(), nl=False)
+        return
+    if out is None:
+        raise UsageError(f"--format {form.value} writes {len(files)} files; name a folder with --out.")
+    for path in write_results(files, out, folder=form in (Format.eee, Format.eval_results)):
+        typer.echo(f"Written: {path}")
+
+
+@export_app.command(
+    "hf", epilog="**Example**\n\n`cmbench export hf ./my-mert --out my-mert-export --scores results/my-mert`"
+)
+def export_model(
+    model: Annotated[str, typer.Argument(help="A MERT-shaped model: its name, its folder, or hf:owner/name@revision.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    scores: Annotated[
+        Path | None, typer.Option(help="Records whose scores go into the model card.", show_default=False)
+    ] = None,
+    eval_dataset: Annotated[
+        str | None,
+        typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+) -> None:
+    """Write a model as a folder that transformers' HubertModel loads, with a model card."""
+    from ...baselines.base import LoadOptions
+    from ..exports.hub import export_hf, open_model
+    from ..records.folder import iter_records
+
+    records = list(iter_records(scores)) if scores is not None else []
+    opened = open_model(model, LoadOptions(device="cpu", offline=offline))
+    typer.echo(f"Written: {export_hf(opened, out, records, eval_dataset)}")

@@ -1,0 +1,94 @@
+"""``cmbench doctor`` and ``cmbench cache …``: parse, call, print."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ...terminal import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..features.upkeep import StoreSummary
+
+DOCTOR_EXAMPLES = "**Examples**\n\n`cmbench doctor`\n\n`cmbench doctor --benchmark --device cuda`"
+
+cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the feature store.")
+
+
+def print_stores(stores: Iterable[StoreSummary], root: Path, console: Console) -> None:
+    """Print one line for each store."""
+    table = Table("encoder", "task", "edition", "tracks", "windows", "MB", "last used", box=None, header_style="bold")
+    total = 0
+    for store in stores:
+        used = time.strftime("%Y-%m-%d", time.localtime(store.last_used))
+        counts = (str(store.tracks), str(store.windows), f"{store.bytes / 1e6:.1f}")
+        table.add_row(escape(store.encoder), escape(store.task), store.edition, *counts, used)
+        total += store.bytes
+    console.print(table)
+    console.print(f"{total / 1e6:.1f} MB in {root}", markup=False, soft_wrap=True)
+
+
+def doctor(
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Also measure the encoder against the machine's matrix products.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+) -> None:
+    """Say what this machine has for a run, and with `--benchmark` how fast it is."""
+    from ..checks.machine import examine, measure, print_findings, print_speeds
+
+    well = print_findings(examine(), console())
+    if benchmark:
+        print_speeds(measure(device), console())
+    if not well:
+        raise typer.Exit(1)
+
+
+@cache_app.command("ls")
+def cache_ls() -> None:
+    """List the stores: which encoder, which task, how large."""
+    from ...paths import cache_root
+    from ..features.upkeep import list_stores
+
+    print_stores(list_stores(cache_root()), cache_root(), console())
+
+
+@cache_app.command("verify")
+def cache_verify() -> None:
+    """Hash every shard again; exit code 1 if one is broken."""
+    from ...paths import cache_root
+    from ..features.upkeep import store_folders, verify_store
+
+    stores = store_folders(cache_root())
+    problems = [problem for folder in stores for problem in verify_store(folder)]
+    for problem in problems:
+        typer.echo(problem)
+    typer.echo(f"{len(stores)} stores, {len(problems)} problems.")
+    if problems:
+        typer.echo("`cmbench cache gc` removes broken shards; the next run makes their features again.")
+        raise typer.Exit(1)
+
+
+@cache_app.command("gc", epilog="**Example**\n\n`cmbench cache gc --unused-days 30 --dry-run`")
+def cache_gc(
+    unused_days: Annotated[
+        float | None, typer.Option(help="Also remove stores not used for this many days.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove broken shards, leavings of killed runs and, if asked, stores long unused."""
+    from ...paths import cache_root
+    from ..features.upkeep import collect_garbage
+
+    collected = collect_garbage(cache_root(), unused_days=unused_days, dry_run=dry_run)
+    for path in collected.paths:
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+    typer.echo(f"{len(collected.paths)} files or folders, {collected.bytes / 1e6:.1f} MB.")

@@ -1,0 +1,142 @@
+"""How a preparation looks in a terminal: what it would do, at what size, under what terms; then how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ...tasks.fetching.download import announced_size, spoken_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from types import TracebackType
+
+    from ...tasks.preparing import Download, Plan, PrepareContext
+
+
+def with_announced_sizes(plan: Plan, context: PrepareContext) -> Plan:
+    """Return the plan with the sizes that the servers announce, where the plan states none.
+
+    A server that does not say is not asked again: one that is down would cost a long wait for each file.
+    """
+    silent_servers: set[str] = set()
+    downloads = []
+    for one in plan.downloads:
+        server = urlsplit(one.url).netloc
+        if one.size is None and not one.path.is_file() and server not in silent_servers:
+            size = announced_size(one, context)
+            if size is None:
+                silent_servers.add(server)
+            downloads.append(replace(one, size=size))
+        else:
+            downloads.append(one)
+    return replace(plan, downloads=tuple(downloads))
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Print what would be fetched and done, and what would still be missing."""
+    for download in plan.downloads:
+        terms = f"{_size(download)} · {_check(download)} · {download.licence}"
+        _print(console, "fetch", f"{download.url}\nto {download.path}\n{terms}")
+    for step in plan.steps:
+        terms = " · ".join(part for part in (spoken_bytes(step.size) if step.size else "", step.licence) if part)
+        _print(console, "then", f"{step.what}{f' ({terms})' if terms else ''}")
+    for one in plan.missing:
+        _print(console, "not here", f"{one.what}: only you can get it, from {one.source}")
+    sizes = [one.size for one in plan.downloads if not one.path.is_file()]
+    sizes += [step.size for step in plan.steps if step.fetches]
+    unknown = sum(size is None for size in sizes)
+    rough = f", about {spoken_bytes(plan.estimate)} in all" if unknown and plan.estimate else ""
+    console.print(
+        f"To fetch: {spoken_bytes(sum(size or 0 for size in sizes))}"
+        f"{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk in the end: "
+        f"{'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}{' or more' if unknown and not rough else ''}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _print(console: Console, title: str, text: str) -> None:
+    """Print one entry, its lines under each other."""
+    first, *more = escape(text).splitlines()
+    console.print(f"[bold]{title:<9}[/] {first}", highlight=False, soft_wrap=True)
+    for line in more:
+        console.print(f"{'':<9} {line}", highlight=False, soft_wrap=True)
+
+
+def print_notes(plan: Plan, console: Console) -> None:
+    """Print the sentences to read before agreeing."""
+    for note in plan.notes:
+        console.print(f"[bold]note[/]  {escape(note)}", highlight=False, soft_wrap=True)
+
+
+def _size(download: Download) -> str:
+    """Say how much is to come."""
+    if download.path.is_file():
+        return "there already"
+    size = spoken_bytes(download.size) if download.size is not None else "size not stated"
+    part = download.path.with_name(f"{download.path.name}.part")
+    return f"{size}, {spoken_bytes(part.stat().st_size)} of it there" if part.is_file() else size
+
+
+def _check(download: Download) -> str:
+    """Say what the file will be compared with."""
+    if download.digest is None:
+        return "no hash published, so not checked"
+    return f"checked by {download.digest.partition(':')[0]}"
+
+
+class PreparationBars:
+    """Shows downloads and steps on a console; a context manager, and called as a ``progress``.
+
+    Args:
+        console: where bars and messages go (standard error, so that results can be piped).
+        downloads: names whose progress is in bytes; all else is counted in files.
+    """
+
+    def __init__(self, console: Console, downloads: Collection[str]) -> None:
+        self._console = console
+        self._downloads = downloads
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._bar: TaskID | None = None
+        self._what = ""
+
+    def __enter__(self) -> PreparationBars:
+        """Start the display."""
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the display away; what was printed stays."""
+        self._bars.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how far one download or step is; a total of 0 means that it is not known."""
+        if what != self._what or self._bar is None:
+            if self._bar is not None:
+                self._bars.remove_task(self._bar)
+            self._bar, self._what = self._bars.add_task(what, total=total or None, detail=""), what
+        if what in self._downloads:
+            detail = f"{spoken_bytes(done)} of {spoken_bytes(total)}" if total else spoken_bytes(done)
+        else:
+            detail = f"{done}/{total}"
+        self._bars.update(self._bar, completed=done, total=total or None, detail=detail)
+
+    def tell(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(escape(text), highlight=False, soft_wrap=True)

@@ -1,0 +1,119 @@
+"""``cmbench run`` and ``cmbench schema``: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...terminal import console
+from .report import score_all
+
+RUN_EXAMPLES = (
+    "**Examples**\n\n"
+    "`cmbench run --model mfcc,chroma --tasks all --edition mini`\n\n"
+    "`cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora`\n\n"
+    "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`"
+)
+
+
+def run(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+        ),
+    ],
+    tasks: Annotated[
+        list[str],
+        typer.Option("--tasks", "-t", help="`all`, tasks, a tradition, or paths to a task.yaml; several with commas."),
+    ],
+    edition: Annotated[
+        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
+        "cmbench-1"
+    ),
+    data_root: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Decoding threads and rendering processes; the processors if not given.")
+    ] = None,
+    mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Evaluate models on tasks: records, a table and a page.
+
+    Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
+    """
+    from ..comparing.compare import RESAMPLES
+    from ..comparing.equity import equities
+    from ..pages.page import write_page
+    from ..records.evidence import read_what_is_there
+    from ..records.folder import iter_records
+    from ..run import run as run_benchmark
+    from ..views.equity import print_equity
+    from ..views.scores.table import print_table
+    from .progress import TerminalObserver
+
+    with TerminalObserver(console(stderr=True)) as observer:
+        records = run_benchmark(
+            _parts(model),
+            _parts(tasks),
+            edition=edition,
+            split=split,
+            protocol=protocol,
+            data_root=data_root,
+            out=out,
+            device=device,
+            precision=precision,
+            seeds=seeds,
+            offline=offline,
+            force=force,
+            workers=workers,
+            mini_scale=mini_scale,
+            mini_seed=mini_seed,
+            observer=observer,
+        )
+    found, problems = read_what_is_there(out)
+    score_all(found, RESAMPLES)
+    print_table(records, console())
+    cells = {record.cell_sha256 for record in records}
+    print_equity(equities([e for e in found if e.record.cell_sha256 in cells]), console())
+    for problem in problems:
+        typer.echo(f"Not compared: {problem}", err=True)
+    # The page shows everything that the folder holds, this run's models beside earlier ones.
+    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html', found)}")
+
+
+def _parts(values: list[str]) -> list[str]:
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def schema() -> None:
+    """Print the JSON Schema of a record."""
+    import json
+
+    from ..records.record import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))

@@ -1,0 +1,267 @@
+"""``cmbench tasks …``: list, show, prepare, verify, audit. Parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from ...errors import UsageError
+from ...terminal import console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ...tasks.base import Task
+
+tasks_app = typer.Typer(
+    no_args_is_help=False, help="List tasks; show, prepare, verify or audit one.", invoke_without_command=True
+)
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
+]
+
+
+@tasks_app.callback()
+def list_tasks(context: typer.Context) -> None:
+    """List every task."""
+    if context.invoked_subcommand is None:
+        from ...tasks.registry import registry
+
+        print_tasks(registry().values(), console())
+
+
+@tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
+def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
+    """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
+    from ...tasks.choice import get_task
+
+    print_task(get_task(name), console())
+
+
+@tasks_app.command(
+    "prepare",
+    epilog="**Examples**\n\n`cmbench tasks prepare magnatagatune --data-root ~/corpora`\n\n"
+    "`cmbench tasks prepare fma_medium --data-root ~/corpora --yes`",
+)
+def prepare_task(
+    name: Annotated[str, typer.Argument(help="Name of a task.")],
+    data_root: DataRoot = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before fetching.")] = False,
+    source: Annotated[
+        str | None, typer.Option(help="Another source of the data, where a task knows several.", show_default=False)
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+) -> None:
+    """Get a task's real data: say what, how much and under what terms, then fetch, check and unpack it.
+
+    What is there is not fetched again, and a broken download goes on where it stopped. Exit code 1 if something is
+    still missing that only you can have.
+    """
+    from ...tasks.choice import get_task
+    from ...tasks.fetching.carry_out import carry_out
+    from ...tasks.preparing import PrepareContext
+    from ...terminal import print_missing
+    from .preparation import PreparationBars, print_notes, print_plan, with_announced_sizes
+
+    task, root, screen = get_task(name), _root(data_root), console(stderr=True)
+    if task.prepare is None:
+        raise UsageError(f"Task {task.name} has nothing to prepare. {task.access}".rstrip())
+    context = PrepareContext(root, _ask_secret, offline=offline, source=source)
+    plan = with_announced_sizes(task.prepare(task, context), context)
+    print_notes(plan, screen)
+    if not plan.nothing_to_do:
+        print_plan(plan, screen)
+        if not (yes or offline):
+            _require_agreement()
+        with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
+            doing = PrepareContext(root, _ask_secret, bars.tell, bars, offline, source)
+            carry_out(plan, doing, root / task.name)
+    # What was fetched may tell more about what is missing.
+    rest = task.prepare(task, context)
+    if rest.missing:
+        print_missing(rest.missing, screen)
+        raise typer.Exit(1)
+    typer.echo(f"{task.title} is in {root / task.name}. `cmbench tasks verify {task.name}` checks every file.")
+
+
+@tasks_app.command(
+    "verify",
+    epilog="**Examples**\n\n`cmbench tasks verify lyra --data-root ~/corpora`\n\n"
+    "`cmbench tasks verify magnatagatune --split marble --json finding.json`",
+)
+def verify_task(
+    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    data_root: DataRoot = None,
+    split: Annotated[
+        str | None, typer.Option(help="Another split than the usual one, by name.", show_default=False)
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the finding to this file.", show_default=False, dir_okay=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads; the processors if not given.", min=1)] = None,
+) -> None:
+    """Decode and hash every file of a task's real data, and say per split what is missing or broken.
+
+    Exit code 1 if anything is wrong. The checksum tells whether two machines have the same audio.
+    """
+    from ...files import write_atomically
+    from ...paths import cache_root
+    from ...tasks.audit.verify import print_finding, verify
+    from ...tasks.base import LoadContext
+    from ...tasks.choice import get_task
+    from .preparation import PreparationBars
+
+    task = get_task(name)
+    edition = "custom" if "custom" in task.editions else "full"
+    root = None if edition == "custom" else _root(data_root)
+    data = task.load(edition, LoadContext(root, cache_root(), needs_audio=False), split)
+    with PreparationBars(console(stderr=True), ()) as bars:
+        finding = verify(data, workers or os.cpu_count() or 1, bars)
+    if json_file is not None:
+        write_atomically(json_file, finding.to_json().encode())
+    print_finding(finding, console())
+    if not finding.is_sound:
+        raise typer.Exit(1)
+
+
+@tasks_app.command(
+    "audit",
+    epilog="**Examples**\n\n`cmbench tasks audit lyra --data-root ~/corpora`\n\n"
+    "`cmbench tasks audit my-corpus/task.yaml --out audit.json`\n\n"
+    "`cmbench tasks audit carnatic --edition mini --no-audio`",
+)
+def audit_task(
+    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    edition: Annotated[
+        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="`group-safe`, or another split of the task by name.", show_default=False)
+    ] = None,
+    data_root: DataRoot = None,
+    audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Also decode and compare every track.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the finding here, as JSON.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
+    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Look for leaks between a task's splits, copies of tracks, and labels that cannot be judged.
+
+    Finds albums, concerts, artists or videos in several splits; the same audio twice, also encoded anew; labels that no
+    track tells apart; labels without a positive or a negative. The finding is kept, and printed with every result.
+    """
+    from ... import paths
+    from ...files import write_atomically
+    from ...tasks.audit.audit import audit as judge
+    from ...tasks.audit.audit import audit_with_audio, keep_audit
+    from ...tasks.audit.table import print_audit
+    from ...tasks.base import LoadContext
+    from ...tasks.choice import get_task
+    from ..run import edition_of
+    from .progress import TerminalObserver
+
+    task, root = get_task(name), paths.cache_root()
+    chosen, workers = edition_of(task, edition), workers or os.cpu_count() or 1
+    with TerminalObserver(console(stderr=True)) as observer:
+        context = LoadContext(
+            data_root=paths.data_root(data_root),
+            cache_root=root,
+            workers=workers,
+            progress=observer.preparing,
+            mini_scale=mini_scale,
+            mini_seed=mini_seed,
+            needs_audio=audio and chosen == "mini",  # rendered here; of real data, what is there is compared
+        )
+        data = task.load(chosen, context, split)
+        found = audit_with_audio(data, workers, observer.preparing) if audio else judge(data)
+    print_audit(found, console())
+    typer.echo(f"Kept: {keep_audit(found, root)}")
+    if out is not None:
+        write_atomically(out, found.to_json().encode())
+        typer.echo(f"Written: {out}")
+
+
+def _root(named: Path | None) -> Path:
+    """Return the data root, which need not exist yet."""
+    from ...paths import data_root
+
+    root = data_root(named)
+    if root is None:
+        raise UsageError("No data root: give --data-root DIR, the folder of the real data sets, or set CMBENCH_DATA.")
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
+    return root
+
+
+def _require_agreement() -> None:
+    """Ask whether to go on.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was fetched: there is no terminal to ask at. Add --yes to agree to the list above.")
+    typer.confirm("Go on?", abort=True, err=True)
+
+
+def _ask_secret(prompt: str) -> str:
+    """Ask for a secret, unseen.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"There is no terminal to ask at: {prompt}")
+    return str(typer.prompt(prompt, hide_input=True, err=True))
+
+
+def print_tasks(tasks: Iterable[Task], console: Console) -> None:
+    """Print one line for each task."""
+    table = Table("task", "tradition", "labels", "train", "valid", "test", "editions", box=None, header_style="bold")
+    for task in tasks:
+        counts = [str(task.counts.get(split, "–")) for split in ("train", "valid", "test")]
+        table.add_row(task.name, task.tradition, str(len(task.labels)), *counts, ", ".join(sorted(task.editions)))
+    console.print(table)
+    console.print("`cmbench tasks show NAME` tells more. Tasks of your own: `--tasks path/to/task.yaml`.", markup=False)
+
+
+def print_task(task: Task, console: Console) -> None:
+    """Print a task: labels by family with support, counts, licence, citation, access, notes."""
+    console.print(f"[bold]{escape(task.title)}[/] ({task.name}, {task.tradition})", highlight=False)
+    if task.description:
+        console.print(escape(task.description), highlight=False)
+    console.print()
+    table = Table("family", "label (positives in the test split)", box=None, header_style="bold")
+    families = dict.fromkeys(task.families[label] for label in task.labels)
+    for family in families:
+        labels = [label for label in task.labels if task.families[label] == family]
+        shown = (f"{label} ({task.test_support[label]})" if label in task.test_support else label for label in labels)
+        table.add_row(f"{family} ({len(labels)})", escape(", ".join(shown)))
+    console.print(table)
+    facts = {
+        "tracks": ", ".join(f"{split} {count}" for split, count in task.counts.items()) or "as the task's file lists",
+        "cap": "whole tracks" if task.max_track_seconds is None else f"first {task.max_track_seconds:g} s of a track",
+        "licence": task.licence,
+        "citation": task.citation,
+        "audio": task.access,
+    }
+    for edition in task.editions.values():
+        if edition.other_splits:
+            facts[f"splits of {edition.name}"] = ", ".join((edition.split_name, *edition.other_splits))
+        if len(edition.labels) < len(task.labels):
+            facts[edition.name] = f"{len(edition.labels)} labels: {', '.join(edition.labels)}"
+    console.print()
+    for title, text in facts.items():
+        if text:
+            console.print(f"[bold]{title}[/]  {escape(text)}", highlight=False)
+    for note in task.notes:
+        console.print(f"[bold]note[/]  {escape(note)}", highlight=False)

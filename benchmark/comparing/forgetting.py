@@ -1,0 +1,128 @@
+"""What a model forgot and what it gained by further training: task by task, family by family, label by label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...tasks.base import WESTERN
+from ..records.evidence import Evidence
+from ..scoring.metrics import Doubles
+from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
+from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
+from .summary import centre
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A mean change over several tasks, each counted once.
+
+    Attributes:
+        name: what it means.
+        tasks: the tasks that it is the mean of.
+        changes: metric -> change.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    changes: dict[str, Difference]
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What changed from one model to another, judged.
+
+    Attributes:
+        comparison: every change with its verdict.
+        balances: stability (mean change on Western tasks, those of the pre-training: the backward transfer of
+            Lopez-Paz and Ranzato 2017, eq. 3), plasticity (mean change on the others) and the mean over all tasks,
+            where there are such tasks.
+        retention: share of the Western score above chance (:mod:`.summary`) that is left; ``None`` without Western
+            tasks or where there was none above chance.
+        lost: labels that pay, largest loss first: task and change.
+        gained: labels that gain, largest gain first.
+    """
+
+    comparison: Comparison
+    balances: tuple[Balance, ...]
+    retention: Level | None
+    lost: tuple[tuple[str, LabelChange], ...]
+    gained: tuple[tuple[str, LabelChange], ...]
+
+    def count(self, verdict: str) -> int:
+        """Return how many labels of all tasks have a verdict by ROC-AUC."""
+        labels = [label for task in self.comparison.tasks for label in task.labels]
+        return sum(label.roc_auc.verdict == verdict for label in labels)
+
+
+def forgetting(
+    before: Sequence[Evidence], after: Sequence[Evidence], *, resamples: int = RESAMPLES, bound: float = BOUND
+) -> Forgetting:
+    """Judge what further training changed.
+
+    A label counts as lost or gained if its ROC-AUC changed at a false discovery rate of 5 % among the task's labels;
+    as kept only if the change is shown to be smaller than the bound; else it cannot be told.
+
+    Args:
+        before: records of the model before, with their predictions.
+        after: of the model after.
+        resamples: of the paired bootstrap.
+        bound: changes smaller than this count as none, as a fraction.
+
+    Raises:
+        UsageError: as :func:`.compare.compare`.
+    """
+    comparison = compare(before, after, resamples=resamples, bound=bound)
+    western = [task for task in comparison.tasks if task.tradition == WESTERN]
+    others = [task for task in comparison.tasks if task.tradition != WESTERN]
+    balances = [
+        _balance(name, tasks, bound)
+        for name, tasks in (
+            ("stability: backward transfer to Western tasks", western),
+            ("plasticity: tasks of other traditions", others),
+            ("all tasks", comparison.tasks),
+        )
+        if tasks
+    ]
+    judged = [(task.task, label) for task in comparison.tasks for label in task.labels]
+    return Forgetting(
+        comparison, _judged_together(balances), _retention(western), _of(judged, "lost"), _of(judged, "gained")
+    )
+
+
+def _retention(western: Sequence[TaskChange]) -> Level | None:
+    """Return what is left of the score above chance, as a share; each Western task counts once."""
+    if not western:
+        return None
+    scores = [
+        np.mean([centre(*(task.replicates[m][side] for m in (*RANKED, "prevalence"))) for task in western], axis=0)
+        for side in (0, 1)
+    ]
+    before, after = scores
+    if not before[0] > 0:
+        return None
+    left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)
+    return level(left, min(task.groups for task in western))
+
+
+def _judged_together(balances: Sequence[Balance]) -> tuple[Balance, ...]:
+    """Fill in the q-values among the balances."""
+    judged = {metric: control_false_discoveries([b.changes[metric] for b in balances]) for metric in RANKED}
+    return tuple(replace(b, changes={m: judged[m][i] for m in RANKED}) for i, b in enumerate(balances))
+
+
+def _of(judged: Sequence[tuple[str, LabelChange]], verdict: str) -> tuple[tuple[str, LabelChange], ...]:
+    found = [(task, label) for task, label in judged if label.roc_auc.verdict == verdict]
+    return tuple(sorted(found, key=lambda pair: -abs(pair[1].roc_auc.change or 0.0)))
+
+
+def _balance(name: str, tasks: Sequence[TaskChange], bound: float) -> Balance:
+    """Mean over tasks; the resamples of different tasks are independent, so they are averaged row by row."""
+    groups = min(task.groups for task in tasks)
+    changes = {}
+    for metric in RANKED:
+        means: list[Doubles] = [np.mean([task.replicates[metric][side] for task in tasks], axis=0) for side in (0, 1)]
+        changes[metric] = difference(means[0], means[1], groups, bound)
+    return Balance(name, tuple(task.task for task in tasks), changes)

@@ -1,0 +1,279 @@
+"""Models by tasks: what each learnt of each tradition, and what changed against a base model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from ...baselines.published import Reported, published
+from ...errors import UsageError
+from ...tasks.base import TRADITION_ORDER, WESTERN
+from ..records.evidence import Evidence
+from ..records.record import Record
+from .compare import BOUND, RESAMPLES, TaskChange, compare
+from .paired import RANKED, Difference, control_false_discoveries, difference
+from .summary import centred_score
+
+# Words in an encoder's list of corpora that tell the tradition it was trained on.
+CORPORA: Mapping[str, str] = {
+    "turkish": "turkish",
+    "makam": "turkish",
+    "hindustani": "hindustani",
+    "carnatic": "carnatic",
+    "lyra": "greek",
+    "greek": "greek",
+}
+
+KINDS = ("base", "single-culture", "multi-cultural", "merged", "other")
+"""What a model is to the base, in the order of the rows."""
+
+MERGED = re.compile(r"\b(task arithmetic|merged?)\b", re.IGNORECASE)
+"""Words in an encoder's description that tell a merge of models."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one task, as fractions.
+
+    Attributes:
+        roc_auc: macro ROC-AUC; ``None`` if undefined.
+        average_precision: macro average precision.
+        change: of the mean of both against the base, judged; ``None`` for the base itself and without predictions.
+        plain_change: the same as a number alone; ``None`` for the base itself.
+        in_culture: whether the model was trained on the task's tradition.
+    """
+
+    roc_auc: float | None
+    average_precision: float | None
+    change: Difference | None
+    plain_change: float | None
+    in_culture: bool
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of ROC-AUC and average precision, if both are there."""
+        if self.roc_auc is None or self.average_precision is None:
+            return None
+        return (self.roc_auc + self.average_precision) / 2
+
+
+@dataclass(frozen=True)
+class TransferMatrix:
+    """Models by tasks.
+
+    Attributes:
+        title: edition, split and protocol; or that the figures are reported.
+        edition: ``full``, ``mini``, ``custom`` or ``reported``.
+        base: the model that the others are compared with.
+        models: rows, by kind; within a kind as they were given.
+        kinds: model -> one of :data:`KINDS`.
+        tasks: columns, by tradition.
+        traditions: task -> tradition.
+        cells: what there is; a model need not have been run on every task.
+        paper: model -> plain mean of its ROC-AUC and AP cells, as the CultureMERT paper averages; ``None`` if one is
+            missing.
+        centred: model -> mean over traditions, each counted once, of the chance-centred scores; ``None`` if a cell or
+            a chance level is missing.
+    """
+
+    title: str
+    edition: str
+    base: str
+    models: tuple[str, ...]
+    kinds: Mapping[str, str]
+    tasks: tuple[str, ...]
+    traditions: Mapping[str, str]
+    cells: Mapping[tuple[str, str], Cell]
+    paper: Mapping[str, float | None]
+    centred: Mapping[str, float | None]
+
+    def mean_score(self, model: str, traditions: Iterable[str]) -> float | None:
+        """Mean of ROC-AUC and AP over the tasks of some traditions; ``None`` if a cell is missing."""
+        wanted = set(traditions)
+        return _paper_average([self.cells.get((model, t)) for t in self.tasks if self.traditions[t] in wanted])
+
+    def column_change(self, task: str) -> float | None:
+        """Mean change on a task over the models other than the base; ``None`` if a cell is missing."""
+        cells = [self.cells.get((model, task)) for model in self.models if model != self.base]
+        changes = [cell.plain_change for cell in cells if cell and cell.plain_change is not None]
+        return fmean(changes) if changes and len(changes) == len(cells) else None
+
+    def mean_change(self, model: str, traditions: Iterable[str] | None = None) -> float | None:
+        """Mean change of the mean score over the tasks of some traditions; ``None`` if a cell is missing."""
+        wanted = set(self.traditions.values()) if traditions is None else set(traditions)
+        tasks = [task for task in self.tasks if self.traditions[task] in wanted]
+        changes = [cell.plain_change for task in tasks if (cell := self.cells.get((model, task)))]
+        known = [change for change in changes if change is not None]
+        return fmean(known) if known and len(known) == len(tasks) else None
+
+
+def transfer_matrix(
+    found: Sequence[Evidence],
+    base: str | None = None,
+    in_culture: Mapping[str, Sequence[str]] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+) -> TransferMatrix:
+    """Build the matrix of some records with their predictions.
+
+    Args:
+        found: one record for each model and task, all of one edition, split and protocol.
+        base: name of the model that the others are compared with; the first if not given.
+        in_culture: model -> traditions it was trained on; read from the cards' corpora for models not named here.
+        resamples: of the paired bootstrap.
+
+    Raises:
+        UsageError: no records, mixed measurements, two records of one cell, or an unknown base.
+    """
+    models = tuple(dict.fromkeys(e.record.model.name for e in found))
+    if not models:
+        raise UsageError("There is no record to make a matrix of; `cmbench run` writes them.")
+    kinds = {(e.record.task.edition, e.record.task.split, e.record.protocol.name) for e in found}
+    if len(kinds) > 1:
+        shown = "; ".join(" / ".join(kind) for kind in sorted(kinds))
+        raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
+    keys = [(e.record.model.name, e.record.task.name) for e in found]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise UsageError(f"There are two records of {twice[0][0]} on {twice[0][1]}; name the folder of one run.")
+    base = base or models[0]
+    if base not in models:
+        raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(models)}.")
+    traditions = {e.record.task.name: e.record.task.tradition for e in found}
+    sides = {model: [e for e in found if e.record.model.name == model] for model in models}
+    changes = {
+        model: {
+            change.task: change
+            for change in compare(sides[base], sides[model], resamples=resamples, labels=False).tasks
+        }
+        for model in models
+        if model != base and {e.record.task.name for e in sides[model]} & {e.record.task.name for e in sides[base]}
+    }
+    judged = {model: _mean_changes(by_task.values()) for model, by_task in changes.items()}
+    cells: dict[tuple[str, str], Cell] = {}
+    cultures = {model: set((in_culture or {}).get(model, cultures_of(side[0].record))) for model, side in sides.items()}
+    kinds_of = {
+        model: "base" if model == base else _kind(side[0].record, cultures[model]) for model, side in sides.items()
+    }
+    for e in found:
+        key = (e.record.model.name, e.record.task.name)
+        change = judged.get(key[0], {}).get(key[1])
+        roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
+        own = traditions[key[1]] in cultures[key[0]]
+        cells[key] = Cell(roc_auc, precision, change, change.change if change else None, own)
+    edition, split, protocol = kinds.pop()
+    tasks = _ordered(traditions)
+    return TransferMatrix(
+        title=f"{edition} edition · {split} split · protocol {protocol}",
+        edition=edition,
+        base=base,
+        models=tuple(sorted(models, key=lambda model: KINDS.index(kinds_of[model]))),
+        kinds=kinds_of,
+        tasks=tasks,
+        traditions=traditions,
+        cells=cells,
+        paper={model: _paper_average([cells.get((model, task)) for task in tasks]) for model in models},
+        centred={model: _centred(sides[model], tasks, traditions) for model in models},
+    )
+
+
+def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
+    """Build the matrix of reported figures: by default the table of the CultureMERT paper.
+
+    Args:
+        protocol: key of a reported protocol.
+
+    Raises:
+        UsageError: there are no reported figures under that protocol.
+    """
+    from ...tasks.registry import registry
+
+    rows = [row for row in published() if row.protocol == protocol]
+    if not rows:
+        raise UsageError(f"No figures are reported under {protocol!r}.")
+    traditions = {task: registry()[task].tradition for task in rows[0].scores}
+    base = rows[0]
+    cells = {}
+    for row in rows:
+        for task in traditions:
+            cells[row.model, task] = _reported_cell(row, base, task, traditions[task])
+    tasks = _ordered(traditions)
+    return TransferMatrix(
+        title="reported by others, not measured by cmbench",
+        edition="reported",
+        base=base.model,
+        models=tuple(row.model for row in rows),
+        kinds={row.model: _reported_kind(row, base) for row in rows},
+        tasks=tasks,
+        traditions=traditions,
+        cells=cells,
+        paper={row.model: _paper_average([cells[row.model, task] for task in tasks]) for row in rows},
+        centred=dict.fromkeys((row.model for row in rows), None),
+    )
+
+
+def _reported_cell(row: Reported, base: Reported, task: str, tradition: str) -> Cell:
+    roc_auc, precision = (row.scores[task].get(metric) for metric in RANKED)
+    was = [base.scores[task].get(metric) for metric in RANKED]
+    change = None
+    if row is not base and None not in (roc_auc, precision, *was):
+        change = fmean([roc_auc or 0.0, precision or 0.0]) - fmean([w or 0.0 for w in was])
+    adapted = "CultureMERT" in row.model
+    return Cell(roc_auc, precision, None, change, adapted and tradition != "western")
+
+
+def _reported_kind(row: Reported, base: Reported) -> str:
+    if row is base:
+        return "base"
+    if "CultureMERT" not in row.model:
+        return "other"
+    return "merged" if "-TA-" in row.model else "multi-cultural"
+
+
+def _kind(record: Record, cultures: set[str]) -> str:
+    """Return one of :data:`KINDS` but the base's: a merge by its description, else by how many traditions it learnt."""
+    if MERGED.search(record.model.description):
+        return "merged"
+    learnt = len(cultures - {WESTERN})
+    return "other" if learnt == 0 else "single-culture" if learnt == 1 else "multi-cultural"
+
+
+def cultures_of(record: Record) -> set[str]:
+    """Return the traditions that a model's card says it was trained on, by the words of :data:`CORPORA`."""
+    corpora = " ".join(record.model.trained_on).lower()
+    return {tradition for word, tradition in CORPORA.items() if word in corpora}
+
+
+def _mean_changes(changes: Iterable[TaskChange]) -> dict[str, Difference]:
+    """Judge the change of the mean of ROC-AUC and AP on each task; q-values among the tasks of the model."""
+    changes = list(changes)
+    found = []
+    for change in changes:
+        before, after = (np.mean([change.replicates[metric][side] for metric in RANKED], axis=0) for side in (0, 1))
+        found.append(difference(before, after, change.groups, BOUND))
+    return {c.task: d for c, d in zip(changes, control_false_discoveries(found), strict=True)}
+
+
+def _ordered(traditions: Mapping[str, str]) -> tuple[str, ...]:
+    order = {name: i for i, name in enumerate(TRADITION_ORDER)}
+    return tuple(sorted(traditions, key=lambda t: (order.get(traditions[t], len(order)), traditions[t], t)))
+
+
+def _paper_average(cells: Sequence[Cell | None]) -> float | None:
+    values = [v for cell in cells if cell for v in (cell.roc_auc, cell.average_precision) if v is not None]
+    return fmean(values) if cells and len(values) == 2 * len(cells) else None
+
+
+def _centred(side: Sequence[Evidence], tasks: Sequence[str], traditions: Mapping[str, str]) -> float | None:
+    """Mean over traditions of the scores centred on chance; ``None`` if a cell or a score is missing."""
+    scores: dict[str, list[float]] = {}
+    for e in side:
+        score = centred_score(e.record)
+        if score is None:
+            return None
+        scores.setdefault(traditions[e.record.task.name], []).append(score)
+    complete = {e.record.task.name for e in side} == set(tasks)
+    return fmean(fmean(values) for values in scores.values()) if complete else None

@@ -1,0 +1,162 @@
+"""``cmbench export hf``: a MERT-shaped model as a folder for the hub, with a model card that carries its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...baselines.base import LoadOptions
+from ...baselines.cards import hub_licence
+from ...errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...baselines.mert.checkpoint import Preprocessor
+    from ...baselines.mert.network import HubertShape
+    from ..records.record import Record
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """What an export is made of.
+
+    Attributes:
+        name: of the model.
+        shape: of the network.
+        weights: canonical tensors.
+        mask_vector: ``masked_spec_embed``, if the model has one.
+        preprocessor: of the waveform.
+        licence: of the weights.
+        source: where they come from.
+        trained_on: corpora.
+    """
+
+    name: str
+    shape: HubertShape
+    weights: dict[str, Tensor]
+    mask_vector: Tensor | None
+    preprocessor: Preprocessor
+    licence: str
+    source: str
+    trained_on: tuple[str, ...]
+
+
+def open_model(name: str, options: LoadOptions) -> Exportable:
+    """Read a model of the MERT family, by name, from a folder or from the hub.
+
+    Raises:
+        UsageError: it is not of that family, or its files do not fit.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    from ...baselines.mert.checkpoint import MASK_VECTOR
+    from ...baselines.network import open_network
+
+    network = open_network(name, options)
+    read = network.checkpoint
+    vector = read.training_only.get(MASK_VECTOR)
+    return Exportable(
+        network.name,
+        read.shape,
+        read.weights,
+        vector,
+        read.preprocessor,
+        network.licence,
+        network.source,
+        network.trained_on,
+    )
+
+
+def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval_dataset: str | None = None) -> Path:
+    """Write the folder: configuration, preprocessor, weights and a model card.
+
+    Records of other models are left out by name. Real and ``mini`` results never share a card: where there are real
+    ones, ``mini`` ones are left out.
+
+    Args:
+        model: what to write.
+        out: folder; made if need be.
+        records: scores to put into the card.
+        eval_dataset: ``owner/name`` of the benchmark's data set on the hub; ``.eval_results/cmbench.yaml`` refers to
+            it and is written only if it is given.
+
+    Raises:
+        UsageError: the folder holds weights already, records were given and none is of this model, or one is of other
+            weights under its name.
+    """
+    import yaml
+
+    from ...baselines.mert.folder import write_folder
+    from .cards import eval_results
+
+    own = _own(model, records)
+    real = [r for r in own if r.task.edition != "mini"]
+    files = {"README.md": model_card(model, real or own)}
+    if eval_dataset is not None and own:
+        content = yaml.safe_dump(eval_results(real or own, eval_dataset), sort_keys=False, allow_unicode=True)
+        files[".eval_results/cmbench.yaml"] = content
+    write_folder(out, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
+    return out
+
+
+def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
+    """Return the records of a model, by its name; other weights that are called the same are an error."""
+    from ...baselines.hub.about import weights_sha256
+
+    own = [r for r in records if r.model.name == model.name]
+    if records and not own:
+        names = ", ".join(sorted({r.model.name for r in records}))
+        raise UsageError(f"None of the records is of {model.name}; they are of {names}.")
+    weights = weights_sha256(model.weights) if own else ""
+    if foreign := [r for r in own if r.model.weights_sha256 != weights]:
+        raise UsageError(
+            f"The record of {model.name} on {foreign[0].task.name} was made with other weights (sha256 "
+            f"{foreign[0].model.weights_sha256[:12]}, not {weights[:12]}); evaluate the model that you export."
+        )
+    return own
+
+
+def model_card(model: Exportable, records: Sequence[Record]) -> str:
+    """Return ``README.md``: front matter with ``model-index``, then what the model is, how to load it, its scores."""
+    import yaml
+
+    from ...baselines.hub.about import NOT_STATED
+    from .cards import markdown_table, model_index
+
+    front: dict[str, object] = {
+        "license": hub_licence(model.licence),
+        "library_name": "transformers",
+        "pipeline_tag": "audio-classification",
+        "tags": ["music", "feature-extraction", "cmbench"],
+    }
+    if model.source.startswith("hf:"):
+        front["base_model"] = model.source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
+    if model.trained_on != NOT_STATED:
+        front["trained_on"] = list(model.trained_on)
+    if records:
+        front |= model_index(records, model.name)
+    rate = model.preprocessor.sample_rate
+    lines = [
+        f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
+        f"# {model.name.rpartition('/')[2]}",
+        f"A HuBERT network with {model.shape.layers} layers of {model.shape.hidden} for music at {rate} Hz. "
+        f"Source of the weights: {model.source}. Trained on: {', '.join(model.trained_on) or 'nothing'}. "
+        f"Licence: {model.licence}.",
+        f"Preprocessing: {model.preprocessor.words}.",
+        "## Use",
+        "```python\nfrom transformers import HubertModel\n\n"
+        'model = HubertModel.from_pretrained("path/to/this/folder").eval()\n'
+        f"states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at {rate} Hz\n```",
+        "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
+    ]
+    if records:
+        editions = dict.fromkeys(record.task.edition for record in records)
+        edition = " and ".join("mini (synthetic)" if name == "mini" else name for name in editions)
+        lines += [
+            "## Scores",
+            f"Measured by cmbench, {edition} edition; means over the probes' seeds with 95 % intervals.",
+            markdown_table(records),
+        ]
+    return "\n\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Audio as windows, windows as features, features in their store."""

@@ -1,0 +1,338 @@
+"""The feature store: pooled hidden states on disk, computed once per encoder, track and windowing.
+
+One store is one folder, ``features/<encoder fingerprint>/<task>-<edition>-<windowing hash>/``. A shard is a
+safetensors file of features ``[windows, layers, dim]`` and an index piece, a JSON file of the same name that says
+which rows belong to which track. Both are written under a temporary name, synced and renamed, the piece last: the
+piece is what makes a shard exist. Two processes may share a store; a lock per shard keeps them from doing the same
+work. A killed run loses the shard in flight and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ...errors import CmbenchError
+from ...files import file_sha256, sha256_of, write_atomically
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+    from numpy.typing import NDArray
+
+    from ...baselines.base import EncoderCard
+    from ...tasks.base import Task, Track
+    from ..protocol import Windowing
+
+logger = logging.getLogger(__name__)
+
+_TENSOR = "features"
+_OPEN_SHARDS = 256
+
+
+@dataclass(frozen=True)
+class StoredTrack:
+    """What the store knows of one track.
+
+    Attributes:
+        id: of the track.
+        path: of the audio file, resolved.
+        start: of the excerpt, seconds.
+        end: of the excerpt, seconds, or ``None``.
+        stat: size in bytes and modification time in ns of the audio file when it was read; ``None`` if it was absent.
+        sha256: of the audio file; ``None`` if it was absent.
+        rows: first row and row after the last in the shard; both 0 for a track that could not be used.
+        seconds: audio that was encoded.
+        failure: why the track could not be used; ``None`` if it could.
+        warnings: what a reader should know of a usable track.
+    """
+
+    id: str
+    path: str
+    start: float
+    end: float | None
+    stat: tuple[int, int] | None
+    sha256: str | None
+    rows: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+    failure: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The index piece of one shard."""
+
+    shard: str
+    sha256: str
+    bytes: int
+    tracks: tuple[StoredTrack, ...]
+    encode_seconds: float
+    path: Path = field(compare=False)
+
+    @property
+    def windows(self) -> int:
+        """Rows of the shard."""
+        return max((t.rows[1] for t in self.tracks), default=0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One track and the shard that holds it."""
+
+    track: StoredTrack
+    piece: Piece
+
+
+def _file_stat(path: Path) -> tuple[int, int] | None:
+    try:
+        facts = path.stat()
+    except OSError:  # not there, or where nobody may look
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what a store says of itself; empty if it says nothing that can be read."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return facts
+
+
+def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> Path:
+    """Folder of the store of one encoder on one edition of a task, below the cache root."""
+    key = windowing.sha256(task.max_track_seconds)[:12]
+    return root / "features" / card.fingerprint / f"{task.name}-{edition}-{key}"
+
+
+class FeatureStore:
+    """One folder of features.
+
+    Args:
+        folder: where it is; made when first written to.
+        layers: hidden states per window.
+        dim: length of each.
+    """
+
+    def __init__(self, folder: Path, layers: int, dim: int) -> None:
+        self.folder = folder
+        self.layers = layers
+        self.dim = dim
+
+    def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
+        """Write ``about.json``, for people and for ``cmbench cache``."""
+        about = self.folder / "about.json"
+        if not read_about(self.folder):
+            facts = {
+                "encoder": asdict(card),
+                "task": task.name,
+                "edition": edition,
+                "windowing": asdict(windowing) | {"max_track_seconds": task.max_track_seconds},
+            }
+            write_atomically(about, json.dumps(facts, indent=1, sort_keys=True).encode())
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the index piece of every whole shard, by name; what is broken is named in a warning and left out."""
+        for path in sorted(self.folder.glob("*.index.json")):
+            try:
+                piece = read_piece(path)
+                size = (self.folder / piece.shard).stat().st_size
+            except (CmbenchError, FileNotFoundError) as error:
+                logger.warning("A shard of the feature store is broken and will be made again: %s", error)
+                continue
+            if size == piece.bytes:
+                yield piece
+            else:
+                logger.warning("%s was cut short and will be made again", self.folder / piece.shard)
+
+    def valid_entries(self, tracks: Iterable[Track]) -> dict[str, Entry]:
+        """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
+
+        A file of the same path, size and time is taken as unchanged; otherwise its hash decides.
+        """
+        wanted = {t.id: t for t in tracks}
+        found: dict[str, Entry] = {}
+        for piece in self.pieces():
+            for stored in piece.tracks:
+                track = wanted.get(stored.id)
+                if track is not None and stored.id not in found and _still_true(stored, track):
+                    found[stored.id] = Entry(stored, piece)
+        return found
+
+    def lock(self, shard: str) -> FileLock:
+        """Return the lock of a shard; the operating system frees it when its holder dies."""
+        from filelock import FileLock
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / f"{shard}.lock")
+
+    def write(
+        self, shard: str, features: NDArray[np.float16], tracks: Sequence[StoredTrack], encode_seconds: float
+    ) -> Piece:
+        """Write one shard and then its index piece.
+
+        Args:
+            shard: its name, from :func:`shard_name`.
+            features: ``[windows, layers, dim]``.
+            tracks: whose rows they are, failures included.
+            encode_seconds: wall-clock seconds that the encoder took, seconds.
+
+        Raises:
+            ValueError: the shape of the features is not that of the store.
+        """
+        from safetensors.numpy import save
+
+        if features.shape[1:] != (self.layers, self.dim):
+            raise ValueError(f"features are {features.shape}, the store holds [windows, {self.layers}, {self.dim}]")
+        content = save({_TENSOR: features})
+        write_atomically(self.folder / f"{shard}.safetensors", content)
+        piece = {
+            "shard": f"{shard}.safetensors",
+            "sha256": sha256_of(content),
+            "bytes": len(content),
+            "encode_seconds": encode_seconds,
+            "tracks": [asdict(t) for t in tracks],
+        }
+        path = self.folder / f"{shard}.index.json"
+        write_atomically(path, json.dumps(piece, ensure_ascii=False, allow_nan=False).encode())
+        return read_piece(path)
+
+    def view(self, entries: Sequence[Entry]) -> FeatureView:
+        """Features of some usable tracks, read through memory maps.
+
+        Args:
+            entries: in the order of the rows of a label matrix.
+        """
+        return FeatureView(self, entries)
+
+
+class FeatureView:
+    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for.
+
+    Attributes:
+        layers: hidden states per window.
+        dim: length of each.
+        track_of_window: position of each window's track among the given ones ``[windows]``.
+    """
+
+    def __init__(self, store: FeatureStore, entries: Sequence[Entry]) -> None:
+        self.layers = store.layers
+        self.dim = store.dim
+        counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
+        self.track_of_window: NDArray[np.int64] = np.repeat(np.arange(len(entries)), counts)
+        shards = {e.piece.path: i for i, e in enumerate({e.piece.path: e for e in entries}.values())}
+        self._paths = [path.with_name(path.name.removesuffix(".index.json") + ".safetensors") for path in shards]
+        self._shard = np.repeat([shards[e.piece.path] for e in entries], counts).astype(np.int64)
+        rows = [np.arange(*e.track.rows) for e in entries]
+        self._row: NDArray[np.int64] = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the features of some windows ``[len(rows), layers, dim]``."""
+        out = np.empty((len(rows), self.layers, self.dim), dtype=np.float16)
+        shards = self._shard[rows]
+        for shard in np.unique(shards):
+            here = np.flatnonzero(shards == shard)
+            out[here] = _open_shard(self._paths[shard])[self._row[rows[here]]]
+        return out
+
+
+@lru_cache(maxsize=_OPEN_SHARDS)
+def _open_shard(path: Path) -> NDArray[np.float16]:
+    """Memory-map the one tensor of a shard.
+
+    The file is an 8-byte little-endian header length, a JSON header, then raw tensors
+    (https://github.com/huggingface/safetensors, section Format); the library itself only offers copies in numpy.
+    """
+    with path.open("rb") as file:
+        length = struct.unpack("<Q", file.read(8))[0]
+        about = json.loads(file.read(length))[_TENSOR]
+    if about["dtype"] != "F16":
+        raise CmbenchError(f"{path} holds {about['dtype']} features where F16 was expected; `cmbench cache verify`.")
+    if 0 in about["shape"]:
+        return np.zeros(about["shape"], dtype=np.float16)
+    offset = 8 + length + about["data_offsets"][0]
+    mapped = np.memmap(path, dtype="<f2", mode="r", offset=offset, shape=tuple(about["shape"]))
+    return cast("NDArray[np.float16]", mapped)
+
+
+def read_piece(path: Path) -> Piece:
+    """Read one index piece.
+
+    Raises:
+        CmbenchError: the file is not an index piece.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(path.read_bytes())
+        tracks = tuple(
+            StoredTrack(
+                **{k: v for k, v in t.items() if k not in ("stat", "rows", "warnings")},
+                stat=tuple(t["stat"]) if t["stat"] else None,
+                rows=tuple(t["rows"]),
+                warnings=tuple(t["warnings"]),
+            )
+            for t in facts["tracks"]
+        )
+        return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CmbenchError(
+            f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."
+        ) from error
+
+
+def _still_true(stored: StoredTrack, track: Track) -> bool:
+    if (stored.start, stored.end) != (track.start, track.end):
+        return False
+    now = _file_stat(track.path)
+    if now is None or stored.stat is None or stored.sha256 is None:
+        # A file that could not even be read is tried again whenever it is there.
+        return now is None and stored.stat is None
+    same_file = stored.path == str(track.path.resolve()) and now == stored.stat
+    return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
+
+
+def _readable_sha256(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
+
+
+def identify(track: Track) -> StoredTrack:
+    """Return what identifies a track's audio now, as a stored track without features."""
+    stat, digest = _file_stat(track.path), _readable_sha256(track.path)
+    return StoredTrack(track.id, str(track.path.resolve()), track.start, track.end, stat, digest)
+
+
+def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
+    """Hash of the audio of some tracks, missing files included as missing.
+
+    Args:
+        tracks: in any order.
+        known: valid entries of a store, whose hashes are not computed again.
+    """
+    lines = []
+    for track in sorted(tracks, key=lambda t: t.id):
+        digest = known[track.id].track.sha256 if track.id in known else identify(track).sha256
+        lines.append(f"{track.id}\t{digest or 'missing'}\n")
+    return sha256_of("".join(lines).encode())
+
+
+def shard_name(tracks: Sequence[Track]) -> str:
+    """Name of the shard of these tracks: the same tracks have the same name in every process."""
+    text = "\n".join(f"{t.id}\t{t.start!r}\t{t.end!r}" for t in tracks)
+    return sha256_of(text.encode())[:20]
+
+
+def touch_store(folder: Path) -> None:
+    """Mark a store as used now."""
+    os.utime(folder / "about.json")

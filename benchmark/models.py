@@ -1,0 +1,100 @@
+"""The models of a run: loaded by name or given as objects, at most one of the named ones in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..baselines.base import Encoder, EncoderCard, LoadOptions
+from ..baselines.registry import load_encoder, registry
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GivenEncoder:
+    """An encoder that the caller made, known by what it does as well as by what its card says.
+
+    Its card comes from code that may change from one run to the next without a word; so what it makes of a second of
+    noise is hashed into its weights' hash, and features of an earlier version are never taken for its own.
+
+    Attributes:
+        inner: the encoder.
+        card: its card, with that hash.
+    """
+
+    inner: Encoder
+    card: EncoderCard
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> GivenEncoder:
+        """Look at an encoder.
+
+        Raises:
+            CmbenchError: it contradicts its card, or returns NaN.
+        """
+        import numpy as np
+
+        from .features.extract import encode_windows
+
+        card = encoder.card
+        samples = round(max(1.0, 2 * card.min_seconds) * card.sample_rate)
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
+        heard = encode_windows(encoder, [noise], batch_seconds=1.0).tobytes()
+        digest = hashlib.sha256(card.weights_sha256.encode() + heard).hexdigest()
+        return cls(encoder, replace(card, weights_sha256=digest))
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode as the encoder does."""
+        return self.inner.encode(audio)
+
+
+class Shelf:
+    """Encoders by name, at most one of the named ones in memory at a time.
+
+    Args:
+        options: how they are loaded.
+    """
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+        self._given: dict[str, Encoder] = {}
+        self._loaded: dict[str, Encoder] = {}
+        self._cards: dict[str, EncoderCard] = {}
+
+    @property
+    def device(self) -> str:
+        """Device that encoders and probes compute on, for example ``cpu`` or ``cuda:0``."""
+        from ..baselines.device import choose_device
+
+        return str(choose_device(self._options.device))
+
+    def add(self, model: str | Encoder) -> str:
+        """Put a model on the shelf and return the name to ask for it by."""
+        if isinstance(model, str):
+            return model
+        name = model.card.name
+        if name in self._given or name in registry():
+            raise UsageError(f"Two models are named {name!r}; give the encoder that you pass another name in its card.")
+        self._given[name] = GivenEncoder.of(model)
+        return name
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder, loading it if it is not the one in memory."""
+        if name in self._given:
+            return self._given[name]
+        if name not in self._loaded:
+            self._loaded.clear()
+            self._loaded[name] = load_encoder(name, self._options)
+            self._cards[name] = self._loaded[name].card
+        return self._loaded[name]
+
+    def card(self, name: str) -> EncoderCard:
+        """Return an encoder's card; the encoder is loaded at most once for it."""
+        if name not in self._cards:
+            self._cards[name] = self.encoder(name).card
+        return self._cards[name]

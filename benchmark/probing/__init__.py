@@ -1,0 +1,1 @@
+"""Small probes on frozen features: trained together, chosen on validation."""

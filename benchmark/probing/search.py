@@ -1,0 +1,313 @@
+"""Probes on frozen features: train a grid together, choose on validation, score the test tracks once.
+
+A probe is a perceptron with one hidden layer on one hidden state of the encoder, or on a learned softmax-weighted sum
+of hidden states. Every hidden state and the sum, times every learning rate, are trained as one batched program on one
+seed; the best by validation is then trained on all seeds. Windows are the training examples; the score of a track is
+the mean of its windows' logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit
+from torch import Tensor
+
+from ...errors import CmbenchError, UsageError
+from ..protocol import ProbeSettings
+from ..records.record import LayerFamilyScore, LayerScore
+from .bank import FUSED, Member, Shape, Stack
+from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
+from .training import Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
+
+__all__ = ["FUSED_NAME", "ProbeResult", "ProbeSplit", "WindowFeatures", "run_probes"]
+
+FUSED_NAME = "fused"
+"""Name of the weighted sum among the layers."""
+
+PROGRAM_BYTES = 1 << 30
+"""Parameters, Adam's two moments and the best parameters of the members that are trained at once; a larger grid is
+trained in several programs, with the same result."""
+
+
+@dataclass(frozen=True)
+class ProbeSplit:
+    """One split as the probes see it.
+
+    Attributes:
+        features: its windows.
+        labels: ``[tracks, labels]``.
+    """
+
+    features: WindowFeatures
+    labels: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What the probes made of the test tracks, and how they were chosen.
+
+    Attributes:
+        probabilities: float32 ``[seeds, test tracks, labels]``.
+        layer: name of the chosen hidden state, or ``fused``.
+        learning_rate: chosen.
+        valid_score: of the chosen configuration with the search seed.
+        fused_weights: share of each of the encoder's hidden states in the chosen sum, mean over seeds; ``None`` where
+            a single hidden state was chosen.
+        epochs_per_seed: passes over the training windows until each seed's probe stopped.
+        layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
+    """
+
+    probabilities: NDArray[np.float32]
+    layer: str
+    learning_rate: float
+    valid_score: float
+    fused_weights: tuple[float, ...] | None
+    epochs_per_seed: tuple[int, ...]
+    layers: tuple[LayerScore, ...]
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What every program of one run shares."""
+
+    train: ProbeSplit
+    shape: Shape
+    settings: ProbeSettings
+    scaling: Scaling | None
+    judge: Judge
+    device: str
+    train_budget: int
+
+    def training(self, layers: Sequence[int]) -> TrainingWindows:
+        """Open the training windows for some hidden states."""
+        features = self.train.features
+        return TrainingWindows(
+            Windows(features, layers, self.scaling, self.device, self.train_budget),
+            torch.from_numpy(self.train.labels.astype(np.float32)).to(self.device),
+            torch.from_numpy(np.asarray(features.track_of_window, dtype=np.int64)),
+        )
+
+
+@dataclass
+class _Meter:
+    """Counts epochs over all probes for a progress bar."""
+
+    report: Callable[[int, int], None]
+    total: int
+    done: int = 0
+
+    def settled(self, epochs: int) -> None:
+        self.done += epochs
+        self.report(self.done, self.total)
+
+
+def run_probes(
+    train: ProbeSplit,
+    valid: ProbeSplit,
+    test: ProbeSplit,
+    settings: ProbeSettings,
+    layer_names: Sequence[str],
+    device: str,
+    progress: Callable[[int, int], None],
+    families: Sequence[str] | None = None,
+) -> ProbeResult:
+    """Train and choose probes on ``train`` and ``valid``, then score the tracks of ``test``, once.
+
+    Args:
+        train: windows that are learned from.
+        valid: tracks that stopping, learning rate and layer are chosen on.
+        test: tracks whose probabilities are returned; its labels are not looked at.
+        settings: the protocol's.
+        layer_names: of the encoder's hidden states.
+        device: of torch, for example ``cpu`` or ``cuda``.
+        progress: called as ``progress(done, total)`` in epochs over all probes; one that stops early counts as done.
+        families: of every label, in the labels' order; the layers' scores are then also given by family.
+
+    Raises:
+        CmbenchError: no label is defined on the validation split; every probe went astray; features that are not
+            finite; splits that do not fit together.
+        UsageError: the settings leave no candidate or name an unknown choice.
+    """
+    _check_splits({"train": train, "valid": valid, "test": test}, layer_names)
+    layers, fused = _candidates(settings, len(layer_names))
+    inputs = [*layers, *([FUSED] if fused else [])]
+    needed = sorted({*layers, *fused})
+    shape = Shape(train.features.dim, settings.hidden, train.labels.shape[1], fused)
+    scaling = fit_scaling(train.features, layer_names) if settings.standardise else None
+    budget = memory_budget(device)
+    valid_windows = Windows(valid.features, needed, scaling, device, budget)
+    judge = Judge(TrackScorer(valid_windows, valid.features.track_of_window, fused), valid.labels, settings.select)
+    budget -= valid_windows.bytes if valid_windows.held else 0
+    bench = _Bench(train, shape, settings, scaling, judge, device, budget)
+
+    grid = [Member(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
+    others = [seed for seed in settings.seeds if seed != settings.search_seed]
+    meter = _Meter(progress, (len(grid) + len(others)) * settings.max_epochs)
+    searched = _train(bench, grid, bench.training(needed), meter)
+    chosen, trained = _train_seeds(bench, searched, others, meter)
+
+    weights = torch.stack([_weights(trained[seed]) for seed in settings.seeds]).to(device)
+    stack = Stack([trained[seed].member for seed in settings.seeds], weights, shape)
+    windows = Windows(test.features, stack.layers, scaling, device, budget=0)
+    summed = fused if chosen.member.layer == FUSED else ()
+    logits = TrackScorer(windows, test.features.track_of_window, summed).track_logits(stack)
+    if not np.isfinite(logits).all():
+        raise CmbenchError(
+            "The chosen probe gives some test tracks scores that are not finite: features of the test split hold NaN, "
+            "infinity or huge values. Check the encoder on the test audio."
+        )
+    assert chosen.scores is not None
+    return ProbeResult(
+        probabilities=probabilities_of(logits),
+        layer=_name(chosen.member.layer, layer_names),
+        learning_rate=chosen.member.learning_rate,
+        valid_score=chosen.scores.score,
+        fused_weights=_fused_weights(stack, len(layer_names)),
+        epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
+        layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
+    )
+
+
+def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the sigmoid of logits; equal logits have equal probabilities wherever they stand.
+
+    Torch's sigmoid rounds the last elements of an array, those beyond its vectors, differently, and so breaks ties.
+    """
+    probabilities: NDArray[np.float32] = expit(logits)
+    return probabilities
+
+
+def _check_splits(splits: dict[str, ProbeSplit], layer_names: Sequence[str]) -> None:
+    shape = (len(layer_names), splits["train"].features.dim, splits["train"].labels.shape[1])
+    for name, split in splits.items():
+        if (split.features.layers, split.features.dim, split.labels.shape[1]) != shape:
+            raise CmbenchError(
+                f"The {name} split has {split.features.layers} hidden states of {split.features.dim} values and "
+                f"{split.labels.shape[1]} labels, where {shape[0]}, {shape[1]} and {shape[2]} are expected: its "
+                "features come from another encoder or its labels from another task."
+            )
+        windows = np.bincount(split.features.track_of_window, minlength=len(split.labels))
+        if len(windows) != len(split.labels) or (windows == 0).any() or not len(windows):
+            raise CmbenchError(
+                f"The {name} split has {len(split.labels)} tracks with labels, and windows of "
+                f"{int((windows > 0).sum())} tracks; each needs at least one window. Leave out tracks that could not "
+                "be encoded."
+            )
+
+
+def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the hidden states that are candidates alone, and those of the weighted sum (none if it is no candidate).
+
+    A sum of fewer than two hidden states is no candidate of its own.
+    """
+    if settings.select not in ("mean", "roc_auc"):
+        raise UsageError(f"A probe is selected by 'mean' or 'roc_auc', not {settings.select!r}.")
+    if settings.fused_init not in ("zeros", "normal"):
+        raise UsageError(f"The weighted sum starts from 'zeros' or 'normal', not {settings.fused_init!r}.")
+    alone = tuple(range(layers)) if settings.each_layer else ()
+    summed = tuple(range(settings.fused_from, layers)) if settings.fused else ()
+    summed = summed if len(summed) > 1 else ()
+    if not (alone or summed) or not settings.learning_rates or not settings.seeds:
+        raise UsageError(
+            f"The protocol leaves no probe to train on an encoder of {layers} hidden states: it needs each_layer or a "
+            "sum of at least two of them, a learning rate and a seed."
+        )
+    return alone, summed
+
+
+def _train(bench: _Bench, members: Sequence[Member], training: TrainingWindows, meter: _Meter) -> list[Trained]:
+    """Train members in as few programs as the memory allows."""
+    limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
+    trained: list[Trained] = []
+    for low in range(0, len(members), limit):
+        part = members[low : low + limit]
+        trained += train_program(part, bench.shape, training, bench.judge, bench.settings, bench.device, meter.settled)
+    return trained
+
+
+def _train_seeds(
+    bench: _Bench, searched: Sequence[Trained], others: Sequence[int], meter: _Meter
+) -> tuple[Trained, dict[int, Trained]]:
+    """Train the best configuration on the seeds that the search did not use.
+
+    A configuration that goes astray on some seed is passed over for the next best.
+    """
+    for index, chosen in enumerate(_ranked(searched)):
+        layer, rate = chosen.member.layer, chosen.member.learning_rate
+        members = [Member(layer, rate, seed) for seed in others]
+        if index:
+            meter.total += len(members) * bench.settings.max_epochs
+        layers = bench.shape.fused if layer == FUSED else (layer,)
+        more = _train(bench, members, bench.training(layers), meter) if members else []
+        if all(t.scores is not None for t in more):
+            return chosen, {t.member.seed: t for t in (chosen, *more)}
+    raise CmbenchError(
+        f"None of the {len(searched)} probes (inputs x learning rates) could be trained: their outputs became NaN or "
+        "infinite. The features may hold NaN, infinity or huge values; check the encoder, or use a protocol that "
+        "standardises them."
+    )
+
+
+def _ranked(searched: Sequence[Trained]) -> list[Trained]:
+    """Probes that can be used, best first; of equals, the one that comes first in the grid."""
+    usable = [(t.scores.score, t) for t in searched if t.scores is not None]
+    return [t for _, t in sorted(usable, key=lambda pair: -pair[0])]
+
+
+def _weights(trained: Trained) -> Tensor:
+    assert trained.weights is not None
+    return trained.weights
+
+
+def _name(layer: int, layer_names: Sequence[str]) -> str:
+    return FUSED_NAME if layer == FUSED else layer_names[layer]
+
+
+def _layer_score(
+    layer: int, searched: Sequence[Trained], layer_names: Sequence[str], families: Sequence[str] | None
+) -> LayerScore:
+    """Return the best learning rate of one candidate input."""
+    own = [t for t in searched if t.member.layer == layer]
+    best = next(iter(_ranked(own)), own[0])
+    return LayerScore(
+        layer=_name(layer, layer_names),
+        learning_rate=best.member.learning_rate,
+        roc_auc=best.scores.roc_auc if best.scores else None,
+        average_precision=best.scores.average_precision if best.scores else None,
+        score=best.scores.score if best.scores else None,
+        epochs=best.epochs,
+        families=None if families is None else _family_scores(families, best.scores),
+    )
+
+
+def _family_scores(families: Sequence[str], scores: Scores | None) -> tuple[LayerFamilyScore, ...]:
+    """Return macro means over the defined labels of every family, in the order in which the labels name them."""
+    by_label = np.full((2, len(families)), np.nan) if scores is None else scores.by_label
+    assert by_label is not None
+    found = []
+    for family in dict.fromkeys(families):
+        values = by_label[:, [name == family for name in families]]
+        defined = values[:, ~np.isnan(values[0])]
+        means = [float(v) for v in defined.mean(axis=1)] if defined.size else [None, None]
+        found.append(
+            LayerFamilyScore(
+                family=family,
+                labels=values.shape[1],
+                defined=defined.shape[1],
+                roc_auc=means[0],
+                average_precision=means[1],
+            )
+        )
+    return tuple(found)
+
+
+def _fused_weights(stack: Stack, layers: int) -> tuple[float, ...] | None:
+    if stack.members[0].layer != FUSED:
+        return None
+    shares = stack.shape.parts(stack.flat).mix.cpu().double().softmax(dim=1).mean(dim=0).tolist()
+    return (*(0.0 for _ in range(layers - len(shares))), *shares)

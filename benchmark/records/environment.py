@@ -1,0 +1,53 @@
+"""The machine and the moment of a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .record import EnvironmentPart
+
+_PACKAGES = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "transformers")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    """Name of the processor, from the kernel where it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def describe_environment(device: str) -> EnvironmentPart:
+    """Describe where and when a cell was computed.
+
+    Args:
+        device: resolved device, for example ``cpu`` or ``cuda:0``.
+    """
+    import torch
+
+    from ...version import __version__
+
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor()
+    return EnvironmentPart(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        cmbench=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages={p: _version(p) for p in _PACKAGES},
+        device=device,
+        device_name=name,
+        threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
+    )

@@ -1,0 +1,218 @@
+"""A record with the predictions that its scores were computed from: what comparisons are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import CmbenchError, UsageError
+from ...files import sha256_of
+from ..scoring.metrics import Bools, Floats, defined_labels, ranking_scores
+from .folder import by_evaluation, record_files
+from .predictions import LARGEST, read_predictions
+from .record import Record, read_record
+
+ROUNDING = 1e-6
+"""Most that a record's macro score may differ from that of its predictions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A record and its predictions on the test tracks.
+
+    Attributes:
+        record: the scores.
+        path: of the record.
+        track_ids: of the test tracks.
+        groups: of the test tracks; ``None`` where unknown.
+        targets: ``[tracks, labels]``.
+        probabilities: ``[seeds, tracks, labels]``.
+    """
+
+    record: Record
+    path: Path
+    track_ids: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    targets: Bools
+    probabilities: Floats
+
+    def rows(self, track_ids: tuple[str, ...]) -> Evidence:
+        """Return the evidence on some of its tracks, in their order.
+
+        Raises:
+            CmbenchError: one of them is not among its tracks.
+        """
+        if track_ids == self.track_ids:
+            return self
+        place = {track: i for i, track in enumerate(self.track_ids)}
+        missing = [track for track in track_ids if track not in place]
+        if missing:
+            raise CmbenchError(f"{self.path}: there is no prediction for track {missing[0]!r}.")
+        rows = [place[track] for track in track_ids]
+        return Evidence(
+            self.record,
+            self.path,
+            track_ids,
+            tuple(self.groups[i] for i in rows),
+            self.targets[rows],
+            self.probabilities[:, rows],
+        )
+
+
+def iter_evidence(*places: Path, edition: str | None = None, protocol: str | None = None) -> Iterator[Evidence]:
+    """Yield every record in the given files and below the given folders, with its predictions.
+
+    Args:
+        places: files and folders.
+        edition: only records of this one; ``None`` for all.
+        protocol: only records under the protocol of this name; ``None`` for all.
+
+    Raises:
+        UsageError: a place does not exist.
+        CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
+    """
+    for path, record in _records(places):
+        if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
+            yield read_evidence(path)
+
+
+def _records(places: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
+    """Yield records with their paths, place by place, models in the order of :func:`by_evaluation`."""
+    for place in places:
+        yield from by_evaluation([(path, read_record(path)) for path in record_files(place)], lambda pair: pair[1])
+
+
+def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
+    """Read the records whose predictions are sound, and say what is wrong with the others.
+
+    Raises:
+        UsageError: a place does not exist.
+    """
+    found, problems = [], []
+    for place in places:
+        here = []
+        for path in record_files(place):
+            try:
+                here.append(read_evidence(path))
+            except CmbenchError as error:
+                problems.append(str(error))
+        found += by_evaluation(here, lambda evidence: evidence.record)
+    return found, problems
+
+
+def choose_records(
+    places: Iterable[Path], edition: str | None = None, split: str | None = None, protocol: str | None = None
+) -> dict[Path, Record]:
+    """Return the records in the given files and below the given folders by their paths, models as they were evaluated.
+
+    Args:
+        places: files and folders.
+        edition: only records of it; all if not given.
+        split: only records on it; all if not given.
+        protocol: only records under it; all if not given.
+
+    Raises:
+        UsageError: a place does not exist, or there is no such record.
+        CmbenchError: a file is not a record.
+    """
+    places = list(places)
+    found = {}
+    for path, record in _records(places):
+        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
+        if all(asked in (None, there) for asked, there in wanted):
+            found[path] = record
+    if not found:
+        named = {"edition": edition, "split": split, "protocol": protocol}
+        asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
+        raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    return found
+
+
+def evidence_of(records: Sequence[Record], place: Path) -> list[Evidence]:
+    """Return the evidence of some records; others may lie beside them, of other music, models or numbers of seeds.
+
+    Args:
+        records: as :func:`..run.run` returned them.
+        place: folder that they were written into.
+
+    Raises:
+        CmbenchError: one of them is not there, or its predictions are missing, changed or damaged.
+    """
+    found = [(path, record) for path, record in _records([place]) if record in records]
+    if missing := [one for one in records if one not in (record for _, record in found)]:
+        raise CmbenchError(f"{place}: the record of {missing[0].model.name} on {missing[0].task.name} is gone.")
+    return [read_evidence(path) for path, _ in found]
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read a record and the predictions beside it.
+
+    Raises:
+        CmbenchError: it is not a record, or its predictions are missing, changed or damaged.
+    """
+    record = read_record(path)
+    file = path.parent / Path(record.predictions.file).name
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CmbenchError(f"{path}: its predictions {file.name} cannot be read ({error.strerror}).") from error
+    if sha256_of(content) != record.predictions.sha256:
+        raise CmbenchError(f"{file}: these are not the predictions that {path.name} was computed from (hash differs).")
+    evidence = make_evidence(record, path, content, file)
+    _require_own_scores(evidence, file)
+    return evidence
+
+
+def make_evidence(record: Record, path: Path, content: bytes, file: Path, largest: int = LARGEST) -> Evidence:
+    """Put a record and its predictions together.
+
+    Args:
+        record: the scores.
+        path: of the record.
+        content: of the predictions file.
+        file: path of the predictions file, for messages.
+        largest: bytes that its arrays may take.
+
+    Raises:
+        CmbenchError: it is not a predictions file, or does not fit the record's labels.
+    """
+    arrays = read_predictions(content, file, largest)
+    if any(arrays[name].ndim != 1 for name in ("track_ids", "groups", "labels")):
+        raise CmbenchError(f"{file}: its track ids, groups and labels are not lists.")
+    labels = tuple(map(str, arrays["labels"]))
+    ids, groups = [str(i) for i in arrays["track_ids"]], [str(g) or None for g in arrays["groups"]]
+    targets, probabilities = arrays["targets"], arrays["probabilities"]
+    if (
+        labels != record.task.labels
+        or len(set(ids)) != len(ids)
+        or len(groups) != len(ids)
+        or probabilities.dtype.kind not in "fiu"
+        or targets.dtype.kind != "b"
+        or targets.shape != (len(ids), len(labels))
+        or probabilities.shape != (len(probabilities), *targets.shape)
+        or not len(probabilities)
+    ):
+        raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")
+    # Before the conversion, which would turn a number too large for it into infinity with a warning.
+    values = probabilities.astype(np.float64)
+    if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
+        raise CmbenchError(f"{file}: a probability is not in [0, 1].")
+    return Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), values.astype(np.float32))
+
+
+def _require_own_scores(evidence: Evidence, file: Path) -> None:
+    """Refuse a record whose macro scores are not those of its predictions: one of the two was changed."""
+    defined, _ = defined_labels(evidence.targets)
+    if not defined.any():
+        return
+    scores = np.mean([ranking_scores(evidence.targets, p) for p in evidence.probabilities], axis=0)
+    for metric, values in zip(("roc_auc", "average_precision"), scores, strict=True):
+        stated, found = evidence.record.metrics[metric].value, float(values[defined].mean())
+        if stated is None or abs(stated - found) > ROUNDING:
+            raise CmbenchError(
+                f"{evidence.path}: {metric} is {stated} there and {found:.6f} by the predictions in {file.name}. One "
+                "of the two was changed after the run; run the model again with --force."
+            )

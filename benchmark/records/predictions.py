@@ -1,0 +1,118 @@
+"""The predictions of a record as an ``.npz`` without pickle, written and read."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from tokenize import TokenError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import CmbenchError
+
+LARGEST = 2**30
+"""Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
+
+_ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
+
+
+def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of a predictions file; nothing is unpickled, and no more than ``largest`` bytes are unpacked.
+
+    Raises:
+        CmbenchError: it is not such a file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+            if size > largest:
+                raise CmbenchError(f"{where}: its arrays would take {size / 2**30:.2f} GiB: no predictions file.")
+            names = archive.namelist()
+            if len(set(names)) != len(names):
+                raise ValueError("an array is there twice")
+            return {name: _array(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in _ARRAYS}
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
+        raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
+    except (RuntimeError, SyntaxError, TokenError, TypeError, MemoryError) as error:
+        # An encrypted archive; a header that is no dictionary, or nested too deeply for the parser.
+        raise CmbenchError(f"{where}: this is not a predictions file ({type(error).__name__}: {error}).") from error
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member's content; never more of it is unpacked than the archive says that there is."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Python's bzip2 and LZMA readers unpack a whole block whatever they are asked for.
+        raise ValueError(f"{member.filename} is compressed by a method that NumPy does not write")
+    with archive.open(member) as opened:
+        # `read()` would unpack up to 1 GiB before it looks at the size.
+        content = opened.read(member.file_size)
+        if len(content) != member.file_size or opened.read(1):
+            raise ValueError(f"{member.filename} has not the size that the archive says")
+    return content
+
+
+def _array(content: bytes) -> NDArray[np.generic]:
+    """Return the array of one ``.npy``; memory is taken only after its header was found to fit what follows it."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("an array is not of npy format 1.0")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.kind not in "biufU" or not dtype.isnative:
+        raise ValueError(f"an array of type {dtype}")
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell() or dtype.itemsize == 0:
+        raise ValueError(f"an array header of shape {shape} before {len(content) - file.tell()} bytes")
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    array: NDArray[np.generic] = flat.reshape(shape, order="F" if fortran else "C")
+    if dtype.kind == "b" and flat.size and flat.view(np.uint8).max() > 1:
+        raise ValueError("a truth value that is neither true nor false")
+    if dtype.kind == "U" and flat.size:
+        code = flat.view(np.uint32)
+        if code.max() > sys.maxunicode or ((code >= 0xD800) & (code <= 0xDFFF)).any():
+            raise ValueError("a text with a character that does not exist")
+    return array
+
+
+def predictions_bytes(
+    track_ids: Iterable[str],
+    groups: Iterable[str | None],
+    labels: Iterable[str],
+    targets: NDArray[np.bool_],
+    probabilities: NDArray[np.float32],
+) -> bytes:
+    """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
+
+    Args:
+        track_ids: of the test tracks.
+        groups: of the test tracks; an unknown group is stored as an empty string.
+        labels: ordered label names.
+        targets: ``[tracks, labels]``.
+        probabilities: float32 ``[seeds, tracks, labels]``.
+    """
+    import io
+    import zipfile
+
+    import numpy as np
+
+    arrays = {
+        "track_ids": np.array(list(track_ids), dtype=np.str_),
+        "groups": np.array([g or "" for g in groups], dtype=np.str_),
+        "labels": np.array(list(labels), dtype=np.str_),
+        "targets": targets.astype(np.bool_),
+        "probabilities": probabilities.astype(np.float32),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            # A fixed date keeps the archive the same on every run.
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content.getvalue())
+    return buffer.getvalue()

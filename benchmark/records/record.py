@@ -1,0 +1,318 @@
+"""The one result format: a JSON record for each (model, task, edition, split, protocol).
+
+Tables, figures and boards are views over records and hold no number of their own. A value that does not exist is
+``null`` with a reason; NaN is never written. Everything that may differ between two runs of the same command
+(times, memory, machine) is in ``environment`` and ``cost``; the rest is the same to the byte.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...errors import CmbenchError
+from ...files import _canonical, safe_name, write_atomically
+
+SCHEMA_VERSION = "1.1"
+"""1.1 adds :attr:`LayerScore.families`; records of 1.0 are read too, without it."""
+
+READ_VERSIONS = ("1.0", SCHEMA_VERSION)
+"""Every version that was ever written; all of them are read."""
+
+Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    """A part of a record: no unknown key, no NaN, no change after construction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(_Part):
+    """A two-sided interval of a score."""
+
+    low: Score
+    high: Score
+
+
+class Metric(_Part):
+    """A score over all labels: the mean over seeds, with its interval.
+
+    ``value`` is ``null`` where no label is defined; ``reason`` then says why.
+    """
+
+    value: Score | None
+    interval: Interval | None
+    per_seed: tuple[Score | None, ...]
+    reason: str | None = None
+
+
+class LabelScore(_Part):
+    """One label: mean over seeds. ``reason`` says why a score is ``null``."""
+
+    label: str
+    family: str
+    support: int
+    train_support: int
+    prevalence: Score
+    roc_auc: Score | None
+    roc_auc_interval: Interval | None
+    average_precision: Score | None
+    average_precision_interval: Interval | None
+    f1: Score | None
+    reason: str | None = None
+
+
+class FamilyScore(_Part):
+    """Macro means over the defined labels of one family."""
+
+    family: str
+    labels: int
+    defined: int
+    roc_auc: Score | None
+    roc_auc_interval: Interval | None
+    average_precision: Score | None
+    average_precision_interval: Interval | None
+
+
+class LayerFamilyScore(_Part):
+    """Macro means, on the validation split, over the labels of one family that it defines.
+
+    Where it defines none, and where no learning rate could be trained, ``defined`` is 0 and both scores are ``null``.
+    """
+
+    family: str
+    labels: int
+    defined: int
+    roc_auc: Score | None
+    average_precision: Score | None
+
+
+class LayerScore(_Part):
+    """The best learning rate of one candidate input, judged on the validation split (one seed).
+
+    ``families`` is ``null`` in records of schema 1.0, which did not store it.
+    """
+
+    layer: str
+    learning_rate: Number
+    roc_auc: Score | None
+    average_precision: Score | None
+    score: Score | None
+    epochs: int
+    families: tuple[LayerFamilyScore, ...] | None = None
+
+
+class Selection(_Part):
+    """What the validation split chose."""
+
+    layer: str
+    learning_rate: Number
+    valid_score: Score
+    fused_weights: tuple[Number, ...] | None
+    epochs_per_seed: tuple[int, ...]
+
+
+class FailedTrack(_Part):
+    """A track that could not be used."""
+
+    id: str
+    split: str
+    file: str
+    reason: str
+
+
+class Coverage(_Part):
+    """How many tracks were asked for and used."""
+
+    asked: dict[str, int]
+    used: dict[str, int]
+    failed: tuple[FailedTrack, ...]
+    warnings: tuple[FailedTrack, ...] = ()
+
+
+class ModelPart(_Part):
+    """The encoder's card."""
+
+    name: str
+    family: str
+    fingerprint: str
+    sample_rate: int
+    layers: int
+    layer_names: tuple[str, ...]
+    dim: int
+    parameters: int
+    licence: str
+    trained_on: tuple[str, ...]
+    weights_sha256: str
+    code_version: str
+    preprocessing: str
+    dtype: str
+    source: str
+    description: str
+
+
+class TaskPart(_Part):
+    """The task, the edition and the split."""
+
+    name: str
+    title: str
+    tradition: str
+    edition: str
+    split: str
+    labels: tuple[str, ...]
+    families: dict[str, str]
+    split_sha256: str
+    label_sha256: str
+    audio_sha256: str
+    tracks: dict[str, int]
+    groups: dict[str, int | None]
+    licence: str
+    citation: str
+    notes: tuple[str, ...]
+
+
+class ProtocolPart(_Part):
+    """The protocol by name, hash and content."""
+
+    name: str
+    sha256: str
+    settings: dict[str, object]
+
+
+class PredictionsPart(_Part):
+    """The predictions file beside the record."""
+
+    file: str
+    sha256: str
+
+
+class EnvironmentPart(_Part):
+    """The machine and the moment; differs between runs."""
+
+    created: str
+    cmbench: str
+    python: str
+    platform: str
+    packages: dict[str, str]
+    device: str
+    device_name: str
+    threads: int
+
+
+class CostPart(_Part):
+    """What the cell cost; differs between runs. Times of resumed work add up.
+
+    Peak memory is that of the whole process up to the end of the cell.
+    """
+
+    audio_seconds: Number
+    encode_seconds: Number
+    probe_seconds: Number
+    peak_memory_mib: Number
+
+
+class Record(_Part):
+    """The result of one model on one task under one protocol."""
+
+    schema_version: str = SCHEMA_VERSION
+    cell_sha256: str
+    model: ModelPart
+    task: TaskPart
+    protocol: ProtocolPart
+    metrics: dict[str, Metric]
+    defined_labels: int
+    total_labels: int
+    undefined_labels: dict[str, str]
+    labels: tuple[LabelScore, ...]
+    families: tuple[FamilyScore, ...]
+    selection: Selection
+    layers: tuple[LayerScore, ...]
+    coverage: Coverage
+    predictions: PredictionsPart
+    environment: EnvironmentPart
+    cost: CostPart
+
+    @property
+    def stem(self) -> str:
+        """File name without its ending."""
+        return cell_stem(self.task.name, self.task.edition, self.task.split, self.protocol.name)
+
+    def stable_json(self) -> str:
+        """Return the canonical JSON without the parts that may differ between two runs."""
+        return _canonical(self.model_dump(mode="json", exclude={"environment", "cost"}))
+
+
+METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
+
+
+def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:
+    """File name, without its ending, of a cell's record and predictions."""
+    return f"{task}.{edition}.{split}.{protocol}"
+
+
+def write_record(record: Record, folder: Path) -> Path:
+    """Write a record below ``folder``, one sub-folder per model, and return its path."""
+    path = folder / safe_name(record.model.name) / f"{record.stem}.json"
+    write_atomically(path, _canonical(record.model_dump(mode="json")).encode())
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read and check one record.
+
+    Raises:
+        CmbenchError: the file is not a record of a schema version that this cmbench reads.
+    """
+    return parse_record(path.read_bytes(), path)
+
+
+def parse_record(content: bytes, path: Path) -> Record:
+    """Return the record that a file's content is.
+
+    Args:
+        content: of the file.
+        path: of the file, for the message.
+
+    Raises:
+        CmbenchError: it is not a record of a schema version that this cmbench reads.
+    """
+    try:
+        record = Record.model_validate_json(content)
+    except ValidationError as error:
+        if (version := _stated_version(content)) not in (None, *READ_VERSIONS):
+            # What another version may hold would be told as an error of its fields.
+            raise CmbenchError(_other_version(path, version)) from error
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the top level"
+        raise CmbenchError(
+            f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
+        ) from error
+    if record.schema_version not in READ_VERSIONS:
+        raise CmbenchError(_other_version(path, record.schema_version))
+    return record
+
+
+def _other_version(path: Path, version: object) -> str:
+    return (
+        f"{path} is not a cmbench record of schema {' or '.join(READ_VERSIONS)}: it says {version!r}. Read it with the "
+        "cmbench that wrote it."
+    )
+
+
+def _stated_version(content: bytes) -> object:
+    """Return the schema version that a file states; ``None`` if it is no JSON object or states none."""
+    try:
+        stated = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return stated.get("schema_version") if isinstance(stated, dict) else None
+
+
+def json_schema() -> dict[str, object]:
+    """JSON Schema of a record."""
+    return Record.model_json_schema()

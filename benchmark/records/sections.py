@@ -1,0 +1,271 @@
+"""Records sorted into what may stand side by side.
+
+A section holds records of one edition, one split and one protocol, by name and hash. Tables, pages and figures are
+drawn section by section, so numbers that were measured differently never share a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from ...errors import UsageError
+from ...paths import cache_root
+from ...tasks.base import EDITION_ORDER, MINI_LABEL, TRADITION_ORDER
+from .record import Metric, Record
+
+METRIC_TITLES: Mapping[str, str] = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "AP",
+    "f1_micro": "F1 micro",
+    "f1_macro": "F1 macro",
+}
+
+PAPER_TASKS = {"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"}
+"""The tasks of the paper's tables."""
+
+HEADLINE = ("roc_auc", "average_precision")
+"""The metrics of the paper's tables."""
+
+ABSENT = "–"
+"""What is shown where there is no value."""
+
+NO_REASON = "no reason given"
+
+NOT_RUN = "no record: this model was not run on this task"
+
+TaskKey = tuple[str, str, str]
+ModelKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task as a column: the same name with other labels or another split is another column.
+
+    Attributes:
+        key: name, split hash, label-set hash.
+        name: the task's name, with the start of its hashes where two columns would be called the same.
+        title: the task's title.
+        tradition: of the task.
+        test_tracks: number of tracks in the test split that were scored.
+        defined: labels with a score; ``None`` where it differs between the models.
+        total: labels of the task.
+    """
+
+    key: TaskKey
+    name: str
+    title: str
+    tradition: str
+    test_tracks: int
+    defined: int | None
+    total: int
+
+    @property
+    def label_count(self) -> str:
+        """``30 labels``, or ``28/30 labels`` where not every label has a score."""
+        if self.defined is None or self.defined == self.total:
+            return f"{self.total} labels"
+        return f"{self.defined}/{self.total} labels"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model as a row.
+
+    Attributes:
+        key: name and fingerprint.
+        name: the model's name, with the start of its fingerprint where two rows would be called the same.
+    """
+
+    key: ModelKey
+    name: str
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A plain mean over cells, or how many of them there are.
+
+    Attributes:
+        value: in [0, 1]; ``None`` unless every cell is there.
+        present: cells with a value.
+        total: cells that the mean needs.
+    """
+
+    value: float | None
+    present: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """Records of one edition, split and protocol.
+
+    Attributes:
+        edition: ``full``, ``mini`` or ``custom``.
+        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
+        protocol: name.
+        protocol_sha256: hash of the protocol's values.
+        columns: tasks, by tradition.
+        rows: models, in the order in which they were given.
+        cells: the records.
+    """
+
+    edition: str
+    split: str
+    protocol: str
+    protocol_sha256: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cells: Mapping[tuple[ModelKey, TaskKey], Record]
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol in words."""
+        return f"{self.edition} edition · {self.split} split · protocol {self.protocol} ({self.protocol_sha256[:8]})"
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number of this section; empty for real data."""
+        return MINI_LABEL if self.edition == "mini" else ""
+
+    @property
+    def on_published_data(self) -> bool:
+        """Whether figures that papers report are on the same tracks in the same splits."""
+        return self.edition == "full" and self.split == "official"
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether the columns are the six tasks of the paper's summary, on real data and the published splits."""
+        return self.on_published_data and {c.name for c in self.columns} == PAPER_TASKS
+
+    @property
+    def slug(self) -> str:
+        """Part of a file name, different for every section."""
+        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:8]}"
+
+    @property
+    def interval_name(self) -> str:
+        """What the intervals are, with their level if the records' protocol states it."""
+        level = next(iter(self.cells.values())).protocol.settings.get("interval_level")
+        known = f"{100 * level:g} % " if isinstance(level, float) else ""
+        return f"{known}cluster-bootstrap interval"
+
+    def record(self, row: Row, column: Column) -> Record | None:
+        """Return the record of a cell, ``None`` if the model was not run on the task."""
+        return self.cells.get((row.key, column.key))
+
+    def metric(self, row: Row, column: Column, name: str) -> Metric | None:
+        """Return the metric of a cell, ``None`` if the model was not run on the task."""
+        record = self.record(row, column)
+        return record.metrics.get(name) if record else None
+
+    def records_of(self, row: Row) -> list[tuple[Column, Record]]:
+        """Return the records of a model, in the order of the columns."""
+        found = ((column, self.record(row, column)) for column in self.columns)
+        return [(column, record) for column, record in found if record]
+
+    def undefined_labels(self, column: Column) -> dict[str, str]:
+        """Return the labels of a task that have no score for at least one model, with the reason."""
+        found: dict[str, str] = {}
+        for row in self.rows:
+            if record := self.record(row, column):
+                for label, reason in record.undefined_labels.items():
+                    found.setdefault(label, reason)
+        return found
+
+    def different_audio(self, column: Column) -> str:
+        """Say that a task's audio was not the same for every model; empty if it was."""
+        by_audio: dict[str, list[str]] = {}
+        for row in self.rows:
+            if record := self.record(row, column):
+                by_audio.setdefault(record.task.audio_sha256, []).append(row.name)
+        if len(by_audio) < 2:
+            return ""
+        parts = "; ".join(f"{', '.join(names)} ({audio[:8]})" for audio, names in by_audio.items())
+        return f"The audio files of {column.name} were not the same for every model: {parts}"
+
+    def audit(self, column: Column) -> str:
+        """Return the audit of a task's split in one line; empty if this machine keeps none."""
+        from ...tasks.audit.audit import find_audit, summary
+
+        found = find_audit(cache_root(), *column.key)
+        return summary(found) if found else ""
+
+    def mean(self, row: Row, *metrics: str) -> Mean:
+        """Return the plain mean of a model's cells; with ROC-AUC and AP, the paper's average."""
+        found = [self.metric(row, column, name) for column in self.columns for name in metrics]
+        values = [m.value for m in found if m and m.value is not None]
+        complete = len(values) == len(found)
+        return Mean(fmean(values) if complete else None, len(values), len(found))
+
+
+def sections(records: Iterable[Record]) -> tuple[Section, ...]:
+    """Sort records into sections: real data first, ``mini`` last.
+
+    Raises:
+        UsageError: there is no record, or two that contradict each other.
+    """
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    for r in records:
+        groups.setdefault((r.task.edition, r.task.split, r.protocol.name, r.protocol.sha256), []).append(r)
+    if not groups:
+        raise UsageError(
+            "There are no records to report on. `cmbench run` writes them below the folder given to --out."
+        )
+    order = sorted(groups, key=lambda k: (_place(k[0], EDITION_ORDER), k))
+    return tuple(_section(key, groups[key]) for key in order)
+
+
+def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)
+
+
+def _section(key: tuple[str, str, str, str], records: list[Record]) -> Section:
+    cells: dict[tuple[ModelKey, TaskKey], Record] = {}
+    for r in records:
+        cell = (_model_key(r), _task_key(r))
+        if cell in cells and cells[cell].stable_json() != r.stable_json():
+            raise UsageError(
+                f"Two different records hold the result of {r.model.name} on {r.task.name} "
+                f"({r.task.edition}, {r.task.split}, {r.protocol.name}); report on one of them only."
+            )
+        cells.setdefault(cell, r)
+    return Section(*key, columns=_columns(cells), rows=_rows(cells), cells=cells)
+
+
+def _model_key(record: Record) -> ModelKey:
+    return (record.model.name, record.model.fingerprint)
+
+
+def _task_key(record: Record) -> TaskKey:
+    return (record.task.name, record.task.split_sha256, record.task.label_sha256)
+
+
+def _rows(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Row, ...]:
+    keys = list(dict.fromkeys(model for model, _ in cells))
+    names = [name for name, _ in keys]
+    return tuple(Row(k, k[0] if names.count(k[0]) == 1 else f"{k[0]}#{k[1][:6]}") for k in keys)
+
+
+def _columns(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Column, ...]:
+    by_key: dict[TaskKey, list[Record]] = {}
+    for (_, task_key), record in cells.items():
+        by_key.setdefault(task_key, []).append(record)
+    names = [key[0] for key in by_key]
+    columns = []
+    for key, found in by_key.items():
+        task = found[0].task
+        defined = {r.defined_labels for r in found}
+        columns.append(
+            Column(
+                key=key,
+                name=key[0] if names.count(key[0]) == 1 else f"{key[0]}#{key[1][:4]}{key[2][:4]}",
+                title=task.title,
+                tradition=task.tradition,
+                test_tracks=max(r.coverage.used["test"] for r in found),
+                defined=defined.pop() if len(defined) == 1 else None,
+                total=found[0].total_labels,
+            )
+        )
+    return tuple(sorted(columns, key=lambda c: (_place(c.tradition, TRADITION_ORDER), c.key)))

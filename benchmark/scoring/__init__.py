@@ -1,0 +1,1 @@
+"""Metrics and resamples on arrays alone."""

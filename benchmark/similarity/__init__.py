@@ -1,0 +1,1 @@
+"""How far apart the traditions are, on features or tokens."""

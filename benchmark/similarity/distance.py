@@ -1,0 +1,281 @@
+"""How far apart two collections of tracks are, with an interval and a test that respect groups of tracks.
+
+A measure is a function of weights over groups (albums, concerts, artists): the collections themselves, a resample and
+a permutation are rows of weights, so all three are the same arithmetic.
+
+- Where sampling alone makes a distance larger (the divergence of two samples of one distribution is above zero), the
+  estimate is corrected by the jackknife that leaves out one group at a time (Efron and Tibshirani 1993, *An
+  Introduction to the Bootstrap*, section 10.5).
+- The interval is that of a cluster bootstrap: groups of either collection are drawn with replacement. Percentiles are
+  moved so that the estimate is the mean of the resamples, and widened for the number of groups as in
+  :mod:`..comparing.paired`. docs/similarity.md says how often it holds.
+- The test permutes groups between the two collections. If both come from one population of groups, every assignment
+  is as likely as the one observed, whatever is alike within groups, so the p-value is exact (Good 2005, *Permutation,
+  Parametric, and Bootstrap Tests of Hypotheses*, section 3.2). The observed assignment counts as one of them (Phipson
+  and Smyth 2010).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import UsageError
+from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_weights
+from ..scoring.metrics import Doubles
+
+LEVEL = 0.95
+"""Of the intervals; tests are at one minus this."""
+
+RESAMPLES = 1000
+
+MEASURES: Mapping[str, str] = {
+    "mmd2": "Squared maximum mean discrepancy",
+    "jensen_shannon": "Jensen-Shannon divergence",
+    "cosine": "Cosine distance of unigrams",
+}
+
+Groups = NDArray[np.intp]
+
+
+class Grouped(Protocol):
+    """Groups of tracks, reduced to what distances between weighted sets of them need."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the distances, keys of :data:`MEASURES`."""
+        ...
+
+    @property
+    def unbiased(self) -> bool:
+        """Whether the distances are right on average however few groups there are."""
+        ...
+
+    def only(self, groups: Groups) -> Self:
+        """Return some of the groups, in the order given."""
+        ...
+
+    def distances(self, first: Doubles, second: Doubles) -> Doubles:
+        """Return the distances between weighted sets of groups, ``[rows, measures]``; NaN where one is not defined.
+
+        Args:
+            first: how often each group is in the first set, ``[rows, groups]``.
+            second: the same of the second set.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The tracks of a task that a distance was measured on.
+
+    Attributes:
+        task: name of the task.
+        tradition: of the task.
+        tracks: number of tracks used.
+        failed: tracks of the sample that could not be used.
+        groups: number of groups they belong to.
+        groups_known: whether the task tells groups; if not, each track is one.
+        split_sha256: hash of the task's splits.
+    """
+
+    task: str
+    tradition: str
+    tracks: int
+    failed: int
+    groups: int
+    groups_known: bool
+    split_sha256: str
+
+
+@dataclass(frozen=True)
+class PairDistance:
+    """The distance of two tasks.
+
+    Attributes:
+        first: name of a task.
+        second: name of another.
+        value: the distance of the samples.
+        corrected: the estimate of the distance of what they are samples of; it may lie a little below zero.
+        low: lower end of the 95 % cluster-bootstrap interval; ``None`` where there is none.
+        high: upper end.
+        null_high: 95 % of permutations of groups between the two tasks give samples nearer than this.
+        p_value: share of permutations that give at least this distance.
+        q_value: after control of the false discovery rate among the pairs.
+        reason: why something is ``None``.
+    """
+
+    first: str
+    second: str
+    value: float
+    corrected: float
+    low: float | None = None
+    high: float | None = None
+    null_high: float | None = None
+    p_value: float | None = None
+    q_value: float | None = None
+    reason: str | None = None
+
+    @property
+    def separable(self) -> bool:
+        """Whether the two tasks are told apart at a false discovery rate of 5 %."""
+        return self.q_value is not None and self.q_value <= 1 - LEVEL
+
+
+@dataclass(frozen=True)
+class Distances:
+    """One measure between all pairs of some tasks.
+
+    Attributes:
+        measure: key of :data:`MEASURES`.
+        source: what was measured, in words: whose features or tokens.
+        slug: the same as part of a file name.
+        edition: of all tasks.
+        stand_in: whether the tokens are those of a tokeniser fitted here and not of a published codec.
+        collections: the tasks, in the order given.
+        pairs: every two of them once.
+        definition: what exactly was computed, in words.
+        by_codebook: of token distances, ``(task, task) ->`` the distance on each codebook.
+    """
+
+    measure: str
+    source: str
+    slug: str
+    edition: str
+    stand_in: bool
+    collections: tuple[Collection, ...]
+    pairs: tuple[PairDistance, ...]
+    definition: str
+    by_codebook: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return tuple(c.task for c in self.collections)
+
+    def pair(self, first: str, second: str) -> PairDistance | None:
+        """Return the distance of two tasks, in either order; ``None`` of a task to itself."""
+        return next((p for p in self.pairs if {p.first, p.second} == {first, second}), None)
+
+    def matrix(self) -> Doubles:
+        """Return the symmetric matrix of corrected distances ``[tasks, tasks]``, zero on the diagonal."""
+        place = {task: i for i, task in enumerate(self.tasks)}
+        found = np.zeros((len(place), len(place)))
+        for pair in self.pairs:
+            i, j = place[pair.first], place[pair.second]
+            found[i, j] = found[j, i] = pair.corrected
+        return found
+
+
+def all_pairs(
+    grouped: Grouped, members: Sequence[Groups], names: Sequence[str], resamples: int = RESAMPLES
+) -> dict[str, tuple[PairDistance, ...]]:
+    """Measure every two collections, by measure; q-values are among the pairs of a measure.
+
+    Args:
+        grouped: all groups of all collections.
+        members: numbers of the groups of each collection; no group is in two of them.
+        names: of the collections.
+        resamples: of the bootstrap, and permutations of the test.
+
+    Raises:
+        UsageError: there are fewer than two collections, or one has fewer than two groups.
+    """
+    if len(members) < 2:
+        raise UsageError("A distance needs two tasks; name several with --tasks.")
+    for name, groups in zip(names, members, strict=True):
+        if len(groups) < 2:
+            raise UsageError(f"{name}: its sample has {len(groups)} group of tracks; a distance needs two at least.")
+    found: dict[str, list[PairDistance]] = {measure: [] for measure in grouped.measures}
+    for i, j in combinations(range(len(members)), 2):
+        both = grouped.only(np.concatenate([members[i], members[j]]))
+        judged = judge_pair(both, (len(members[i]), len(members[j])), (names[i], names[j]), resamples)
+        for pairs, pair in zip(found.values(), judged, strict=True):
+            pairs.append(pair)
+    return {measure: _controlled(pairs) for measure, pairs in found.items()}
+
+
+def judge_pair(
+    grouped: Grouped, sizes: tuple[int, int], names: tuple[str, str], resamples: int
+) -> tuple[PairDistance, ...]:
+    """Measure two collections, with interval and test, once for each measure.
+
+    Args:
+        grouped: the groups of the first collection, then those of the second.
+        sizes: how many groups either has.
+        names: of the two; they also seed the draws.
+        resamples: of the bootstrap, and permutations of the test.
+    """
+    first = np.repeat([[1.0, 0.0]], sizes, axis=1)
+    observed = grouped.distances(first, 1 - first)[0]
+    corrected = observed if grouped.unbiased else _jackknifed(grouped, first, observed)
+    pairs = [PairDistance(*names, float(v), float(c)) for v, c in zip(observed, corrected, strict=True)]
+    if min(sizes) < MIN_CLUSTERS:
+        name = names[int(sizes[0] > sizes[1])]
+        reason = f"no interval and no test: {name} has fewer than {MIN_CLUSTERS} groups ({min(sizes)})"
+        return tuple(replace(pair, reason=reason) for pair in pairs)
+    drawn = grouped.distances(*_resampled(sizes, names, resamples))
+    draw = np.random.Generator(np.random.PCG64(_seed(*names, "permutation")))
+    sides = draw.permuted(np.repeat(first, resamples, axis=0), axis=1)
+    permuted = grouped.distances(sides, 1 - sides)
+    return tuple(_judged(*columns, min(sizes)) for columns in zip(pairs, drawn.T, permuted.T, strict=True))
+
+
+def _jackknifed(grouped: Grouped, first: Doubles, observed: Doubles) -> Doubles:
+    """Take off what leaving out one group at a time says of the bias, ``[measures]``; each side has its own share."""
+    total = first.shape[1]
+    kept = 1 - np.eye(total)
+    without = grouped.distances(first * kept, (1 - first) * kept)
+    corrected = observed.copy()
+    for side in (first[0] == 1, first[0] == 0):
+        corrected -= (np.count_nonzero(side) - 1) * (without[side].mean(axis=0) - observed)
+    return corrected
+
+
+def _seed(*words: str) -> int:
+    return int(hashlib.sha256("\t".join(words).encode()).hexdigest()[:12], 16)
+
+
+def _resampled(sizes: tuple[int, int], names: tuple[str, str], resamples: int) -> tuple[Doubles, Doubles]:
+    """Draw the groups of both sides with replacement: weights ``[resamples, groups of both]`` of either."""
+    weights = [cluster_weights([None] * n, resamples, _seed(name)) for n, name in zip(sizes, names, strict=True)]
+    nothing = [np.zeros(w.shape) for w in weights]
+    return np.hstack([weights[0], nothing[1]]), np.hstack([nothing[0], weights[1]])
+
+
+def _judged(pair: PairDistance, drawn: Doubles, permuted: Doubles, groups: int) -> PairDistance:
+    """Fill in interval and test; both samples are ``[resamples]``, NaN where a draw does not define the distance."""
+    from scipy.stats import norm, t
+
+    defined, null = drawn[~np.isnan(drawn)], permuted[~np.isnan(permuted)]
+    if min(defined.size, null.size) < MIN_DEFINED_SHARE * drawn.size:
+        reason = f"no interval and no test: defined in {min(defined.size, null.size)} of {drawn.size} draws only"
+        return replace(pair, reason=reason)
+    reach = t.ppf(0.5 + LEVEL / 2, groups - 1) * math.sqrt(groups / (groups - 1))
+    away = np.quantile(defined, norm.cdf([-reach, reach])) - defined.mean()
+    low, high = (float(pair.corrected + a) for a in away)
+    # What differs in the last digits only is a tie.
+    reached = np.count_nonzero(null >= pair.value - 1e-9 * max(abs(pair.value), 1e-3))
+    return replace(
+        pair,
+        low=min(low, pair.corrected),
+        high=max(high, pair.corrected),
+        null_high=float(np.quantile(null, LEVEL)),
+        p_value=(1 + int(reached)) / (1 + null.size),
+    )
+
+
+def _controlled(pairs: Sequence[PairDistance]) -> tuple[PairDistance, ...]:
+    """Fill in the q-values of pairs that are judged together (Benjamini and Hochberg 1995)."""
+    from scipy.stats import false_discovery_control
+
+    tested = [pair.p_value for pair in pairs if pair.p_value is not None]
+    adjusted = iter(false_discovery_control(tested).tolist() if tested else ())
+    return tuple(pair if pair.p_value is None else replace(pair, q_value=next(adjusted)) for pair in pairs)

@@ -1,0 +1,208 @@
+"""Whether what a model gains from one tradition depends on how near another tradition is.
+
+A cell is a model that was adapted to one tradition A, on a task B of another: its change against the base model, and
+the distance between A and B. Cells share models and tasks, so they are no independent points: the test is that of
+Mantel (1967, *The Detection of Disease Clustering and a Generalized Regression Approach*), which permutes the tasks in
+the matrix of distances, rows and columns together, and leaves the changes as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from math import factorial
+from statistics import fmean
+
+import numpy as np
+
+from ..comparing.transfer import TransferMatrix
+from ..scoring.metrics import Doubles
+from .distance import Distances, Groups
+
+MIN_TASKS = 5
+"""Fewest tasks: four have 24 permutations, and a test at 5 % would have to see the most extreme of them."""
+
+MIN_SOURCES = 2
+"""Fewest adapted models: of one alone, what it gains cannot be told from what the tasks have to give."""
+
+MIN_CELLS = 8
+"""Fewest cells: under eight, a rank correlation of 0.7 is nothing unusual."""
+
+EXACT_TASKS = 8
+"""Most tasks of which every permutation (40,320) is tried; of more, that many at random."""
+
+
+@dataclass(frozen=True)
+class RelatedCell:
+    """A model adapted to one tradition, on a task of another.
+
+    Attributes:
+        model: its name.
+        tradition: that it was adapted to.
+        task: that it was tested on.
+        distance: between the tradition's tasks (mean) and the task.
+        change: of the mean of ROC-AUC and AP against the base, as a fraction.
+    """
+
+    model: str
+    tradition: str
+    task: str
+    distance: float
+    change: float
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Distances and changes side by side.
+
+    Attributes:
+        measure: of the distances.
+        source: whose features or tokens.
+        slug: the same as part of a file name.
+        edition: of the distances.
+        stand_in: whether the tokens are those of a tokeniser fitted here.
+        base: the model that changes are against.
+        cells: models by tasks of other traditions.
+        rho: Spearman's rank correlation; ``None`` where there is none.
+        p_value: two-sided, of the Mantel test; ``None`` where there is none.
+        permutations: that were tried.
+        exact: whether these are all there are.
+        left_out: models that are in no cell, with the reason.
+        reason: why there is no correlation.
+    """
+
+    measure: str
+    source: str
+    slug: str
+    edition: str
+    stand_in: bool
+    base: str
+    cells: tuple[RelatedCell, ...]
+    rho: float | None
+    p_value: float | None
+    permutations: int
+    exact: bool
+    left_out: tuple[str, ...]
+    reason: str | None = None
+
+
+def relate(distances: Distances, matrix: TransferMatrix, seed: int = 0) -> Relation:
+    """Correlate distances with the changes of a transfer matrix, over cells outside a model's own tradition.
+
+    Args:
+        distances: of all tasks of the matrix, in the same edition.
+        matrix: models by tasks; a model counts as adapted to a tradition if its cells of that one only are marked.
+        seed: of the permutations, where there are too many to try all.
+    """
+    sources, left_out = _sources(matrix)
+    cells = [cell for model, tradition in sources for cell in _cells(distances, matrix, model, tradition)]
+    why = _too_little(distances, matrix, cells)
+    rho, p_value, tried, exact = None, None, 0, False
+    if why is None:
+        orders = _orders(len(distances.tasks), seed)
+        permuted = _permuted(distances, cells, orders)
+        found = _spearman(permuted, np.array([c.change for c in cells]))
+        rho, tried, exact = float(found[0]), len(orders), len(distances.tasks) <= EXACT_TASKS
+        p_value = float(np.mean(np.abs(found) >= abs(rho) - 1e-9))
+    return Relation(
+        distances.measure,
+        distances.source,
+        distances.slug,
+        distances.edition,
+        distances.stand_in,
+        matrix.base,
+        tuple(cells),
+        rho,
+        p_value,
+        tried,
+        exact,
+        left_out,
+        why,
+    )
+
+
+def _sources(matrix: TransferMatrix) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Models adapted to one tradition, and the others with the reason."""
+    sources, left_out = [], []
+    for model in matrix.models:
+        if model == matrix.base:
+            continue
+        marked = [task for (name, task), cell in matrix.cells.items() if name == model and cell.in_culture]
+        own = {matrix.traditions[task] for task in marked}
+        if len(own) == 1:
+            sources.append((model, own.pop()))
+        else:
+            left_out.append(f"{model}: adapted to {' and '.join(sorted(own)) or 'none of the traditions'}")
+    return sources, tuple(left_out)
+
+
+def _cells(distances: Distances, matrix: TransferMatrix, model: str, tradition: str) -> list[RelatedCell]:
+    """Return the cells of a model on the tasks of other traditions, those that have both a change and a distance."""
+    found = []
+    own = _own_tasks(distances, tradition)
+    for task in matrix.tasks:
+        cell = matrix.cells.get((model, task))
+        if cell is None or cell.plain_change is None or matrix.traditions[task] == tradition:
+            continue
+        near = [pair.corrected for other in own if (pair := distances.pair(other, task))]
+        if near:
+            found.append(RelatedCell(model, tradition, task, fmean(near), cell.plain_change))
+    return found
+
+
+def _own_tasks(distances: Distances, tradition: str) -> list[str]:
+    return [c.task for c in distances.collections if c.tradition == tradition]
+
+
+def _too_little(distances: Distances, matrix: TransferMatrix, cells: Sequence[RelatedCell]) -> str | None:
+    """Say why these cells allow no correlation; ``None`` if they do."""
+    if distances.edition != matrix.edition:
+        return f"the distances are of the {distances.edition} edition, the records of {matrix.edition}"
+    sources = {cell.model for cell in cells}
+    if len(sources) < MIN_SOURCES:
+        named = f" ({', '.join(sorted(sources))})" if sources else ""
+        return (
+            f"{len(sources)} model{'' if len(sources) == 1 else 's'} adapted to a single tradition{named}; "
+            f"{MIN_SOURCES} are needed. What a model was adapted to is read from its card, or named by --in-culture"
+        )
+    if len(distances.tasks) < MIN_TASKS:
+        return f"{len(distances.tasks)} tasks; {MIN_TASKS} are needed for a permutation test"
+    if len(cells) < MIN_CELLS:
+        return f"{len(cells)} cells of models and tasks of another tradition; {MIN_CELLS} are needed"
+    for what, values in (("change", {c.change for c in cells}), ("distance", {c.distance for c in cells})):
+        if len(values) == 1:
+            return f"every cell has the same {what}"
+    return None
+
+
+def _orders(tasks: int, seed: int) -> Groups:
+    """Return permutations of the tasks, the identity first: all of them, or 40,320 at random."""
+    if tasks <= EXACT_TASKS:
+        return np.array(list(permutations(range(tasks))), dtype=np.intp)
+    draw = np.random.default_rng(seed)
+    rows = np.tile(np.arange(tasks, dtype=np.intp), (factorial(EXACT_TASKS), 1))
+    rows[1:] = draw.permuted(rows[1:], axis=1)
+    return rows
+
+
+def _permuted(distances: Distances, cells: Sequence[RelatedCell], orders: Groups) -> Doubles:
+    """Distances of the cells under each permutation of the tasks, ``[permutations, cells]``."""
+    matrix = distances.matrix()
+    place = {task: i for i, task in enumerate(distances.tasks)}
+    columns = []
+    for cell in cells:
+        own = [place[task] for task in _own_tasks(distances, cell.tradition)]
+        columns.append(matrix[orders[:, own], orders[:, [place[cell.task]]]].mean(axis=1))
+    return np.stack(columns, axis=1)
+
+
+def _spearman(many: Doubles, one: Doubles) -> Doubles:
+    """Spearman's correlation of each row ``[rows, n]`` with ``[n]``, ties at their mean rank; 0 for a constant row."""
+    from scipy.stats import rankdata
+
+    ranks, other = rankdata(many, axis=1), rankdata(one)
+    ranks, other = ranks - ranks.mean(axis=1, keepdims=True), other - other.mean()
+    scale = np.sqrt(np.square(ranks).sum(axis=1) * np.square(other).sum())
+    found: Doubles = np.divide(ranks @ other, scale, out=np.zeros(len(ranks)), where=scale > 0)
+    return found

@@ -1,0 +1,232 @@
+"""What distances between traditions are measured on: a sample of each task's training tracks, and their features.
+
+Features are those that `cmbench run` has stored; nothing is encoded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import Missing, MissingError, UsageError
+from ...tasks.base import TaskData, Track
+from ..features.store import Entry, FeatureStore, store_folder
+from ..records.record import Record
+from ..scoring.bootstrap import cluster_count, cluster_numbers
+from ..scoring.metrics import Doubles
+from .distance import Collection, Groups
+
+if TYPE_CHECKING:
+    from ...baselines.base import EncoderCard
+    from ..protocol import Windowing
+
+TRACKS = 200
+"""Training tracks of each task: Hindustani, the smallest, has 844."""
+
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Training tracks of one task.
+
+    Attributes:
+        data: the task.
+        tracks: drawn from its training split.
+    """
+
+    data: TaskData
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSample:
+    """One encoder's features of the samples.
+
+    Attributes:
+        features: of each task, mean over the windows of each track, ``[tracks, dim]``.
+        tracks: of each task, those that could be used.
+    """
+
+    features: tuple[Doubles, ...]
+    tracks: tuple[tuple[Track, ...], ...]
+
+
+def draw_samples(data: Sequence[TaskData], count: int, seed: int) -> list[Sample]:
+    """Draw as many training tracks of each task, or all where there are fewer.
+
+    No group gives a second track before every group has given one.
+
+    Args:
+        data: the tasks, all of one edition.
+        count: tracks of each task at most.
+        seed: of the draw.
+
+    Raises:
+        UsageError: there are fewer than two tasks, or editions are mixed.
+    """
+    if len(data) < 2:
+        raise UsageError("A distance needs two tasks; name several with --tasks.")
+    editions = {d.task.name: d.edition for d in data}
+    if len(set(editions.values())) > 1:
+        shown = ", ".join(f"{task} ({edition})" for task, edition in editions.items())
+        raise UsageError(f"Editions are never mixed: {shown}. Name tasks of one edition with --tasks and --edition.")
+    return [Sample(d, _spread_over_groups(d.splits["train"], count, seed)) for d in data]
+
+
+def _spread_over_groups(tracks: Sequence[Track], count: int, seed: int) -> tuple[Track, ...]:
+    order = np.random.default_rng(seed).permutation(len(tracks))
+    shuffled = [tracks[i] for i in order]
+    numbers = cluster_numbers([t.group for t in shuffled])
+    seen: dict[int, int] = {}
+    turns = []
+    for number in map(int, numbers):
+        turns.append(seen.get(number, 0))
+        seen[number] = turns[-1] + 1
+    first = np.argsort(turns, kind="stable")[:count]
+    return tuple(sorted((shuffled[i] for i in first), key=lambda t: t.id))
+
+
+def number_groups(tracks: Sequence[Sequence[Track]]) -> tuple[Groups, list[Groups]]:
+    """Give the groups of all tasks numbers, from 0 without gaps; no group is in two tasks.
+
+    Args:
+        tracks: of each task.
+
+    Returns:
+        The number of each track's group, tasks one after the other ``[all tracks]``, and the numbers of each task.
+    """
+    of_tracks, of_tasks, before = [], [], 0
+    for some in tracks:
+        numbers = cluster_numbers([t.group for t in some]) + before
+        count = cluster_count([t.group for t in some])
+        of_tracks.append(numbers)
+        of_tasks.append(np.arange(before, before + count))
+        before += count
+    return np.concatenate(of_tracks), of_tasks
+
+
+def collection(data: TaskData, tracks: Sequence[Track], failed: int) -> Collection:
+    """Say which tracks of a task a distance was measured on.
+
+    Args:
+        data: the task.
+        tracks: those used.
+        failed: how many of the sample could not be.
+    """
+    return Collection(
+        task=data.task.name,
+        tradition=data.task.tradition,
+        tracks=len(tracks),
+        failed=failed,
+        groups=cluster_count([t.group for t in tracks]),
+        groups_known=all(t.group for t in tracks),
+        split_sha256=data.split_sha256,
+    )
+
+
+def choose_state(
+    card: EncoderCard, asked: str | None, records: Sequence[Record], tasks: Sequence[str]
+) -> tuple[int, str]:
+    """Choose a hidden state and say why.
+
+    Args:
+        card: of the encoder.
+        asked: its name, ``last``, or ``None`` for the best by validation.
+        records: any; those of this encoder on every one of the tasks tell what validation found.
+        tasks: names of the tasks.
+
+    Returns:
+        Position among the encoder's hidden states, and the reason in words.
+
+    Raises:
+        UsageError: the encoder has no such hidden state.
+    """
+    if asked is not None:
+        if asked == LAST:
+            return card.layers - 1, "the last, as asked for"
+        if asked not in card.layer_names:
+            raise UsageError(f"{card.name} has no hidden state {asked!r}; it has {', '.join(card.layer_names)}.")
+        return card.layer_names.index(asked), "as asked for"
+    if card.layers == 1:
+        return 0, "the only one"
+    curves = {
+        record.task.name: {s.layer: s.score for s in record.layers}
+        for record in records
+        if record.model.fingerprint == card.fingerprint and record.task.name in tasks
+    }
+    means: dict[int, float] = {}
+    for layer, name in enumerate(card.layer_names):
+        scores = [curves[task].get(name) if task in curves else None for task in tasks]
+        known = [score for score in scores if score is not None]
+        if len(known) == len(tasks):
+            means[layer] = fmean(known)
+    if len(means) < card.layers:
+        return card.layers - 1, "the last: no records tell what validation found on every task"
+    best = max(means, key=means.__getitem__)
+    return best, f"highest validation score, mean over {len(tasks)} tasks"
+
+
+def read_features(
+    card: EncoderCard,
+    state: int,
+    samples: Sequence[Sample],
+    windowing: Windowing,
+    root: Path,
+    remedy: Callable[[Sequence[str]], str],
+) -> FeatureSample:
+    """Read the stored features of one encoder.
+
+    Args:
+        card: of the encoder.
+        state: position of the hidden state.
+        samples: tracks of each task.
+        windowing: under which the features were stored.
+        root: of the cache.
+        remedy: returns the command that makes the features of this model on tasks of these names.
+
+    Raises:
+        MissingError: features are not in the store; the message has the command that makes them.
+        UsageError: none of a task's tracks could be used.
+    """
+    found: dict[str, tuple[FeatureStore, Mapping[str, Entry]]] = {}
+    absent = []
+    for sample in samples:
+        data = sample.data
+        store = FeatureStore(store_folder(root, card, data.task, data.edition, windowing), card.layers, card.dim)
+        found[data.task.name] = store, store.valid_entries(sample.tracks)
+        if len(found[data.task.name][1]) < len(sample.tracks):
+            absent.append(data.task.name)
+    if absent:
+        raise MissingError(
+            [
+                Missing(
+                    f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)",
+                    str(root / "features" / card.fingerprint),
+                    "computed on this machine from the tasks' audio",
+                    "that of the audio",
+                    remedy(absent),
+                )
+            ]
+        )
+    features, tracks = [], []
+    for sample in samples:
+        store, known = found[sample.data.task.name]
+        usable = tuple(t for t in sample.tracks if known[t.id].track.failure is None)
+        if not usable:
+            raise UsageError(f"{sample.data.task.name}: none of the {len(sample.tracks)} tracks could be used.")
+        features.append(np.stack([_track_mean(store, known[t.id], state) for t in usable]))
+        tracks.append(usable)
+    return FeatureSample(tuple(features), tuple(tracks))
+
+
+def _track_mean(store: FeatureStore, entry: Entry, state: int) -> Doubles:
+    view = store.view([entry])
+    windows = view.take(np.arange(len(view.track_of_window)))
+    mean: Doubles = windows[:, state].astype(np.float64).mean(axis=0)
+    return mean

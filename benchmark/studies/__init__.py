@@ -1,0 +1,1 @@
+"""Questions asked of several models: what encodes audio or trains probes."""

@@ -1,0 +1,1 @@
+"""Which scale a merge should have."""

@@ -1,0 +1,1 @@
+"""Views over records: a table, a figure, a block of the page."""

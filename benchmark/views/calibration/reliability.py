@@ -1,0 +1,206 @@
+"""Reliability diagrams: what share of the forecasts came true, by what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...records.sections import Row
+from ..figures import (
+    COLOURS,
+    FAINT,
+    LINE,
+    MARKERS,
+    TEXT_WIDTH,
+    clipped,
+    draw_title,
+    empty_figure,
+    head_inches,
+    legend_columns,
+)
+from ..words import percent
+from .calibration import BINS, Calibration, CalibrationTask, CalibrationView
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FEW = 20
+"""Forecasts in a bin below which its mark is hollow."""
+
+TOGETHER = 3
+"""Models that share a diagram: more would hide one another, so that each then has diagrams of its own."""
+
+LARGEST_SIDE = 1.35
+"""Inches of a diagram where each model has its own."""
+
+
+def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row] | None = None) -> Figure:
+    """Draw a reliability diagram for every family of a task.
+
+    On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are neither joined
+    nor given an interval. Up to :data:`TOGETHER` models share the diagrams, with the number of forecasts in each bin
+    below; of more, each has a line of diagrams of its own, and the others are faint in the background.
+
+    Args:
+        view: the section's.
+        task: of the view.
+        rows: the models to draw, as many as there are markers at most; all of them if not given.
+    """
+    rows = view.section.rows if rows is None else rows
+    return _shared(view, task, rows) if len(rows) <= TOGETHER else _apart(view, task, rows)
+
+
+def _shared(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) -> Figure:
+    """Draw all models into the same diagrams, one for each family."""
+    from matplotlib.lines import Line2D
+
+    drawn = [(k, row, task.found.get(view.section.rows.index(row), ())) for k, row in enumerate(rows)]
+    families = list(dict.fromkeys(one.family for _, _, found in drawn for one in found))
+    names = [_told(row, found) for _, row, found in drawn]
+    columns = legend_columns(names, TEXT_WIDTH)
+    across = min(4, max(2, len(families)))
+    down = -(-len(families) // across)
+    head, foot, gap, left = head_inches(view.section) + 0.05, 0.55 + 0.17 * -(-len(rows) // columns), 0.3, 0.52
+    side = (TEXT_WIDTH - left - 0.1 - gap * (across - 1)) / across
+    side = min(side, 2.2)
+    block = side + 0.95
+    width, height = TEXT_WIDTH, head + block * down + foot
+    figure = empty_figure(width, height)
+    for i, family in enumerate(families):
+        x = left + (i % across) * (side + gap)
+        top = head + (i // across) * block + 0.2
+        box = (x / width, 1 - (top + side) / height, side / width, side / height)
+        axes = figure.add_axes(box)
+        counts = figure.add_axes((x / width, 1 - (top + side + 0.45) / height, side / width, 0.37 / height))
+        first = i % across == 0
+        _prepare(axes, counts, family, first)
+        for k, _, found in drawn:
+            for one in found:
+                if one.family == family:
+                    _draw(axes, one, k)
+                    said = [100 * b.probability for b in one.bins]
+                    counts.plot(said, [b.forecasts for b in one.bins], **_mark(k), markersize=2.4, linewidth=0.7)
+    handles = [
+        Line2D([], [], **_mark(k), markersize=4, linewidth=1.0, label=_told(row, found)) for k, row, found in drawn
+    ]
+    place = (0.5, 0.3 / height)
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=place, ncols=columns, frameon=False, fontsize=6.5,
+                  borderaxespad=0)  # fmt: skip
+    note = f"{_MARKS} Below: how many, logarithmic.\nECE: expected calibration error over all labels, percent."
+    figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
+    draw_title(figure, view.section, _title(task), height)
+    return figure
+
+
+def _apart(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) -> Figure:
+    """Draw families beside each other and models below, or beside each other too where families are few."""
+    found = [task.found.get(view.section.rows.index(row), ()) for row in rows]
+    families = list(dict.fromkeys(one.family for own in found for one in own))
+    left, gap, name = 0.52, 0.14, 0.2
+    side = min(LARGEST_SIDE, (TEXT_WIDTH - left - 0.1) / max(1, len(families)) - gap)
+    wide = left + len(families) * (side + gap)
+    beside = max(1, int(TEXT_WIDTH / wide))
+    lines = -(-len(rows) // beside)
+    head, foot, block = head_inches(view.section) + 0.28, 0.66, side + name + 0.08
+    height = head + block * lines + foot
+    figure = empty_figure(TEXT_WIDTH, height)
+    for k, (row, own) in enumerate(zip(rows, found, strict=True)):
+        start, top = left + k % beside * wide, head + k // beside * block + name
+        told = clipped(row.name) + ("" if own else " (no record)")
+        figure.text(start / TEXT_WIDTH, 1 - (top - 0.05) / height, told, va="bottom", size=7, weight="bold")
+        for x, family in enumerate(families):
+            at = start + x * (side + gap)
+            axes = figure.add_axes((at / TEXT_WIDTH, 1 - (top + side) / height, side / TEXT_WIDTH, side / height))
+            _frame(axes, first=x == 0)
+            axes.tick_params(labelbottom=k + beside >= len(rows))
+            if k + beside >= len(rows):
+                axes.set_xlabel("probability, percent", size=6, labelpad=1)
+            if k < beside:
+                axes.set_title(clipped(family, int(13 * side)), size=7.5, pad=14)
+            _background(axes, family, [other for other in found if other is not own])
+            for one in (one for one in own if one.family == family):
+                _draw(axes, one, k)
+                axes.text(0.97, 0.04, f"ECE {percent(one.error)}", transform=axes.transAxes, ha="right", size=6)
+    note = f"{_MARKS} Faint: the other models.\nECE: expected calibration error, percent."
+    figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
+    draw_title(figure, view.section, _title(task), height)
+    return figure
+
+
+def _background(axes: Axes, family: str, others: Sequence[Sequence[Calibration]]) -> None:
+    for one in (one for other in others for one in other if one.family == family):
+        axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
+
+
+_MARKS = f"{BINS} bins of equal width; whisker: 95 % cluster-bootstrap interval; hollow: fewer than {FEW} forecasts."
+
+
+def _title(task: CalibrationTask) -> str:
+    return f"{task.column.name}: reliability by family (n={task.column.test_tracks} test tracks)"
+
+
+def _mark(k: int) -> dict[str, Any]:
+    return {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
+
+
+def _told(row: Row, found: Sequence[Calibration]) -> str:
+    return f"{clipped(row.name)} (ECE {percent(found[-1].error)})" if found else f"{clipped(row.name)} (no record)"
+
+
+def _prepare(axes: Axes, counts: Axes, family: str, first: bool) -> None:
+    axes.set_title(clipped(family, 26), size=7.5, pad=3)
+    counts.set_yscale("log")
+    counts.set_ylim(0.7, 1e5)
+    counts.set_yticks([1, 100, 10000], ["1", "100", "10⁴"])
+    counts.minorticks_off()
+    _frame(axes, first)
+    axes.tick_params(labelbottom=False)
+    _scale(counts, first)
+    counts.set_xlabel("probability, percent", size=6.5, labelpad=1)
+    if first:
+        counts.set_ylabel("forecasts", size=6, labelpad=1)
+
+
+def _frame(axes: Axes, first: bool) -> None:
+    """Prepare a diagram; the first of a line has the scale and what it is of."""
+    axes.plot([0, 100], [0, 100], color=FAINT, linewidth=0.9, linestyle=(0, (4, 2)))
+    axes.set_ylim(-2, 102)
+    axes.set_yticks(range(0, 101, 20))
+    axes.grid(color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    _scale(axes, first)
+    if first:
+        axes.set_ylabel("came true, percent", size=6.5, labelpad=2)
+
+
+def _scale(axes: Axes, first: bool) -> None:
+    axes.set_xlim(-2, 102)
+    axes.set_xticks(range(0, 101, 20))
+    axes.tick_params(labelsize=6, length=2, width=0.5, labelleft=first)
+
+
+def _firm(one: Calibration) -> tuple[list[float], list[float]]:
+    """Probabilities and shares that came true, percent; a bin of few forecasts is not a number and breaks a line."""
+    said = [100 * b.probability for b in one.bins]
+    return said, [100 * b.observed if b.forecasts >= FEW else float("nan") for b in one.bins]
+
+
+def _draw(axes: Axes, one: Calibration, k: int) -> None:
+    colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+    axes.plot(*_firm(one), color=colour, linewidth=0.9)
+    for found in one.bins:
+        x, y = 100 * found.probability, 100 * found.observed
+        if found.interval and found.forecasts >= FEW:
+            axes.plot([x, x], [100 * end for end in found.interval], color=colour, linewidth=0.7)
+        face = colour if found.forecasts >= FEW else "white"
+        axes.plot(
+            [x],
+            [y],
+            marker=marker,
+            markersize=3.4,
+            color=colour,
+            markerfacecolor=face,
+            markeredgewidth=0.7,
+            clip_on=False,
+        )

@@ -1,0 +1,155 @@
+"""Scores as dots with their intervals, models side by side: the figure of the family and the label view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..records.record import Interval
+from ..records.sections import HEADLINE, METRIC_TITLES, Section
+from .figures import (
+    COLOURS,
+    FAINT,
+    INK,
+    LINE,
+    TEXT_WIDTH,
+    clipped,
+    draw_title,
+    empty_figure,
+    head_inches,
+    legend_columns,
+    model_mark,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TALLEST = 9.0
+"""Inches: where the models of a line would need more than this one below the other, they share the line."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A score, as a fraction, with its interval if it has one."""
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class DotLine:
+    """One line of the figure.
+
+    Attributes:
+        name: left of it.
+        note: right of it, for example how many tracks carry the label.
+        dots: metric -> one dot for each model, ``None`` where it has no score; without it the line is a heading.
+        chance: metric -> score of chance, where it is known, as a fraction.
+    """
+
+    name: str
+    note: str = ""
+    dots: Mapping[str, Sequence[Dot | None]] | None = None
+    chance: Mapping[str, float] | None = None
+
+    @property
+    def head(self) -> bool:
+        """Whether the line is a heading, without dots."""
+        return self.dots is None
+
+
+def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: Sequence[str], key: str) -> Figure:
+    """Draw ROC-AUC and AP, a panel each, one line for each family or label.
+
+    With few models and lines, the models of a line stand one below the other with their intervals; else they share the
+    line, without intervals. Models differ by colour and by marker.
+
+    Args:
+        section: what the scores belong to.
+        title: what is shown.
+        lines: from top to bottom.
+        models: names, at most as many as there are markers.
+        key: what the notes and marks mean, below the figure.
+    """
+    spread = sum(not line.head for line in lines) * (0.1 * len(models) + 0.08) <= TALLEST
+    step = max(0.17, 0.1 * len(models) + 0.08) if spread else 0.17
+    tall = [0.2 if line.head else step for line in lines]
+    missing = "" if spread else " Intervals: in the table."
+    models = [clipped(name) for name in models]
+    lines = [replace(line, name=clipped(line.name)) for line in lines]
+    across = legend_columns(models, TEXT_WIDTH)
+    legend = 0.17 * -(-len(models) // across)
+    head, foot = head_inches(section) + 0.2, 0.42 + legend
+    left = 0.2 + 0.062 * max([len(line.name) for line in lines] + [10])
+    right = 0.2 + 0.05 * max(len(line.note) for line in lines)
+    width, height = TEXT_WIDTH, head + sum(tall) + foot
+    figure = empty_figure(width, height)
+    panel = (width - left - right - 0.25) / 2
+    for i, metric in enumerate(HEADLINE):
+        at = left + i * (panel + 0.25)
+        axes = figure.add_axes((at / width, foot / height, panel / width, sum(tall) / height))
+        _prepare(axes, metric, lines, sum(tall), spread)
+        top = 0.0
+        for line, inches in zip(lines, tall, strict=True):
+            _draw_line(axes, line, metric, top, inches, spread)
+            if i == 0:
+                weight = "bold" if line.head else "normal"
+                axes.text(-0.02, top + inches / 2, line.name, transform=axes.get_yaxis_transform(), ha="right",
+                          va="center", size=7, weight=weight)  # fmt: skip
+            else:
+                axes.text(1.03, top + inches / 2, line.note, transform=axes.get_yaxis_transform(), va="center", size=6)
+            top += inches
+    if len(models) > 1 or spread:
+        from matplotlib.lines import Line2D
+
+        handles = [Line2D([], [], **model_mark(k), markersize=5, label=name) for k, name in enumerate(models)]
+        figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 0.17 / height),
+            ncols=across,
+            frameon=False,
+            fontsize=7,
+            borderaxespad=0,
+        )
+    figure.text(0.005, 0.04 / height, key + missing, va="bottom", size=6.5, color=FAINT)
+    draw_title(figure, section, title, height)
+    return figure
+
+
+def _prepare(axes: Axes, metric: str, lines: Sequence[DotLine], tall: float, spread: bool) -> None:
+    dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ()) if dot]
+    lows = [100 * (dot.interval.low if spread and dot.interval else dot.value) for dot in dots]
+    start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
+    axes.set_ylim(tall, 0)
+    axes.set_xlim(start - 1, 101)
+    axes.set_yticks([])
+    axes.set_xticks([t for t in range(0, 101, 10 if start >= 30 else 20) if t >= start])
+    axes.tick_params(labelsize=6.5, length=2, width=0.5)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.set_title(f"{METRIC_TITLES[metric]}, percent", size=7.5, pad=3)
+    if metric == "roc_auc":
+        axes.axvline(50, color=FAINT, linewidth=0.9)
+
+
+def _draw_line(axes: Axes, line: DotLine, metric: str, top: float, inches: float, spread: bool) -> None:
+    if line.dots is None:
+        return
+    axes.axhline(top, color=LINE, linewidth=0.4)
+    chance = (line.chance or {}).get(metric)
+    if chance is not None:
+        ends = [top + 0.06 * inches, top + 0.94 * inches]
+        axes.plot([100 * chance] * 2, ends, color=INK, linewidth=0.8, linestyle=(0, (1, 0.8)))
+    dots = line.dots[metric]
+    for k, dot in enumerate(dots):
+        if dot is None:
+            continue
+        y = top + inches * ((k + 0.9) / (len(dots) + 0.8) if spread else 0.5)
+        if spread and dot.interval:
+            ends = [100 * dot.interval.low, 100 * dot.interval.high]
+            axes.plot(ends, [y, y], color=COLOURS[k % len(COLOURS)], linewidth=0.9, solid_capstyle="butt")
+        axes.plot([100 * dot.value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)

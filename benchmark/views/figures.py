@@ -1,0 +1,162 @@
+"""What all figures over records share.
+
+Every figure belongs to one section (:mod:`..records.sections`) and says so in its title. The same records give the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..records.sections import Row, Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.typing import ColorType
+
+TEXT_WIDTH = 7.0
+"""Inches: the width of the text of a two-column paper (A4 or letter)."""
+
+INK = "#1f2933"
+"""Of text and axes; a page replaces it by its own text colour."""
+
+FAINT = "#8a94a0"
+
+# Okabe and Ito, "Color universal design" (2008), without yellow, which is too faint for lines, and with grey for black,
+# which would vanish on a dark page.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#808080")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+LINE = "#d5dade"
+"""Of grids; a page replaces it by its own."""
+
+FLOORS: Mapping[str, float] = {"roc_auc": 50.0, "average_precision": 0.0}
+"""Percent where the colour scales and the bars begin: ROC-AUC at chance."""
+
+SCRIPT_FONTS = ("Noto Sans Devanagari", "Noto Sans Tamil", "Noto Sans Telugu", "Lohit Devanagari", "Noto Sans CJK JP")
+"""Used, where they are installed, for letters that DejaVu Sans lacks."""
+
+
+@contextmanager
+def style(text: str) -> Iterator[None]:
+    """Hold the settings of every figure; ``text`` is ``path`` (looks the same everywhere) or ``none`` (real text)."""
+    import matplotlib as mpl
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    settings: dict[Any, object] = {
+        "svg.hashsalt": "cmbench",
+        "svg.fonttype": text,
+        "font.family": ["DejaVu Sans", *(f for f in SCRIPT_FONTS if f in installed)],
+        "font.size": 8,
+        "axes.edgecolor": INK,
+        "axes.labelcolor": INK,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "text.color": INK,
+        "text.parse_math": False,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "hatch.linewidth": 0.5,
+        "savefig.transparent": False,
+    }
+    with warnings.catch_warnings(), mpl.rc_context(settings):
+        # A label in a script without a font is drawn as boxes in files; pages hold it as text.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
+        yield
+
+
+def empty_figure(width: float, height: float) -> Figure:
+    """Make an empty figure (inches) that belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_title(figure: Figure, section: Section, what: str, height: float) -> None:
+    """Write what is shown, of which edition, split and protocol; the ``mini`` label on a line of its own."""
+    figure.text(0.005, 1 - 0.06 / height, what, va="top", size=9, weight="bold")
+    figure.text(0.005, 1 - 0.23 / height, section.title, va="top", size=7)
+    if section.warning:
+        figure.text(0.005, 1 - 0.37 / height, section.warning, va="top", size=7, style="italic")
+
+
+def head_inches(section: Section) -> float:
+    """Return the inches that the title needs."""
+    return 0.56 if section.warning else 0.42
+
+
+def ink_on(shade: ColorType) -> str:
+    """Return black or white, whichever reads better on a colour.
+
+    Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
+    """
+    from matplotlib.colors import to_rgb
+
+    light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(shade), strict=True))
+    return "#000000" if light > 0.18 else "#ffffff"
+
+
+def draw_scale(
+    figure: Figure, ends: tuple[float, float], left: float, bottom: float, height: float, width: float
+) -> None:
+    """Draw the colour scale, right of the map."""
+    import numpy as np
+
+    axes = figure.add_axes((left, bottom, 0.1 / width, height))
+    low, high = ends
+    axes.pcolormesh([0, 1], np.linspace(low, high, 65), np.linspace(0, 1, 64)[:, None], cmap="cividis", vmin=0, vmax=1)
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    ticks = np.arange(low, high + 1, 10 if high - low <= 50 else 20)
+    axes.set_yticks(ticks, [f"≤ {t:.0f}" if t == 50.0 == low else f"{t:.0f}" for t in ticks])
+    axes.tick_params(labelsize=6.5, length=2, width=0.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_ylim(low, high)
+
+
+def short_label(label: str) -> str:
+    """Return the label without the family that Dunya's and Lyra's labels carry in front."""
+    return label.split("--", 1)[-1]
+
+
+def model_mark(k: int) -> dict[str, Any]:
+    """Return colour and marker of model number ``k``; beyond seven the same again, hollow, then half filled."""
+    colour = COLOURS[k % len(COLOURS)]
+    mark: dict[str, Any] = {"color": colour, "marker": MARKERS[k % len(MARKERS)], "linestyle": "none"}
+    hollow = {1: {"markerfacecolor": "white"}, 2: {"fillstyle": "left", "markerfacecoloralt": "white"}}
+    return mark | hollow.get(k // len(COLOURS) % 3, {})
+
+
+def clipped(text: str, most: int = 36) -> str:
+    """Return a name, without its middle where it would leave a figure no room: long names often differ at the end."""
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """Return how many columns of a legend of size 7 fit into ``width`` inches, four at most."""
+    return max(1, min(4, int(width / (0.5 + 0.062 * max(map(len, names), default=1)))))
+
+
+def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    """Models by as many as one figure of layer curves can tell apart."""
+    size = len(MARKERS)
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def figure_bytes(figure: Figure, ending: str) -> bytes:
+    """Return a figure as ``svg`` or ``png`` (300 dots per inch), the same bytes every time."""
+    metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, metadata=metadata, dpi=300, facecolor="white")
+    return buffer.getvalue()

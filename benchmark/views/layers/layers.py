@@ -1,0 +1,232 @@
+"""Scores by hidden state and family of labels: where in an encoder raga lives, and where the instrument.
+
+The scores are those by which the protocol's search chooses: on the validation split, with one seed, each input at its
+best learning rate. They are a map of the encoder, not results; they have no intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ...records.record import LayerScore, Record
+from ...records.sections import ABSENT, METRIC_TITLES, Column, Row, Section, sections
+from ..tables import Rows, ViewTable, cell_facts, not_run
+from ..words import of_defined, percent
+
+ALL = "all labels"
+
+NOT_STORED = (
+    "scores by family are not stored by the record, which was written before cmbench kept them; `cmbench run --force` "
+    "measures it again from the stored features"
+)
+
+
+@dataclass(frozen=True)
+class LayerLine:
+    """One family across the inputs of a model.
+
+    Attributes:
+        family: its name, or :data:`ALL`.
+        labels: how many it has.
+        defined: how many of them the validation split defines; ``None`` where the record does not say.
+        values: score of each input; ``None`` where there is none.
+    """
+
+    family: str
+    labels: int
+    defined: int | None
+    values: tuple[float | None, ...]
+
+    @property
+    def count(self) -> str:
+        """Return how many labels it has, and how many of them have a score."""
+        return f"{ABSENT}/{self.labels} labels" if self.defined is None else of_defined(self.defined, self.labels)
+
+    @property
+    def best(self) -> int | None:
+        """Position of the best input, the first of equals; ``None`` where there is no score."""
+        known = [(-value, k) for k, value in enumerate(self.values) if value is not None]
+        return min(known)[1] if known else None
+
+
+@dataclass(frozen=True)
+class LayerPanel:
+    """One model on one task.
+
+    Attributes:
+        row: the model.
+        inputs: hidden states in the encoder's order, and the weighted sum if it was a candidate.
+        fused: position of the weighted sum; ``None`` if it was no candidate.
+        chosen: position of the input that validation chose; ``None`` if it is not among them.
+        valid_tracks: tracks of the validation split.
+        stored: whether the record holds scores by family.
+        lines: families, if they are stored, then all labels.
+        notes: what is absent and why.
+    """
+
+    row: Row
+    inputs: tuple[str, ...]
+    fused: int | None
+    chosen: int | None
+    valid_tracks: int
+    stored: bool
+    lines: tuple[LayerLine, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LayerTask:
+    """One task of the view: a panel for each model with a record."""
+
+    column: Column
+    panels: tuple[LayerPanel, ...]
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """Scores by hidden state for the records of one edition, split and protocol.
+
+    Attributes:
+        section: the records.
+        metric: ``roc_auc`` or ``average_precision``.
+        tasks: in the section's order.
+    """
+
+    section: Section
+    metric: str
+    tasks: tuple[LayerTask, ...]
+
+
+def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[LayerView, ...]:
+    """Return the view for every edition, split and protocol.
+
+    Args:
+        records: what to show.
+        metric: ``roc_auc``, which families of any prevalence share, or ``average_precision``.
+
+    Raises:
+        UsageError: there are no records, or two contradict each other.
+    """
+    return tuple(
+        LayerView(
+            section,
+            metric,
+            tuple(
+                LayerTask(
+                    column,
+                    tuple(_panel(row, r, metric) for row in section.rows if (r := section.record(row, column))),
+                )
+                for column in section.columns
+            ),
+        )
+        for section in sections(records)
+    )
+
+
+def _panel(row: Row, record: Record, metric: str) -> LayerPanel:
+    inputs = tuple(layer.layer for layer in record.layers)
+    stored = all(layer.families is not None for layer in record.layers)
+    notes = []
+    astray = [layer.layer for layer in record.layers if layer.score is None]
+    if astray:
+        notes.append(f"{row.name}: no learning rate could be trained on {', '.join(astray)}.")
+    lines = _family_lines(record.layers, metric) if stored else []
+    undefined = [f"{line.family} ({line.count})" for line in lines if line.defined == 0]
+    if undefined:
+        notes.append(f"{row.name}: the validation split defines no label of {', '.join(undefined)}.")
+    defined = sum(line.defined or 0 for line in lines) if lines else None
+    overall = tuple(getattr(layer, metric) for layer in record.layers)
+    return LayerPanel(
+        row=row,
+        inputs=inputs,
+        fused=next((k for k, name in enumerate(inputs) if name not in record.model.layer_names), None),
+        chosen=inputs.index(record.selection.layer) if record.selection.layer in inputs else None,
+        valid_tracks=record.coverage.used["valid"],
+        stored=stored,
+        lines=(*lines, LayerLine(ALL, record.total_labels, defined, overall)),
+        notes=tuple(notes),
+    )
+
+
+def _family_lines(layers: tuple[LayerScore, ...], metric: str) -> list[LayerLine]:
+    names = dict.fromkeys(f.family for layer in layers for f in layer.families or ())
+    lines = []
+    for name in names:
+        found = [next((f for f in layer.families or () if f.family == name), None) for layer in layers]
+        known = [f for f in found if f]
+        lines.append(
+            LayerLine(
+                family=name,
+                labels=known[0].labels,
+                defined=max(f.defined for f in known),
+                values=tuple(getattr(f, metric) if f else None for f in found),
+            )
+        )
+    return lines
+
+
+def layer_tables(view: LayerView) -> list[ViewTable]:
+    """Return a table for each task: for every model and family, the first, last and best hidden state, percent."""
+    section = view.section
+    tables = []
+    for task in view.tasks:
+        rows = [_table_row(panel, line) for panel in task.panels for line in panel.lines]
+        tracks = sorted({panel.valid_tracks for panel in task.panels})
+        tables.append(
+            ViewTable(
+                title=f"{task.column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, "
+                f"percent, one seed, n={'/'.join(map(str, tracks))} validation tracks",
+                source=section.title,
+                warning=section.warning,
+                columns=("model", "family", "labels", "first", "last", "fused", "chosen", "best", "best\nstate"),
+                rows=tuple(rows),
+                keys=3,
+                notes=(*not_run(section, task.column), *_notes(task)),
+            )
+        )
+    return tables
+
+
+def _notes(task: LayerTask) -> list[str]:
+    without = ", ".join(panel.row.name for panel in task.panels if not panel.stored)
+    told = [f"{without}: {NOT_STORED}."] if without else []
+    return told + [note for panel in task.panels for note in panel.notes]
+
+
+def _table_row(panel: LayerPanel, line: LayerLine) -> tuple[str, ...]:
+    states = [k for k in range(len(panel.inputs)) if k != panel.fused]
+    alone = LayerLine(line.family, line.labels, line.defined, tuple(line.values[k] for k in states))
+    places = (states[0] if states else None, states[-1] if states else None, panel.fused, panel.chosen)
+    values = (ABSENT if k is None else percent(line.values[k]) for k in places)
+    best = None if alone.best is None else states[alone.best]
+    return (
+        panel.row.name,
+        line.family,
+        line.count,
+        *values,
+        ABSENT if best is None else percent(line.values[best]),
+        ABSENT if best is None else panel.inputs[best],
+    )
+
+
+def layer_rows(view: LayerView) -> Rows:
+    """Return one row for each model, task, family and input, as fractions."""
+    return [
+        cell_facts(view.section, panel.row, task.column)
+        | {
+            "family": line.family,
+            "labels": line.labels,
+            "defined": line.defined,
+            "valid_tracks": panel.valid_tracks,
+            "input": name,
+            "position": k,
+            "chosen": k == panel.chosen,
+            "metric": f"valid_{view.metric}",
+            "value": line.values[k],
+        }
+        for task in view.tasks
+        for panel in task.panels
+        for line in panel.lines
+        for k, name in enumerate(panel.inputs)
+    ]

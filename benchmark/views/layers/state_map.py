@@ -1,0 +1,128 @@
+"""Scores by hidden state and family as a heat map, one panel for each model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...records.sections import ABSENT, METRIC_TITLES
+from ..figures import FAINT, FLOORS, INK, TEXT_WIDTH, clipped, draw_scale, draw_title, empty_figure, head_inches, ink_on
+from .layers import LayerLine, LayerPanel, LayerTask, LayerView
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LINE_INCHES, PANEL_INCHES, TALLEST = 0.24, 0.52, 9.0
+"""Of one family, of a panel's title and axis, and of a whole figure."""
+
+_SCALE = 0.55
+
+
+def panels_by_page(task: LayerTask) -> list[Sequence[LayerPanel]]:
+    """Split the models into as many figures as a page is tall."""
+    pages: list[list[LayerPanel]] = []
+    used = TALLEST
+    for panel in task.panels:
+        inches = PANEL_INCHES + LINE_INCHES * len(panel.lines)
+        if used + inches > TALLEST:
+            pages.append([])
+            used = 0.0
+        pages[-1].append(panel)
+        used += inches
+    return list(pages)
+
+
+def layer_figure(view: LayerView, task: LayerTask, panels: Sequence[LayerPanel] | None = None) -> Figure:
+    """Draw families by inputs for some models, coloured and annotated with the validation score (percent).
+
+    The best hidden state of each family is outlined, a triangle marks the input that validation chose, and the weighted
+    sum stands apart on the right. The colours are cividis, as in :func:`..scores.heat_map.heat_map`, on one scale.
+
+    Args:
+        view: the section's.
+        task: of the view.
+        panels: the models to draw, of this task; all if not given.
+    """
+    panels = task.panels if panels is None else panels
+    ends = _ends(task, view.metric)
+    left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
+    most = max(len(panel.inputs) for panel in panels)
+    cell = min(0.55, (TEXT_WIDTH - left - _SCALE) / (most + 0.3))
+    head, foot = head_inches(view.section) + 0.05, 0.3
+    tall = [PANEL_INCHES + LINE_INCHES * len(panel.lines) for panel in panels]
+    width, height = max(left + cell * (most + 0.3) + _SCALE, 5.4), head + sum(tall) + foot
+    figure = empty_figure(width, height)
+    top = head
+    for panel, inches in zip(panels, tall, strict=True):
+        lines = LINE_INCHES * len(panel.lines)
+        across = cell * (len(panel.inputs) + 0.3)
+        bottom = height - top - 0.24 - lines
+        axes = figure.add_axes((left / width, bottom / height, across / width, lines / height))
+        _draw_panel(axes, panel, ends, cell)
+        top += inches
+    draw_scale(figure, ends, (width - 0.5) / width, (foot + 0.28) / height, (sum(tall) - 0.52) / height, width)
+    note = "n: validation tracks; outlined: best state; triangle: chosen. One seed, no intervals: a map, not a result."
+    figure.text(0.005, 0.04 / height, note, va="bottom", size=6.5, color=FAINT)
+    title = f"{task.column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, percent"
+    draw_title(figure, view.section, title, height)
+    return figure
+
+
+def _ends(task: LayerTask, metric: str) -> tuple[float, float]:
+    values = [v for panel in task.panels for line in panel.lines for v in line.values if v is not None]
+    best, low = max((100 * v for v in values), default=0.0), FLOORS[metric]
+    return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
+
+
+def _line_name(line: LayerLine) -> str:
+    return f"{clipped(line.family)} · {line.count}"
+
+
+def _place(panel: LayerPanel, k: int) -> float:
+    """Left edge of an input: the weighted sum a little apart."""
+    return k + (0.3 if k == panel.fused else 0.0)
+
+
+def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: float) -> None:
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    low, high = ends
+    axes.set_xlim(0, len(panel.inputs) + 0.3)
+    axes.set_ylim(len(panel.lines), 0)
+    axes.tick_params(length=0, pad=2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    digits = 1 if cell >= 0.36 else 0
+    size = min(7.0, 18 * cell if digits else 24 * cell)
+    for y, line in enumerate(panel.lines):
+        states = [(v, -k) for k, v in enumerate(line.values) if v is not None and k != panel.fused]
+        best = -max(states)[1] if states else None
+        for k, value in enumerate(line.values):
+            x = _place(panel, k)
+            if value is None:
+                axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", hatch="////", edgecolor="#c3c9cf", lw=0.5))
+                axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
+                continue
+            shade = colormaps["cividis"](min(1.0, max(0.0, (100 * value - low) / (high - low))))
+            axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.6))
+            text = f"{100 * value:.{digits}f}"
+            axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=size, color=ink_on(shade))
+            if k == best and len(states) > 1:
+                frame = Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="white", lw=2.2, zorder=3)
+                axes.add_patch(frame)
+                axes.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="black", lw=1.0,
+                                         zorder=4))  # fmt: skip
+    names = [_line_name(line) for line in panel.lines]
+    axes.set_yticks([y + 0.5 for y in range(len(names))], names, size=7)
+    named = max(map(len, panel.inputs)) * 0.048 < cell
+    ticks = [k for k in range(len(panel.inputs)) if k == panel.fused or cell >= 0.2 or k % 2 == 0]
+    shown = [panel.inputs[k] if named or k == panel.fused else str(k) for k in ticks]
+    axes.set_xticks([_place(panel, k) + 0.5 for k in ticks], shown, size=5.5 if named else 6.5)
+    if panel.chosen is not None:
+        axes.plot([_place(panel, panel.chosen) + 0.5], [-0.16], marker="v", color=INK, markersize=4, clip_on=False)
+    plural = "s" * (len(panel.inputs) - (panel.fused is not None) != 1)
+    count = len(panel.inputs) - (panel.fused is not None)
+    title = f"{clipped(panel.row.name, 60)} ({count} hidden state{plural}, n={panel.valid_tracks})"
+    axes.annotate(title, (0, 0), (0, 9), textcoords="offset points", size=7.5, weight="bold")

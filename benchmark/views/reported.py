@@ -1,0 +1,114 @@
+"""Reported figures in the terminal: apart from ours, grey, with their source; never ranked or averaged with ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from ...baselines.published import Reported, notes, paper_average, protocols, published, sources
+from ...tasks.base import TRADITION_ORDER
+from ..records.sections import HEADLINE, METRIC_TITLES
+from .words import percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WARNING = "reported: figures of others, not measured by cmbench, not comparable with measured scores and never ranked"
+
+
+@dataclass(frozen=True)
+class ReportedBlock:
+    """Rows of one protocol.
+
+    Attributes:
+        protocol: key of the protocol.
+        title: its title.
+        summary: how the figures came about, with what the source leaves open.
+        citation: of the source.
+        seeds: of the rows.
+        tasks: columns, by tradition.
+        rows: model by model.
+    """
+
+    protocol: str
+    title: str
+    summary: str
+    citation: str
+    seeds: str
+    tasks: tuple[str, ...]
+    rows: tuple[Reported, ...]
+
+    def cell(self, row: Reported, task: str, metric: str) -> str:
+        """Return a score in percent, or a dash where it was not published."""
+        return percent(row.scores.get(task, {}).get(metric))
+
+    def average(self, row: Reported) -> str:
+        """Return the plain mean of the ROC-AUC and AP cells in percent, if all were published."""
+        return percent(paper_average(row))
+
+
+def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, ...]:
+    """Sort the reported rows by protocol.
+
+    Args:
+        tasks: the columns to show; all if not given. Rows that say nothing of them are left out.
+    """
+    from ...tasks.registry import registry
+
+    known = registry()
+    wanted = set(known if tasks is None else tasks)
+    order = {name: TRADITION_ORDER.index(task.tradition) for name, task in known.items() if name in wanted}
+    columns = tuple(sorted(order, key=lambda name: (order[name], name)))
+    blocks = []
+    for protocol, members in groupby(published(), key=lambda row: row.protocol):
+        rows = tuple(row for row in members if any(task in row.scores for task in columns))
+        if not rows:
+            continue
+        about, source = protocols()[protocol], sources()[rows[0].source]
+        commit = f", commit {source.commit[:8]}" if source.commit else ""
+        seeds = {row.seeds for row in rows}
+        blocks.append(
+            ReportedBlock(
+                protocol=protocol,
+                title=about.title,
+                summary=f"{about.summary} Not stated: {'; '.join(about.unknown)}.",
+                citation=source.citation + commit,
+                seeds=" or ".join(f"{n} seed{'' if n == 1 else 's'}" for n in sorted(seeds)),
+                tasks=columns,
+                rows=rows,
+            )
+        )
+    return tuple(blocks)
+
+
+def print_reported(console: Console, tasks: Sequence[str] | None = None) -> None:
+    """Print the reported figures, protocol by protocol, in percent: ROC-AUC / AP.
+
+    Args:
+        console: where.
+        tasks: columns; all if not given.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(WARNING, style="yellow"))
+    for block in reported_blocks(tasks):
+        console.print()
+        console.print(Text(f"{block.title} (reported, {block.seeds})", style="bold dim"))
+        console.print(Text(f"{block.citation}. {block.summary}", style="dim"))
+        table = Table(box=None, header_style="dim", style="dim", pad_edge=False)
+        table.add_column("model")
+        for task in block.tasks:
+            table.add_column(task.replace("_", "_\n", 1), justify="right")
+        table.add_column("mean", justify="right")
+        for row in block.rows:
+            cells = [" / ".join(block.cell(row, task, metric) for metric in HEADLINE) for task in block.tasks]
+            table.add_row(row.model, *cells, block.average(row))
+        console.print(table)
+    console.print()
+    titles = " / ".join(METRIC_TITLES[metric] for metric in HEADLINE)
+    console.print(Text(f"Cells: {titles}, percent; mean: of a row's ROC-AUC and AP cells.", style="dim"))
+    for note in notes():
+        console.print(Text(note, style="dim"))

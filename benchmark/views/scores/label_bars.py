@@ -1,0 +1,150 @@
+"""The figures of records as files, and the one that only files have: the scores of every label of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ....files import safe_name, write_atomically
+from ...records.record import LabelScore, Record
+from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Section, sections
+from ..figures import (
+    COLOURS,
+    FAINT,
+    FLOORS,
+    INK,
+    LINE,
+    TEXT_WIDTH,
+    clipped,
+    draw_title,
+    empty_figure,
+    figure_bytes,
+    head_inches,
+    in_parts,
+    short_label,
+    style,
+)
+from .curves import layer_curves
+from .heat_map import heat_map
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def write_figures(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write every figure as SVG (text as outlines) and PNG (300 dots per inch) and return the paths.
+
+    For each edition, split and protocol: heat maps of ROC-AUC and AP where there are several models, layer curves, and
+    the scores by label of every record.
+
+    Raises:
+        UsageError: there are no records, or two contradict each other.
+    """
+    paths: list[Path] = []
+    with style("path"):
+        for section in sections(records):
+            for name, figure in _figures(section):
+                for ending in ("svg", "png"):
+                    path = folder / f"{safe_name(name)}.{ending}"
+                    write_atomically(path, figure_bytes(figure, ending))
+                    paths.append(path)
+    return paths
+
+
+def _figures(section: Section) -> Iterator[tuple[str, Figure]]:
+    if len(section.rows) > 1:
+        for metric in HEADLINE:
+            yield f"heatmap-{metric}-{section.slug}", heat_map(section, metric)
+    parts = in_parts(section.rows)
+    for i, rows in enumerate(parts):
+        yield f"layers-{section.slug}" + (f"-{i + 1}" if len(parts) > 1 else ""), layer_curves(section, rows)
+    for row in section.rows:
+        for column, record in section.records_of(row):
+            yield f"labels-{row.name}-{column.name}-{section.slug}", label_bars(section, record)
+
+
+def label_bars(section: Section, record: Record) -> Figure:
+    """Draw the scores of every label of one record, by family, with interval, support and the level of chance.
+
+    ROC-AUC bars start at 50, AP bars at 0; the tick in an AP bar is the label's prevalence, which is the AP of chance.
+    Labels without a score are listed with the reason.
+    """
+    scored = [s for s in record.labels if s.roc_auc is not None]
+    missing = [s for s in record.labels if s.roc_auc is None]
+    families = sorted({s.family for s in scored}, key=lambda f: [s.family for s in scored].index(f))
+    left = 0.15 + 0.068 * max([len(short_label(s.label)) for s in scored] + [8])
+    line, head, foot = 0.165, head_inches(section) + 0.2, 0.5 + 0.14 * len(missing)
+    count = len(scored) + 1.3 * len(families)
+    width, height = TEXT_WIDTH, head + line * max(count, 3) + foot
+    figure = empty_figure(width, height)
+    panel = (width - left - 0.85) / 2
+    panels = {}
+    for i, metric in enumerate(HEADLINE):
+        at = left + i * (panel + 0.3)
+        axes = figure.add_axes((at / width, foot / height, panel / width, line * max(count, 3) / height))
+        _prepare_bars(axes, metric, max(count, 3), scored)
+        panels[metric] = axes
+    y = 0.0
+    for colour, family in zip(_cycle(len(families)), families, strict=True):
+        panels["roc_auc"].text(-0.02, y + 0.65, family, transform=panels["roc_auc"].get_yaxis_transform(), ha="right",
+                               va="center", size=7, weight="bold")  # fmt: skip
+        y += 1.3
+        for score in (s for s in scored if s.family == family):
+            for metric, axes in panels.items():
+                _bar(axes, y + 0.5, score, metric, colour)
+            panels["roc_auc"].text(-0.02, y + 0.5, short_label(score.label), ha="right", va="center", size=6.5,
+                                   transform=panels["roc_auc"].get_yaxis_transform())  # fmt: skip
+            panels["average_precision"].text(1.03, y + 0.5, f"n={score.support}", va="center", size=6,
+                                             transform=panels["average_precision"].get_yaxis_transform())  # fmt: skip
+            y += 1
+    note = "whisker: interval; dotted tick: prevalence, the AP of chance; n: positives in the test split"
+    figure.text(0.01, (0.05 + 0.14 * len(missing)) / height, note, va="bottom", size=6.5, color=FAINT)
+    for i, score in enumerate(missing):
+        text = f"No score: {score.label} (n={score.support}): {score.reason or 'no reason given'}"
+        figure.text(0.01, (0.04 + 0.14 * (len(missing) - 1 - i)) / height, text, va="bottom", size=6.5)
+    draw_title(
+        figure,
+        section,
+        f"{clipped(record.model.name)} on {clipped(record.task.name)}: scores by label, percent",
+        height,
+    )
+    return figure
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def _prepare_bars(axes: Axes, metric: str, count: float, scored: Sequence[LabelScore]) -> None:
+    lows = [100 * s.roc_auc_interval.low for s in scored if s.roc_auc_interval]
+    start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
+    axes.set_ylim(count, 0)
+    axes.set_xlim(start, 100)
+    axes.set_yticks([])
+    axes.set_xticks([t for t in range(0, 101, 10 if start >= 30 else 20) if t >= start])
+    axes.tick_params(labelsize=6.5, length=2, width=0.5)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.set_title(METRIC_TITLES[metric], size=7.5, pad=3)
+    if metric == "roc_auc":
+        axes.axvline(50, color=FAINT, linewidth=0.9)
+
+
+def _bar(axes: Axes, y: float, score: LabelScore, metric: str, colour: str) -> None:
+    value = score.roc_auc if metric == "roc_auc" else score.average_precision
+    span = score.roc_auc_interval if metric == "roc_auc" else score.average_precision_interval
+    if value is None:
+        axes.text(1, y, ABSENT, va="center", size=6.5)
+        return
+    base = FLOORS[metric]
+    axes.barh(y, 100 * value - base, left=base, height=0.7, color=colour)
+    if span:
+        axes.plot([100 * span.low, 100 * span.high], [y, y], color=INK, linewidth=0.9, solid_capstyle="butt")
+        axes.plot([100 * span.low] * 2, [y - 0.2, y + 0.2], color=INK, linewidth=0.9)
+        axes.plot([100 * span.high] * 2, [y - 0.2, y + 0.2], color=INK, linewidth=0.9)
+    if metric == "average_precision":
+        axes.plot([100 * score.prevalence] * 2, [y - 0.38, y + 0.38], color="white", linewidth=2.0)
+        axes.plot([100 * score.prevalence] * 2, [y - 0.38, y + 0.38], color=INK, linewidth=0.8, linestyle=(0, (1, 0.8)))

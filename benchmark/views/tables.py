@@ -1,0 +1,200 @@
+"""Tables of views over records: the same rows in the terminal, in LaTeX and in Markdown; tidy rows as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..records.record import Record
+from ..records.sections import ABSENT, Column, Row, Section
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+Rows = Sequence[Mapping[str, object]]
+
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "–": "--",
+    "→": "$\\rightarrow$",
+    "≤": "$\\leq$",
+    "±": "$\\pm$",
+    "·": "$\\cdot$",
+    "…": "\\dots{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True)
+class ViewTable:
+    """A table of one section, as text.
+
+    Attributes:
+        title: what it shows, with the unit.
+        source: edition, split and protocol in words.
+        warning: what must stand beside every number; empty for real data.
+        columns: heads; a line break may part them.
+        rows: as many cells as columns each.
+        keys: leading columns that name the row; they are repeated where a wide table is continued below.
+        notes: what is absent, and why; what to mind.
+    """
+
+    title: str
+    source: str
+    warning: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    keys: int = 1
+    notes: tuple[str, ...] = ()
+
+
+def section_facts(section: Section) -> dict[str, object]:
+    """Return what every tidy row of a section begins with."""
+    return {
+        "edition": section.edition,
+        "split": section.split,
+        "protocol": section.protocol,
+        "protocol_sha256": section.protocol_sha256,
+        "warning": section.warning,
+    }
+
+
+def cell_facts(section: Section, row: Row, column: Column) -> dict[str, object]:
+    """Return what every tidy row of a model on a task begins with."""
+    return section_facts(section) | {"task": column.name, "tradition": column.tradition, "model": row.name}
+
+
+def not_run(section: Section, column: Column) -> tuple[str, ...]:
+    """Name the models that were not run on a task; nothing if there is none."""
+    absent = [row.name for row in section.rows if section.record(row, column) is None]
+    return (f"No record on {column.name}: {', '.join(absent)}.",) if absent else ()
+
+
+def not_scored(record: Record) -> tuple[str, ...]:
+    """Name the labels without a score, with the reason; nothing if there is none."""
+    found = ", ".join(f"{label} ({reason})" for label, reason in record.undefined_labels.items())
+    return (f"{record.model.name}, labels without a score: {found}.",) if found else ()
+
+
+def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
+    """Print tables one below the other; a change of edition, split or protocol gets a heading.
+
+    A table that is too wide for the console is continued below, with its key columns again.
+    """
+    from rich.text import Text
+
+    source = None
+    for table in tables:
+        if table.source != source:
+            source = table.source
+            console.print(Text(table.source, style="bold"))
+            if table.warning:
+                console.print(Text(table.warning, style="yellow"))
+        console.print()
+        label = f" ({table.warning.partition(':')[0]})" if table.warning else ""
+        console.print(Text(table.title + label, style="bold"))
+        for columns in _blocks(table, console):
+            console.print(_grid(table, columns))
+        for note in table.notes:
+            console.print(Text(note, style="dim"))
+
+
+def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
+    """Split the columns into blocks that fit the console, each with at least one column beside the keys."""
+    from rich.measure import Measurement
+
+    unlimited = console.options.update(max_width=10_000)
+    blocks: list[list[int]] = []
+    keys = list(range(table.keys))
+    for column in range(table.keys, len(table.columns)):
+        longer = [*(blocks[-1] if blocks else keys), column]
+        if blocks and Measurement.get(console, unlimited, _grid(table, longer)).maximum > console.width:
+            blocks.append([*keys, column])
+        elif blocks:
+            blocks[-1] = longer
+        else:
+            blocks.append(longer)
+    return blocks or [keys]
+
+
+def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, show_edge=False)
+    for c in columns:
+        key = c < table.keys
+        grid.add_column(Text(table.columns[c]), justify="left" if key else "right", overflow="fold", no_wrap=not key)
+    for row in table.rows:
+        grid.add_row(*(Text(row[c], style="dim" if row[c] == ABSENT else "") for c in columns))
+    return grid
+
+
+def escaped(text: str) -> str:
+    """Return text for LaTeX."""
+    return "".join(_LATEX.get(mark, mark) for mark in text.replace("\n", " "))
+
+
+def latex_tables(tables: Sequence[ViewTable]) -> str:
+    """Return tables for LaTeX with ``booktabs``; what must stand beside the numbers is a line of each table."""
+    lines = ["% needs \\usepackage{booktabs}"]
+    for table in tables:
+        width = len(table.columns)
+        lines += [
+            "",
+            *("% " + line.replace("\n", " ") for line in (table.title, table.source, *table.notes)),
+            f"\\begin{{tabular}}{{{'l' * table.keys}{'r' * (width - table.keys)}}}",
+            "\\toprule",
+            " & ".join(map(escaped, table.columns)) + " \\\\",
+            "\\midrule",
+            *(latex_row([escaped(cell) for cell in row]) for row in table.rows),
+            "\\bottomrule",
+        ]
+        if table.warning:
+            lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\footnotesize {escaped(table.warning)}}} \\\\")
+        lines.append("\\end{tabular}")
+    return "\n".join([*lines, ""])
+
+
+def latex_row(cells: Sequence[str]) -> str:
+    """Return cells, escaped already, as a row of a table for LaTeX."""
+    text = " & ".join(cells) + " \\\\"
+    # A bracket at the start of a row would be read as an argument of the line break before it.
+    return "{[}" + text[1:] if text.startswith("[") else text
+
+
+def markdown_tables(tables: Sequence[ViewTable]) -> str:
+    """Return tables for Markdown, each under its title, with source, warning and notes."""
+    parts = []
+    for table in tables:
+        rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
+        parts += [
+            f"### {table.title}",
+            " ".join(filter(None, (f"{table.source}.", f"**{table.warning}**" if table.warning else ""))),
+            "\n".join("| " + " | ".join(map(_markdown_cell, row)) + " |" for row in rows),
+            *table.notes,
+        ]
+    return "\n\n".join([*parts, ""])
+
+
+def _markdown_cell(text: str) -> str:
+    return text.replace("\n", " ").replace("|", "\\|")
+
+
+def csv_text(rows: Rows) -> str:
+    """Return tidy rows as CSV; ``None`` is an empty field."""
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

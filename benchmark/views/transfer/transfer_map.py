@@ -1,0 +1,191 @@
+"""The transfer matrix as a heat map, legible in one or both columns of a paper, in grey and to colour-blind readers."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....files import write_atomically
+from ....tasks.base import WESTERN
+from ...comparing.transfer import Cell, TransferMatrix
+from ...records.sections import ABSENT
+from ..figures import INK, clipped, empty_figure, figure_bytes, ink_on, style
+from ..words import percent, points
+from .transfer_tables import csv_matrix, latex_table, markdown_matrix, separable, warning
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMN_WIDTH = 3.4
+"""Inches of one column of a two-column paper."""
+
+PAGE_WIDTH = 7.0
+"""Inches of both."""
+
+LARGEST_CHANGE = 0.10
+"""Change at which the colours are at their ends."""
+
+GAP = 0.12
+"""Between the tasks and the means, in columns."""
+
+COLUMN_MEANS = "mean change"
+
+
+def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure:
+    """Draw models by tasks: mean of ROC-AUC and AP, coloured by its change against the base.
+
+    Colours run from purple (loss) to orange (gain), ColorBrewer's PuOr, which colour-blind readers can tell apart;
+    every cell has its number and sign, so that the map can be read without colour. Hatched: not separable from zero.
+    Outlined: the model was trained on this tradition.
+
+    Args:
+        matrix: what to draw.
+        width: inches, for example :data:`COLUMN_WIDTH` or :data:`PAGE_WIDTH`.
+    """
+    size = 5.2 if width < 5 else 8.0
+    point = 1 / 72
+    summaries = _summaries(matrix)
+    rows = len(matrix.models) + (len(matrix.models) > 2)
+    shown = {model: clipped(model, 24 if width < 5 else 36) for model in matrix.models}
+    left = 0.62 * size * point * max(len(name) for name in (*shown.values(), COLUMN_MEANS)) + 0.08
+    columns = len(matrix.tasks) + GAP + len(summaries)
+    cell, line = (width - left - 0.02) / columns, 3.2 * size * point
+    names = [_broken(task) for task in matrix.tasks]
+    note = _note(matrix, characters=int(width / (0.56 * (size - 1.5) * point)))
+    head = (0.5 + 1.25 * max(name.count("\n") + 1 for name in (*names, *summaries))) * size * point
+    foot = (1.0 + 1.3 * (note.count("\n") + 1)) * (size - 1.5) * point
+    height = head + line * rows + foot
+    figure = empty_figure(width, height)
+    axes = figure.add_axes((left / width, foot / height, cell * columns / width, line * rows / height))
+    axes.set_xlim(0, columns)
+    axes.set_ylim(rows, 0)
+    axes.set_axis_off()
+    edge = 1.2 * point
+    for y, model in enumerate(matrix.models):
+        for x, task in enumerate(matrix.tasks):
+            _draw_cell(axes, x, y, matrix.cells.get((model, task)), size, (edge / cell, edge / line))
+        for x, (level, change) in enumerate(value[model] for value in summaries.values()):
+            _write(axes, len(names) + GAP + x, y, level, change, size, weight="bold")
+        axes.text(-0.06, y + 0.5, shown[model], ha="right", va="center_baseline", size=size)
+    if rows > len(matrix.models):
+        axes.text(-0.06, rows - 0.5, COLUMN_MEANS, ha="right", va="center_baseline", size=size)
+        for x, task in enumerate(matrix.tasks):
+            axes.text(
+                x + 0.5, rows - 0.5, points(matrix.column_change(task)), ha="center", va="center_baseline", size=size
+            )
+    places = [*map(float, range(len(names))), *(len(names) + GAP + i for i in range(len(summaries)))]
+    for place, name in zip(places, [*names, *summaries], strict=True):
+        axes.text(place + 0.5, -0.12, name, ha="center", va="bottom", size=size - 1, linespacing=1.05)
+    figure.text(0.01, 0.4 * size * point / height, note, size=size - 1.5, va="bottom", linespacing=1.2)
+    return figure
+
+
+def _summaries(matrix: TransferMatrix) -> dict[str, dict[str, tuple[str, str]]]:
+    """Columns at the right: title -> model -> level and change."""
+    others = [t for t in dict.fromkeys(matrix.traditions.values()) if t != WESTERN]
+    found = {
+        "mean of\nall cells": {
+            model: (percent(matrix.paper[model]), _points(matrix.mean_change(model))) for model in matrix.models
+        }
+    }
+    if others and len(others) < len(set(matrix.traditions.values())):
+        found["non-\nWestern"] = {
+            model: (percent(matrix.mean_score(model, others)), _points(matrix.mean_change(model, others)))
+            for model in matrix.models
+        }
+    if any(value is not None for value in matrix.centred.values()):
+        found["chance-\ncentred"] = {model: (percent(matrix.centred[model]), "") for model in matrix.models}
+    return found
+
+
+def _points(change: float | None) -> str:
+    return "" if change is None else points(change)
+
+
+def _broken(task: str) -> str:
+    """Break a task's name into lines that fit a narrow column."""
+    return task.replace("magnatagatune", "magna-\ntagatune").replace("_", "\n")
+
+
+def _note(matrix: TransferMatrix, characters: int) -> str:
+    marks = ["Outlined: the model's own culture."]
+    if any(not separable(cell) for cell in matrix.cells.values()):
+        marks.append("Hatched: change not separable from 0.")
+    if matrix.edition == "reported":
+        marks.append("No intervals were reported.")
+    if any(value is not None for value in matrix.centred.values()):
+        marks.append("Chance-centred: 0 at chance, each tradition once.")
+    text = " ".join(
+        [
+            *([f"{warning(matrix)}."] if matrix.edition == "mini" else []),
+            f"{matrix.title}.",
+            f"Mean of ROC-AUC and AP, %; below, its change against {clipped(matrix.base)} in points.",
+            *marks,
+        ]
+    )
+    return textwrap.fill(text[:1].upper() + text[1:], characters)
+
+
+def _draw_cell(axes: Axes, x: float, y: float, cell: Cell | None, size: float, edge: tuple[float, float]) -> None:
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    if cell is None or cell.mean is None:
+        axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", edgecolor="white"))
+        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
+        return
+    change = cell.plain_change
+    shade = (0.96, 0.96, 0.96)
+    if change is not None:
+        shade = colormaps["PuOr_r"](0.5 + 0.5 * max(-1.0, min(1.0, change / LARGEST_CHANGE)) * 0.75)[:3]
+    hatched = not separable(cell)
+    axes.add_patch(
+        Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#8a94a0", hatch="////" if hatched else None, lw=0)
+    )
+    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", lw=1.2))
+    if cell.in_culture:
+        across, down = edge
+        inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
+        inner.set_linewidth(0.11 * size)
+        axes.add_patch(inner)
+    ink = "#000000" if hatched else ink_on(shade)
+    _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched, ink=ink)
+
+
+def _write(
+    axes: Axes,
+    x: float,
+    y: float,
+    level: str,
+    change: str,
+    size: float,
+    *,
+    boxed: bool = False,
+    weight: str = "normal",
+    ink: str = INK,
+) -> None:
+    """Write a level and, below it, a change into the cell at a column and a row."""
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5} if boxed else None
+    place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": ink, "bbox": box}
+    axes.text(x + 0.5, y + (0.34 if change else 0.5), level, size=size, weight=weight, **place)
+    if change:
+        axes.text(x + 0.5, y + 0.73, change, size=size - 1, **place)
+
+
+def write_transfer(matrix: TransferMatrix, folder: Path) -> list[Path]:
+    """Write the matrix as SVG, PNG (page and column width), LaTeX, Markdown and CSV, and return the paths."""
+    files: dict[str, bytes] = {
+        "transfer.tex": latex_table(matrix).encode(),
+        "transfer.md": markdown_matrix(matrix).encode(),
+        "transfer.csv": csv_matrix(matrix).encode(),
+    }
+    with style("path"):
+        for name, width in (("transfer", PAGE_WIDTH), ("transfer-column", COLUMN_WIDTH)):
+            figure = transfer_figure(matrix, width)
+            for ending in ("svg", "png"):
+                files[f"{name}.{ending}"] = figure_bytes(figure, ending)
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in files]

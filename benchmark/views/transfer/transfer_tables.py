@@ -1,0 +1,152 @@
+"""The transfer matrix as tables: terminal, LaTeX, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from itertools import product
+from typing import TYPE_CHECKING
+
+from ....tasks.base import MINI_LABEL
+from ...comparing.transfer import Cell, TransferMatrix
+from ...records.sections import ABSENT
+from ..tables import escaped, latex_row
+from ..words import percent, points
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def warning(matrix: TransferMatrix) -> str:
+    """Return what must stand beside every number of the matrix; empty for real data that we measured."""
+    if matrix.edition == "mini":
+        return MINI_LABEL
+    return "reported: figures of others, not measured by cmbench" if matrix.edition == "reported" else ""
+
+
+def print_transfer(matrix: TransferMatrix, console: Console) -> None:
+    """Print ROC-AUC / AP, the change of their mean against the base, and the averages."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(f"Transfer: {matrix.title}; change against {matrix.base}", style="bold"))
+    if warning(matrix):
+        console.print(Text(warning(matrix), style="yellow"))
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=12)
+    for task in matrix.tasks:
+        table.add_column(task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune"), justify="right", no_wrap=True)
+    centred = any(value is not None for value in matrix.centred.values())
+    for name in ("paper's\nmean", *(("centred\nmean",) if centred else ())):
+        table.add_column(name, justify="right")
+    for model in matrix.models:
+        cells = [_printed(matrix.cells.get((model, task))) for task in matrix.tasks]
+        means = [percent(matrix.paper[model]), *((percent(matrix.centred[model]),) if centred else ())]
+        table.add_row(Text(model, style="bold"), *cells, *means)
+    console.print(table)
+    legend = (
+        "Cells: ROC-AUC / AP, percent; below, the change of their mean in points ([ ] in the model's own culture, ~ "
+        "not separable from zero at a false discovery rate of 5 %). paper's mean: of all ROC-AUC and AP cells. "
+        "centred mean: 0 at chance, each tradition once."
+    )
+    console.print(Text(legend, style="dim"))
+
+
+def _printed(cell: Cell | None) -> str:
+    if cell is None:
+        return ABSENT
+    scores = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}"
+    return scores if cell.plain_change is None else f"{scores}\n{_change(cell)}"
+
+
+def _change(cell: Cell) -> str:
+    sign = "" if separable(cell) else "~"
+    text = f"{sign}{points(cell.plain_change)}"
+    return f"\\[{text}]" if cell.in_culture else text
+
+
+def separable(cell: Cell) -> bool:
+    """Whether the change is told apart from zero; of reported figures it is not known, and they are not marked."""
+    return cell.change is None or cell.change.verdict in ("gained", "lost")
+
+
+def latex_table(matrix: TransferMatrix) -> str:
+    """Return a table for LaTeX with ``booktabs``: ROC-AUC / AP in percent, the best of each column bold."""
+    best = {
+        task: max(
+            (c.mean for m in matrix.models if (c := matrix.cells.get((m, task))) and c.mean is not None), default=None
+        )
+        for task in matrix.tasks
+    }
+    lines = [
+        f"% {matrix.title}; needs \\usepackage{{booktabs}}",
+        *([f"% {warning(matrix)}"] if warning(matrix) else []),
+        f"\\begin{{tabular}}{{l{'r' * (len(matrix.tasks) + 1)}}}",
+        "\\toprule",
+        latex_row(["Model", *(escaped(task) for task in matrix.tasks), "Mean"]),
+        "\\midrule",
+    ]
+    for model in matrix.models:
+        cells = []
+        for task in matrix.tasks:
+            cell = matrix.cells.get((model, task))
+            text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else "--"
+            bold = cell is not None and cell.mean is not None and cell.mean == best[task]
+            cells.append((f"\\textbf{{{text}}}" if bold else text).replace(ABSENT, "--"))
+        lines.append(latex_row([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]))
+    lines.append("\\bottomrule")
+    if warning(matrix):
+        # In the table, not only in a comment: it must be there in print.
+        told = escaped(warning(matrix))
+        lines.append(f"\\multicolumn{{{len(matrix.tasks) + 2}}}{{l}}{{\\footnotesize {told}}} \\\\")
+    return "\n".join([*lines, "\\end{tabular}", ""])
+
+
+def markdown_matrix(matrix: TransferMatrix) -> str:
+    """Return a Markdown table: ROC-AUC / AP in percent and, in brackets, the change of their mean in points."""
+    lines = [
+        f"{matrix.title}; change against {matrix.base} in brackets. {warning(matrix)}".rstrip(),
+        "",
+        "| model | " + " | ".join(matrix.tasks) + " | mean of all cells |",
+        "|---" * (len(matrix.tasks) + 2) + "|",
+    ]
+    for model in matrix.models:
+        cells = []
+        for task in matrix.tasks:
+            cell = matrix.cells.get((model, task))
+            text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else ABSENT
+            change = f" ({points(cell.plain_change)})" if cell and cell.plain_change is not None else ""
+            cells.append(text + change)
+        name = model.replace("|", "\\|").replace("\n", " ")
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {percent(matrix.paper[model])} |")
+    return "\n".join(lines) + "\n"
+
+
+def csv_matrix(matrix: TransferMatrix) -> str:
+    """Return one line for each cell, as fractions; an empty field is a number that does not exist."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    head = "source model kind task tradition roc_auc average_precision change low high q_value verdict in_culture"
+    writer.writerow(head.split())
+    for model, task in [key for key in product(matrix.models, matrix.tasks) if key in matrix.cells]:
+        cell = matrix.cells[model, task]
+        change = cell.change
+        writer.writerow(
+            [
+                matrix.edition,
+                model,
+                matrix.kinds[model],
+                task,
+                matrix.traditions[task],
+                *("" if v is None else v for v in (cell.roc_auc, cell.average_precision, cell.plain_change)),
+                *("" if change is None or v is None else v for v in _judgement(cell)),
+                change.verdict if change else "",
+                cell.in_culture,
+            ]
+        )
+    return out.getvalue()
+
+
+def _judgement(cell: Cell) -> tuple[float | None, float | None, float | None]:
+    change = cell.change
+    return (change.low, change.high, change.q_value) if change else (None, None, None)

@@ -1,0 +1,190 @@
+"""Extraction: nothing twice, nothing lost, and a feature that does not depend on how it came about."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmbench.benchmark.features import extract as extract_module
+from cmbench.benchmark.features.extract import (
+    SHARD_SECONDS,
+    SHARD_TRACKS,
+    Extracted,
+    encode_windows,
+    expected_seconds,
+    extract,
+    plan_shards,
+)
+from cmbench.benchmark.features.store import FeatureStore, shard_name
+from cmbench.benchmark.protocol import Windowing
+from cmbench.errors import CmbenchError
+from cmbench.tasks.base import LoadContext, Task, Track
+
+WINDOWING = Windowing(seconds=0.5, hop_seconds=0.5, min_tail_seconds=0.1)
+
+
+def tracks_of(task: Task) -> list[Track]:
+    data = task.load("custom", LoadContext(None, Path()))
+    return [t for split in data.splits.values() for t in split]
+
+
+def run_extract(encoder: Any, tracks: list[Track], folder: Path, **options: Any) -> Any:
+    store = FeatureStore(folder, encoder.card.layers, encoder.card.dim)
+    told: list[Extracted] = []
+    settings: dict[str, Any] = {"batch_seconds": 2.0, "workers": 2, "progress": told.append} | options
+    entries = extract(encoder, tracks, store, WINDOWING, None, **settings)
+    return store, entries, told
+
+
+def all_features(store: FeatureStore, entries: Any, tracks: list[Track]) -> Any:
+    view = store.view([entries[t.id] for t in tracks if entries[t.id].track.failure is None])
+    return view.take(np.arange(len(view.track_of_window)))
+
+
+def test_every_window_is_encoded_once_and_progress_ends_full(tmp_path: Path, make_task: Any, encoder: Any) -> None:
+    tracks = tracks_of(make_task())
+    _, entries, told = run_extract(encoder, tracks, tmp_path / "s")
+    windows = sum(e.track.rows[1] - e.track.rows[0] for e in entries.values())
+    assert encoder.encoded == windows
+    assert (told[-1].tracks, told[-1].share) == (len(tracks), pytest.approx(1.0))
+    assert told[-1].audio_seconds == pytest.approx(sum(e.track.seconds for e in entries.values()))
+    encoder.encoded = 0
+    _, again, _ = run_extract(encoder, tracks, tmp_path / "s")
+    assert encoder.encoded == 0
+    assert {i: e.track for i, e in again.items()} == {i: e.track for i, e in entries.items()}
+
+
+def test_features_are_those_of_the_track(tmp_path: Path, make_task: Any, encoder: Any) -> None:
+    """A row of the store equals encoding that track's windows alone."""
+    from cmbench.benchmark.features.windows import read_windows
+
+    tracks = tracks_of(make_task())
+    store, entries, _ = run_extract(encoder, tracks, tmp_path / "s")
+    for track in tracks[::7]:
+        audio = read_windows(track.path, 0.0, None, None, 8000, WINDOWING, 0.05)
+        alone = encode_windows(encoder, audio.windows, 2.0)
+        view = store.view([entries[track.id]])
+        assert np.array_equal(view.take(np.arange(len(alone))), alone)
+
+
+def test_an_interrupted_run_goes_on_and_ends_in_the_same_bytes(
+    tmp_path: Path, make_task: Any, make_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract_module, "SHARD_TRACKS", 5)
+    tracks = tracks_of(make_task())
+    whole_store, whole, _ = run_extract(make_encoder(), tracks, tmp_path / "whole")
+    first = make_encoder(stop_after=30)
+    with pytest.raises(KeyboardInterrupt):
+        run_extract(first, tracks, tmp_path / "cut")
+    second = make_encoder()
+    store, entries, _ = run_extract(second, tracks, tmp_path / "cut")
+    windows = sum(e.track.rows[1] - e.track.rows[0] for e in whole.values())
+    in_flight = first.encoded + second.encoded - windows
+    assert 0 <= in_flight <= 5 * 3, "only the shard in flight may be encoded twice"
+    assert second.encoded < windows
+    assert np.array_equal(all_features(store, entries, tracks), all_features(whole_store, whole, tracks))
+    shards = {p.name: p.read_bytes() for p in (tmp_path / "whole").glob("*.safetensors")}
+    assert shards == {p.name: p.read_bytes() for p in (tmp_path / "cut").glob("*.safetensors")}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_number_of_workers_changes_nothing(tmp_path: Path, make_task: Any, encoder: Any, workers: int) -> None:
+    tracks = tracks_of(make_task())
+    store, entries, _ = run_extract(encoder, tracks, tmp_path / "s", workers=workers)
+    other_store, other, _ = run_extract(encoder, tracks[::-1], tmp_path / "other", workers=2)
+    assert np.array_equal(all_features(store, entries, tracks), all_features(other_store, other, tracks))
+
+
+def test_a_batch_holds_windows_of_one_length(tmp_path: Path, make_task: Any, encoder: Any) -> None:
+    run_extract(encoder, tracks_of(make_task(seconds=0.3)), tmp_path / "s", batch_seconds=2.0)
+    assert len({shape[1] for shape in encoder.batches}) > 1
+    assert all(rows * samples <= 2.0 * 8000 for rows, samples in encoder.batches)
+
+
+def test_what_is_broken_is_stored_with_its_reason_and_not_tried_again(
+    tmp_path: Path, make_task: Any, encoder: Any
+) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"")
+    extra = [Track("bad", bad, ()), Track("gone", tmp_path / "gone.wav", ())]
+    tracks = tracks_of(make_task(extra=extra))
+    _, entries, _ = run_extract(encoder, tracks, tmp_path / "s")
+    assert entries["bad"].track.failure
+    assert entries["gone"].track.failure
+    before = encoder.encoded
+    _, again, _ = run_extract(encoder, tracks, tmp_path / "s")
+    assert encoder.encoded == before
+    assert again["bad"].track == entries["bad"].track
+
+
+def test_a_new_track_costs_only_itself(tmp_path: Path, make_task: Any, encoder: Any) -> None:
+    tracks = tracks_of(make_task())
+    run_extract(encoder, tracks[1:], tmp_path / "s")
+    before = encoder.encoded
+    _, entries, _ = run_extract(encoder, tracks, tmp_path / "s")
+    assert encoder.encoded - before == entries[tracks[0].id].track.rows[1]
+
+
+def test_two_runs_share_the_work(tmp_path: Path, make_task: Any, make_encoder: Any, monkeypatch: Any) -> None:
+    """What another process holds is left to it; the run waits, takes what came of it, and encodes nothing twice."""
+    monkeypatch.setattr(extract_module, "SHARD_TRACKS", 4)
+    tracks = tracks_of(make_task())
+    shard = plan_shards(tracks, None)[0]
+    mine, theirs = make_encoder(), make_encoder()
+    store = FeatureStore(tmp_path / "s", 2, 3)
+    held = threading.Event()
+
+    def other_process() -> None:
+        with store.lock(shard_name(shard)):
+            held.set()
+            aside, _, _ = run_extract(theirs, list(shard), tmp_path / "aside")
+            for path in sorted(aside.folder.glob(f"{shard_name(shard)}.[is]*"), reverse=True):
+                path.rename(store.folder / path.name)
+
+    thread = threading.Thread(target=other_process)
+    thread.start()
+    assert held.wait(30)
+    _, entries, _ = run_extract(mine, tracks, tmp_path / "s")
+    thread.join()
+    assert len(entries) == len(tracks)
+    windows = sum(e.track.rows[1] - e.track.rows[0] for e in entries.values())
+    assert theirs.encoded > 0
+    assert mine.encoded + theirs.encoded == windows
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e5])
+def test_a_broken_encoder_is_refused(make_encoder: Any, value: float) -> None:
+    windows = [np.zeros(800, np.float32)] * 3
+    with pytest.raises(CmbenchError, match="Model counting ret"):
+        encode_windows(make_encoder(broken=value), windows, 1.0)
+
+
+def test_an_encoder_that_contradicts_its_card_is_refused(make_encoder: Any) -> None:
+    encoder = make_encoder()
+    encoder.encode = lambda audio: np.zeros((len(audio), 1, 3), np.float32)
+    with pytest.raises(CmbenchError, match="its card says"):
+        encode_windows(encoder, [np.zeros(800, np.float32)], 1.0)
+
+
+@given(st.lists(st.floats(0.1, 5000), min_size=1, max_size=200), st.none() | st.floats(1, 900))
+def test_shards_cover_every_track_once_and_stay_small(lengths: list[float], cap: float | None) -> None:
+    tracks = [Track(f"{i:03d}", Path("x"), (), end=s) for i, s in enumerate(lengths)]
+    shards = plan_shards(tracks[::-1], cap)
+    assert [t for shard in shards for t in shard] == tracks
+    for shard in shards:
+        assert len(shard) <= SHARD_TRACKS
+        assert len(shard) == 1 or sum(expected_seconds(t, cap) for t in shard) <= SHARD_SECONDS
+
+
+def test_the_expected_length_is_capped_and_known_from_the_excerpt(tmp_path: Path) -> None:
+    track = Track("a", tmp_path / "a.wav", (), start=2.0, end=12.0)
+    assert expected_seconds(track, None) == 10.0
+    assert expected_seconds(track, 4.0) == 4.0
+    assert expected_seconds(replace(track, end=None), None) == 0.0

@@ -1,0 +1,215 @@
+"""The feature store: what is written is what is read, and only what is whole exists."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmbench.benchmark.features.store import (
+    FeatureStore,
+    StoredTrack,
+    audio_sha256,
+    identify,
+    read_piece,
+    shard_name,
+    store_folder,
+)
+from cmbench.benchmark.protocol import Windowing
+from cmbench.errors import CmbenchError
+from cmbench.tasks.base import Track
+
+
+def some_tracks(folder: Path, count: int = 3) -> list[Track]:
+    folder.mkdir(exist_ok=True)
+    tracks = []
+    for i in range(count):
+        path = folder / f"{i}.wav"
+        path.write_bytes(bytes([i]) * 100)
+        tracks.append(Track(f"t{i}", path, ()))
+    return tracks
+
+
+def write_shard(store: FeatureStore, tracks: Sequence[Track], windows: int = 2, seed: int = 0) -> np.ndarray[Any, Any]:
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((windows * len(tracks), store.layers, store.dim)).astype(np.float16)
+    stored = [replace(identify(t), rows=(windows * i, windows * (i + 1)), seconds=1.0) for i, t in enumerate(tracks)]
+    store.write(shard_name(tracks), features, stored, 0.5)
+    return features
+
+
+def test_what_is_written_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+    tracks = some_tracks(tmp_path / "audio", 4)
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    first, second = write_shard(store, tracks[:2]), write_shard(store, tracks[2:], windows=3, seed=1)
+    entries = store.valid_entries(tracks)
+    view = store.view([entries[t.id] for t in (tracks[3], tracks[0])])
+    assert view.track_of_window.tolist() == [0, 0, 0, 1, 1]
+    expected = np.concatenate([second[3:], first[:2]])
+    assert np.array_equal(view.take(np.arange(5)), expected)
+    assert np.array_equal(view.take(np.array([4, 0, 4])), expected[[4, 0, 4]])
+
+
+def test_a_shard_without_its_index_does_not_exist(tmp_path: Path) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    next(store.folder.glob("*.index.json")).unlink()
+    assert store.valid_entries(tracks) == {}
+
+
+def test_changed_audio_is_not_served(tmp_path: Path) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    tracks[0].path.write_bytes(b"x" * 100)  # the same size, other content
+    os.utime(tracks[1].path, ns=(1, 1))  # another time, the same content
+    tracks[2].path.unlink()
+    assert set(store.valid_entries(tracks)) == {"t1"}
+
+
+def test_a_repaired_file_is_tried_again_and_the_new_piece_wins(tmp_path: Path) -> None:
+    (track,) = some_tracks(tmp_path / "audio", 1)
+    store = FeatureStore(tmp_path / "store", 1, 2)
+    failed = replace(identify(track), failure="empty")
+    store.write("zz-old", np.zeros((0, 1, 2), np.float16), [failed], 0.0)
+    assert store.valid_entries([track])["t0"].track.failure == "empty"
+    track.path.write_bytes(b"repaired")
+    assert store.valid_entries([track]) == {}
+    write_shard(store, [track])
+    assert store.valid_entries([track])["t0"].track.failure is None
+
+
+def test_another_excerpt_of_the_same_file_is_another_track(tmp_path: Path) -> None:
+    (track,) = some_tracks(tmp_path / "audio", 1)
+    store = FeatureStore(tmp_path / "store", 1, 2)
+    write_shard(store, [track])
+    assert store.valid_entries([replace(track, start=1.0)]) == {}
+    assert store.valid_entries([replace(track, end=1.0)]) == {}
+
+
+def test_the_hash_of_the_audio_sees_content_and_absence_but_not_time(tmp_path: Path) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    before = audio_sha256(tracks, {})
+    os.utime(tracks[0].path, ns=(1, 1))
+    assert audio_sha256(tracks[::-1], {}) == before
+    tracks[1].path.write_bytes(b"other")
+    changed = audio_sha256(tracks, {})
+    tracks[1].path.unlink()
+    assert len({before, changed, audio_sha256(tracks, {})}) == 3
+
+
+def test_the_folder_changes_with_everything_that_changes_a_feature(make_task: Any, make_encoder: Any) -> None:
+    task, card = make_task(), make_encoder().card
+    root = Path("root")
+    places = {
+        store_folder(root, card, task, "custom", Windowing()),
+        store_folder(root, card, task, "mini", Windowing()),
+        store_folder(root, card, replace(task, max_track_seconds=5.0), "custom", Windowing()),
+        store_folder(root, card, task, "custom", Windowing(seconds=5)),
+        store_folder(root, card, task, "custom", Windowing(tail="keep")),
+        *(
+            store_folder(root, replace(card, **change), task, "custom", Windowing())
+            for change in (
+                {"weights_sha256": "1" * 64},
+                {"code_version": "2"},
+                {"preprocessing": "other"},
+                {"sample_rate": 16000},
+                {"dtype": "bfloat16"},
+            )
+        ),
+    }
+    assert len(places) == 10
+    assert store_folder(root, replace(card, name="other"), task, "custom", Windowing()) in places
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.floats(0, 1e6), st.none() | st.floats(0, 1e6)), unique=True))
+def test_shard_names_tell_track_lists_apart(rows: list[tuple[str, float, float | None]]) -> None:
+    tracks = [Track(i, Path("x"), (), start=s, end=e) for i, s, e in rows]
+    name = shard_name(tracks)
+    assert name == shard_name(tracks)
+    assert name != shard_name([*tracks, Track("one more", Path("x"), ())])
+
+
+def test_a_foreign_index_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.index.json"
+    path.write_text(json.dumps({"tracks": 3}))
+    with pytest.raises(CmbenchError, match=r"x\.index\.json is not an index piece"):
+        read_piece(path)
+
+
+def _hold(folder: str, locked: Any, release: Any) -> None:
+    with FeatureStore(Path(folder), 1, 1).lock("s"):
+        locked.set()
+        release.wait(30)
+
+
+def test_a_lock_keeps_another_process_out_and_dies_with_its_holder(tmp_path: Path) -> None:
+    from filelock import Timeout
+
+    context = multiprocessing.get_context("fork")
+    locked, release = context.Event(), context.Event()
+    child = context.Process(target=_hold, args=(str(tmp_path), locked, release))
+    child.start()
+    assert locked.wait(30)
+    lock = FeatureStore(tmp_path, 1, 1).lock("s")
+    with pytest.raises(Timeout):
+        lock.acquire(timeout=0)
+    child.kill()
+    child.join()
+    lock.acquire(timeout=5)
+    lock.release()
+
+
+def test_stored_tracks_survive_the_round_trip(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "store", 1, 1)
+    tracks = (
+        StoredTrack("şarkı", "a.wav", 0.5, None, None, None, failure="no such file"),
+        StoredTrack("b", "b.wav", 0.0, 2.5, (3, 4), "ab", rows=(0, 1), seconds=2.5, warnings=("clipped",)),
+    )
+    piece = store.write("s", np.ones((1, 1, 1), np.float16), tracks, 1.25)
+    assert piece.tracks == tracks
+    assert (piece.windows, piece.encode_seconds) == (1, 1.25)
+
+
+def test_features_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the store holds \[windows, 1, 1\]"):
+        FeatureStore(tmp_path, 1, 1).write("s", np.ones((1, 2, 1), np.float16), [], 0.0)
+
+
+def test_files_that_share_size_and_time_are_told_apart(tmp_path: Path) -> None:
+    """As after unpacking an archive whose times were all set alike, when paths are exchanged in a table."""
+    tracks = some_tracks(tmp_path / "audio", 2)
+    for track in tracks:
+        os.utime(track.path, ns=(1, 1))
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    exchanged = [replace(tracks[0], path=tracks[1].path), replace(tracks[1], path=tracks[0].path)]
+    assert store.valid_entries(exchanged) == {}
+    moved = replace(tracks[0], path=tracks[0].path.rename(tmp_path / "elsewhere.wav"))
+    assert set(store.valid_entries([moved])) == {"t0"}, "the same content in another place"
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "index"])
+def test_a_broken_shard_is_made_again_and_said(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    shard, index = (next(store.folder.glob(f"*.{ending}")) for ending in ("safetensors", "index.json"))
+    if damage == "missing":
+        shard.unlink()
+    elif damage == "short":
+        shard.write_bytes(shard.read_bytes()[:-4])
+    else:
+        index.write_text("[]")
+    assert store.valid_entries(tracks) == {}
+    assert "made again" in caplog.text

@@ -1,0 +1,123 @@
+"""Records with their predictions: read back whole, and refused when anything was changed."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cmbench.benchmark.records.evidence import Evidence, iter_evidence, read_evidence
+from cmbench.benchmark.records.predictions import predictions_bytes, read_predictions
+from cmbench.benchmark.records.record import PredictionsPart, write_record
+from cmbench.errors import CmbenchError, UsageError
+from cmbench.files import sha256_of
+
+
+@pytest.fixture
+def written(tmp_path: Path, build_evidence: Callable[..., Evidence]) -> tuple[Evidence, Path]:
+    draw = np.random.default_rng(0)
+    made = build_evidence("mfcc", draw.random((6, 3)) < 0.5, draw.random((2, 6, 3)), ["a", "a", None, "b", None, "c"])
+    return made, write(tmp_path, made)
+
+
+def write(folder: Path, made: Evidence, **changes: Any) -> Path:
+    arrays = {
+        "track_ids": made.track_ids,
+        "groups": made.groups,
+        "labels": made.record.task.labels,
+        "targets": made.targets,
+        "probabilities": made.probabilities,
+    } | changes
+    return write_content(folder, made, predictions_bytes(**arrays))
+
+
+def write_content(folder: Path, made: Evidence, content: bytes) -> Path:
+    part = PredictionsPart(file="lyra.npz", sha256=sha256_of(content))
+    path = write_record(made.record.model_copy(update={"predictions": part}), folder)
+    (path.parent / "lyra.npz").write_bytes(content)
+    return path
+
+
+def test_evidence_reads_back(written: tuple[Evidence, Path]) -> None:
+    made, path = written
+    read = read_evidence(path)
+    assert read.track_ids == made.track_ids
+    assert read.groups == made.groups
+    assert np.array_equal(read.targets, made.targets)
+    assert np.array_equal(read.probabilities, made.probabilities)
+    assert [e.path for e in iter_evidence(path.parent)] == [path]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_a_record_edited_by_hand_is_refused(written: tuple[Evidence, Path], metric: str) -> None:
+    _, path = written
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["metrics"][metric]["value"] = 0.999
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CmbenchError, match=rf"{metric} is 0.999 there and 0\.\d+ by the predictions"):
+        read_evidence(path)
+
+
+def test_some_rows(written: tuple[Evidence, Path]) -> None:
+    made, _ = written
+    some = made.rows(("t4", "t0"))
+    assert some.groups == (None, "a")
+    assert np.array_equal(some.probabilities, made.probabilities[:, [4, 0]])
+    with pytest.raises(CmbenchError, match="no prediction for track 'x'"):
+        made.rows(("x",))
+
+
+def test_changed_or_missing_predictions_are_refused(written: tuple[Evidence, Path]) -> None:
+    _, path = written
+    file = path.parent / "lyra.npz"
+    content = file.read_bytes()
+    file.write_bytes(content + b"x")
+    with pytest.raises(CmbenchError, match="hash differs"):
+        read_evidence(path)
+    file.unlink()
+    with pytest.raises(CmbenchError, match="cannot be read"):
+        read_evidence(path)
+    with pytest.raises(UsageError, match="does not exist"):
+        list(iter_evidence(path.parent / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"labels": ("x", "y", "z")}, "do not fit"),
+        ({"track_ids": ("t0",) * 6}, "do not fit"),
+        ({"groups": ("a",)}, "do not fit"),
+        ({"targets": np.ones((5, 3), np.bool_)}, "do not fit"),
+        ({"probabilities": np.full((2, 6, 3), 1.5)}, r"not in \[0, 1\]"),
+        ({"probabilities": np.full((2, 6, 3), np.nan)}, r"not in \[0, 1\]"),
+        ({"probabilities": np.zeros((0, 6, 3))}, "do not fit"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    written: tuple[Evidence, Path], tmp_path: Path, changes: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(CmbenchError, match=word):
+        read_evidence(write(tmp_path, written[0], **changes))
+
+
+def test_hostile_files_are_refused(written: tuple[Evidence, Path], tmp_path: Path) -> None:
+    made = written[0]
+    objects = io.BytesIO()
+    evil = np.array([{}])
+    np.savez(objects, track_ids=evil, groups=evil, labels=evil, targets=evil, probabilities=evil)
+    for content in (objects.getvalue(), pickle.dumps({"a": 1}), b"PK", b""):
+        with pytest.raises(CmbenchError, match="not a predictions file"):
+            read_evidence(write_content(tmp_path, made, content))
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("targets.npy", "w") as file:
+        for _ in range(17):
+            file.write(bytes(2**26))
+    with pytest.raises(CmbenchError, match="GiB"):
+        read_predictions(bomb.getvalue(), tmp_path)

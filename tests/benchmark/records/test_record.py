@@ -1,0 +1,87 @@
+"""Records: strict JSON, canonical, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from cmbench.benchmark.records.predictions import predictions_bytes
+from cmbench.benchmark.records.record import Interval, Metric, Record, json_schema, read_record
+from cmbench.errors import CmbenchError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_committed_schema_is_that_of_the_code() -> None:
+    committed = json.loads((ROOT / "docs" / "record.schema.json").read_text(encoding="utf-8"))
+    assert committed == json_schema(), "write it again with `python -m cmbench schema > docs/record.schema.json`"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.1])
+def test_a_score_is_a_number_between_0_and_1(value: float) -> None:
+    with pytest.raises(ValidationError):
+        Metric(value=value, interval=None, per_seed=())
+    with pytest.raises(ValidationError):
+        Interval(low=0.0, high=value)
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Interval.model_validate({"low": 0.1, "high": 0.2, "middle": 0.15})
+
+
+def test_predictions_are_the_same_bytes_and_need_no_pickle() -> None:
+    rng = np.random.default_rng(0)
+    targets, probabilities = rng.random((3, 2)) > 0.5, rng.random((5, 3, 2)).astype(np.float32)
+
+    def content() -> bytes:
+        return predictions_bytes(["a", "b", "şarkı"], ["g", None, "h"], ["x", "y"], targets, probabilities)
+
+    assert content() == content()
+    with np.load(io.BytesIO(content()), allow_pickle=False) as read:
+        assert read["track_ids"].tolist() == ["a", "b", "şarkı"]
+        assert read["groups"].tolist() == ["g", "", "h"]
+        assert np.array_equal(read["targets"], targets)
+        assert np.array_equal(read["probabilities"], probabilities)
+    assert {i.date_time for i in zipfile.ZipFile(io.BytesIO(content())).infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "not json", '{"schema_version": "0.1"}'])
+def test_what_is_no_record_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(content)
+    with pytest.raises(CmbenchError, match=r"bad\.json is not a cmbench record"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("changes", [{}, {"new_field": 1}])
+def test_a_record_of_another_schema_version_is_named_by_it(
+    build_record: Callable[..., Record], tmp_path: Path, changes: dict[str, object]
+) -> None:
+    content = json.loads(build_record().model_dump_json()) | {"schema_version": "2.0"} | changes
+    (tmp_path / "new.json").write_text(json.dumps(content))
+    with pytest.raises(CmbenchError, match=r"new.json is not a cmbench record of schema 1.0 or 1.1: it says '2.0'"):
+        read_record(tmp_path / "new.json")
+
+
+def test_the_schema_names_every_part_of_a_record() -> None:
+    assert set(json_schema()["properties"]) == set(Record.model_fields)  # type: ignore[call-overload]
+
+
+def test_a_record_of_the_first_schema_is_read(build_record: Callable[..., Record], tmp_path: Path) -> None:
+    content = build_record("mfcc", "lyra").model_dump(mode="json")
+    content["schema_version"] = "1.0"
+    for layer in content["layers"]:
+        del layer["families"]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    record = read_record(path)
+    assert record.schema_version == "1.0"
+    assert {layer.families for layer in record.layers} == {None}

@@ -1,0 +1,70 @@
+"""Maps of distances: near tasks side by side, every number there, what chance could do hatched."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from cmbench.benchmark.similarity.distance import Collection, Distances, PairDistance
+from cmbench.benchmark.similarity.distance_maps import distance_map, relation_figure, tree_order
+from cmbench.benchmark.similarity.relation import RelatedCell, Relation
+from cmbench.benchmark.views.figures import figure_bytes, style
+
+TASKS = ("lyra", "turkish_makam", "a corpus with a name of many words", "संगीत")
+
+
+def distances(values: list[float], q_value: float | None = 0.01) -> Distances:
+    collections = tuple(Collection(task, "greek", 9, 0, 9, True, "0") for task in TASKS)
+    pairs = tuple(
+        PairDistance(a, b, v + 0.1, v, v - 0.1, v + 0.1, 0.2, q_value, q_value)
+        for (a, b), v in zip(combinations(TASKS, 2), values, strict=True)
+    )
+    return Distances("mmd2", "features of x", "mmd2-x", "full", False, collections, pairs, "")
+
+
+def test_near_tasks_are_neighbours() -> None:
+    order, tree = tree_order(np.array([[0, 9, 1, 8], [9, 0, 8, 1], [1, 8, 0, 7], [8, 1, 7, 0]], float))
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset((0, 2)), frozenset((1, 3))}
+    # 2 and 3 are the nearest across the two pairs.
+    assert order[1:3] in ([2, 3], [3, 2])
+    assert sorted(tree[:, 2]) == pytest.approx([1, 1, 8])
+    assert tree_order(np.array([[0, -0.1], [-0.1, 0]]))[1][0, 2] == 0
+
+
+def test_every_distance_is_there_twice_with_its_interval() -> None:
+    values = [0.111, 0.222, 0.333, 0.444, 0.555, -0.066]
+    with style("none"):
+        figure = distance_map(distances(values))
+        assert len(figure_bytes(figure, "svg")) > 10_000
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    for value in values:
+        assert texts.count(f"{value:.3f}") == 2
+        assert texts.count(f"[{value - 0.1:.3f}, {value + 0.1:.3f}]") == 2
+
+
+@pytest.mark.parametrize(("q_value", "hatched"), [(0.01, 0), (0.2, 12), (None, 0)])
+def test_what_is_not_separable_is_hatched(q_value: float | None, hatched: int) -> None:
+    figure = distance_map(distances([0.1] * 6, q_value))
+    patches = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    assert sum(patch.get_hatch() is not None for patch in patches) == hatched
+
+
+def test_distances_that_are_all_zero_can_be_drawn() -> None:
+    with style("none"):
+        assert figure_bytes(distance_map(distances([0.0] * 6)), "png").startswith(b"\x89PNG")
+
+
+def test_names_beside_points_do_not_cover_each_other() -> None:
+    cells = tuple(RelatedCell("m", "greek", "magnatagatune", 0.5, 0.01 * (k % 2)) for k in range(4))
+    cells = (*cells, RelatedCell("n", "turkish", "lyra", 0.6, 0.02))
+    relation = Relation("mmd2", "x", "x", "full", False, "base", cells, -0.5, 0.04, 720, True, ())
+    with style("none"):
+        figure = relation_figure(relation)
+        figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert [text.get_text() for text in figure.axes[0].texts].count("magnatagatune") == 4
+    for one, two in combinations(boxes, 2):
+        assert not (one.shrunk(0.9, 0.6).overlaps(two.shrunk(0.9, 0.6)))

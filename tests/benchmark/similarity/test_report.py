@@ -1,0 +1,251 @@
+"""The whole way from tasks on disk to distances, tables and files; `cmbench report similarity` as it is typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+from typer.testing import CliRunner
+
+from cmbench.baselines.base import LoadOptions
+from cmbench.baselines.registry import load_encoder
+from cmbench.benchmark.features.extract import extract
+from cmbench.benchmark.features.store import FeatureStore, store_folder
+from cmbench.benchmark.protocol import get_protocol
+from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.similarity.distance_maps import distance_map, relation_figure, write_similarity
+from cmbench.benchmark.similarity.distance_tables import STAND_IN_LABEL, print_similarity
+from cmbench.benchmark.similarity.file import similarity_csv, similarity_json
+from cmbench.benchmark.similarity.report import STAND_IN, Request, SimilarityReport, measure_similarity
+from cmbench.cli import app
+from cmbench.errors import MissingError, UsageError
+from cmbench.tasks.base import MINI_LABEL, LoadContext
+from cmbench.tasks.choice import get_task
+
+TRADITIONS = ("turkish", "hindustani", "carnatic", "greek", "western")
+CPU = LoadOptions(device="cpu", offline=True)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+def write_task(folder: Path, tradition: str, brightness: float) -> str:
+    """Write twelve training tracks in six groups, coloured noise of some brightness, and two tracks of either other."""
+    folder.mkdir(parents=True)
+    rows = ["id,path,split,group,labels"]
+    draw = np.random.default_rng(len(tradition))
+    for i in range(16):
+        split = "train" if i < 12 else "valid" if i < 14 else "test"
+        noise = draw.standard_normal(16_000)
+        dull = np.convolve(noise, np.ones(9) / 9, "same")
+        wave = 0.1 * (brightness * noise + (1 - brightness) * dull)
+        soundfile.write(folder / f"{i}.wav", wave.astype(np.float32), 16_000, subtype="PCM_16")
+        rows.append(f"{tradition}{i},{i}.wav,{split},{split}{i // 2},{'odd' if i % 2 else 'even'}")
+    (folder / "tracks.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    path = folder / "task.yaml"
+    path.write_text(f"name: {tradition}_noise\ntradition: {tradition}\nlabels: [odd, even]\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    root = tmp_path_factory.mktemp("tasks")
+    return tuple(write_task(root / name, name, k / 4) for k, name in enumerate(TRADITIONS))
+
+
+def store(tasks: tuple[str, ...], root: Path, *models: str) -> LoadContext:
+    """Put features of some models into the store, as `cmbench run` does."""
+    context = LoadContext(None, root)
+    windowing = get_protocol("cmbench-1").windowing
+    for model in models:
+        encoder = load_encoder(model, CPU)
+        card = encoder.card
+        for name in tasks:
+            data = get_task(name).load("custom", context)
+            found = FeatureStore(store_folder(root, card, data.task, "custom", windowing), card.layers, card.dim)
+            tracks = [t for split in data.splits.values() for t in split]
+            extract(encoder, tracks, found, windowing, None, batch_seconds=30, workers=1, progress=lambda state: None)
+    return context
+
+
+def evidence(
+    build: Callable[..., Evidence], tasks: tuple[str, ...], context: LoadContext, models: tuple[str, ...]
+) -> list[Evidence]:
+    """Records of a base and of adapted models, on the tasks' own splits; nearer to the label by chance."""
+    draw = np.random.default_rng(0)
+    found = []
+    targets = np.arange(40)[:, None] % np.array([2, 3]) == 0
+    for model in models:
+        for name in tasks:
+            data = get_task(name).load("custom", context)
+            one = build(
+                model,
+                targets,
+                np.clip(0.5 + 0.2 * (targets - 0.5) + 0.2 * draw.standard_normal(targets.shape), 0, 1),
+                [f"g{i // 4}" for i in range(40)],
+                task=data.task.name,
+                edition="custom",
+                split_sha256=data.split_sha256,
+            )
+            part = one.record.task.model_copy(update={"tradition": data.task.tradition})
+            found.append(replace(one, record=one.record.model_copy(update={"task": part})))
+    return found
+
+
+def printed(report: SimilarityReport) -> str:
+    out = io.StringIO()
+    print_similarity(report, Console(file=out, width=160))
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def report(
+    tasks: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, build_evidence: Callable[..., Evidence]
+) -> SimilarityReport:
+    context = store(tasks, tmp_path_factory.mktemp("cache"), "mfcc", "chroma")
+    found = evidence(build_evidence, tasks, context, ("base", "m-turkish", "m-greek", "m-all"))
+    request = Request(
+        models=("mfcc", "chroma"),
+        tokens=STAND_IN,
+        tasks=tasks,
+        seconds=1.0,
+        codebook_size=8,
+        resamples=100,
+        base="base",
+        in_culture={"m-turkish": ["turkish"], "m-greek": ["greek"], "m-all": ["greek", "turkish"]},
+    )
+    return measure_similarity(request, found, context, CPU, silent)
+
+
+def test_everything_that_is_asked_for_is_measured(report: SimilarityReport, tmp_path: Path) -> None:
+    measured = [(d.measure, d.stand_in) for d in report.distances]
+    assert measured == [("mmd2", False), ("mmd2", False), ("jensen_shannon", True), ("cosine", True)]
+    for found in report.distances:
+        assert found.tasks == tuple(f"{t}_noise" for t in TRADITIONS)
+        assert all((c.tracks, c.groups, c.failed) == (12, 6, 0) for c in found.collections)
+        near, far = found.pair("carnatic_noise", "greek_noise"), found.pair("turkish_noise", "western_noise")
+        assert near is not None
+        assert far is not None
+        if found.slug != "mmd2-chroma":
+            assert far.corrected > near.corrected
+        assert found.matrix().shape == (5, 5)
+    tokens = report.distances[2]
+    for pair in tokens.pairs:
+        values = tokens.by_codebook[pair.first, pair.second]
+        assert len(values) == 8
+        assert np.mean(values) == pytest.approx(pair.value)
+    assert ": the only one)" in report.distances[0].definition
+    assert "the last: no records tell" in report.distances[1].definition
+    assert report.settings["codebook_size"] == 8
+    assert {(a.task, a.tracks) for a in report.agreements} == {(f"{t}_noise", 12) for t in TRADITIONS}
+    for relation in report.relations:
+        assert len(relation.cells) == 8
+        assert relation.rho is not None
+        assert relation.permutations == 120
+        assert relation.left_out == ("m-all: adapted to greek and turkish",)
+
+
+def test_tables_and_files_say_the_same_and_what_they_are(report: SimilarityReport, tmp_path: Path) -> None:
+    text = printed(report)
+    for words in ("Squared maximum mean discrepancy", "CKA", "Spearman's rho", STAND_IN_LABEL, "as sampled", "12, 6"):
+        assert words in text.replace("n=12", "12")
+    whole = json.loads(similarity_json(report))
+    rows = list(csv.DictReader(io.StringIO(similarity_csv(report))))
+    assert len(rows) == 4 * 10 + 2 * 10 * 8
+    first = whole["distances"][2]["pairs"][0]
+    row = next(r for r in rows if r["measure"] == "jensen_shannon" and r["codebook"] == "mean")
+    assert float(row["distance"]) == first["corrected"]
+    assert float(row["q_value"]) == first["q_value"]
+    assert STAND_IN_LABEL in whole["distances"][2]["labels"]
+    short = replace(report, distances=report.distances[2:3], relations=report.relations[2:3])
+    paths = write_similarity(short, tmp_path / "out")
+    again = {p.name: p.read_bytes() for p in paths}
+    assert {p.suffix for p in paths} == {".csv", ".json", ".svg", ".png"}
+    assert len(paths) == 2 + 2 * (1 + 1)
+    assert {p.name: p.read_bytes() for p in write_similarity(short, tmp_path / "out")} == again
+
+
+def test_mini_says_so_everywhere(report: SimilarityReport) -> None:
+    mini = replace(
+        report,
+        edition="mini",
+        distances=tuple(replace(d, edition="mini") for d in report.distances),
+        relations=tuple(replace(r, edition="mini") for r in report.relations),
+    )
+    assert printed(mini).count(MINI_LABEL) == len(mini.distances) + 2
+    assert json.loads(similarity_json(mini))["labels"] == [MINI_LABEL]
+    assert all(row["edition"] == "mini" for row in csv.DictReader(io.StringIO(similarity_csv(mini))))
+    for figure in (*map(distance_map, mini.distances), *map(relation_figure, mini.relations)):
+        assert MINI_LABEL in [text.get_text() for text in figure.texts]
+
+
+def test_absent_features_are_named_with_the_command_that_makes_them(tasks: tuple[str, ...], own_cache: Path) -> None:
+    context = store(tasks[:1], own_cache, "mfcc")
+    with pytest.raises(MissingError) as raised:
+        measure_similarity(Request(("mfcc",), tasks=tasks[:2]), [], context, CPU, silent)
+    (missing,) = raised.value.missing
+    assert missing.what == "stored features of mfcc on hindustani_noise (custom edition)"
+    assert missing.command == f"cmbench run --model mfcc --tasks {tasks[1]}"
+
+
+def test_records_of_other_tracks_are_refused(
+    tasks: tuple[str, ...], own_cache: Path, build_evidence: Callable[..., Evidence]
+) -> None:
+    context = store(tasks[:2], own_cache, "mfcc")
+    found = evidence(build_evidence, tasks[:2], context, ("base",))
+    other = found[0].record.task.model_copy(update={"split_sha256": "0" * 64})
+    wrong = [replace(found[0], record=found[0].record.model_copy(update={"task": other})), found[1]]
+    with pytest.raises(UsageError, match="of other tracks"):
+        measure_similarity(Request(("mfcc",), tasks=tasks[:2]), wrong, context, CPU, silent)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(), "Say what to measure"),
+        (Request(("mfcc",), states={"chroma": "last"}), "names 'chroma', which is not among"),
+        (Request(("mfcc",), states={"": "L7"}), "no hidden state 'L7'"),
+        (Request(("mfcc",), protocol="cmbench-9"), "no protocol named 'cmbench-9'"),
+        (Request(tokens="./nowhere"), "no model folder"),
+    ],
+)
+def test_what_means_nothing_is_said(request_: Request, message: str, tasks: tuple[str, ...], own_cache: Path) -> None:
+    context = LoadContext(None, own_cache)
+    with pytest.raises(UsageError, match=message):
+        measure_similarity(replace(request_, tasks=tasks[:2]), [], context, CPU, silent)
+
+
+def test_as_typed(tasks: tuple[str, ...], own_cache: Path, tmp_path: Path) -> None:
+    store(tasks[:3], own_cache, "mfcc")
+    words = ["report", "similarity", "--model", "mfcc", "--tasks", ",".join(tasks[:3]), "--resamples", "100"]
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "turkish_noise" in done.output
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == [
+        "similarity-custom.csv",
+        "similarity-custom.json",
+        "similarity-mmd2-mfcc-custom.png",
+        "similarity-mmd2-mfcc-custom.svg",
+    ]
+    empty, file = tmp_path / "empty", tmp_path / "file"
+    empty.mkdir()
+    file.touch()
+    for more, message in (
+        (["--hidden-state", "mfcc="], "should read MODEL=VALUE"),
+        (["--in-culture", "turkish"], "should read MODEL=VALUE"),
+        (["--out", str(file)], "is a file, where a folder is needed"),
+        ([str(empty)], "no record of protocol cmbench-1"),
+        ([str(empty), "--edition", "mini"], "no record of edition mini and protocol cmbench-1"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            CliRunner().invoke(app, [*words, *more], catch_exceptions=False)

@@ -1,0 +1,180 @@
+"""Figures: what they say, that they read, and that they are the same every time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.typing import ColorType
+
+from cmbench.benchmark.records.record import LabelScore, Record
+from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.views.figures import COLOURS, MARKERS, in_parts, style
+from cmbench.benchmark.views.scores.curves import layer_curves
+from cmbench.benchmark.views.scores.heat_map import heat_map
+from cmbench.benchmark.views.scores.label_bars import label_bars, write_figures
+from cmbench.benchmark.views.words import percent
+from cmbench.tasks.base import MINI_LABEL
+
+
+def points(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata(), dtype=float)]
+
+
+def written(figure: Figure) -> list[Text]:
+    return [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
+
+
+def texts(figure: Figure) -> list[str]:
+    return [t.get_text() for t in written(figure)]
+
+
+def luminance(colour: ColorType) -> float:
+    from matplotlib.colors import to_rgb
+
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def test_heat_map_shows_every_cell_by_tradition(board: list[Record]) -> None:
+    records = [r for r in board if (r.model.name, r.task.name) != ("chroma", "lyra")]
+    (section,) = sections(records)
+    for metric in ("roc_auc", "average_precision"):
+        with style("path"):
+            shown = texts(heat_map(section, metric))
+        for record in records:
+            cell = record.metrics[metric]
+            assert cell.interval is not None
+            assert percent(cell.value) in shown
+            assert f"{percent(cell.interval.low)}–{percent(cell.interval.high)}" in shown
+        assert shown.count("–") == 1
+        assert section.title in shown
+        assert [t for t in shown if t in ("Turkish", "Hindustani", "Carnatic", "Greek", "Western")] == [
+            "Turkish", "Hindustani", "Carnatic", "Greek", "Western",
+        ]  # fmt: skip
+
+
+def test_heat_map_of_six_tasks_is_as_wide_as_a_page_of_two_columns_and_legible(board: list[Record]) -> None:
+    with style("path"):
+        figure = heat_map(sections(board)[0], "roc_auc")
+    assert figure.get_figwidth() <= 7.05
+    assert min(float(t.get_fontsize()) for t in written(figure)) >= 5.5
+
+
+def test_heat_map_numbers_contrast_with_their_cells(build_record: Callable[..., Record]) -> None:
+    """WCAG 2.2 asks for 4.5 to 1."""
+    models = [build_record(f"m{i}", "lyra", skill=i / 40) for i in range(18)]
+    with style("path"):
+        figure = heat_map(sections(models)[0], "roc_auc")
+    axes = figure.axes[0]
+    cells = {round(p.get_y()): p.get_facecolor() for p in axes.patches if isinstance(p, Rectangle)}
+    numbers = [t for t in axes.texts if re.fullmatch(r"\d+\.\d", t.get_text())]
+    assert len(numbers) == 18
+    for number in numbers:
+        pair = sorted((luminance(number.get_color()), luminance(cells[int(number.get_position()[1])])))
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.4
+    assert len({n.get_color() for n in numbers}) == 2
+
+
+def test_heat_map_colours_rise_with_the_score_in_greyscale(build_record: Callable[..., Record]) -> None:
+    models = [build_record(f"m{i}", "lyra", skill=i / 10) for i in range(5)]
+    with style("path"):
+        figure = heat_map(sections(models)[0], "roc_auc")
+    shades = [luminance(p.get_facecolor()) for p in figure.axes[0].patches]
+    assert shades == sorted(shades)
+    assert len(set(shades)) == 5
+
+
+def test_every_figure_of_mini_says_so_and_no_other(build_record: Callable[..., Record]) -> None:
+    for edition in ("mini", "full"):
+        records = [build_record(m, "lyra", edition=edition) for m in ("mfcc", "random-mert-nano")]
+        (section,) = sections(records)
+        with style("path"):
+            figures = [
+                heat_map(section, "roc_auc"),
+                label_bars(section, records[0]),
+                layer_curves(section, section.rows),
+            ]
+        for figure in figures:
+            assert (MINI_LABEL in texts(figure)) == (edition == "mini")
+            assert section.title in texts(figure)
+
+
+def test_label_bars_name_support_families_and_undefined_labels(build_record: Callable[..., Record]) -> None:
+    record = build_record("mfcc", "hindustani")
+    (section,) = sections([record])
+    with style("path"):
+        figure = label_bars(section, record)
+    shown = texts(figure)
+    assert "No score: instrument--Bansuri (n=0): no positive in the test split" in shown
+    for family in ("instrument", "form", "tala", "raga"):
+        assert family in shown
+    assert "Yaman kalyan" in shown
+    assert "n=206" in shown
+    bars = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
+    assert len(bars) == 19
+    voice = record.labels[0]
+    assert voice.roc_auc is not None
+    assert bars[0].get_x() == 50.0
+    assert bars[0].get_width() == pytest.approx(100 * voice.roc_auc - 50)
+
+
+def test_layer_curves_mark_the_chosen_and_set_the_fused_sum_apart(build_record: Callable[..., Record]) -> None:
+    record = build_record("random-mert-nano", "lyra")
+    (section,) = sections([record, build_record("mfcc", "lyra")])
+    with style("path"):
+        figure = layer_curves(section, section.rows)
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()][-1] == "fused"
+    scores = {s.layer: 100 * (s.score or 0) for s in record.layers}
+    curve = next(line for line in axes.lines if len(points(line)) == 5)
+    assert points(curve) == pytest.approx([scores[f"hidden_{i}"] for i in range(5)])
+    rings = [line for line in axes.lines if line.get_markersize() == 8]
+    assert points(rings[0]) == pytest.approx([scores[record.selection.layer]])
+    assert len(rings) == 2
+
+
+def test_more_models_than_markers_go_to_more_figures(build_record: Callable[..., Record]) -> None:
+    (section,) = sections([build_record(f"m{i}", "lyra") for i in range(9)])
+    assert [len(part) for part in in_parts(section.rows)] == [7, 2]
+    assert len(COLOURS) == len(MARKERS)
+
+
+def test_files_are_the_same_bytes_twice_and_sections_have_their_own(
+    build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
+) -> None:
+    labels = [build_label("Uşşak", "makam", 0.7), build_label("Rast", "makam", None)]
+    cells = [("mfcc", "full"), ("chroma", "full"), ("mfcc", "mini")]
+    records = [build_record(m, "carnatic", labels=labels, edition=e) for m, e in cells]
+    first, again = write_figures(records, tmp_path / "a"), write_figures(records, tmp_path / "b")
+    names = [p.name for p in first]
+    assert len(set(names)) == len(names) == 2 * (5 + 2)
+    assert sum("-mini-" in n for n in names) == 2 * 2
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
+    svg = first[0].read_text(encoding="utf-8")
+    assert svg.startswith("<?xml")
+    assert "<text" not in svg, "text must be outlines in files"
+    assert "date" not in svg.split("<defs>")[0].lower()
+    assert first[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_in_any_script_are_drawn_without_a_warning(
+    build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
+) -> None:
+    labels = [build_label(name, "makam", 0.7) for name in ("Uşşak", "राग यमन", "தோடி", r"$\bad$", "<b>&")]
+    paths = write_figures([build_record("mfcc", labels=labels)], tmp_path)
+    assert all(p.stat().st_size > 1000 for p in paths)
+
+
+def test_labels_without_any_score_still_make_a_figure(
+    build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
+) -> None:
+    records = [build_record(m, labels=[build_label("Rast", "makam", None)]) for m in ("a", "b")]
+    assert len(write_figures(records, tmp_path)) == 2 * 5
