@@ -1,13 +1,19 @@
-"""Files that are written wholly or not at all; hashes, safe names and canonical JSON."""
+"""Files and folders that are written wholly or not at all; hashes, seals, safe names and canonical JSON."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,24 +55,206 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+FileVersion = tuple[int, ...]
+"""Size, time of change of the content (ns), inode, and time of any change (ns), which nobody can set back."""
+
+
+def file_version(path: Path) -> FileVersion | None:
+    """Return what a file system tells of the state of a file; ``None`` if it is not there or cannot be looked at.
+
+    Size and time alone are not identity: archives and ``rsync -t`` set the time of other content to what it was.
+    """
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns
+
+
+def current_sha256(path: Path) -> str:
+    """Return the hash of a file, which a process computes once for each version of it.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return _version_sha256(path, file_version(path))
+
+
+@lru_cache(maxsize=1 << 17)
+def _version_sha256(path: Path, _version: FileVersion | None) -> str:
+    return file_sha256(path)
+
+
+SEAL = "content_sha256"
+"""Key of a JSON object under which it states the hash of the rest of it."""
+
+
+def seal(document: Mapping[str, object]) -> str:
+    """Return the hash of a JSON object but for its seal; spaces and the order of keys do not matter."""
+    rest = {key: value for key, value in document.items() if key != SEAL}
+    return sha256_of(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
+
+
+def sealed(document: Mapping[str, object]) -> dict[str, object]:
+    """Return a JSON object with its seal."""
+    return {**document, SEAL: seal(document)}
+
+
+def seal_is_broken(document: Mapping[str, object]) -> bool:
+    """Whether an object states a seal that is not its own. One without a seal was written before there were any."""
+    return document.get(SEAL) is not None and document[SEAL] != seal(document)
+
+
 def _canonical(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either wholly there or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write a file so that it is either wholly there or not at all; what a killed writer of it left is removed.
+
+    Raises:
+        OSError: it cannot be written; its path is in the message.
+    """
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leavings(path)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                _claim(handle)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(temporary).chmod(0o644)
+                if os.name == "posix":
+                    # While it is held: without a name of its own it is nobody's leaving.
+                    Path(temporary).replace(path)
+            if os.name != "posix":
+                Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an error of the operating system that names no file, or a temporary one, the path of what was written."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and PART not in str(error.filename)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+PART = ".part"
+"""Ending of what is being written; the rest of its name is a dot, the name it will have, a dot and eight letters."""
+
+_YOUNG = 1.0
+"""Age under which a file may be one whose writer has not claimed it yet, seconds."""
+
+
+def _claim(handle: int) -> bool:
+    """Lock an open file or folder for this process; the system frees it when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing can be claimed, and so nothing is taken for a dead process's
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def remove_leavings(path: Path) -> None:
+    """Remove what killed processes left of a file or folder that they were writing; what a live one writes stays.
+
+    A folder that was just being replaced goes back to its place.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????{PART}"):
+        try:
+            handle = os.open(left, os.O_RDONLY)
+        except OSError:  # its writer is done with it, or it is somebody else's
+            continue
+        try:
+            if time.time() - os.fstat(handle).st_mtime < _YOUNG or not _claim(handle):
+                continue
+            if (left / OLD).exists() and not path.exists():
+                (left / OLD).rename(path)
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
+OLD, NEW = "old", "new"
+
+
+@contextmanager
+def folder_beside(out: Path) -> Iterator[Path]:
+    """Give a temporary folder in the folder of ``out``, and remove it at the end; see :func:`remove_leavings`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    remove_leavings(out)
+    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=PART))
+    handle = os.open(made, os.O_RDONLY) if os.name == "posix" else None
+    try:
+        if handle is not None:
+            _claim(handle)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes ``out`` when the block ends well, and is nowhere if it does not.
+
+    What ``out`` was is replaced.
+
+    Raises:
+        OSError: it cannot be written; a path is in the message.
+    """
+    with naming(out), folder_beside(out) as made:
+        (made / NEW).mkdir()
+        yield made / NEW
+        put_in_place(out, made)
+
+
+def put_in_place(out: Path, made: Path) -> None:
+    """Let the folder :data:`NEW` of a temporary folder be ``out``; what was there goes, or comes back on failure."""
+    if out.exists():
+        out.rename(made / OLD)
+    try:
+        (made / NEW).rename(out)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        if (made / OLD).exists():
+            (made / OLD).rename(out)
         raise
+
+
+def write_folder_files(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files wholly or not at all; into one that holds others, file by file.
+
+    Args:
+        out: the folder.
+        files: by relative path, the most telling last.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        for name, content in files.items():
+            write_atomically(out / name, content)
+        return
+    with whole_folder(out) as folder:
+        for name, content in files.items():
+            write_atomically(folder / name, content)
 
 
 def safe_name(name: str) -> str:

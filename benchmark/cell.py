@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from ..tasks.splits.names import SPLITS
 from .features.extract import extract
 from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store
 from .records.environment import describe_environment
+from .records.evidence import read_evidence
 from .records.predictions import predictions_bytes
 from .records.record import (
     CostPart,
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from .protocol import Protocol
 
 
+logger = logging.getLogger(__name__)
+
+
 def compute_cell(
     shelf: Shelf, name: str, data: TaskData, protocol: Protocol, options: RunOptions, watch: Observer
 ) -> Record:
@@ -68,7 +73,8 @@ def compute_cell(
     folder = store_folder(cache_root(), card, data.task, data.edition, windowing)
     store = FeatureStore(folder, card.layers, card.dim)
     tracks = [t for split in SPLITS for t in data.splits[split]]
-    entries = store.valid_entries(tracks)
+    # Their shards are looked at only if the cell is not finished.
+    entries = store.valid_entries(tracks, sound=False)
     audio = audio_sha256(tracks, entries)
     key = cell_sha256(card, data, protocol, audio)
     stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
@@ -78,6 +84,7 @@ def compute_cell(
         return finished
     require_judgeable(data)
     store.describe(card, data.task, data.edition, windowing)
+    entries = store.sound(entries)
     if len(entries) < len(tracks):
         device = shelf.device
         entries = extract(
@@ -132,16 +139,26 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
 
 
 def find_finished(path: Path, key: str) -> Record | None:
-    """Return the record at ``path`` if it is of this very cell and its predictions are beside it unchanged."""
+    """Return the record at ``path`` if it is of this very cell and whole, its predictions beside it.
+
+    What is damaged is named in a warning before it is computed again. Records of schema 1.0 and 1.1 state no hash of
+    their own: their scores are held against their predictions.
+    """
     if not path.is_file():
         return None
     try:
         record = read_record(path)
-        predictions = (path.parent / record.predictions.file).read_bytes()
-    except (CmbenchError, FileNotFoundError):
-        return None
-    same = record.cell_sha256 == key and sha256_of(predictions) == record.predictions.sha256
-    return record if same else None
+        if record.cell_sha256 != key:
+            return None
+        if record.content_sha256 is None:
+            return read_evidence(path).record
+        predictions = path.parent / Path(record.predictions.file).name
+        if sha256_of(predictions.read_bytes()) == record.predictions.sha256:
+            return record
+        logger.warning("%s has changed since it was written; the cell is computed again", predictions)
+    except (CmbenchError, FileNotFoundError) as error:
+        logger.warning("A finished cell cannot be used and is computed again: %s", error)
+    return None
 
 
 def count_coverage(data: TaskData, entries: Mapping[str, Entry]) -> Coverage:

@@ -3,18 +3,20 @@
 One store is one folder, ``features/<encoder fingerprint>/<task>-<edition>-<windowing hash>/``. A shard is a
 safetensors file of features ``[windows, layers, dim]`` and an index piece, a JSON file of the same name that says
 which rows belong to which track. Both are written under a temporary name, synced and renamed, the piece last: the
-piece is what makes a shard exist. Two processes may share a store; a lock per shard keeps them from doing the same
-work. A killed run loses the shard in flight and nothing else.
+piece is what makes a shard exist. A piece holds the hash of its shard and its own; both are compared before anything is
+taken from them, the shard's once per process and version of the file. Two processes may share a store; a lock per shard
+keeps them from doing the same work. A killed run loses the shard in flight and nothing else.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +24,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ...errors import CmbenchError
-from ...files import file_sha256, sha256_of, write_atomically
+from ...files import (
+    SEAL,
+    FileVersion,
+    current_sha256,
+    file_version,
+    seal_is_broken,
+    sealed,
+    sha256_of,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TENSOR = "features"
+_INDEX = ".index.json"
 _OPEN_SHARDS = 256
 
 
@@ -47,7 +59,8 @@ class StoredTrack:
         path: of the audio file, resolved.
         start: of the excerpt, seconds.
         end: of the excerpt, seconds, or ``None``.
-        stat: size in bytes and modification time in ns of the audio file when it was read; ``None`` if it was absent.
+        stat: :func:`cmbench.files.file_version` of the audio file when it was read (size and time alone in files of
+            0.1.0); ``None`` if it was absent.
         sha256: of the audio file; ``None`` if it was absent.
         rows: first row and row after the last in the shard; both 0 for a track that could not be used.
         seconds: audio that was encoded.
@@ -59,7 +72,7 @@ class StoredTrack:
     path: str
     start: float
     end: float | None
-    stat: tuple[int, int] | None
+    stat: FileVersion | None
     sha256: str | None
     rows: tuple[int, int] = (0, 0)
     seconds: float = 0.0
@@ -92,21 +105,14 @@ class Entry:
     piece: Piece
 
 
-def _file_stat(path: Path) -> tuple[int, int] | None:
-    try:
-        facts = path.stat()
-    except OSError:  # not there, or where nobody may look
-        return None
-    return facts.st_size, facts.st_mtime_ns
-
-
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return what a store says of itself; empty if it says nothing that can be read."""
+    """Return what a store says of itself; empty if it says nothing that can be read, or that was changed."""
     try:
-        facts: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+        facts = json.loads((folder / "about.json").read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return facts
+    known = isinstance(facts, dict) and facts.keys() - {SEAL} == {"encoder", "task", "edition", "windowing"}
+    return facts if known and not seal_is_broken(facts) else {}
 
 
 def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> Path:
@@ -133,12 +139,15 @@ class FeatureStore:
         """Write ``about.json``, for people and for ``cmbench cache``."""
         about = self.folder / "about.json"
         if not read_about(self.folder):
+            if about.exists():
+                _warn(f"{about} is damaged and is written again")
             facts = {
                 "encoder": asdict(card),
                 "task": task.name,
                 "edition": edition,
                 "windowing": asdict(windowing) | {"max_track_seconds": task.max_track_seconds},
             }
+            facts = sealed(json.loads(json.dumps(facts)))
             write_atomically(about, json.dumps(facts, indent=1, sort_keys=True).encode())
 
     def pieces(self) -> Iterator[Piece]:
@@ -148,26 +157,57 @@ class FeatureStore:
                 piece = read_piece(path)
                 size = (self.folder / piece.shard).stat().st_size
             except (CmbenchError, FileNotFoundError) as error:
-                logger.warning("A shard of the feature store is broken and will be made again: %s", error)
+                _warn(f"A shard of the feature store is broken and will be made again: {error}")
                 continue
             if size == piece.bytes:
                 yield piece
             else:
-                logger.warning("%s was cut short and will be made again", self.folder / piece.shard)
+                _warn(f"{self.folder / piece.shard} was cut short and will be made again")
 
-    def valid_entries(self, tracks: Iterable[Track]) -> dict[str, Entry]:
+    def valid_entries(self, tracks: Iterable[Track], *, sound: bool = True) -> dict[str, Entry]:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
 
-        A file of the same path, size and time is taken as unchanged; otherwise its hash decides.
+        A file whose path and :func:`cmbench.files.file_version` are the same is taken as unchanged; otherwise its hash
+        decides.
+
+        Args:
+            tracks: which.
+            sound: only those whose shard is as it was written; see :meth:`sound`.
         """
         wanted = {t.id: t for t in tracks}
         found: dict[str, Entry] = {}
         for piece in self.pieces():
-            for stored in piece.tracks:
-                track = wanted.get(stored.id)
-                if track is not None and stored.id not in found and _still_true(stored, track):
-                    found[stored.id] = Entry(stored, piece)
-        return found
+            known = {s.id: wanted[s.id] for s in piece.tracks if s.id in wanted and s.id not in found}
+            true = [s for s in piece.tracks if s.id in known and _still_true(s, known[s.id])]
+            found |= {s.id: Entry(s, piece) for s in true}
+            if any(_only_looks_new(s, known[s.id]) for s in true):
+                self._look_again(piece, known)
+        return self.sound(found) if sound else found
+
+    def sound(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Those of some entries whose shard is as it was written; a shard that is not is named in a warning."""
+        broken = {p.path: why for p in {e.piece.path: e.piece for e in entries.values()}.values() if (why := damage(p))}
+        for why in broken.values():
+            _warn(f"{why}; its features are made again")
+        return {track: entry for track, entry in entries.items() if entry.piece.path not in broken}
+
+    def _look_again(self, piece: Piece, tracks: Mapping[str, Track]) -> None:
+        """Note the files' present state in an index piece, so that the next run need not hash them again."""
+        from filelock import Timeout
+
+        try:
+            with self.lock(piece.path.name.removesuffix(_INDEX)).acquire(timeout=0):
+                if read_piece(piece.path) == piece:
+                    stored = [
+                        replace(s, stat=file_version(tracks[s.id].path))
+                        if s.id in tracks and _only_looks_new(s, tracks[s.id])
+                        else s
+                        for s in piece.tracks
+                    ]
+                    self._write_piece(replace(piece, tracks=tuple(stored)))
+        except (Timeout, OSError) as error:
+            # Another process is at it, or the store is for reading only: the next run hashes the files again.
+            logger.debug("%s is left as it is: %s", piece.path, error)
 
     def lock(self, shard: str) -> FileLock:
         """Return the lock of a shard; the operating system frees it when its holder dies."""
@@ -196,16 +236,23 @@ class FeatureStore:
             raise ValueError(f"features are {features.shape}, the store holds [windows, {self.layers}, {self.dim}]")
         content = save({_TENSOR: features})
         write_atomically(self.folder / f"{shard}.safetensors", content)
-        piece = {
-            "shard": f"{shard}.safetensors",
-            "sha256": sha256_of(content),
-            "bytes": len(content),
-            "encode_seconds": encode_seconds,
-            "tracks": [asdict(t) for t in tracks],
+        path = self.folder / f"{shard}{_INDEX}"
+        return self._write_piece(
+            Piece(f"{shard}.safetensors", sha256_of(content), len(content), tuple(tracks), encode_seconds, path)
+        )
+
+    def _write_piece(self, piece: Piece) -> Piece:
+        facts: dict[str, object] = {
+            "shard": piece.shard,
+            "sha256": piece.sha256,
+            "bytes": piece.bytes,
+            "encode_seconds": piece.encode_seconds,
+            "tracks": [asdict(t) for t in piece.tracks],
         }
-        path = self.folder / f"{shard}.index.json"
-        write_atomically(path, json.dumps(piece, ensure_ascii=False, allow_nan=False).encode())
-        return read_piece(path)
+        # What is sealed is what will be read: JSON knows no tuples.
+        facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
+        write_atomically(piece.path, json.dumps(facts, ensure_ascii=False, allow_nan=False).encode())
+        return read_piece(piece.path)
 
     def view(self, entries: Sequence[Entry]) -> FeatureView:
         """Features of some usable tracks, read through memory maps.
@@ -230,8 +277,9 @@ class FeatureView:
         self.dim = store.dim
         counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
         self.track_of_window: NDArray[np.int64] = np.repeat(np.arange(len(entries)), counts)
-        shards = {e.piece.path: i for i, e in enumerate({e.piece.path: e for e in entries}.values())}
-        self._paths = [path.with_name(path.name.removesuffix(".index.json") + ".safetensors") for path in shards]
+        pieces = {e.piece.path: e.piece for e in entries}
+        shards = {path: i for i, path in enumerate(pieces)}
+        self._places = [_place(piece) for piece in pieces.values()]
         self._shard = np.repeat([shards[e.piece.path] for e in entries], counts).astype(np.int64)
         rows = [np.arange(*e.track.rows) for e in entries]
         self._row: NDArray[np.int64] = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
@@ -242,17 +290,46 @@ class FeatureView:
         shards = self._shard[rows]
         for shard in np.unique(shards):
             here = np.flatnonzero(shards == shard)
-            out[here] = _open_shard(self._paths[shard])[self._row[rows[here]]]
+            out[here] = _open_shard(*self._places[shard])[self._row[rows[here]]]
         return out
 
 
+@lru_cache(maxsize=4096)
+def _warn(message: str) -> None:
+    """Say something once: several steps of a run look at the same files."""
+    logger.warning("%s", message)
+
+
+def damage(piece: Piece) -> str | None:
+    """Say what is wrong with the shard of an index piece; ``None`` if nothing is. It is hashed once per version."""
+    return _damage(*_place(piece))
+
+
+def _place(piece: Piece) -> tuple[Path, str]:
+    """Path and hash of a piece's shard."""
+    return piece.path.parent / piece.shard, piece.sha256
+
+
+def _damage(shard: Path, sha256: str) -> str | None:
+    try:
+        same = current_sha256(shard) == sha256
+    except FileNotFoundError:
+        return f"{shard} is missing, but its index lists it"
+    return None if same else f"{shard} has changed since it was written"
+
+
 @lru_cache(maxsize=_OPEN_SHARDS)
-def _open_shard(path: Path) -> NDArray[np.float16]:
-    """Memory-map the one tensor of a shard.
+def _open_shard(path: Path, sha256: str) -> NDArray[np.float16]:
+    """Check a shard and memory-map its one tensor.
 
     The file is an 8-byte little-endian header length, a JSON header, then raw tensors
     (https://github.com/huggingface/safetensors, section Format); the library itself only offers copies in numpy.
+
+    Raises:
+        CmbenchError: it is not what was written, or is gone.
     """
+    if why := _damage(path, sha256):
+        raise CmbenchError(f"{why}; run `cmbench run` again: it makes these features again.")
     with path.open("rb") as file:
         length = struct.unpack("<Q", file.read(8))[0]
         about = json.loads(file.read(length))[_TENSOR]
@@ -273,6 +350,10 @@ def read_piece(path: Path) -> Piece:
     """
     try:
         facts: dict[str, Any] = json.loads(path.read_bytes())
+        if facts.keys() - {SEAL} != {"shard", "sha256", "bytes", "encode_seconds", "tracks"}:
+            raise ValueError("its keys are others")
+        if seal_is_broken(facts):
+            raise ValueError("it has changed since it was written")
         tracks = tuple(
             StoredTrack(
                 **{k: v for k, v in t.items() if k not in ("stat", "rows", "warnings")},
@@ -282,8 +363,10 @@ def read_piece(path: Path) -> Piece:
             )
             for t in facts["tracks"]
         )
+        if facts["shard"] != path.name.removesuffix(_INDEX) + ".safetensors":
+            raise ValueError("it is that of another shard")
         return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CmbenchError(
             f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."
         ) from error
@@ -292,7 +375,7 @@ def read_piece(path: Path) -> Piece:
 def _still_true(stored: StoredTrack, track: Track) -> bool:
     if (stored.start, stored.end) != (track.start, track.end):
         return False
-    now = _file_stat(track.path)
+    now = file_version(track.path)
     if now is None or stored.stat is None or stored.sha256 is None:
         # A file that could not even be read is tried again whenever it is there.
         return now is None and stored.stat is None
@@ -300,17 +383,25 @@ def _still_true(stored: StoredTrack, track: Track) -> bool:
     return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
 
 
+def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
+    """Whether a file with the content of a stored track differs by inode or time of change alone, at its place."""
+    now = file_version(track.path)
+    if now is None or stored.stat is None or now == stored.stat:
+        return False
+    return now[:2] == stored.stat[:2] and stored.path == str(track.path.resolve())
+
+
 def _readable_sha256(path: Path) -> str | None:
     try:
-        return file_sha256(path)
+        return current_sha256(path)
     except OSError:
         return None
 
 
 def identify(track: Track) -> StoredTrack:
     """Return what identifies a track's audio now, as a stored track without features."""
-    stat, digest = _file_stat(track.path), _readable_sha256(track.path)
-    return StoredTrack(track.id, str(track.path.resolve()), track.start, track.end, stat, digest)
+    version, digest = file_version(track.path), _readable_sha256(track.path)
+    return StoredTrack(track.id, str(track.path.resolve()), track.start, track.end, version, digest)
 
 
 def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
@@ -334,5 +425,9 @@ def shard_name(tracks: Sequence[Track]) -> str:
 
 
 def touch_store(folder: Path) -> None:
-    """Mark a store as used now."""
-    os.utime(folder / "about.json")
+    """Mark a store as used now, unless it is for reading only: the mark serves ``cmbench cache gc`` alone."""
+    try:
+        os.utime(folder / "about.json")
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise

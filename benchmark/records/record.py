@@ -14,12 +14,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import CmbenchError
-from ...files import _canonical, safe_name, write_atomically
+from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_atomically
 
-SCHEMA_VERSION = "1.1"
-"""1.1 adds :attr:`LayerScore.families`; records of 1.0 are read too, without it."""
+SCHEMA_VERSION = "1.2"
+"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`; older records are read too, without them."""
 
-READ_VERSIONS = ("1.0", SCHEMA_VERSION)
+UNSEALED_VERSIONS = ("1.0", "1.1")
+"""Versions whose records do not state the hash of their content."""
+
+READ_VERSIONS = (*UNSEALED_VERSIONS, SCHEMA_VERSION)
 """Every version that was ever written; all of them are read."""
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -217,9 +220,14 @@ class CostPart(_Part):
 
 
 class Record(_Part):
-    """The result of one model on one task under one protocol."""
+    """The result of one model on one task under one protocol.
+
+    ``content_sha256`` is the hash of the rest of the file as canonical JSON; it is set by :func:`write_record`, checked
+    by :func:`read_record`, and ``null`` in records of schema 1.0 and 1.1. It finds damage and edits, not forgery.
+    """
 
     schema_version: str = SCHEMA_VERSION
+    content_sha256: str | None = None
     cell_sha256: str
     model: ModelPart
     task: TaskPart
@@ -244,7 +252,7 @@ class Record(_Part):
 
     def stable_json(self) -> str:
         """Return the canonical JSON without the parts that may differ between two runs."""
-        return _canonical(self.model_dump(mode="json", exclude={"environment", "cost"}))
+        return _canonical(self.model_dump(mode="json", exclude={"environment", "cost", SEAL}))
 
 
 METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
@@ -256,9 +264,9 @@ def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:
 
 
 def write_record(record: Record, folder: Path) -> Path:
-    """Write a record below ``folder``, one sub-folder per model, and return its path."""
+    """Write a record with its seal below ``folder``, one sub-folder per model, and return its path."""
     path = folder / safe_name(record.model.name) / f"{record.stem}.json"
-    write_atomically(path, _canonical(record.model_dump(mode="json")).encode())
+    write_atomically(path, _canonical(sealed(record.model_dump(mode="json"))).encode())
     return path
 
 
@@ -266,9 +274,18 @@ def read_record(path: Path) -> Record:
     """Read and check one record.
 
     Raises:
-        CmbenchError: the file is not a record of a schema version that this cmbench reads.
+        CmbenchError: the file is not a record of a schema version that this cmbench reads, or has changed since it was
+            written.
     """
-    return parse_record(path.read_bytes(), path)
+    content = path.read_bytes()
+    record = parse_record(content, path)
+    unsealed = record.content_sha256 is None and record.schema_version not in UNSEALED_VERSIONS
+    if unsealed or seal_is_broken(json.loads(content)):
+        raise CmbenchError(
+            f"{path} has changed since it was written ({SEAL} {'is missing' if unsealed else 'differs'}). "
+            "`cmbench run` with the same --out computes it again; or delete it, or take the file from where it came."
+        )
+    return record
 
 
 def parse_record(content: bytes, path: Path) -> Record:

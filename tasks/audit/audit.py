@@ -7,17 +7,20 @@ It lies at ``audits/<hash of the split>.json`` below the cache root. A run makes
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...files import write_atomically
+from ...files import SEAL, seal_is_broken, sealed, write_atomically
 from ..base import Progress, TaskData
 from ..splits.names import SPLITS
 from .lists import Findings, examine
 from .sound import AudioFindings, compare_audio
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = "1.0"
 
@@ -30,7 +33,8 @@ NOT_COMPARED = "audio not compared"
 class Audit(BaseModel):
     """What is wrong with a split.
 
-    ``audio`` is ``null`` where the sound was not compared; ``reason`` then says why.
+    ``audio`` is ``null`` where the sound was not compared; ``reason`` then says why. The file also states the hash of
+    its content; those of 0.1.0 do not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,8 +52,8 @@ class Audit(BaseModel):
     reason: str | None
 
     def to_json(self) -> str:
-        """Return the file's content: the same for the same finding."""
-        facts = self.model_dump(mode="json")
+        """Return the file's content, sealed: the same for the same finding."""
+        facts = sealed(self.model_dump(mode="json"))
         return json.dumps(facts, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
 
 
@@ -100,13 +104,31 @@ def audit_path(root: Path, split_sha256: str) -> Path:
 
 
 def find_audit(root: Path, task: str, split_sha256: str, label_sha256: str) -> Audit | None:
-    """Return the kept audit of a split; ``None`` if there is none that this cmbench reads."""
+    """Return the kept audit of a split; ``None`` if there is none that this cmbench reads.
+
+    One that is damaged is named in a warning.
+    """
     if not _SHA256.fullmatch(split_sha256):
         return None
+    path = audit_path(root, split_sha256)
     try:
-        content = audit_path(root, split_sha256).read_bytes()
-        found = Audit.model_validate_json(content)
-    except (FileNotFoundError, ValidationError):
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            if seal_is_broken(content):
+                raise ValueError("it has changed since it was written")
+            content.pop(SEAL, None)
+        found = Audit.model_validate(content)
+        if found.split_sha256 != split_sha256:
+            raise ValueError("it is of another split")
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:  # pydantic's are ValueErrors, too
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        logger.warning(
+            "%s is not a whole audit (%s); `cmbench run` judges the lists again, `cmbench tasks audit` the audio too",
+            path,
+            why,
+        )
         return None
     same = (found.schema_version, found.task, found.label_sha256) == (SCHEMA_VERSION, task, label_sha256)
     return found if same else None

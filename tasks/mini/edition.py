@@ -1,23 +1,27 @@
 """The ``mini`` edition on disk: rendered once into a cache by several processes, then only read.
 
-Layout: ``<cache>/mini/<VERSION>-<seed>-<scale>/<task>/<track id>.flac`` and, written last, ``tracks.csv``. A track's
-samples depend on seed, task and track id alone, so neither the number of processes nor an interruption can
-change a byte; files are written under a temporary name and renamed.
+Layout: ``<cache>/mini/<VERSION>-<seed>-<scale>/<task>/<track id>.flac`` and, written last, ``tracks.json`` with the
+hash of every file and its own. A track's samples depend on seed, task and track id alone, so neither the number of
+processes nor an interruption can change a byte; files are written under a temporary name and renamed. Each is hashed
+once by every process that uses it, and rendered again if it has changed.
 """
 
 from __future__ import annotations
 
-import csv
+import errno
 import importlib
+import io
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CmbenchError
+from ...files import SEAL, current_sha256, seal_is_broken, sealed, write_atomically
 from ...processes import no_main_module, processes
 from ..base import LoadContext, Track
 from ..splits.names import SPLITS
@@ -29,15 +33,16 @@ if TYPE_CHECKING:
     from .corpus import TrackSpec, Tradition
     from .oscillator import Audio
 
+logger = logging.getLogger(__name__)
+
 VERSION = "r2"
 """Changes whenever a sample of any track changes."""
-MANIFEST = "tracks.csv"
+MANIFEST = "tracks.json"
 CHUNK = 4
 """Tracks that a process renders before it reports."""
 UNLABELLED = "unlabelled"
 BLOCK = 60
 """Unlabelled tracks that are drawn together; more music is further blocks, so that the first tracks stay the same."""
-_COLUMNS = ("id", "split", "group", "seconds", "labels")
 _MODULES = {
     "turkish_makam": "turkish",
     "carnatic": "carnatic",
@@ -68,19 +73,17 @@ def render_track(spec: TrackSpec) -> NDArray[np.float32]:
 
 
 def _write(folder: Path, spec: TrackSpec) -> None:
-    """Render a track to 16-bit FLAC: temporary name, then rename."""
+    """Render a track to 16-bit FLAC."""
     import numpy as np
     import soundfile
 
     from .oscillator import RATE
 
     samples = np.round(render_track(spec) * 32767.0).astype(np.int16)
-    half = folder / f".{spec.id}.{os.getpid()}.part"
-    try:
-        soundfile.write(half, samples, RATE, format="FLAC", subtype="PCM_16")
-        half.replace(folder / f"{spec.id}.flac")
-    finally:
-        half.unlink(missing_ok=True)
+    # In memory first: libsndfile has no words for a full disk.
+    content = io.BytesIO()
+    soundfile.write(content, samples, RATE, format="FLAC", subtype="PCM_16")
+    write_atomically(folder / f"{spec.id}.flac", content.getvalue())
 
 
 def _write_all(folder: Path, specs: Sequence[TrackSpec]) -> int:
@@ -110,46 +113,96 @@ def _track(folder: Path, spec: TrackSpec) -> Track:
     return Track(spec.id, folder / f"{spec.id}.flac", spec.content.labels, spec.group)
 
 
+Row = Mapping[str, Any]
+"""A track of a manifest: id, split, group, seconds, labels and the hash of its file."""
+
+
 def _save_manifest(folder: Path, specs: Iterable[TrackSpec]) -> None:
-    half = folder / f".{MANIFEST}.{os.getpid()}.part"
-    with half.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for s in specs:
-            writer.writerow((s.id, s.split, s.group, s.seconds, "|".join(s.content.labels)))
-    half.replace(folder / MANIFEST)
+    rows = [
+        {
+            "id": s.id,
+            "split": s.split,
+            "group": s.group,
+            "seconds": s.seconds,
+            "labels": list(s.content.labels),
+            "sha256": current_sha256(folder / f"{s.id}.flac"),
+        }
+        for s in specs
+    ]
+    text = json.dumps(sealed({"tracks": rows}), ensure_ascii=False, indent=1) + "\n"
+    write_atomically(folder / MANIFEST, text.encode())
 
 
-def _read_manifest(folder: Path) -> dict[str, list[Track]] | None:
-    """Tracks by split if the manifest and every file it names exist, else ``None``."""
+def _read_manifest(folder: Path) -> list[Row]:
+    """Tracks that were rendered, with their hashes; none if there is no manifest, or one that is damaged."""
     path = folder / MANIFEST
-    if not path.exists():
-        return None
-    present = {entry.name for entry in os.scandir(folder)}
-    splits: dict[str, list[Track]] = {split: [] for split in SPLITS}
-    with path.open(newline="", encoding="utf-8") as rows:
-        for row in csv.DictReader(rows):
-            if f"{row['id']}.flac" not in present:
-                return None
-            labels = tuple(row["labels"].split("|")) if row["labels"] else ()
-            splits[row["split"]].append(Track(row["id"], folder / f"{row['id']}.flac", labels, row["group"]))
-    return splits
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.keys() != {"tracks", SEAL} or seal_is_broken(content):
+        logger.warning("%s is damaged and is written again", path)
+        return []
+    rows: list[Row] = content["tracks"]
+    return rows
 
 
-def _render_missing(what: str, folder: Path, specs: Sequence[TrackSpec], context: LoadContext) -> None:
-    """Render the tracks that a folder lacks.
+def _broken(folder: Path, rows: Sequence[Row], workers: int) -> list[Path]:
+    """Files that have changed since they were rendered, each named in a warning, and those that are gone."""
+
+    def is_whole(row: Row) -> bool:
+        path = folder / f"{row['id']}.flac"
+        try:
+            whole = current_sha256(path) == row["sha256"]
+        except FileNotFoundError:
+            return False
+        if not whole:
+            logger.warning("%s has changed since it was rendered; it is rendered again", path)
+        return whole
+
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="hash") as pool:
+        return [
+            folder / f"{r['id']}.flac" for r, whole in zip(rows, pool.map(is_whole, rows), strict=True) if not whole
+        ]
+
+
+def _by_split(folder: Path, rows: Sequence[Row]) -> dict[str, list[Track]]:
+    return {
+        split: [
+            Track(r["id"], folder / f"{r['id']}.flac", tuple(r["labels"]), r["group"])
+            for r in rows
+            if r["split"] == split
+        ]
+        for split in SPLITS
+    }
+
+
+def _render_missing(
+    what: str, folder: Path, specs: Sequence[TrackSpec], broken: Iterable[Path], context: LoadContext
+) -> None:
+    """Render the tracks that a folder lacks or that are broken, and write the manifest.
 
     Raises:
         CmbenchError: it cannot be written.
     """
+    again = set(broken)
+    paths = [folder / f"{s.id}.flac" for s in specs]
+    missing = [s for s, path in zip(specs, paths, strict=True) if path in again or not path.exists()]
     with _told_if_full(what, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [s for s in specs if not (folder / f"{s.id}.flac").exists()]
         done = len(specs) - len(missing)
         context.progress(what, done, len(specs))
         for count in _rendered(folder, missing, context.workers):
             done += count
             context.progress(what, done, len(specs))
+        try:
+            _save_manifest(folder, specs)
+        except OSError as error:
+            # A whole edition of an earlier version, in a cache for reading only, is as good without.
+            if missing or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
 
 
 @contextmanager
@@ -177,23 +230,16 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
         CmbenchError: the cache folder cannot be written.
     """
     folder = edition_folder(task, context)
-    if splits := _read_manifest(folder):
-        return splits
+    rows = _read_manifest(folder)
+    broken = _broken(folder, rows, context.workers) if context.needs_audio else []
+    if rows and not broken:
+        return _by_split(folder, rows)
     from .corpus import counts, plan
 
     specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
-    if not context.needs_audio:
-        return {split: [_track(folder, s) for s in specs if s.split == split] for split in SPLITS}
-    what = f"Rendering {task} (mini)"
-    _render_missing(what, folder, specs, context)
-    with _told_if_full(what, folder):
-        _save_manifest(folder, specs)
-    splits = _read_manifest(folder)
-    if splits is None:
-        raise CmbenchError(
-            f"Files vanished from {folder} while the mini edition was being rendered; run the command again."
-        )
-    return splits
+    if context.needs_audio:
+        _render_missing(f"Rendering {task} (mini)", folder, specs, broken, context)
+    return {split: [_track(folder, s) for s in specs if s.split == split] for split in SPLITS}
 
 
 def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Track]:
@@ -225,5 +271,15 @@ def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Tra
         if there >= seconds:
             break
     if context.needs_audio:
-        _render_missing(f"Rendering {task} (mini, unlabelled)", folder, specs, context)
+        _render_unlabelled(f"Rendering {task} (mini, unlabelled)", folder, specs, context)
     return [Track(s.id, folder / f"{s.id}.flac", (), s.group, seconds=float(s.seconds)) for s in specs]
+
+
+def _render_unlabelled(what: str, folder: Path, specs: Sequence[TrackSpec], context: LoadContext) -> None:
+    """Render what a folder lacks of some tracks; one that holds more of them keeps their manifest."""
+    rows = _read_manifest(folder)
+    ids = {s.id for s in specs}
+    asked = [row for row in rows if row["id"] in ids]
+    broken = _broken(folder, asked, context.workers)
+    if broken or len(asked) < len(specs):
+        _render_missing(what, folder, specs, broken, context)

@@ -113,6 +113,48 @@ def test_a_finished_cell_is_read_and_a_changed_one_is_not(
     }
 
 
+@pytest.mark.parametrize("old", ["tones", "usul--slow", "deaf"])
+def test_an_edited_record_is_named_and_computed_again(
+    go: Any, make_task: Any, encoder: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str
+) -> None:
+    watcher = Watcher()
+    (first,) = go(encoder, make_task(), observer=watcher)
+    path = tmp_path / "out" / "counting" / "tones.custom.own.quick.json"
+    text = path.read_text(encoding="utf-8")
+    score = f'"value": {first.metrics["roc_auc"].value}'
+    path.write_text(text.replace(old, "edited") if old in text else text.replace(score, '"value": 0.946'), "utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    (again,) = go(encoder, make_task(), observer=watcher)
+    assert (again.stable_json(), watcher.there[-1]) == (first.stable_json(), False)
+    assert f"{path} has changed since it was written" in caplog.text
+
+
+@pytest.mark.parametrize("at", [0, 60, -1])
+@pytest.mark.parametrize("ending", ["safetensors", "index.json", "about.json"])
+def test_a_flipped_byte_of_the_store_is_named_and_mended(
+    go: Any,
+    make_task: Any,
+    make_encoder: Any,
+    own_cache: Path,
+    caplog: pytest.LogCaptureFixture,
+    ending: str,
+    at: int,
+) -> None:
+    task, encoder = make_task(), make_encoder()
+    (first,) = go(encoder, task)
+    (file,) = own_cache.glob(f"features/*/*/*{ending}")
+    content = bytearray(file.read_bytes())
+    content[at] ^= 2
+    file.write_bytes(content)
+    caplog.clear()
+    (again,) = go(encoder, task, force=True)
+    assert again.stable_json() == first.stable_json()
+    assert str(file) in caplog.text
+    content[at] ^= 2
+    if ending == "safetensors":
+        assert file.read_bytes() == content
+
+
 def test_finished_cells_need_no_features(go: Any, make_task: Any, make_encoder: Any, own_cache: Path) -> None:
     import shutil
 

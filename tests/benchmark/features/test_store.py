@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmbench.benchmark.features import store as store_module
 from cmbench.benchmark.features.store import (
     FeatureStore,
     StoredTrack,
@@ -197,6 +198,81 @@ def test_files_that_share_size_and_time_are_told_apart(tmp_path: Path) -> None:
     assert store.valid_entries(exchanged) == {}
     moved = replace(tracks[0], path=tracks[0].path.rename(tmp_path / "elsewhere.wav"))
     assert set(store.valid_entries([moved])) == {"t0"}, "the same content in another place"
+
+
+def test_a_corrected_release_with_the_same_dates_is_other_audio(tmp_path: Path) -> None:
+    """Unpacked over the old one: path, size and time of a file are those of other content."""
+    tracks = some_tracks(tmp_path / "audio", 2)
+    for track in tracks:
+        os.utime(track.path, ns=(1, 1))
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    first = tracks[0].path.read_bytes()
+    tracks[0].path.write_bytes(tracks[1].path.read_bytes())  # the same inode
+    os.utime(tracks[0].path, ns=(1, 1))
+    other = tmp_path / "audio" / "other"
+    other.write_bytes(first)
+    os.utime(other, ns=(1, 1))
+    other.replace(tracks[1].path)  # another
+    assert store.valid_entries(tracks) == {}
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_file_that_only_looks_new_is_hashed_once_and_noted(
+    tmp_path: Path, old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its inode and time of change are others, or were not noted yet, in 0.1.0."""
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    (index,) = store.folder.glob("*.index.json")
+    if old:
+        facts = json.loads(index.read_bytes())
+        del facts["content_sha256"]
+        for track in facts["tracks"]:
+            del track["stat"][2:]
+        index.write_text(json.dumps(facts))
+    else:
+        times = tracks[0].path.stat().st_mtime_ns
+        tracks[0].path.write_bytes(tracks[0].path.read_bytes())
+        os.utime(tracks[0].path, ns=(times, times))
+    assert set(store.valid_entries(tracks)) == {"t0", "t1", "t2"}
+
+    def never(path: Path) -> str:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(store_module, "current_sha256", never)
+    assert set(store.valid_entries(tracks, sound=False)) == {"t0", "t1", "t2"}
+    assert "content_sha256" in json.loads(index.read_bytes())
+
+
+def test_a_damaged_shard_is_never_read(tmp_path: Path) -> None:
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    view = store.view(list(store.valid_entries(tracks).values()))
+    (shard,) = store.folder.glob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(CmbenchError, match=r"safetensors has changed since it was written; run `cmbench run` again"):
+        view.take(np.arange(1))
+
+
+@given(data=st.data())
+def test_any_flipped_byte_of_an_index_piece_is_found(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
+    folder = tmp_path_factory.mktemp("flip")
+    store = FeatureStore(folder / "store", 1, 1)
+    track = StoredTrack("şarkı", "b.wav", 0.0, 2.5, (3, 4, 5, 6), "ab", rows=(0, 1), seconds=2.5, warnings=("w",))
+    piece = store.write("s", np.ones((1, 1, 1), np.float16), [track], 1.25)
+    content = bytearray(piece.path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    piece.path.write_bytes(content)
+    try:
+        read = read_piece(piece.path)
+    except CmbenchError:
+        return
+    assert read == piece, "a space, or a digit that changes no number"
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "index"])

@@ -61,6 +61,10 @@ def test_a_record_edited_by_hand_is_refused(written: tuple[Evidence, Path], metr
     content = json.loads(path.read_text(encoding="utf-8"))
     content["metrics"][metric]["value"] = 0.999
     path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CmbenchError, match="has changed since it was written"):
+        read_evidence(path)
+    del content["content_sha256"]
+    path.write_text(json.dumps(content | {"schema_version": "1.1"}), encoding="utf-8")
     with pytest.raises(CmbenchError, match=rf"{metric} is 0.999 there and 0\.\d+ by the predictions"):
         read_evidence(path)
 

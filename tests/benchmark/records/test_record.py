@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cmbench.benchmark.records.predictions import predictions_bytes
-from cmbench.benchmark.records.record import Interval, Metric, Record, json_schema, read_record
+from cmbench.benchmark.records.record import Interval, Metric, Record, json_schema, read_record, write_record
 from cmbench.errors import CmbenchError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,12 +71,42 @@ def test_a_record_of_another_schema_version_is_named_by_it(
 ) -> None:
     content = json.loads(build_record().model_dump_json()) | {"schema_version": "2.0"} | changes
     (tmp_path / "new.json").write_text(json.dumps(content))
-    with pytest.raises(CmbenchError, match=r"new.json is not a cmbench record of schema 1.0 or 1.1: it says '2.0'"):
+    with pytest.raises(CmbenchError, match=r"new.json is not a cmbench record of schema 1.0 or .*: it says '2.0'"):
         read_record(tmp_path / "new.json")
 
 
 def test_the_schema_names_every_part_of_a_record() -> None:
     assert set(json_schema()["properties"]) == set(Record.model_fields)  # type: ignore[call-overload]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_changed_value_is_found_and_another_layout_is_not(
+    build_record: Callable[..., Record], tmp_path: Path, data: st.DataObject
+) -> None:
+    path = write_record(build_record("mfcc", "hindustani"), tmp_path)
+    written = json.loads(path.read_bytes())
+    path.write_text(json.dumps(dict(reversed(written.items())), indent=8), encoding="utf-8")
+    assert read_record(path).content_sha256 == written["content_sha256"]
+    place: Any = written
+    key: Any = data.draw(st.sampled_from(sorted(written)))
+    while isinstance(place[key], dict | list) and place[key]:
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+    old = place[key]
+    place[key] = old + "x" if isinstance(old, str) else old / 2 + 0.25 if isinstance(old, float) else "other"
+    path.write_text(json.dumps(written), encoding="utf-8")
+    with pytest.raises(CmbenchError, match=re.escape(str(path))):
+        read_record(path)
+
+
+def test_a_record_without_its_seal_is_not_taken_for_an_old_one(
+    build_record: Callable[..., Record], tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.json"
+    path.write_text(build_record().model_dump_json(), encoding="utf-8")
+    with pytest.raises(CmbenchError, match=r"content_sha256 is missing.*cmbench run.*computes it again"):
+        read_record(path)
 
 
 def test_a_record_of_the_first_schema_is_read(build_record: Callable[..., Record], tmp_path: Path) -> None:

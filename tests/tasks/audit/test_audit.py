@@ -94,6 +94,20 @@ def test_a_damaged_file_is_no_audit_and_is_made_again(data: TaskData, tmp_path: 
     assert find_audit(tmp_path, "tones", data.split_sha256, data.label_sha256) is not None
 
 
+def test_a_changed_audit_is_named_and_made_again(
+    data: TaskData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ensure_audit(data, tmp_path)
+    path = audit_path(tmp_path, data.split_sha256)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"tracks": 12', '"tracks": 13', 1), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    assert find_audit(tmp_path, "tones", data.split_sha256, data.label_sha256) is None
+    assert f"{path} is not a whole audit" in caplog.text
+    ensure_audit(data, tmp_path)
+    assert path.read_text(encoding="utf-8") == text
+
+
 def test_a_hash_that_is_none_leads_nowhere(tmp_path: Path) -> None:
     assert find_audit(tmp_path, "t", "../../secret", "") is None
     assert find_audit(tmp_path, "t", "\0", "") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -85,6 +86,38 @@ def test_a_missing_file_is_rendered_again_and_nothing_else(root: Path) -> None:
     assert [(done, of) for _, done, of in told] == [(total - 1, total), (total, total)]
 
 
+@pytest.mark.parametrize("name", ["train-000-1.flac", edition.MANIFEST])
+def test_a_flipped_byte_is_named_and_mended(root: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    folder = folder_of(root)
+    before, tracks = digests(folder), load("turkish_makam", root)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    assert load("turkish_makam", root) == tracks
+    assert f"{folder / name} " in caplog.text
+    assert digests(folder) == before
+
+
+def test_an_edition_of_an_earlier_version_is_adopted(root: Path) -> None:
+    """In 0.1.0 the manifest was ``tracks.csv`` and had no hashes."""
+    folder = folder_of(root)
+    before, tracks = digests(folder), load("turkish_makam", root)
+    (folder / edition.MANIFEST).unlink()
+    assert load("turkish_makam", root) == tracks
+    assert digests(folder) == before
+
+
+def test_music_without_labels_is_mended_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    context = LoadContext(None, tmp_path)
+    tracks = edition.load_unlabelled("lyra", context, 12.0)
+    first = tracks[0].path
+    before = first.read_bytes()
+    first.write_bytes(before[:-1] + b"x")
+    assert edition.load_unlabelled("lyra", context, 1.0) == tracks[:1]
+    assert first.read_bytes() == before
+    assert f"{first} has changed" in caplog.text
+
+
 def test_an_interruption_leaves_whole_files_and_goes_on(root: Path, tmp_path: Path) -> None:
     def stop(what: str, done: int, total: int) -> None:
         if done == 3:
@@ -100,12 +133,11 @@ def test_an_interruption_leaves_whole_files_and_goes_on(root: Path, tmp_path: Pa
 
 
 def test_a_failed_track_leaves_no_part_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *_args: object, **_options: object) -> None:
-        Path(path).write_bytes(b"half")
+    def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(soundfile, "write", full)
-    with pytest.raises(CmbenchError, match="CMBENCH_CACHE"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CmbenchError, match=r"No space left on device.*\.flac.*CMBENCH_CACHE"):
         load("turkish_makam", tmp_path)
     assert list(folder_of(tmp_path).iterdir()) == []
 
