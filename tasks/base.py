@@ -34,6 +34,12 @@ MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable w
 
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 
+PAPER_TASKS = frozenset({"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"})
+"""The tasks of the paper's tables: what ``all`` means, whatever else is installed."""
+
+TASK_WORDS = ("all", "ready", "installed")
+"""Words of a specification of tasks, which no task may be named."""
+
 
 @dataclass(frozen=True)
 class Track:
