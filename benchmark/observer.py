@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..errors import Missing
     from .features.extract import Extracted
     from .records.record import FailedTrack, Record
 
+logger = logging.getLogger(__name__)
+
 
 class Observer:
-    """Hears how a run goes and does nothing with it; the command line's observer overrides what it shows."""
+    """Hears how a run goes; the command line's observer overrides what it shows.
+
+    All but one it hears in silence: that a task was left out is never without a word.
+    """
+
+    def not_ready(self, task: str, missing: tuple[Missing, ...]) -> None:
+        """Say that a task of ``ready`` is left out, and what it lacks."""
+        logger.warning("%s is left out, it is not here: %s", task, left_out(missing))
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Tracks of a task are being found or rendered: ``done`` of ``total``."""
@@ -26,3 +37,8 @@ class Observer:
 
     def finished(self, record: Record, was_there: bool) -> None:
         """Hear that a cell has its record; ``was_there`` if it had been computed before."""
+
+
+def left_out(missing: tuple[Missing, ...]) -> str:
+    """Return what a task lacks and what to type, in one line."""
+    return "; ".join(f"{one.what} ({one.command})" for one in missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.audit.audit import ensure_audit
 from ..tasks.base import LoadContext, Task, TaskData
-from ..tasks.choice import select_tasks
+from ..tasks.choice import only_if_ready, select_tasks
 from .cell import RunOptions
 from .models import Shelf
 from .observer import Observer
@@ -53,7 +53,9 @@ def run(
 
     Args:
         model: names, paths of folders in Hugging Face format, encoder objects, or a comma-separated string of names.
-        tasks: ``all``, task names, traditions, paths to a ``task.yaml``; a sequence or a comma-separated string.
+        tasks: ``all`` (the paper's six), ``ready`` (those of the six whose data is here; the observer, or a logged
+            warning, names the others), ``installed`` (all that is installed), task names, traditions, paths to a
+            ``task.yaml``; a sequence or a comma-separated string.
         edition: ``full`` or ``mini``; ``None`` for ``full``. Custom tasks have their own data in any case.
         split: ``group-safe`` for the one in which no group straddles; ``None`` for the task's own. Results on different
             splits are different cells and share no column.
@@ -100,7 +102,7 @@ def run(
     names = [shelf.add(m) for m in _as_models(model)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
-    data = preflight(shelf, names, select_tasks(tasks), edition, context, split)
+    data = preflight(shelf, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
     for one in data:
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
@@ -152,13 +154,26 @@ def preflight(
     edition: str | None,
     context: LoadContext,
     split: str | None = None,
+    if_ready: Collection[str] = (),
+    watch: Observer | None = None,
 ) -> list[TaskData]:
     """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
 
+    Args:
+        shelf: has the models.
+        names: of the models.
+        tasks: to load.
+        edition: ``full`` or ``mini``; ``None`` for ``full``.
+        context: where to look, and how.
+        split: another than the usual one.
+        if_ready: names of tasks that are left out, and named, if their data is not here.
+        watch: told which these are.
+
     Raises:
-        MissingError: with everything that is missing, of all models and tasks.
+        MissingError: with everything that is missing, of all models and tasks; or no task at all is here.
     """
     missing: list[Missing] = []
+    absent: dict[str, tuple[Missing, ...]] = {}
     cards: dict[str, str] = {}
     for name in dict.fromkeys(names):
         try:
@@ -176,11 +191,18 @@ def preflight(
         try:
             data[task.name] = task.load(editions[task.name], context, split)
         except MissingError as error:
-            missing.extend(error.missing)
+            if task.name in if_ready:
+                absent[task.name] = error.missing
+            else:
+                missing.extend(error.missing)
+    if absent and not data and not missing:
+        missing.extend(one for found in absent.values() for one in found)
     if missing:
         replaceable = any("mini" in t.editions and editions[t.name] == "full" for t in tasks if t.name not in data)
         raise MissingError(missing, mini_would_do=replaceable)
-    return [data[t.name] for t in tasks]
+    for name, found in absent.items():
+        (watch or Observer()).not_ready(name, found)
+    return [data[t.name] for t in tasks if t.name in data]
 
 
 def edition_of(task: Task, edition: str | None) -> str:

@@ -22,11 +22,10 @@ from ..benchmark.comparing.paired import LEVEL, Difference, Level, difference, l
 from ..benchmark.comparing.summary import mean_over_traditions, tradition_replicates
 from ..benchmark.records.evidence import Evidence
 from ..benchmark.records.record import Record
-from ..benchmark.records.sections import PAPER_TASKS
 from ..benchmark.scoring.bootstrap import cluster_count
 from ..benchmark.scoring.metrics import Doubles
 from ..errors import CmbenchError
-from ..tasks.base import EDITION_ORDER, WESTERN
+from ..tasks.base import EDITION_ORDER, PAPER_TASKS, WESTERN
 
 RESAMPLES = 1000
 """Of the bootstrap, as in `cmbench compare`."""

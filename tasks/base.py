@@ -34,6 +34,12 @@ MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable w
 
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
 
+PAPER_TASKS = frozenset({"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"})
+"""The tasks of the paper's tables: what ``all`` means, whatever else is installed."""
+
+TASK_WORDS = ("all", "ready", "installed")
+"""Words of a specification of tasks, which no task may be named."""
+
 
 @dataclass(frozen=True)
 class Track:
@@ -130,6 +136,7 @@ class Task:
         access: how a user gets the audio.
         editions: by name.
         max_track_seconds: only this much of each track is used; ``None`` for all of it.
+        mean_seconds: length of a recording in the mean, before that cap: what estimates rest on; ``None`` if unknown.
         counts: published number of tracks by split.
         test_support: published positives in the test split by label.
         notes: traps that a reader of a result must know.
@@ -151,6 +158,7 @@ class Task:
     access: str
     editions: Mapping[str, Edition]
     max_track_seconds: float | None = None
+    mean_seconds: float | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     test_support: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, unknown_name
-from .base import TRADITIONS
-from .registry import registry
+from .base import PAPER_TASKS, TASK_WORDS, TRADITIONS
+from .registry import built_in, registry
 
 if TYPE_CHECKING:
     from .base import Task
@@ -26,7 +26,7 @@ def get_task(name: str) -> Task:
         return load_task(Path(name) if name.endswith((".yaml", ".yml")) else Path(name) / "task.yaml")
     tasks = registry()
     if name not in tasks:
-        raise unknown_name("task", name, [*tasks, *TRADITIONS, "all"], "cmbench tasks")
+        raise unknown_name("task", name, [*tasks, *TRADITIONS, *TASK_WORDS], "cmbench tasks")
     return tasks[name]
 
 
@@ -34,18 +34,18 @@ def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
     """Return the tasks that a specification means, each once, in its order.
 
     Args:
-        spec: ``all``, a task's name, a tradition, a path to a ``task.yaml``, or several of these
-            (comma-separated, or as a sequence).
+        spec: ``all`` (the paper's six, whatever else is installed), ``ready`` (those of the six whose data is here:
+            see :func:`only_if_ready`), ``installed`` (every task, also of other distributions), a task's name, a
+            tradition, a path to a ``task.yaml``, or several of these (comma-separated, or as a sequence).
 
     Raises:
         UsageError: a part means nothing.
     """
-    parts = spec.split(",") if isinstance(spec, str) else list(spec)
     chosen: dict[str, Task] = {}
-    for part in dict.fromkeys(p.strip() for p in parts):
-        if not part:
-            continue
-        if part == "all":
+    for part in _parts(spec):
+        if part in ("all", "ready"):
+            tasks = tuple(t for t in built_in().values() if t.name in PAPER_TASKS)
+        elif part == "installed":
             tasks = tuple(registry().values())
         elif part in TRADITIONS:
             tasks = tuple(t for t in registry().values() if t.tradition == part)
@@ -58,3 +58,21 @@ def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
     if not chosen:
         raise UsageError("No task was named. Try `--tasks all`, or `cmbench tasks` for the list.")
     return tuple(chosen.values())
+
+
+def only_if_ready(spec: str | Sequence[str]) -> frozenset[str]:
+    """Return the names of the tasks that are wanted only if their data is on this machine.
+
+    These are the ones that ``ready`` brings in and nothing else in the specification names.
+    """
+    parts = _parts(spec)
+    if "ready" not in parts:
+        return frozenset()
+    others = [part for part in parts if part != "ready"]
+    return PAPER_TASKS - ({task.name for task in select_tasks(others)} if others else set())
+
+
+def _parts(spec: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the parts of a specification, each once."""
+    parts = spec.split(",") if isinstance(spec, str) else list(spec)
+    return tuple(dict.fromkeys(part for p in parts if (part := p.strip())))

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import UsageError
-from .base import TRADITIONS, Edition, LoadContext, Splits, Task, Track
+from .base import TASK_WORDS, TRADITIONS, Edition, LoadContext, Splits, Task, Track
 from .registry import registry
 from .splits.draw import SHARES, draw_splits
 from .splits.names import SPLITS
@@ -198,7 +198,7 @@ def _name(path: Path, facts: Mapping[str, Any], lines: Mapping[str, int]) -> str
     name = _text(path, facts, lines, "name", "")
     if not _NAME.fullmatch(name):
         _refuse(path, lines["name"], f"{name!r} cannot be a task's name; use letters, digits, `_`, `-` and `.`")
-    if name in registry() or name in TRADITIONS or name == "all":
+    if name in registry() or name in TRADITIONS or name in TASK_WORDS:
         _refuse(path, lines["name"], f"the name {name!r} is taken by cmbench itself; choose another")
     return name
 

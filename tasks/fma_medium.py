@@ -351,6 +351,7 @@ TASK = Task(
     ),
     editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("fma_medium")},
     prepare=prepare,
+    mean_seconds=CLIP_SECONDS,
     counts={"train": 17486, "valid": 2498, "test": 4996},
     test_support=TEST_SUPPORT,
     notes=(

@@ -289,6 +289,7 @@ TASK = Task(
         "mini": mini_edition("magnatagatune"),
     },
     prepare=prepare,
+    mean_seconds=CLIP_SECONDS,
     counts={"train": 15244, "valid": 1529, "test": 4332},
     test_support=TEST_SUPPORT,
     notes=(

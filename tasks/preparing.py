@@ -76,6 +76,9 @@ class Step:
         size: bytes that it adds to the disk; ``None`` if that is not known.
         licence: of what it fetches; empty if it fetches nothing.
         fetches: whether it needs the network.
+        source: where it fetches from; empty if it fetches nothing.
+        files: how many it fetches.
+        estimate: bytes of them, worked out where nobody states a size; ``None`` where that cannot be done.
     """
 
     what: str
@@ -83,6 +86,9 @@ class Step:
     size: int | None = None
     licence: str = ""
     fetches: bool = False
+    source: str = ""
+    files: int = 0
+    estimate: int | None = None
 
 
 @dataclass(frozen=True)

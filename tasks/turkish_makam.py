@@ -60,6 +60,8 @@ TASK = Task(
     access=ACCESS,
     editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("turkish_makam")},
     max_track_seconds=150.0,
+    # Mean of the 931 recordings of the lists whose length MTG/otmm_makam_recognition_dataset at 55ce75a states.
+    mean_seconds=223.0,
     counts={"train": 3709, "valid": 529, "test": 1059},
     test_support=TEST_SUPPORT,
     notes=(

@@ -13,7 +13,10 @@ mini_app = typer.Typer(
     epilog="**Example**\n\n`cmbench mini listen --tasks turkish,lyra`",
 )
 
-Tasks = Annotated[list[str], typer.Option("--tasks", "-t", help="`all`, tasks, or a tradition; several with commas.")]
+Tasks = Annotated[
+    list[str],
+    typer.Option("--tasks", "-t", help="`all` (the paper's six), tasks, or a tradition; several with commas."),
+]
 Seed = Annotated[int, typer.Option("--mini-seed", help="Seed of the mini edition.")]
 Scale = Annotated[float, typer.Option("--mini-scale", help="Factor on the number of tracks of the mini edition.")]
 

@@ -44,20 +44,30 @@ def print_plan(plan: Plan, console: Console) -> None:
         terms = f"{_size(download)} · {_check(download)} · {download.licence}"
         _print(console, "fetch", f"{download.url}\nto {download.path}\n{terms}")
     for step in plan.steps:
-        terms = " · ".join(part for part in (spoken_bytes(step.size) if step.size else "", step.licence) if part)
+        size = spoken_bytes(step.size) if step.size else f"about {spoken_bytes(step.estimate)}" if step.estimate else ""
+        terms = " · ".join(part for part in (size, step.licence) if part)
         _print(console, "then", f"{step.what}{f' ({terms})' if terms else ''}")
     for one in plan.missing:
         _print(console, "not here", f"{one.what}: only you can get it, from {one.source}")
+    console.print(_sum(plan), highlight=False, soft_wrap=True)
+
+
+def _sum(plan: Plan) -> str:
+    """Say how much is fetched in all, and what part of that is worked out or not known."""
     sizes = [one.size for one in plan.downloads if not one.path.is_file()]
-    sizes += [step.size for step in plan.steps if step.fetches]
-    unknown = sum(size is None for size in sizes)
+    sizes += [step.size for step in plan.steps if step.fetches and step.estimate is None]
+    stated, unknown = sum(size or 0 for size in sizes), sum(size is None for size in sizes)
+    if worked_out := sum(step.estimate or 0 for step in plan.steps):
+        files = sum(step.files for step in plan.steps) + len([one for one in plan.downloads if not one.path.is_file()])
+        return (
+            f"To fetch: {files} files, about {spoken_bytes(worked_out + stated)} ({spoken_bytes(stated)} of it stated, "
+            f"the rest worked out). On the disk in the end: about {spoken_bytes(worked_out + plan.known_bytes)}."
+        )
     rough = f", about {spoken_bytes(plan.estimate)} in all" if unknown and plan.estimate else ""
-    console.print(
-        f"To fetch: {spoken_bytes(sum(size or 0 for size in sizes))}"
-        f"{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk in the end: "
-        f"{'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}{' or more' if unknown and not rough else ''}.",
-        highlight=False,
-        soft_wrap=True,
+    return (
+        f"To fetch: {spoken_bytes(stated)}{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk in "
+        f"the end: {'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}"
+        f"{' or more' if unknown and not rough else ''}."
     )
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from ..observer import Observer
+from ..observer import Observer, left_out
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ...errors import Missing
     from ..features.extract import Extracted
     from ..records.record import FailedTrack, Record
 
@@ -72,6 +73,12 @@ class TerminalObserver(Observer):
                 self._console.print(" · ".join(doing) + " …", markup=False)
         if self._bar is not None:
             self._bars.update(self._bar, completed=share, detail=detail)
+
+    def not_ready(self, task: str, missing: tuple[Missing, ...]) -> None:
+        """Name a task of ``ready`` that is not here."""
+        self._console.print(
+            f"[yellow]not here[/] {escape(task)}: {escape(left_out(missing))}", highlight=False, soft_wrap=True
+        )
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show how many tracks of a task are rendered."""

@@ -29,7 +29,12 @@ def run(
     ],
     tasks: Annotated[
         list[str],
-        typer.Option("--tasks", "-t", help="`all`, tasks, a tradition, or paths to a task.yaml; several with commas."),
+        typer.Option(
+            "--tasks",
+            "-t",
+            help="`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' "
+            "tasks), names, a tradition, or paths to a task.yaml; several with commas.",
+        ),
     ],
     edition: Annotated[
         str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)

@@ -38,7 +38,7 @@ def similarity(
     ] = None,
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--tasks", "-t", help="Tasks, a tradition, paths to a task.yaml; all tasks if not given."),
+        typer.Option("--tasks", "-t", help="As in `cmbench run`; the paper's six if not given."),
     ] = None,
     edition: Annotated[
         str | None, typer.Option(help="`full` or `mini`; that of the records if not given.", show_default=False)

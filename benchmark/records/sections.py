@@ -12,7 +12,7 @@ from statistics import fmean
 
 from ...errors import UsageError
 from ...paths import cache_root
-from ...tasks.base import EDITION_ORDER, MINI_LABEL, TRADITION_ORDER
+from ...tasks.base import EDITION_ORDER, MINI_LABEL, PAPER_TASKS, TRADITION_ORDER
 from .record import Metric, Record
 
 METRIC_TITLES: Mapping[str, str] = {
@@ -21,9 +21,6 @@ METRIC_TITLES: Mapping[str, str] = {
     "f1_micro": "F1 micro",
     "f1_macro": "F1 macro",
 }
-
-PAPER_TASKS = {"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"}
-"""The tasks of the paper's tables."""
 
 HEADLINE = ("roc_auc", "average_precision")
 """The metrics of the paper's tables."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...baselines.tokens.kmeans import CODEBOOK_SIZE
 from ...errors import UsageError
 from ...tasks.base import TRADITION_ORDER, LoadContext, TaskData
-from ...tasks.choice import select_tasks
+from ...tasks.choice import only_if_ready, select_tasks
 from ...version import __version__
 from ..comparing.transfer import transfer_matrix
 from ..models import Shelf
@@ -121,7 +121,8 @@ def measure_similarity(
     edition = request.edition or _edition_of(found)
     codec = _codec(request, options)
     shelf = Shelf(options)
-    data = sorted(preflight(shelf, models, select_tasks(request.tasks), edition, context), key=_by_tradition)
+    chosen, if_ready = select_tasks(request.tasks), only_if_ready(request.tasks)
+    data = sorted(preflight(shelf, models, chosen, edition, context, if_ready=if_ready), key=_by_tradition)
     samples = draw_samples(data, request.tracks, request.seed)
     _require_same_tracks(found, data)
     matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES) if found else None

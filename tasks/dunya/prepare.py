@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import CmbenchError, Missing, UsageError
 from ..base import Progress, Task
+from ..fetching.download import spoken_bytes
 from ..fetching.published import read_lists
 from ..preparing import Plan, PrepareContext, Step
 from ..splits.names import SPLITS
@@ -43,6 +44,10 @@ MANY = 100
 IN_A_ROW = 3
 """After so many failures or refusals one after another it is not the recordings that are at fault: stop."""
 
+BYTES_PER_SECOND = 16_000
+"""Of an mp3 of 128 kbit/s, as the one whole recording of Saraga that was read for this project. Dunya states neither
+rates nor sizes; at 320 kbit/s it is two and a half times as much."""
+
 Tell = Callable[[str], None]
 
 
@@ -60,17 +65,35 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
     folder = context.data_root / task.name
     downloads = list_downloads(task, folder)
     missing: tuple[Missing, ...] = ()
-    what = "fetch tags and mp3 of the recordings that are not here yet from Dunya"
+    listed = sum(task.counts.values())
+    # Without the lists it is not known which recordings these are, but how many.
+    tags_count, mp3_count = listed, max(0, listed - len(audio_files(folder)))
     if not downloads:
         tags, audio = absent(folder)
         if not tags and not audio:
             return Plan()
         missing = not_in_dunya(task, folder, tags)
-        what = f"fetch from Dunya the tags of {len(tags)} recordings and the mp3 of {len(audio)}"
+        tags_count, mp3_count = len(tags), len(audio)
+    mean = task.mean_seconds or 0.0
+    estimate = round(mp3_count * mean * BYTES_PER_SECOND)
     notes = [f"Whole recordings are fetched, of which the first {task.max_track_seconds or 0:g} s are used."]
+    if estimate:
+        notes.append(
+            f"Dunya states no sizes: about {spoken_bytes(estimate)} is {mp3_count} mp3 of {mean / 60:.1f} min in the "
+            f"mean (docs/tasks.md: of which recordings) at 128 kbit/s; at 320 kbit/s it would be "
+            f"{spoken_bytes(round(2.5 * estimate))}."
+        )
     if not os.environ.get(TOKEN_VARIABLE):
         notes.append(f"You will be asked for your Dunya token ({PROFILE}); or set {TOKEN_VARIABLE}.")
-    step = Step(what, lambda running: fetch(task, folder, running), licence=LICENCE, fetches=True)
+    step = Step(
+        f"fetch from Dunya the tags of {tags_count} recordings and the mp3 of {mp3_count}",
+        lambda running: fetch(task, folder, running),
+        licence=LICENCE,
+        fetches=True,
+        source=DUNYA,
+        files=mp3_count,
+        estimate=estimate or None,
+    )
     return Plan(downloads, (step,), missing, tuple(notes))
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 
 import cmbench
 from cmbench.benchmark import models as models_module
 from cmbench.benchmark import run as run_module
+from cmbench.benchmark.commands.progress import TerminalObserver
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
 from cmbench.benchmark.records.folder import iter_records
@@ -222,6 +224,42 @@ def test_everything_missing_is_said_at_once_and_nothing_is_done(
         cmbench.run("some-model", edition="mini", out=tmp_path / "out")
     assert rendered == []
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def half_ready(make_task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Tasks of which one is here and one is not; returns what a run of them is asked to do."""
+
+    def go(names: str, if_ready: str, observer: Observer | None = None) -> list[Record]:
+        def nothing(*_: Any) -> Any:
+            raise MissingError([Missing("audio of absent", "here", "there", "terms", "cmbench tasks prepare absent")])
+
+        here = make_task()
+        absent = replace(here, name="absent", editions={"full": replace(here.editions["custom"], load=nothing)})
+        known = {"here": here, "absent": absent}
+        monkeypatch.setattr(run_module, "select_tasks", lambda _: tuple(known[name] for name in names.split(",")))
+        monkeypatch.setattr(run_module, "only_if_ready", lambda _: frozenset(if_ready.split(",")))
+        return cmbench.run("constant", "any", protocol=QUICK, out=tmp_path / "out", observer=observer)
+
+    return go
+
+
+def test_a_task_that_is_not_ready_is_left_out_with_a_word(
+    half_ready: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [record.task.name for record in half_ready("absent,here", "absent,here")] == ["tones"]
+    assert caplog.messages == ["absent is left out, it is not here: audio of absent (cmbench tasks prepare absent)"], (
+        "who gives no observer is told all the same"
+    )
+    with TerminalObserver(Console(stderr=True)) as observer:
+        half_ready("absent,here", "absent,here", observer)
+    assert "not here absent: audio of absent (cmbench tasks prepare absent)" in capsys.readouterr().err
+
+
+def test_a_task_that_was_named_must_be_there_and_so_must_one_at_least(half_ready: Any) -> None:
+    for names, if_ready in (("absent,here", "here"), ("absent", "absent")):
+        with pytest.raises(MissingError, match="audio of absent"):
+            half_ready(names, if_ready)
 
 
 def test_wrong_values_are_refused(tmp_path: Path) -> None:

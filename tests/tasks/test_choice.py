@@ -8,7 +8,8 @@ import pytest
 
 from cmbench.errors import UsageError
 from cmbench.tasks import choice
-from cmbench.tasks.choice import get_task, select_tasks
+from cmbench.tasks.base import PAPER_TASKS
+from cmbench.tasks.choice import get_task, only_if_ready, select_tasks
 from cmbench.tests.tasks.test_base import toy_task
 from cmbench.tests.tasks.test_registry import OFFICIAL
 
@@ -43,8 +44,8 @@ def test_a_specification_selects_each_task_once_in_its_order(spec: str | list[st
     assert [task.name for task in select_tasks(spec)] == names
 
 
-def test_all_and_a_tradition_select_every_task_of_theirs() -> None:
-    assert {task.name for task in select_tasks("all")} >= OFFICIAL
+def test_all_is_the_papers_six_and_a_tradition_every_task_of_its_own() -> None:
+    assert {task.name for task in select_tasks("all")} == OFFICIAL == PAPER_TASKS
     assert {task.name for task in select_tasks("western")} == {"fma_medium", "magnatagatune"}
 
 
@@ -58,3 +59,20 @@ def test_two_different_tasks_of_one_name_are_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(choice, "get_task", lambda name: replace(tasks[name], name="same"))
     with pytest.raises(UsageError, match="Two different tasks are named 'same'"):
         select_tasks("one,two")
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("all", set()),
+        ("lyra", set()),
+        ("ready", OFFICIAL),
+        (" ready , ", OFFICIAL),
+        (["lyra", "ready"], OFFICIAL - {"lyra"}),
+        ("ready,western", OFFICIAL - {"fma_medium", "magnatagatune"}),
+        ("ready,all", set()),
+    ],
+)
+def test_what_ready_brings_in_and_nothing_else_names_may_be_absent(spec: str | list[str], names: set[str]) -> None:
+    assert only_if_ready(spec) == names
+    assert {task.name for task in select_tasks(spec)} >= names

@@ -22,6 +22,7 @@ GUEST = (
     "from cmbench.tasks import lyra\n"
     "GUEST = replace(lyra.TASK, name='guest', tradition='turkish')\n"
     "CLASH = lyra.TASK\n"
+    "WORD = replace(lyra.TASK, name='ready')\n"
     "NOTHING = 3\n"
 )
 
@@ -71,9 +72,27 @@ def test_a_task_of_another_distribution_is_found_by_its_entry_point(guest_folder
     assert [task.name for task in select_tasks("turkish")] == ["turkish_makam", "guest"]
 
 
+def test_a_task_of_another_distribution_is_not_among_all(guest_folder: Path) -> None:
+    distribution(guest_folder, "cmbench_guest:GUEST", GUEST)
+    assert {task.name for task in select_tasks("all")} == {task.name for task in select_tasks("ready")} == OFFICIAL
+    assert [task.name for task in select_tasks("installed")] == list(registry())
+    assert "guest" in registry()
+
+
+def test_a_broken_distribution_does_not_keep_the_papers_tasks_from_running(guest_folder: Path) -> None:
+    distribution(guest_folder, "cmbench_guest:GUEST", "raise ImportError('no such library')\n")
+    assert {task.name for task in select_tasks("all")} == OFFICIAL
+    with pytest.raises(ImportError, match="no such library"):
+        registry()
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
-    [("cmbench_guest:NOTHING", "gives int, not a Task"), ("cmbench_guest:CLASH", "names a task 'lyra', which exists")],
+    [
+        ("cmbench_guest:NOTHING", "gives int, not a Task"),
+        ("cmbench_guest:CLASH", "names a task 'lyra', which exists"),
+        ("cmbench_guest:WORD", "names a task 'ready', which is a word of --tasks"),
+    ],
 )
 def test_a_wrong_entry_point_is_named(guest_folder: Path, value: str, message: str) -> None:
     distribution(guest_folder, value, GUEST)

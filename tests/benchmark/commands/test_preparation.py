@@ -53,6 +53,14 @@ def test_sizes_that_nobody_states_are_estimated_and_called_so(download: Download
     assert "To fetch: 2.5 MB. On the disk in the end: 6.5 MB." in printed(stated)
 
 
+def test_files_of_a_collection_are_counted_and_their_bytes_worked_out(download: Download) -> None:
+    collection = Step("fetch 5297 mp3", lambda context: None, licence="lent", fetches=True, files=5297, estimate=10**10)
+    text = printed(Plan((download,), (collection,)))
+    assert "fetch 5297 mp3 (about 10.0 GB · lent)" in text
+    assert "To fetch: 5298 files, about 10.0 GB (2.5 MB of it stated, the rest worked out)." in text
+    assert "On the disk in the end: about 10.0 GB." in text
+
+
 def test_what_is_there_is_not_counted_again(download: Download, tmp_path: Path) -> None:
     part = replace(download, path=tmp_path / "b")
     (tmp_path / "[a].zip").write_bytes(b"x")

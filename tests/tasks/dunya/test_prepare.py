@@ -269,7 +269,7 @@ def test_a_plan_says_what_is_absent_and_touches_nothing(
     assert step.what == "fetch from Dunya the tags of 5 recordings and the mp3 of 5"
     assert step.fetches
     assert "not redistributable" in step.licence
-    assert made.notes == ("Whole recordings are fetched, of which the first 150 s are used.",)
+    assert made.notes[0] == "Whole recordings are fetched, of which the first 150 s are used."
     monkeypatch.delenv("CMBENCH_DUNYA_TOKEN")
     assert "You will be asked for your Dunya token" in plan(context).notes[1]
     assert server.asked == []
@@ -361,3 +361,26 @@ def test_the_token_is_nowhere(
     ]
     assert not any(server.token in text for text in texts)
     assert any(server.token in headers["Authorization"] for _, headers in server.asked)
+
+
+def test_the_plan_announces_files_and_bytes_of_what_is_not_here(tmp_path: Path, folder: Path) -> None:
+    def steps(root: Path) -> tuple[int, int | None, str]:
+        assert TASK.prepare is not None
+        plan = TASK.prepare(TASK, PrepareContext(root, str))
+        (step,) = plan.steps
+        return step.files, step.estimate, " ".join((step.what, *plan.notes))
+
+    files, size, words = steps(tmp_path / "nothing")
+    assert files == 5297
+    assert size == 5297 * 223 * 16_000
+    assert "the tags of 5297 recordings and the mp3 of 5297" in words
+    assert "about 18.9 GB is 5297 mp3 of 3.7 min in the mean" in words
+    assert "at 320 kbit/s it would be 47.2 GB" in words
+    (folder / "audio").mkdir()
+    (folder / "audio" / "a1.mp3").write_bytes(b"x")
+    assert steps(folder.parent)[:2] == (4, 4 * 223 * 16_000)
+    for mbid in LISTED:
+        (folder / "audio" / f"{mbid}.mp3").write_bytes(b"x")
+    files, size, words = steps(folder.parent)
+    assert (files, size) == (0, None), "tags alone take next to nothing, and nobody says how much"
+    assert "Dunya states no sizes" not in words
