@@ -15,7 +15,7 @@ from ..terminal import console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .entry import Entry, Submission
+    from .entry import Entry, Submission, Successor
     from .verification.findings import Verification
 
 BUILD_EXAMPLES = (
@@ -170,8 +170,10 @@ def submit(
         complete,
         corpora,
         from_card_and_record,
+        refuse_taken,
         write_entry,
     )
+    from .succession import read_successors
     from .untrusted import read_card
 
     evidence = choose_run(places, edition, split, protocol)
@@ -187,11 +189,12 @@ def submit(
     target = root / submission.name / submission.version
     if target.exists():
         raise UsageError(f"{target} is there already. Entries never change: give --version another value.")
+    others = _others(root)
+    refuse_taken(submission, others)
     with tempfile.TemporaryDirectory() as scratch:
         entry = write_entry(files, Path(scratch) / submission.name / submission.version)
-        others = _others(root)
         sound = _check(entry, others)
-        _print_places(entry, others)
+        _print_places(entry, others, read_successors(root))
     size = sum(map(len, files.values())) / 2**20
     typer.echo(f"\n{entry.key}: {len(files)} files, {size:.2f} MiB, {submission.board.edition} board.")
     if not sound:
@@ -232,20 +235,24 @@ def _others(root: Path) -> list[Entry]:
 def _check(entry: Entry, others: Sequence[Entry]) -> bool:
     """Verify an entry and print what was found."""
     from ..paths import data_root
+    from .succession import version_order
+    from .verification.identity import claim
     from .verification.verify import verify_entry
 
-    found = verify_entry(entry, others, labels=data_root())
+    before = [one for one in others if one.submission.name == entry.submission.name]
+    said = [claim(entry, max(before, key=lambda one: version_order(one.submission.version)))] if before else []
+    found = verify_entry(entry, others, labels=data_root(), further=said)
     _print_verification(found)
     return found.sound
 
 
-def _print_places(entry: Entry, others: Sequence[Entry]) -> None:
+def _print_places(entry: Entry, others: Sequence[Entry], confirmed: Sequence[Successor]) -> None:
     """Print the place that the entry would have, and why it would have none."""
     from ..benchmark.views.words import percent
     from ..tasks.base import MINI_LABEL
     from .submission import board_with
 
-    board = board_with(entry, others)
+    board = board_with(entry, others, confirmed)
     typer.echo(
         f"\n{board.edition} edition, {board.split} split, {board.protocol}: "
         "mean over traditions, 0 at chance, 100 a perfect ranking"
@@ -354,6 +361,24 @@ def reproduce_command(
     typer.echo(f"Reproduced: {entry / 'reproduction'}\n\nSign it, so that anyone can see who vouches for it:\n")
     for command in signing_commands(entry, maintainer):
         typer.echo(f"  {command}")
+
+
+@leaderboard_app.command(
+    "confirm",
+    no_args_is_help=True,
+    epilog="**Example**\n\n`cmbench leaderboard confirm leaderboards/entries/my-mert/2`",
+)
+def confirm_command(entry: EntryFolder) -> None:
+    """Confirm that a new version is by those who sent the version before: it then takes that version's place.
+
+    For maintainers: it is written into `successors.json` beside the folder of entries, which no entry can write.
+    """
+    from .succession import confirm, successors_file
+
+    made = confirm(entry)
+    typer.echo(
+        f"Confirmed: {made.entry} takes the place of {made.after} ({successors_file(entry.resolve().parents[1])})"
+    )
 
 
 @leaderboard_app.command(

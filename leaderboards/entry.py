@@ -8,6 +8,8 @@ Reading trusts nothing: see :mod:`.untrusted`. Whether the numbers are true is f
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -54,6 +56,13 @@ Badge = Literal["reproduced", "rescored", "reported"]
 BADGES: tuple[Badge, ...] = ("reproduced", "rescored", "reported")
 """Best first. ``reproduced``: a maintainer ran the model. ``rescored``: every score was computed again from the
 predictions. ``reported``: typed in from a paper (:mod:`cmbench.baselines.published`); never an entry, never ranked."""
+
+
+def name_key(name: str) -> str:
+    """Return what two names have in common that are one to a reader: case, spaces, separators, Unicode form aside."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+    # Between digits a separator tells numbers apart: `mert-1-1` is not `mert-11`.
+    return re.sub(r"[\s_-]+", "-", re.sub(r"(?<!\d)[\s_-]+|[\s_-]+(?!\d)", "", folded))
 
 
 class _Part(BaseModel):
@@ -132,6 +141,27 @@ class Withdrawal(_Part):
     schema_version: Literal["1.0"] = SCHEMA_VERSION
     withdrawn: Day
     reason: Statement
+
+
+class Successor(_Part):
+    """A maintainer's word that an entry takes the place of an earlier version.
+
+    Attributes:
+        entry: the successor, ``name/version``.
+        after: the version that it follows.
+        manifest_sha256: of the successor's manifest: what exactly was confirmed.
+    """
+
+    entry: Line
+    after: Line
+    manifest_sha256: Hash
+
+
+class Successors(_Part):
+    """The maintainers' file beside the folder of entries (:mod:`.succession`)."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    successors: Annotated[tuple[Successor, ...], Field(strict=False)] = ()
 
 
 class TaskAgreement(_Part):

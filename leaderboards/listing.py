@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from ..benchmark.views.reported import ReportedBlock, reported_blocks
 from ..files import sha256_of
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards
-from .reading import entry_folders, iter_entries, parse
+from .reading import iter_entries, parse
+from .succession import Standing, lineage, read_successors, standing, versions
 
 FORMAT = "1.0"
 """Of ``board.json`` and the pages' addresses: a change that a reader must know of is a new number."""
@@ -55,7 +55,8 @@ class Listed:
         withdrawal: ``None`` while it stands.
         reproduction: ``None`` while no maintainer ran it.
         contaminated: why its scores mean nothing; empty if no test track was heard.
-        newer: the entry that took its place on the board; ``None`` if it is the newest.
+        newer: the confirmed successor that took its place on the board; ``None`` while it stands.
+        claims: the version before, whose successor it claims to be and is not confirmed as; ``None`` if it claims none.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Listed:
     reproduction: Reproduction | None
     contaminated: str
     newer: str | None
+    claims: str | None
 
 
 @dataclass(frozen=True)
@@ -112,64 +114,30 @@ def read_site(root: Path, resamples: int = RESAMPLES) -> Site:
     """
     from ..version import __version__
 
-    newest = _newest(root)
+    stand = standing(versions(root), read_successors(root))
     listed: dict[str, Listed] = {}
 
     def entrants() -> Iterator[Entrant]:
         for entry in iter_entries(root):
-            one = _listed(entry, newest)
+            one = _listed(entry, stand)
             listed[one.key] = one
             if one.withdrawal is None and one.newer is None:
-                base = newest.get(_lineage(one.submission, one.base.rpartition("/")[2]))
+                base = stand.heads.get(lineage(one.submission, one.base.rpartition("/")[2]))
                 yield Entrant(one.key, entry.evidence, base, one.contaminated)
 
     ranked = boards(entrants(), resamples)
-    # The hash is of what was read: names, manifests, and what may be added to an entry later.
+    # The hash is of what was read: names, manifests, what may be added to an entry later, what was confirmed.
     content = [[one.key, one.manifest_sha256, *_later(one)] for one in listed.values()]
     return Site(ranked, listed, reported_blocks(), __version__, sha256_of(canonical(sorted(content)).encode()))
 
 
 def _later(one: Listed) -> list[str]:
     added = (one.withdrawal, one.reproduction)
-    return ["" if part is None else sha256_of(part.model_dump_json().encode()) for part in added]
+    return [*("" if part is None else sha256_of(part.model_dump_json().encode()) for part in added), one.newer or ""]
 
 
-_Lineage = tuple[str, str, str, str, str]
-
-
-def _lineage(said: Submission, name: str) -> _Lineage:
-    """Return what the versions of one model on one board have in common."""
-    board = said.board
-    return (name.casefold(), board.edition, board.split, board.protocol, board.protocol_sha256)
-
-
-def _newest(root: Path) -> dict[_Lineage, str]:
-    """Return the newest version of each model on each board that was not withdrawn."""
-    return newest(
-        parse(Submission, folder / "submission.json")
-        for folder in entry_folders(root)
-        if not (folder / "withdrawal.json").exists()
-    )
-
-
-def newest(submissions: Iterable[Submission]) -> dict[_Lineage, str]:
-    """Return the key of the newest version of each model on each board."""
-    found: dict[_Lineage, tuple[list[tuple[int, str]], str]] = {}
-    for said in submissions:
-        lineage = _lineage(said, said.name)
-        one = (version_order(said.version), f"{said.name}/{said.version}")
-        found[lineage] = max(found.get(lineage, one), one)
-    return {lineage: key for lineage, (_, key) in found.items()}
-
-
-def version_order(version: str) -> list[tuple[int, str]]:
-    """Return what versions are sorted by: numbers as numbers, so that 10 comes after 9."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"[0-9]+|[^0-9]+", version)]
-
-
-def _listed(entry: Entry, newest: Mapping[_Lineage, str]) -> Listed:
+def _listed(entry: Entry, stand: Standing) -> Listed:
     said = entry.submission
-    top = newest.get(_lineage(said, said.name))
     return Listed(
         key=entry.key,
         path=entry.path,
@@ -184,7 +152,8 @@ def _listed(entry: Entry, newest: Mapping[_Lineage, str]) -> Listed:
         withdrawal=entry.withdrawal,
         reproduction=entry.reproduction,
         contaminated=entry.contaminated,
-        newer=top if top is not None and top != entry.key and entry.withdrawal is None else None,
+        newer=stand.superseded.get(entry.key),
+        claims=stand.claims.get(entry.key),
     )
 
 

@@ -5,7 +5,7 @@ Reading trusts nothing: see :mod:`.untrusted`. Whether the numbers are true is f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +25,7 @@ from .entry import (
     Reproduction,
     Submission,
     Withdrawal,
+    name_key,
 )
 from .untrusted import LARGEST_TEXT, is_name, read_bytes, read_card, read_json, walk
 
@@ -97,13 +98,36 @@ def iter_entries(root: Path) -> Iterator[Entry]:
     """Yield every entry below a folder, by name and version.
 
     Raises:
-        CmbenchError: one of them is not sound, or a name differs from another in nothing but case.
+        CmbenchError: one of them is not sound, or a name or version differs from another in nothing that a reader sees.
     """
-    seen: dict[str, Path] = {}
-    for path in entry_folders(root):
-        if (other := seen.setdefault("/".join(path.parts[-2:]).casefold(), path)) != path:
-            raise CmbenchError(f"{path}: {other} is called the same but for upper and lower case; choose another name.")
+    folders = list(entry_folders(root))
+    if alike := same_names(f"{path.parent.name}/{path.name}" for path in folders):
+        one, other = next(iter(alike.items()))
+        raise CmbenchError(f"{root}: {one} and {other} {SAME_NAME}; choose another name.")
+    for path in folders:
         yield read_entry(path)
+
+
+SAME_NAME = "are called the same but for case, spaces or separators"
+
+
+def same_names(keys: Iterable[str]) -> dict[str, str]:
+    """Return entries whose name or version is that of another to a reader: entry -> the other, both ways.
+
+    Args:
+        keys: ``name/version``.
+    """
+    found: dict[str, str] = {}
+    names: dict[str, str] = {}
+    versions: dict[tuple[str, str], str] = {}
+    for key in keys:
+        name, _, version = key.partition("/")
+        first = names.setdefault(name_key(name), key)
+        twin = versions.setdefault((name_key(name), name_key(version)), key)
+        for other in (first if first.partition("/")[0] != name else key, twin):
+            if other != key:
+                found |= {key: other, other: key}
+    return found
 
 
 def entry_folders(root: Path) -> Iterator[Path]:

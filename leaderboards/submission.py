@@ -15,11 +15,11 @@ from ..benchmark.records.record import Record
 from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_atomically
 from .contamination import marks, marks_beside
-from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission
-from .listing import newest
+from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, Successor
 from .ranking import Board as BoardPlaces
 from .ranking import Entrant, boards
-from .reading import entry_files, read_entry
+from .reading import SAME_NAME, entry_files, read_entry, same_names
+from .succession import standing, version_of, version_order
 from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
 from .verification.rescoring import rankable_protocol
 
@@ -241,22 +241,36 @@ def write_entry(files: Mapping[str, bytes], folder: Path) -> Entry:
     return read_entry(folder)
 
 
-def board_with(entry: Entry, others: Iterable[Entry]) -> BoardPlaces:
+def refuse_taken(submission: Submission, others: Iterable[Entry]) -> None:
+    """Raise if an entry's name is another's to a reader, or its version is not above those that are there.
+
+    Raises:
+        UsageError: with the name or version that is in the way.
+    """
+    key = f"{submission.name}/{submission.version}"
+    there = [other.submission for other in others]
+    if twin := same_names([*(f"{one.name}/{one.version}" for one in there), key]).get(key):
+        raise UsageError(f"{key} and {twin} {SAME_NAME}; give another --name or --version.")
+    for one in there:
+        if one.name == submission.name and version_order(one.version) >= version_order(submission.version):
+            raise UsageError(f"{one.name} {one.version} is there already; give a --version above it.")
+
+
+def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> BoardPlaces:
     """Return the entry's board as it would be with it.
 
     Args:
-        entry: which.
-        others: entries of any board; a withdrawn one, and earlier versions of a model, do not count.
+        entry: which; it stands beside earlier versions of its model, whatever they are.
+        others: entries of any board; a withdrawn one, and versions with a confirmed successor, do not count.
+        confirmed: by the maintainers.
     """
-    there = [
+    others = list(others)
+    superseded = standing(map(version_of, others), confirmed).superseded
+    kept = [
         other
         for other in others
-        if other.submission.board == entry.submission.board
-        and other.ranked
-        and other.submission.name != entry.submission.name
+        if other.submission.board == entry.submission.board and other.ranked and other.key not in superseded
     ]
-    current = set(newest(other.submission for other in there).values())
-    kept = [other for other in there if other.key in current]
     made = boards(Entrant(one.key, one.evidence, contaminated=one.contaminated) for one in (entry, *kept))
     return next(
         board

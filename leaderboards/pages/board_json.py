@@ -57,6 +57,7 @@ def _entry(one: Listed) -> dict[str, object]:
         "manifest_sha256": one.manifest_sha256,
         "withdrawn": None if one.withdrawal is None else one.withdrawal.reason,
         "superseded_by": one.newer,
+        "claimed_successor_of": one.claims,
         "files": [f"entries/{one.key}/{file.name}" for file in one.files],
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ...errors import CmbenchError, UsageError
-from ..entry import LARGEST_ENTRY
+from ..entry import LARGEST_ENTRY, Successor, Successors
+from ..succession import read_successors, successors_file, version_order
 from ..untrusted import read_bytes
 from .findings import Finding
 
@@ -49,6 +50,8 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
                 f"{changes[0]}{more} since {base}. Entries never change: submit a new version, or `cmbench leaderboard "
                 "withdraw` this one.",
             )
+    yield from _check_versions(place, entries)
+    yield from _check_confirmed(place, base, commit, entries)
     later = {
         "reproduction.json": ("reproduction", 1, "if it is a maintainer's"),
         "withdrawal.json": ("withdrawal", 0, "if the submitter or a maintainer asks for it"),
@@ -61,6 +64,50 @@ def check_history(place: Path, base: str) -> Iterator[Finding]:
                 yield Finding("flag", what, key, f"a {what} was added since {base}: to be merged only {when}.")
 
 
+def _check_versions(place: Path, entries: Collection[Path]) -> Iterator[Finding]:
+    """Yield new versions that are not above all that the revision has: the first to come stays the first."""
+    highest: dict[Path, str] = {}
+    for entry in entries:
+        highest[entry.parent] = max(highest.get(entry.parent, entry.name), entry.name, key=version_order)
+    for file in sorted(place.rglob(_ENTRY_FILE)):
+        entry = file.parent
+        top = highest.get(entry.parent)
+        if top is not None and entry not in entries and version_order(entry.name) <= version_order(top):
+            key = f"{entry.parent.name}/{entry.name}"
+            yield Finding("error", "history", key, f"version {top} was there before; a new version is above it.")
+
+
+def _check_confirmed(root: Path, base: str, commit: str, entries: Collection[Path]) -> Iterator[Finding]:
+    """Yield confirmations of successors that came since a revision: never with the entry that they are of.
+
+    Args:
+        root: folder of entries; beside an entry's own folder there is no such file.
+        base: the revision as it was named.
+        commit: the revision.
+        entries: that it has.
+    """
+    file = successors_file(root)
+    top = _top(root)
+    if top is None or not file.is_file():
+        return
+    listed = _git(top, "ls-tree", "-z", "--full-tree", commit, "--", file.relative_to(top).as_posix())
+    known: tuple[Successor, ...] = ()
+    if listed:
+        blob = listed.partition(b"\t")[0].split()[2].decode()
+        known = Successors.model_validate_json(_git(top, "cat-file", "blob", blob)).successors
+    for one in read_successors(root):
+        if one in known:
+            continue
+        if root / one.entry not in entries:
+            said = (
+                f"the entry and its confirmation came together since {base}; a maintainer confirms by a change alone."
+            )
+            yield Finding("error", "successor", one.entry, said)
+        else:
+            said = f"its confirmation as a successor was added since {base}: to be merged only if it is a maintainer's."
+            yield Finding("flag", "successor", one.entry, said)
+
+
 def _in_checkout(place: Path) -> tuple[Path, Path]:
     """Return a folder's absolute path and the checkout it is in.
 
@@ -69,7 +116,7 @@ def _in_checkout(place: Path) -> tuple[Path, Path]:
     """
     # Not `resolve`: a link in the place of the entries' folder would lead away from what must not change.
     path = Path(os.path.abspath(place))  # noqa: PTH100
-    top = next((folder for folder in (path, *path.parents) if (folder / ".git").exists()), None)
+    top = _top(path)
     if top is None:
         raise UsageError(f"{place} is in no git checkout; `--base` compares with a revision of one.")
     for folder in (path, *path.parents):
@@ -78,6 +125,10 @@ def _in_checkout(place: Path) -> tuple[Path, Path]:
         if folder.is_symlink():
             raise UsageError(f"{folder} is a link; the entries' folder must be a folder.")
     return path, top
+
+
+def _top(path: Path) -> Path | None:
+    return next((folder for folder in (path, *path.parents) if (folder / ".git").exists()), None)
 
 
 def _changed(path: Path, blob: str) -> str | None:

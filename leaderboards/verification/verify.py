@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import CmbenchError, UsageError
@@ -10,6 +10,7 @@ from ..entry import Entry
 from ..reading import entry_folders, read_entry
 from .findings import Finding, Verification
 from .history import check_history
+from .identity import check_names
 from .reproduce import check_reproduction
 from .rescoring import check_identities, check_scores, rankable_protocol
 from .suspicion import check_ceiling, check_copies, check_order, check_training
@@ -48,7 +49,7 @@ def verify(place: Path, *, labels: Path | None = None, base: str | None = None) 
     read = {path: _read(path) for path in folders}
     chosen = {path: _read(path) for path in picked} if single else read
     known = [entry for entry in read.values() if isinstance(entry, Entry)]
-    history = [*layout, *_same_names(folders), *(check_history(place, base) if base is not None else ())]
+    history = [*layout, *check_names(root, folders, known), *(check_history(place, base) if base is not None else ())]
     found = [_verified(path, entry, known, labels, history) for path, entry in chosen.items()]
     named = {one.entry for one in found}
     rest = tuple(f for f in history if f.where not in named)
@@ -69,17 +70,6 @@ def _read(path: Path) -> Entry | CmbenchError:
         return read_entry(path)
     except CmbenchError as error:
         return error
-
-
-def _same_names(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Yield entries whose model is called like another but for upper and lower case."""
-    seen: dict[str, str] = {}
-    for path in folders:
-        name = path.parent.name
-        if (other := seen.setdefault(name.casefold(), name)) != name:
-            yield Finding(
-                "error", "form", f"{name}/{path.name}", f"{other} is called the same but for upper and lower case."
-            )
 
 
 def _verified(

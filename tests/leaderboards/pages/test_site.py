@@ -26,10 +26,11 @@ from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
 from cmbench.leaderboards.entry import ENTRIES, Board, FileFacts, Manifest, Submission, Withdrawal
-from cmbench.leaderboards.listing import Site, read_site, version_order
+from cmbench.leaderboards.listing import Site, read_site
 from cmbench.leaderboards.pages.serving import server
 from cmbench.leaderboards.pages.site import build, pages
 from cmbench.leaderboards.reading import read_entry
+from cmbench.leaderboards.succession import confirm, version_order
 from cmbench.tasks.base import MINI_LABEL
 
 CHROMIUM = os.environ.get("CMBENCH_CHROMIUM") or next(
@@ -105,7 +106,8 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tombstone = Withdrawal(withdrawn="2026-02-03", reason=f"trained on the test tracks {EVIL}")
     (gone / "withdrawal.json").write_text(tombstone.model_dump_json(), encoding="utf-8")
     write_entry(root, "twice", "9", chroma)
-    write_entry(root, "twice", "10", chroma)
+    newer = write_entry(root, "twice", "10", chroma)
+    confirm(newer)
     return root
 
 
