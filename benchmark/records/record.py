@@ -13,11 +13,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ... import untrusted
 from ...errors import CmbenchError
 from ...files import _canonical, safe_name, write_atomically
 
 SCHEMA_VERSION = "1.1"
 """1.1 adds :attr:`LayerScore.families`; records of 1.0 are read too, without it."""
+
+LARGEST = 64 * 2**20
+"""Bytes of a record; that of the largest task has about 200 kB."""
 
 READ_VERSIONS = ("1.0", SCHEMA_VERSION)
 """Every version that was ever written; all of them are read."""
@@ -268,7 +272,7 @@ def read_record(path: Path) -> Record:
     Raises:
         CmbenchError: the file is not a record of a schema version that this cmbench reads.
     """
-    return parse_record(path.read_bytes(), path)
+    return parse_record(untrusted.read_bytes(path, LARGEST), path)
 
 
 def parse_record(content: bytes, path: Path) -> Record:
