@@ -102,6 +102,14 @@ class Stretch:
     warnings: tuple[str, ...]
 
 
+def _require_file(path: Path) -> None:
+    kind = path.stat().st_mode
+    if stat.S_ISFIFO(kind):  # opening it would wait for somebody to write
+        raise UnusableAudio(path, "a pipe, not a file")
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # some never end
+        raise UnusableAudio(path, "a device, not a file")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """Yield the ``soundfile.SoundFile`` of a path.
@@ -114,8 +122,7 @@ def opened(path: Path) -> Iterator[Any]:
     import soundfile
 
     try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for somebody to write
-            raise UnusableAudio(path, "a pipe, not a file")
+        _require_file(path)
         stream = path.open("rb", buffering=0)  # the descriptor must stand where the stream does
     except FileNotFoundError:
         raise UnusableAudio(path, "there is no such file") from None
@@ -123,6 +130,8 @@ def opened(path: Path) -> Iterator[Any]:
         raise UnusableAudio(path, "a folder, not a file") from None
     except OSError as error:
         raise UnusableAudio(path, f"cannot be opened: {error.strerror}") from error
+    except ValueError as error:  # a zero byte
+        raise UnusableAudio(path, f"no file can have this name ({error})") from error
     with stream:
         try:
             beginning = stream.read(512)

@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
+from .untrusted import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+LARGEST_MODEL_JSON = 64 * 2**20
+"""Bytes of a JSON file of a model folder; the index of a model in many parts is the longest."""
 
 LONGEST_NAME = 160
 """Bytes of a name in the name of a file; file systems take 255, and a task, a split or an ending come with it."""
@@ -33,7 +37,7 @@ def read_json(file: Path) -> dict[str, object]:
         UsageError: there is no such file, or it is not a JSON object.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_text(file, LARGEST_MODEL_JSON))
     except FileNotFoundError as error:
         raise UsageError(f"{file.parent}: there is no {file.name}; this is not a model folder.") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -49,8 +53,9 @@ def file_sha256(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
-    if stat.S_ISFIFO(path.stat().st_mode):
-        raise OSError(errno.ESPIPE, "a pipe, not a file", str(path))
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.ESPIPE, "a pipe, not a file" if stat.S_ISFIFO(kind) else "a device, not a file", str(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -12,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .. import untrusted
 from ..errors import CmbenchError
+from ..untrusted import LARGEST_TEXT as LARGEST_TEXT
+from ..untrusted import LARGEST_YAML
 
-LARGEST_TEXT = 4 * 2**20
-"""Bytes of one JSON file; the record of the largest task has about 200 kB."""
-
-LARGEST_CARD = 512 * 2**10
+LARGEST_CARD = LARGEST_YAML
 """Bytes of a model card."""
 
 MOST_FILES = 200
@@ -95,18 +94,11 @@ def read_bytes(path: Path, largest: int) -> bytes:
         CmbenchError: it is not there, no plain file, or larger.
     """
     try:
-        # Without O_NONBLOCK a pipe of that name would wait for ever.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        return untrusted.read_bytes(path, largest, links=False)
+    except IsADirectoryError as error:
+        raise CmbenchError(f"{path}: it is not a plain file.") from error
     except OSError as error:
         raise CmbenchError(f"{path}: it cannot be read as a plain file ({error.strerror}).") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise CmbenchError(f"{path}: it is not a plain file.")
-    with os.fdopen(handle, "rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise CmbenchError(f"{path}: it is larger than {largest / 2**20:.1f} MiB.")
-    return content
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
@@ -128,30 +120,12 @@ def read_json(path: Path) -> Any:
         CmbenchError: it is not strict JSON (RFC 8259), an object has a key twice, a number is not finite, it is nested
             too deeply, or a text has characters that cannot be seen.
     """
-    text = read_text(path)
+    found = untrusted.parse_json(read_text(path), path)
     try:
-        found = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
         _check_strings(found)
     except CmbenchError as error:
         raise CmbenchError(f"{path}: {error}") from error
-    except RecursionError as error:
-        raise CmbenchError(f"{path}: it is nested too deeply.") from error
-    except ValueError as error:
-        raise CmbenchError(f"{path}: it is not JSON ({error}).") from error
     return found
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise CmbenchError(f"the key {key!a} is there twice in one object.")
-        found[key] = value
-    return found
-
-
-def _refuse_constant(text: str) -> None:
-    raise CmbenchError(f"{text} is not a JSON number; what does not exist is null.")
 
 
 def _check_strings(value: Any) -> None:
@@ -164,8 +138,6 @@ def _check_strings(value: Any) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check_strings(inner)
-    elif isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise CmbenchError("a number is too large.")
 
 
 def read_card(path: Path) -> tuple[dict[str, Any], str]:
@@ -198,6 +170,7 @@ def _front_matter(text: str, path: Path) -> dict[str, Any]:
     import yaml
 
     try:
+        untrusted.require_shallow(text, f"{path}, front matter")
         for event in yaml.parse(text, yaml.SafeLoader):
             # Aliases make bombs of a few lines.
             if isinstance(event, yaml.AliasEvent):

@@ -41,6 +41,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import untrusted
 from ..errors import UsageError
 from .base import TASK_WORDS, TRADITIONS, Edition, LoadContext, Splits, Task, Track
 from .registry import registry
@@ -141,7 +142,7 @@ def _closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 def _read_bytes(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return untrusted.read_bytes(path, untrusted.LARGEST_TABLE)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file; it should be {what}.") from None
     except OSError as error:
@@ -160,14 +161,7 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """Return the facts of a ``task.yaml`` and the line of each of its keys."""
     import yaml
 
-    text = _decoded(path, _read_bytes(path, "the description of a task"))
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        facts = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date and is none
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or str(error)
-        _refuse(path, None if mark is None else mark.line + 1, f"not valid YAML: {said}")
+    node, facts = untrusted.parse_yaml(_decoded(path, _read_bytes(path, "the description of a task")), path)
     if not isinstance(node, yaml.MappingNode):
         _refuse(path, None, f"it must hold `key: value` lines, {', '.join(_KEYS)}")
     lines: dict[str, int] = {}
@@ -349,8 +343,9 @@ def _track_labels(table: _Table, row: Mapping[str, str], line: int, labels: tupl
 def _split_of(table: _Table, tracks: list[Track]) -> tuple[dict[str, str], list[str]]:
     """Return the split of every track by its id, and which splits no track had, so that they were drawn."""
     split_of = {row["id"]: row.get("split", "") for row in table.rows}
+    stated = any(split_of.values())
     for (id_, split), line in zip(split_of.items(), table.lines, strict=True):
-        if split not in SPLITS and any(split_of.values()):
+        if split not in SPLITS and stated:
             problem = f"the split {split!r} is unknown" if split else f"the track {id_!r} has no split, but others have"
             hint = {"val": "valid", "validation": "valid", "dev": "valid"}.get(split.lower())
             advice = f"; did you mean {hint!r}?" if hint else _closest(split.lower(), SPLITS) or "."
@@ -376,7 +371,7 @@ def _drawn(table: _Table, tracks: list[Track], split_of: Mapping[str, str], miss
         raise UsageError(f"{table.path}: {error}") from None
     for split in taken:
         chosen = [track.labels for track in pool if drawn[track.id] == split]
-        if not any(0 < sum(label in labels for labels in chosen) < len(chosen) for label in {*sum(chosen, ())}):
+        if not any(count < len(chosen) for count in Counter(label for labels in chosen for label in labels).values()):
             _refuse(
                 table.path,
                 None,

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...errors import UsageError
+from ...untrusted import parse_yaml, read_head
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,7 +50,7 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
 def read_licence(folder: Path) -> str:
     """Return the licence that the front matter of a folder's model card states, else ``not stated``."""
     file = folder / "README.md"
-    text = file.read_text(encoding="utf-8", errors="replace")[:4000] if file.is_file() else ""
+    text = read_head(file, 400_000)[:4000] if file.is_file() else ""
     stated = re.match(r"---\n(?:.*\n)*?license:[ \t]*(\S.*)\n", text)
     return stated.group(1).strip() if stated else "not stated"
 
@@ -69,14 +72,13 @@ def read_is_merge(folder: Path) -> bool:
 def _stated(folder: Path, key: str) -> object:
     """Return what the front matter of a folder's model card says under ``key``; ``None`` where it says nothing."""
     file = folder / "README.md"
-    text = file.read_text(encoding="utf-8", errors="replace")[:100_000] if file.is_file() else ""
+    text = read_head(file, 400_000)[:100_000] if file.is_file() else ""
     front = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
     if not front or f"{key}:" not in front[1]:
         return None
-    import yaml
-
     try:
-        return yaml.safe_load(front[1])[key]
-    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
+        stated = parse_yaml(front[1], file)[1]
+    except UsageError:
         # A card is prose by anyone; weights are not refused for it.
         return None
+    return stated.get(key) if isinstance(stated, dict) else None

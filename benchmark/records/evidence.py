@@ -192,7 +192,8 @@ def make_evidence(record: Record, path: Path, content: bytes, file: Path, larges
         or probabilities.dtype.kind not in "fiu"
         or targets.dtype.kind != "b"
         or targets.shape != (len(ids), len(labels))
-        or probabilities.shape != (len(probabilities), *targets.shape)
+        or probabilities.ndim != 3
+        or probabilities.shape[1:] != targets.shape
         or not len(probabilities)
     ):
         raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")

@@ -13,11 +13,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ... import untrusted
 from ...errors import CmbenchError
 from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_atomically
 
 SCHEMA_VERSION = "1.2"
 """1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`; older records are read too, without them."""
+
+LARGEST = 64 * 2**20
+"""Bytes of a record; that of the largest task has about 200 kB."""
 
 UNSEALED_VERSIONS = ("1.0", "1.1")
 """Versions whose records do not state the hash of their content."""
@@ -277,7 +281,7 @@ def read_record(path: Path) -> Record:
         CmbenchError: the file is not a record of a schema version that this cmbench reads, or has changed since it was
             written.
     """
-    content = path.read_bytes()
+    content = untrusted.read_bytes(path, LARGEST)
     record = parse_record(content, path)
     unsealed = record.content_sha256 is None and record.schema_version not in UNSEALED_VERSIONS
     if unsealed or seal_is_broken(json.loads(content)):

@@ -11,10 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ... import untrusted
 from ...errors import CmbenchError, UsageError
 from .distance import Distances
 from .distance_tables import labels
 from .report import SimilarityReport
+
+LARGEST = 64 * 2**20
+"""Bytes of one report."""
 
 CSV_HEAD = (
     *("edition", "stand_in", "measure", "source", "first", "second", "codebook"),
@@ -40,13 +44,13 @@ def read_distances(path: Path) -> list[Distances]:
 
 def _read(file: Path) -> list[Distances]:
     try:
-        found: Any = json.loads(file.read_bytes())
+        found: Any = untrusted.parse_json(untrusted.read_bytes(file, LARGEST), file)
         entries = [dict(entry) for entry in found["distances"]]
         for entry in entries:
             entry.pop("labels", None)
             entry["by_codebook"] = {(first, second): values for first, second, values in entry["by_codebook"]}
         return TypeAdapter(list[Distances]).validate_python(entries)
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         first = str(error).splitlines()[0]
         raise CmbenchError(
             f"{file} is not a report that `cmbench report similarity` wrote ({first}); write it again with --out."

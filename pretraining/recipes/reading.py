@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ... import untrusted
 from ...errors import UsageError, unknown_name
 from .checks import checked
 from .recipe import Recipe
@@ -27,6 +28,9 @@ MARKS = ("reported", "as in MERT", "our choice")
 """Where a value comes from: CultureMERT's publications, MERT's code or configuration, or nobody but us."""
 
 OVERRIDDEN = "command line"
+
+MOST_VALUES = 5_000
+"""Of a recipe: the largest that ships has some eighty."""
 
 _UNMARKED = ("name", "extends", "summary")
 _MARK = re.compile(rf"#\s*({'|'.join(MARKS)})\b")
@@ -69,7 +73,7 @@ def open_recipe(name: str, overrides: Sequence[str] = ()) -> OpenedRecipe:
         raise unknown_name("recipe", name, shipped_recipes(), "cmbench pretrain")
     for path, content in reversed(list(_chain(_find(name)))):
         config = _merged(config, content, str(path))
-        marks |= marks_of(path.read_text(encoding="utf-8"))
+        marks |= marks_of(untrusted.read_text(path, untrusted.LARGEST_YAML))
     for override in overrides:
         key, equals, _ = override.partition("=")
         if not equals or not key:
@@ -109,8 +113,9 @@ def _chain(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             raise UsageError(f"{seen[0]}: the recipes extend each other in a circle: {' -> '.join(map(str, seen))}.")
         seen.append(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = untrusted.read_text(path, untrusted.LARGEST_YAML)
             _refuse_interpolation(text, str(path))
+            untrusted.parse_yaml(text, path, MOST_VALUES)
             loaded = OmegaConf.to_container(OmegaConf.create(text))
         except UsageError:
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CmbenchError, Missing, UsageError
+from ...untrusted import LARGEST_TABLE, read_object
 from ..base import Progress, Task
 from ..fetching.download import spoken_bytes
 from ..fetching.published import read_lists
@@ -107,9 +107,9 @@ def not_in_dunya(task: Task, folder: Path, without_tags: Iterable[str]) -> tuple
     if not path.is_file():
         return ()
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["not_fetched"]
+        entries = read_object(path, LARGEST_TABLE)["not_fetched"]
         asked = {e["id"] for e in entries if (e["what"], e["state"]) == ("tags", "missing")}
-    except (ValueError, LookupError, TypeError) as error:
+    except (UsageError, ValueError, LookupError, TypeError) as error:
         raise UsageError(f"{path} is not the report that a preparation writes; remove it.") from error
     ids = [mbid for mbid in without_tags if mbid in asked]
     if not ids:

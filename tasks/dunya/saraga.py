@@ -12,7 +12,6 @@ also be evaluated by itself, as a custom task with its own name.
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import zipfile
 import zlib
@@ -25,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ...errors import CmbenchError, Missing, UsageError
+from ...untrusted import LARGEST_TEXT, parse_json
 from ..base import Progress, Task
 from ..fetching.published import LAYOUT, labels_among, read_lists, unlabelled
 from ..fetching.tables import cell_values
@@ -192,11 +192,16 @@ def saraga_recordings(task: Task, files: Files) -> tuple[dict[str, SaragaRecordi
             continue
         try:
             with files[name]() as handle:
-                details = json.loads(handle.read())
+                details = parse_json(handle.read(LARGEST_TEXT), name)
             if not isinstance(details, dict) or "mbid" not in details:
                 continue
             recording = read_details(COLLECTIONS[task.name], details)
-        except (UnreadableDetailsError, ValueError, *_UNREADABLE) as error:  # ValueError: neither UTF-8 nor JSON
+        except (
+            UnreadableDetailsError,
+            UsageError,
+            ValueError,
+            *_UNREADABLE,
+        ) as error:
             unreadable[name] = str(error)
             continue
         entry = SaragaRecording(recording, mix_of(path, beside[path.parent]))
@@ -233,7 +238,7 @@ def files_of(place: Path) -> Iterator[Files]:
             if path.suffix.lower() == ".zip":
                 try:
                     archive = stack.enter_context(zipfile.ZipFile(path))
-                except (zipfile.BadZipFile, OSError) as error:
+                except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
                     raise UsageError(f"{path} cannot be read as an archive ({error}). Fetch it again.") from error
                 members = [member for member in archive.namelist() if not member.endswith("/")]
                 found.update({f"{name}/{member}": partial(archive.open, member) for member in members})

@@ -14,10 +14,14 @@ from typing import IO
 
 from ...errors import CmbenchError, UsageError
 from ...terminal import silent
+from ...untrusted import DEEPEST
 from ..base import Progress
 from .download import require_room, spoken_bytes
 
 _BLOCK = 2**20
+
+_LONGEST = 255
+"""Bytes of a name in a file system."""
 
 _BOMB_RATIO, _BOMB_BYTES = 100, 2**30
 """An archive that would grow by more than this factor, and to more than this, is not unpacked: audio shrinks by a few
@@ -142,6 +146,11 @@ def _require_harmless(archive: str, member: zipfile.ZipInfo) -> None:
         or not path.parts
     ):
         raise UsageError(f"{archive}: the member {member.filename!r} would land outside the folder; nothing unpacked.")
+    if len(path.parts) > DEEPEST or any(len(part.encode()) > _LONGEST for part in path.parts):
+        raise UsageError(
+            f"{archive}: the member {member.filename[:80]!r}… lies {len(path.parts)} folders deep or has a name that "
+            "no file system takes; nothing unpacked."
+        )
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UsageError(f"{archive}: the member {member.filename!r} is a link; nothing unpacked.")
     if member.flag_bits & 1:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CmbenchError, Missing, MissingError, UsageError
+from ...untrusted import read_object
 
 if TYPE_CHECKING:
     import requests
@@ -88,8 +89,8 @@ def receipt_path(path: Path) -> Path:
 def read_receipt(path: Path) -> Receipt | None:
     """Return the receipt of a file, or ``None`` if there is none that can be read."""
     try:
-        return Receipt(**json.loads(receipt_path(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Receipt(**read_object(receipt_path(path)))
+    except (OSError, UsageError, TypeError):
         return None
 
 
@@ -322,10 +323,10 @@ class _Resuming:
     def known_version(self, url: str) -> str:
         """Return the strong validator of the part, or an empty string if it has none."""
         try:
-            noted = json.loads(self.version.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            noted = read_object(self.version)
+        except (OSError, UsageError):
             return ""
-        return str(noted.get("version", "")) if isinstance(noted, dict) and noted.get("url") == url else ""
+        return str(noted.get("version", "")) if noted.get("url") == url else ""
 
     def note_version(self, url: str, headers: Mapping[str, str]) -> None:
         """Keep the validator of what is being received: a strong entity tag, else the date of the last change."""

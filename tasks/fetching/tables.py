@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import UsageError
+from ...untrusted import LARGEST_TABLE, open_plain, parse_npy, read_bytes
 
 LIST_SUFFIXES = (".npy", ".txt", ".tsv")
 """An id list is looked for under these endings, in this order."""
@@ -40,16 +42,14 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 def _array_entries(path: Path) -> list[str]:
     """Entries of an array file as text."""
-    import numpy as np
-
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        array = parse_npy(read_bytes(path, LARGEST_TABLE))
+    except (ValueError, OSError) as error:
         raise UsageError(
             f"{path} is not a plain array of ids ({error}). Files with Python objects inside are never opened; write "
             f"the ids as text instead, one a line, to {path.with_suffix('.txt').name} and remove {path.name}."
         ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "USiu":
+    if array.ndim != 1 or array.dtype.kind not in "USiu":
         raise UsageError(f"{path} is not a list of ids: expected a one-dimensional array of strings or whole numbers.")
     if array.dtype.kind == "S":
         return [entry.decode("utf-8", errors="replace") for entry in array.tolist()]
@@ -59,7 +59,7 @@ def _array_entries(path: Path) -> list[str]:
 def _text_of(path: Path) -> str:
     """Text of a file, which must be UTF-8 (with or without a byte-order mark)."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
@@ -78,7 +78,7 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = "\t") -> Ite
         UsageError: the header lacks a column, a row has too few or too many cells, or the file is not such a table;
             the message gives the line.
     """
-    with path.open(encoding="utf-8-sig", newline="") as handle:
+    with open_plain(path) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as handle:
         reader = csv.reader(handle, delimiter=delimiter)
         try:
             header = next(reader, [])

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -67,14 +68,8 @@ def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -
     support = Counter(label for track in tracks for label in track.labels)
     wanted = {split: {label: share * support[label] for label in support} for split, share in shares.items()}
     dealt: dict[str, list[_Unit]] = {split: [] for split in shares}
-    undealt = units
-    while undealt:
-        remaining: Counter[str] = Counter()
-        for unit in undealt:
-            remaining.update(unit.labels)
-        # the rarest label first: it has the least freedom; unlabelled tracks last
-        label = min(remaining, key=lambda name: (remaining[name], name), default=None)
-        for unit in [u for u in undealt if label is None or label in u.labels]:
+    for label, given in _by_rarest_label(units):
+        for unit in given:
             spare = {s: room[s] + _OVERFILL * shares[s] * len(tracks) for s in shares}
             open_splits = [s for s in shares if spare[s] >= len(unit.ids) / 2] or list(shares)
             split = max(
@@ -85,9 +80,40 @@ def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -
             room[split] -= len(unit.ids)
             for name, count in unit.labels.items():
                 wanted[split][name] -= count
-        undealt = [u for u in undealt if label is not None and label not in u.labels]
     _fill_empty(dealt)
     return {id_: split for split, given in dealt.items() for unit in given for id_ in unit.ids}
+
+
+def _by_rarest_label(units: Sequence[_Unit]) -> Iterator[tuple[str | None, list[_Unit]]]:
+    """Yield each label with the units that have it and were not yielded before; the rarest label of these comes first.
+
+    It has the least freedom. Units without labels come last, under ``None``. The counts are kept as units go, so that
+    the work grows with the labels of the tracks and not with tracks times labels.
+    """
+    having: dict[str, list[_Unit]] = defaultdict(list)
+    remaining: Counter[str] = Counter()
+    for unit in units:
+        remaining.update(unit.labels)
+        for name in unit.labels:
+            having[name].append(unit)
+    waiting = [(count, name) for name, count in remaining.items()]
+    heapify(waiting)
+    gone: set[str] = set()
+    while waiting:
+        count, label = heappop(waiting)
+        if count != remaining[label]:  # an older count of it
+            continue
+        given = [unit for unit in having.pop(label) if unit.rank not in gone]
+        gone.update(unit.rank for unit in given)
+        changed: Counter[str] = Counter()
+        for unit in given:
+            changed.update(unit.labels)
+        for name, less in changed.items():
+            remaining[name] -= less
+            if remaining[name]:
+                heappush(waiting, (remaining[name], name))
+        yield label, given
+    yield None, [unit for unit in units if unit.rank not in gone]
 
 
 def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:

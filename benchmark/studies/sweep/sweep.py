@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from .... import untrusted
 from ....baselines.base import LoadOptions
 from ....baselines.mert.encoder import CODE_VERSION
 from ....baselines.mert.folder import require_dtype
@@ -193,10 +194,10 @@ class SweepFolder:
         if not state.is_file():
             return {}
         try:
-            content = json.loads(state.read_text(encoding="utf-8"))
+            content = untrusted.read_object(state)
             finished = {key: dict(noted) for key, noted in dict(content["finished"]).items()}
             return finished if content["request"] == self.request else {}
-        except (ValueError, KeyError, TypeError) as error:
+        except (UsageError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{state} is not the file of a sweep; remove it to begin anew.") from error
 
     def note(self, finished: Notes) -> None:

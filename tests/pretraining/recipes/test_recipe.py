@@ -148,7 +148,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     [
         ("- a\n- b\n", "table of keys"),
         ("", "table of keys|no stages|name"),
-        ("a: [1\n", "not a recipe in YAML"),
+        ("a: [1\n", "own.yaml:2: not valid YAML"),
         ("seed: 1\nseed: 2\n", "not a recipe in YAML"),
         ("extends: mert-nano\nsteps: 3\n", "no key 'steps'"),
         ("extends: nothing-like-it\n", "no recipe named 'nothing-like-it'"),
@@ -167,7 +167,7 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, told: str) -> None:
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not a recipe"):
+    with pytest.raises(UsageError, match="not UTF-8 text"):
         open_recipe(str(own))
 
 

@@ -171,3 +171,12 @@ def test_joined_parts_read_like_the_joined_bytes(
                     joined.seek(offset, whence)
             assert joined.read(count) == oracle.read(count)
             assert joined.tell() == oracle.tell()
+
+
+@pytest.mark.parametrize("name", ["a/" * 2_000 + "b", "x" * 300])
+def test_members_that_no_file_system_takes(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as archive:
+        archive.writestr(name, b"1")
+    with pytest.raises(UsageError, match="nothing unpacked"):
+        unpack([tmp_path / "deep.zip"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

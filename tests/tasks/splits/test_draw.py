@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -122,3 +123,22 @@ def test_blocks_are_the_finest_that_keep_groups_whole(drawn: list[set[int]]) -> 
                 if one & other:
                     one |= other
     assert joined_groups(["|".join(sorted(names)) for names in groups]) == [min(r) if r else None for r in reached]
+
+
+def test_many_tracks_with_many_labels_are_drawn_with_work_that_grows_with_the_tracks() -> None:
+    """50,000 rows took a minute: every label counted all tracks again."""
+    labels = [f"label-{i}" for i in range(300)]
+    many = [Track(f"t{i}", Path("x"), (labels[i % 300], labels[i * 7 % 300]), group=None) for i in range(6_000)]
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        drawn = draw_splits(many)
+    finally:
+        sys.setprofile(None)
+    assert set(drawn) == {track.id for track in many}
+    assert calls < 200 * len(many)
