@@ -189,21 +189,33 @@ def parse_yaml(text: str, where: object, most: int = MOST_NODES) -> tuple[yaml.N
     import yaml
 
     bad = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
-    if len(text) > LARGEST_YAML:
-        raise UsageError(f"{where}: it is larger than {LARGEST_YAML / 2**20:.1f} MiB.")
     try:
-        require_shallow(text, where, most)
-        node = yaml.compose(text, yaml.SafeLoader)
-        if node is None:
-            return None, None
-        _require_few(node, where, most)
-        return node, yaml.SafeLoader("").construct_document(node)
+        node = compose_yaml(text, where, most)
+        return node, None if node is None else yaml.SafeLoader("").construct_document(node)
     except bad as error:
         # Values of a type that the words are not of: dates, numbers in base 60, empty numbers.
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error).splitlines()[0]
         line = "" if mark is None else f":{mark.line + 1}"
         raise UsageError(f"{where}{line}: not valid YAML: {said}.") from error
+
+
+def compose_yaml(text: str, where: object, most: int = MOST_NODES) -> yaml.Node | None:
+    """Return the nodes of a YAML text, which know their lines; nothing in it is constructed.
+
+    Raises:
+        UsageError: it is too large, is nested too deeply, has too many values, or a tag other than of plain values.
+        yaml.YAMLError: it is not YAML.
+    """
+    import yaml
+
+    if len(text) > LARGEST_YAML:
+        raise UsageError(f"{where}: it is larger than {LARGEST_YAML / 2**20:.1f} MiB.")
+    require_shallow(text, where, most)
+    node = yaml.compose(text, yaml.SafeLoader)
+    if node is not None:
+        _require_few(node, where, most)
+    return node
 
 
 def require_shallow(text: str, where: object, most: int = MOST_NODES) -> None:

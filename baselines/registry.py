@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError, UsageError, unknown_name
+from ..written import is_there, looks_like_a_path
 from .base import PRECISIONS, Encoder, EncoderCard, EncoderEntry, LoadOptions
 from .hub.folders import open_folder
 
@@ -127,9 +128,7 @@ def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
 
 
 def _load(name: str, options: LoadOptions) -> Encoder:
-    from .hub.folders import is_folder
-
-    if name not in registry() and ("/" in name or "\\" in name or is_folder(name)):
+    if name not in registry() and (looks_like_a_path(name) or is_there(name)):
         return load_folder(name, options)
     return get_encoder_entry(name).load(options)
 

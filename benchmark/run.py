@@ -16,6 +16,7 @@ from ..paths import data_root as configured_data_root
 from ..tasks.audit.audit import ensure_audit
 from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
+from ..written import split_list
 from .cell import RunOptions
 from .models import Shelf
 from .observer import Observer
@@ -136,7 +137,7 @@ def _let_idle_threads_sleep() -> None:
 
 def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
     if isinstance(model, str):
-        return [part.strip() for part in model.split(",") if part.strip()]
+        return list(split_list(model))
     models: list[object] = list(model) if isinstance(model, list | tuple) else [model]
     for one in models:
         if isinstance(one, type) or not isinstance(one, str | Encoder):

@@ -65,8 +65,8 @@ def _sum(plan: Plan) -> str:
         )
     rough = f", about {spoken_bytes(plan.estimate)} in all" if unknown and plan.estimate else ""
     return (
-        f"To fetch: {spoken_bytes(stated)}{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk in "
-        f"the end: {'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}"
+        f"To fetch: {spoken_bytes(stated)}{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk "
+        f"in the end: {'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}"
         f"{' or more' if unknown and not rough else ''}."
     )
 

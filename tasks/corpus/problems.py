@@ -31,23 +31,35 @@ class Problem:
 
 
 def require_sound(path: Path, problems: Sequence[Problem]) -> None:
-    """Raise one error that lists the problems of a file, up to :data:`MOST_SHOWN` of each kind, by line.
+    """Raise one error that lists the problems of a file; see :func:`require_all_sound`.
 
     Raises:
         UsageError: there are problems.
     """
-    if not problems:
+    require_all_sound([(path, problems)])
+
+
+def require_all_sound(found: Iterable[tuple[Path, Sequence[Problem]]]) -> None:
+    """Raise one error that lists the problems of files, up to :data:`MOST_SHOWN` of each kind, as they come.
+
+    Raises:
+        UsageError: there are problems.
+    """
+    files = [(path, problems) for path, problems in found if problems]
+    count = sum(len(problems) for _, problems in files)
+    if not count:
         return
-    if len(problems) == 1:
-        raise UsageError(_told(path, problems[0]))
-    kinds: dict[str, list[Problem]] = defaultdict(list)
-    for problem in problems:
-        kinds[problem.kind].append(problem)
-    told = [f"{path}: {len(problems)} things are wrong; nothing was computed."]
-    for some in kinds.values():
-        told += [_told(path, one) for one in some[:MOST_SHOWN]]
-        if len(some) > MOST_SHOWN:
-            told.append(f"  … and {len(some) - MOST_SHOWN} more like the last one.")
+    if count == 1:
+        raise UsageError(_told(files[0][0], files[0][1][0]))
+    told = [f"{count} things are wrong in {' and '.join(str(path) for path, _ in files)}; nothing was computed."]
+    for path, problems in files:
+        kinds: dict[str, list[Problem]] = defaultdict(list)
+        for problem in problems:
+            kinds[problem.kind].append(problem)
+        for some in kinds.values():
+            told += [_told(path, one) for one in some[:MOST_SHOWN]]
+            if len(some) > MOST_SHOWN:
+                told.append(f"  … and {len(some) - MOST_SHOWN} more like the last one.")
     raise UsageError("\n".join(told))
 
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from ... import untrusted
 from ...errors import UsageError
 from .problems import Problem, refuse
 
@@ -125,7 +126,7 @@ def read_bytes(path: Path, what: str) -> bytes:
         UsageError: it is absent or cannot be read; the message says that it should be ``what``.
     """
     try:
-        return path.read_bytes()
+        return untrusted.read_bytes(path, untrusted.LARGEST_TABLE)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file; it should be {what}.") from None
     except (OSError, ValueError) as error:
@@ -139,7 +140,7 @@ def read_text(path: Path, what: str, encoding: str | None = None) -> Text:
     Args:
         path: of the file.
         what: it should be, for messages.
-        encoding: that the user states; ``None`` to find it out.
+        encoding: that the user states; it counts where the file itself does not tell. ``None`` to find it out.
 
     Raises:
         UsageError: the file is absent, is no text (a workbook, a pointer of Git LFS), or contradicts ``encoding``.
@@ -154,7 +155,9 @@ def read_text(path: Path, what: str, encoding: str | None = None) -> Text:
     if data.startswith(b"version https://git-lfs"):
         refuse(path, None, "this is a pointer of Git LFS, not the file itself; run `git lfs pull` in its folder")
     mark, codec = next(((mark, codec) for mark, codec in _MARKS if data.startswith(mark)), (b"", ""))
-    codec = codec or encoding or _codec_without_mark(data)
+    found = codec or _codec_without_mark(data)
+    # What is valid UTF-8 beyond ASCII is UTF-8, whatever was said of another file.
+    codec = (encoding if encoding and data.isascii() else "") or found or encoding or ""
     guessed = not codec
     codec = codec or next((one for one in LEGACY if _decodes(data, one)), "latin-1")
     try:
@@ -189,8 +192,9 @@ def encoding_problem(source: Text) -> Problem:
     """Word that a text is not UTF-8: the line, and how its first foreign word reads in each likely encoding."""
     first = next(i for i, byte in enumerate(source.content) if byte > 127)
     line = len(re.findall(rb"\r\n|\r|\n", source.content[:first])) + 1
-    around = re.split(rb"[\r\n,;\t|\"]", source.content[max(0, first - 40) : first])[-1]
-    word = around + re.split(rb"[\r\n,;\t|\"]", source.content[first : first + 40])[0]
+    ends = rb"[\r\n,;\t|\"'\[\]]|[:#-] "
+    before = re.split(ends, source.content[max(0, first - 40) : first])[-1]
+    word = before + re.split(ends, source.content[first : first + 40])[0]
     readings = {name: word.decode(codec) for codec, name in LEGACY.items() if _decodes(word, codec)}
     listed = ", ".join(f"{text!r} in {name}" for name, text in readings.items())
     return Problem(
@@ -210,7 +214,7 @@ def read_table(
         path: of the file.
         what: it should be, for messages about a file that is not there.
         expected: names of columns that it may have, in lower case; the separator that yields most of them wins.
-        encoding: that the user states; ``None`` to find it out.
+        encoding: that the user states; it counts where the file itself does not tell. ``None`` to find it out.
 
     Returns:
         The table, with everything that is wrong with its form as problems. Names of columns are not judged, but that

@@ -134,7 +134,7 @@ def test_up_to_twenty_of_each_kind_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         require_sound(tmp_path, some)
     told = str(caught.value).splitlines()
-    assert told[0] == f"{tmp_path}: 32 things are wrong; nothing was computed."
+    assert told[0] == f"32 things are wrong in {tmp_path}; nothing was computed."
     assert told[1] == f"{tmp_path}:1: a1."
     assert told[20] == f"{tmp_path}:20: a20."
     assert told[21:] == ["  … and 10 more like the last one.", f"{tmp_path}:7: one?", f"{tmp_path}: two."]
