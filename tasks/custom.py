@@ -19,6 +19,8 @@
 from the folder of ``task.yaml``; further columns are kept and ignored. A missing audio file is no error here: the run
 counts it in its coverage.
 
+``cmbench tasks new`` (:mod:`cmbench.tasks.own`) writes both files from what people have.
+
 Splits that are missing are drawn once (:mod:`cmbench.tasks.splits.draw`) and written into ``tracks.csv`` when the
 tracks are first used, so that every later run has the same ones. Looking at a task writes nothing.
 """
