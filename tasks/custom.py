@@ -20,6 +20,8 @@
 a track that has several, are joined with ``|``; paths start from the folder of ``task.yaml``; further columns are kept
 and ignored. A missing audio file is no error here: the run counts it in its coverage.
 
+``cmbench tasks new`` (:mod:`.own`) writes both files from what people have.
+
 Splits that are missing are drawn once (:mod:`.corpus.division`) and written into ``tracks.csv`` when the tracks are
 first used, so that every later run has the same ones. Looking at a task writes nothing.
 """

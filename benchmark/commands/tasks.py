@@ -1,4 +1,4 @@
-"""``cmbench tasks …``: list, show, prepare, verify, audit. Parse, call, print."""
+"""``cmbench tasks …``: list, show, new, prepare, verify, audit. Parse, call, print."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.table import Table
 
 from ...errors import UsageError
 from ...terminal import console
+from .new_task import EXAMPLES as NEW_EXAMPLES
+from .new_task import new_task
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from ...tasks.base import Task
 
 tasks_app = typer.Typer(
-    no_args_is_help=False, help="List tasks; show, prepare, verify or audit one.", invoke_without_command=True
+    no_args_is_help=False,
+    help="List tasks; make one of your own music; show, prepare, verify or audit one.",
+    invoke_without_command=True,
 )
 
 DataRoot = Annotated[
@@ -37,6 +41,9 @@ def list_tasks(context: typer.Context) -> None:
         from ...tasks.registry import registry
 
         print_tasks(registry().values(), console())
+
+
+tasks_app.command("new", no_args_is_help=True, epilog=NEW_EXAMPLES)(new_task)
 
 
 @tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")

@@ -1,0 +1,1 @@
+"""Music that a user brings: found, understood and described as a task."""

@@ -1,0 +1,364 @@
+"""From what was brought to a task: tracks, labels, splits, and everything that is wrong, told at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...decoding import UnusableAudio, opened
+from ...errors import UsageError
+from ..base import Track
+from ..splits.draw import SHARES, blocks_of, draw_splits
+from ..splits.names import SPLITS
+from .label_cells import read_cells
+from .recordings import Named
+from .roles import Choices, Roles, family_of, is_true, propose, seconds
+from .sheet import Sheet
+from .sources import SPLIT_NAMES, Source
+
+FEWEST_BLOCKS = 3
+"""Groups (tracks, where there are no groups) of a label that is kept: one for each split."""
+
+BLOCKS_FOR_INTERVALS = 5
+"""Groups of the test split from which on scores have intervals."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong.
+
+    Attributes:
+        kind: what all problems of this kind have in common.
+        where: line of the table, file or label.
+        text: what is wrong.
+        remedy: what to do about all of this kind.
+        loses: tracks that are left out because of it.
+    """
+
+    kind: str
+    where: str
+    text: str
+    remedy: str
+    loses: int = 0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A task as it would be written.
+
+    Attributes:
+        source: what was brought.
+        roles: which column is what.
+        rows: of the table.
+        tracks: those that can be used.
+        labels: ordered by family and support.
+        families: label -> family.
+        split_of: track id -> split; empty where no split can be drawn.
+        drawn: splits that were drawn here rather than given.
+        problems: what is wrong.
+        notes: what a reader should know, and nothing is wrong with.
+    """
+
+    source: Source
+    roles: Roles
+    rows: int
+    tracks: tuple[Track, ...]
+    labels: tuple[str, ...]
+    families: Mapping[str, str]
+    split_of: Mapping[str, str]
+    drawn: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def lost(self) -> int:
+        """Rows that are left out because of a problem."""
+        return sum(problem.loses for problem in self.problems)
+
+    def support(self, split: str) -> Counter[str]:
+        """Return how many tracks of a split have each label."""
+        return Counter(label for t in self.tracks if self.split_of.get(t.id) == split for label in t.labels)
+
+
+def propose_task(
+    source: Source, choices: Choices, fewest: int = FEWEST_BLOCKS, workers: int = 4, check_audio: bool = True
+) -> Proposal:
+    """Turn what was brought into a task.
+
+    Args:
+        source: what was brought.
+        choices: what the user says of the columns.
+        fewest: groups of a label that is kept.
+        workers: threads that open the recordings.
+        check_audio: open every recording to see whether it can be read.
+
+    Raises:
+        UsageError: no column names recordings, or none holds labels.
+    """
+    roles, named = propose(source.sheet, source.recordings, choices, source.path_column)
+    problems: list[Problem] = []
+    notes: list[str] = []
+    labels_of, families = _labels(source.sheet, roles, problems, notes)
+    paths = _paths(source, roles, named, problems, notes)
+    if check_audio:
+        _open_all(paths, source.sheet, workers, problems)
+    tracks, given = _tracks(source, roles, paths, labels_of, problems)
+    tracks = _without_rare(tracks, families, fewest, bool(given), problems)
+    split_of, drawn = _splits(tracks, given, problems)
+    _require_choice(tracks, split_of, problems)
+    _tell_groups(tracks, split_of, roles, drawn, notes)
+    support = Counter(label for track in tracks for label in track.labels)
+    order = sorted(support, key=lambda label: (list(families.values()).index(families[label]), -support[label], label))
+    return Proposal(
+        source, roles, len(source.sheet.rows), tuple(tracks), tuple(order), {n: families[n] for n in order},
+        split_of, drawn, tuple(problems), tuple(notes),
+    )  # fmt: skip
+
+
+def _where(sheet: Sheet, row: int) -> str:
+    return f"{sheet.source.name}:{sheet.lines[row]}"
+
+
+def _labels(
+    sheet: Sheet, roles: Roles, problems: list[Problem], notes: list[str]
+) -> tuple[list[tuple[str, ...]], dict[str, str]]:
+    """Return the labels of every row, and the family of every label.
+
+    A label is called ``family--value``, as in the built-in tasks, where its column's name says more than ``labels``.
+    """
+    found: list[list[str]] = [[] for _ in sheet.rows]
+    families: dict[str, str] = {}
+    for column in roles.labels:
+        cells, sign = read_cells(sheet.column(column))
+        if sign and sign != "|":
+            notes.append(f"The labels in {column!r} are joined with {sign!r}; each counts by itself.")
+        family = family_of(column)
+        for row, values in enumerate(cells):
+            for value in values:
+                if not value.isprintable():
+                    problems.append(Problem("labels with control characters", _where(sheet, row), repr(value),
+                                            "write the label anew in the table"))  # fmt: skip
+                    continue
+                label = value if family is None or "--" in value else f"{family}--{value}"
+                families[label] = label.split("--")[0] if "--" in label.strip("-") else "tag"
+                found[row].append(label)
+    for column in roles.marks:
+        families[column] = column.split("--")[0] if "--" in column.strip("-") else "tag"
+        for row, cell in enumerate(sheet.column(column)):
+            found[row] += [column] * is_true(cell)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in families:
+        alike[re.sub(r"[\W_]+", "", label.casefold())].append(label)
+    problems += [
+        Problem("labels that differ only in case, blanks or signs", ", ".join(map(repr, same)), "counted as different",
+                "write them alike in the table, if they are the same")
+        for same in alike.values() if len(same) > 1
+    ]  # fmt: skip
+    return [tuple(dict.fromkeys(labels)) for labels in found], families
+
+
+def _paths(
+    source: Source, roles: Roles, named: Sequence[Named], problems: list[Problem], notes: list[str]
+) -> list[Path | None]:
+    """Return the recording of every row, where it is clear."""
+    sheet, cells = source.sheet, source.sheet.column(roles.path)
+    used = {one.path for one in named}
+    extra = [path for path in source.recordings.paths if source.recordings.folder / path not in used]
+    free = {path.name: str(path) for path in extra}
+
+    def wrong(row: int, kind: str, text: str, remedy: str) -> None:
+        problems.append(Problem(kind, _where(sheet, row), text, remedy, 1))
+
+    folder = source.recordings.folder
+    for row, (cell, one) in enumerate(zip(cells, named, strict=True)):
+        if not cell:
+            wrong(row, "rows without a recording", f"{roles.path!r} is empty", "fill it in, or delete the row")
+        elif not one.paths:
+            remedy = f"put the file below {folder}, or mend its name"
+            wrong(row, "recordings that are not there", repr(cell) + _alike(cell, free), remedy)
+        elif one.path is None:
+            listed = ", ".join(str(p.relative_to(folder)) for p in one.paths[:3])
+            remedy = "write the folder too, with / between"
+            wrong(row, "names that several recordings have", f"{cell!r}: {listed}", remedy)
+    if other := sum(one.other_ending and one.path is not None for one in named):
+        notes.append(f"{other} recordings have another ending than the table says; their names are the same.")
+    if extra:
+        notes.append(f"{len(extra)} recordings stand in no row and are not used: "
+                     f"{', '.join(map(str, extra[:3]))}{' …' if len(extra) > 3 else ''}")  # fmt: skip
+    return [one.path for one in named]
+
+
+def _alike(cell: str, free: Mapping[str, str]) -> str:
+    """Ask whether one of the recordings that no row names is meant, if its name is much alike."""
+    close = difflib.get_close_matches(re.split(r"[/\\\\]", cell)[-1], free, n=1, cutoff=0.8)
+    return f"; did you mean {free[close[0]]!r}?" if close else ""
+
+
+def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: list[Problem]) -> None:
+    """Open every recording, and give up those that no decoder here opens."""
+
+    def why(path: Path) -> str | None:
+        try:
+            with opened(path):
+                return None
+        except UnusableAudio as error:
+            return error.reason
+
+    wanted = list(dict.fromkeys(path for path in paths if path is not None))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        reasons = dict(zip(wanted, pool.map(why, wanted), strict=True))
+    for row, path in enumerate(paths):
+        if path is not None and (reason := reasons[path]):
+            problems.append(Problem("recordings that cannot be read", f"{_where(sheet, row)}, {path.name}", reason,
+                                    "replace the file, or convert it to FLAC or WAV", 1))  # fmt: skip
+            paths[row] = None
+
+
+def _tracks(
+    source: Source,
+    roles: Roles,
+    paths: Sequence[Path | None],
+    labels_of: Sequence[tuple[str, ...]],
+    problems: list[Problem],
+) -> tuple[list[Track], dict[str, str]]:
+    """Return the tracks of the rows that can be used, and the split that the table gives each."""
+    sheet = source.sheet
+    seen: dict[tuple[Path, float, float | None], int] = {}
+    ids: set[str] = set()
+    tracks, given = [], {}
+    for row, (cells, path) in enumerate(zip(sheet.rows, paths, strict=True)):
+        if path is None:
+            continue
+        start = (seconds(cells[roles.start]) if roles.start else None) or 0.0
+        end = seconds(cells[roles.end]) if roles.end else None
+        where = _where(sheet, row)
+        if end is not None and end <= start:
+            problems.append(Problem("excerpts without a length", where, f"from {start:g} s to {end:g} s",
+                                    "mend start and end", 1))  # fmt: skip
+            continue
+        if (other := seen.setdefault((path, start, end), row)) != row:
+            problems.append(Problem("recordings that stand in two rows", where,
+                                    f"{path.name} stands in line {sheet.lines[other]} already",
+                                    "join the rows: several labels go into one cell with | between", 1))  # fmt: skip
+            continue
+        split = SPLIT_NAMES.get(cells[roles.split].casefold(), "") if roles.split else ""
+        if roles.split and cells[roles.split] and not split:
+            problems.append(Problem("unknown splits", where, repr(cells[roles.split]), "write train, valid or test", 1))
+            continue
+        id_ = cells[roles.id] if roles.id else _id_of(path, source.recordings.folder, start if roles.start else None)
+        if id_ in ids:
+            id_ = f"{id_}@{sheet.lines[row]}"
+        ids.add(id_)
+        tracks.append(Track(id_, path, labels_of[row], _group_of(cells, roles.group), start, end))
+        given[id_] = split
+    return tracks, given if any(given.values()) else {}
+
+
+def _id_of(path: Path, folder: Path, start: float | None) -> str:
+    bare = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+    return bare.with_suffix("").as_posix() + (f"@{start:g}" if start is not None else "")
+
+
+def _group_of(cells: Mapping[str, str], columns: Sequence[str]) -> str | None:
+    """Return a track's groups, joined with ``|``; of several columns each value says of which."""
+    several = len(columns) > 1
+    names = [
+        f"{column} {part.strip()}" if several else part.strip()
+        for column in columns for part in re.split(r"[|;]", cells[column]) if part.strip()
+    ]  # fmt: skip
+    return "|".join(dict.fromkeys(names)) or None
+
+
+def _without_rare(
+    tracks: list[Track], families: Mapping[str, str], fewest: int, given: bool, problems: list[Problem]
+) -> list[Track]:
+    """Take labels out that are in too few groups to be in every split; where the splits are given, they stay."""
+    block_of = blocks_of(tracks)
+    blocks: dict[str, set[str]] = defaultdict(set)
+    for track in tracks:
+        for label in track.labels:
+            blocks[label].add(block_of.get(track.id, f"\0{track.id}"))
+    rare = set() if given else {label for label in families if len(blocks[label]) < fewest}
+    common = {label for label in families if label not in rare and all(label in t.labels for t in tracks)}
+    kind = "groups" if block_of else "recordings"
+    problems += [
+        Problem(f"labels of fewer than {fewest} {kind}, left out", repr(label), f"{len(blocks[label])} {kind}",
+                "add recordings; with --fewest 1 they are kept, and not scored where a split lacks them")
+        for label in sorted(rare)
+    ] + [
+        Problem("labels that every recording has, left out", repr(label), "nothing tells it apart",
+                "add recordings without it") for label in sorted(common)
+    ]  # fmt: skip
+    gone = rare | common
+    return [Track(t.id, t.path, tuple(n for n in t.labels if n not in gone), t.group, t.start, t.end) for t in tracks]
+
+
+def _splits(
+    tracks: Sequence[Track], given: Mapping[str, str], problems: list[Problem]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the split of every track, and which splits were drawn; no split where none can be drawn."""
+    without = [id_ for id_, split in given.items() if not split]
+    problems += [
+        Problem("rows without a split", id_, "others have one", "fill in the split, or empty all") for id_ in without
+    ]
+    missing = tuple(split for split in SPLITS if split not in given.values())
+    if not tracks or without or not missing:
+        return ({} if without else dict(given)), ()
+    pool = [t for t in tracks if given.get(t.id, "train") == "train"]
+    if not pool:
+        problems.append(
+            Problem(
+                "too few recordings for three splits", "all recordings", "none is in train", "split the column anew"
+            )
+        )
+        return {}, ()
+    shares = {split: SHARES[split] for split in missing if split != "train"}
+    shares = {"train": 1.0 - sum(shares.values())} | shares
+    try:
+        return {**given, **draw_splits(pool, shares)}, missing
+    except UsageError as error:
+        problems.append(Problem("too few groups for three splits", "all recordings", str(error).split(".")[0],
+                                "name a finer group with --group COLUMN, or --group none if each stands for "
+                                "itself"))  # fmt: skip
+        return {}, ()
+
+
+def _require_choice(tracks: Sequence[Track], split_of: dict[str, str], problems: list[Problem]) -> None:
+    """Give the splits up if a scored one has no label that one of its tracks has and another has not."""
+    for split in ("valid", "test") if split_of else ():
+        mine = [track.labels for track in tracks if split_of[track.id] == split]
+        if not any(0 < sum(label in labels for labels in mine) < len(mine) for label in {*sum(mine, ())}):
+            problems.append(Problem("too few recordings or groups to judge by", f"the split {split}",
+                                    f"none of its {len(mine)} recordings has a label that another of them lacks",
+                                    "add recordings, or name a finer group with --group COLUMN, or fill in a column "
+                                    "`split`"))  # fmt: skip
+            split_of.clear()
+            return
+
+
+def _tell_groups(
+    tracks: Sequence[Track], split_of: Mapping[str, str], roles: Roles, drawn: Sequence[str], notes: list[str]
+) -> None:
+    if not roles.group:
+        notes.append(
+            "No column says which recordings belong together (album, concert, artist): two of one album may be in "
+            "train and test, and scores then look better than they are. --group COLUMN names one."
+        )
+        return
+    block_of = blocks_of(tracks)
+    at: dict[str, set[str]] = defaultdict(set)
+    for id_, split in split_of.items():
+        if id_ in block_of:
+            at[block_of[id_]].add(split)
+    torn = sorted(block for block, splits in at.items() if len(splits) > 1)
+    if torn and not drawn:
+        notes.append(f"The given splits tear {len(torn)} groups apart ({', '.join(torn[:3])}); `--split group-safe` "
+                     "runs on splits that do not.")  # fmt: skip
+    tested = sum("test" in splits for splits in at.values())
+    if split_of and tested < BLOCKS_FOR_INTERVALS:
+        notes.append(f"The test split has {tested} groups; scores have no intervals below {BLOCKS_FOR_INTERVALS}.")

@@ -1,0 +1,136 @@
+r"""The recordings below a folder, and which of them a cell of a table means.
+
+People write a recording as a path from the folder or from another machine, with or without folders and ending, with
+``\`` or ``/``, with accented letters in one Unicode form or the other. A column is read in one way for all its rows:
+a cell is never matched by less of its path than the others.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+ENDINGS = frozenset((
+    ".wav", ".wave", ".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au",
+    ".snd", ".w64", ".rf64", ".caf", ".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".webm", ".mka", ".mkv",
+    ".mov", ".3gp", ".amr", ".ape", ".wv", ".tta", ".ac3", ".dts", ".spx",
+))  # fmt: skip
+"""Endings of files that hold sound, whether or not this machine decodes them: what it cannot is said, file by file."""
+
+_NOT_DATA = ("__MACOSX", "$RECYCLE.BIN")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a cell means.
+
+    Attributes:
+        paths: the recordings that it may mean; one if it is clear, none if there is no such file.
+        other_ending: whether the file has another ending than the cell says.
+    """
+
+    paths: tuple[Path, ...]
+    other_ending: bool = False
+
+    @property
+    def path(self) -> Path | None:
+        """The recording, if it is clear which."""
+        return self.paths[0] if len(self.paths) == 1 else None
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The recordings of a folder.
+
+    Attributes:
+        folder: where they are.
+        paths: from the folder, by name.
+    """
+
+    folder: Path
+    paths: tuple[PurePosixPath, ...]
+    _ends: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
+    _stems: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
+
+    def name(self, cells: Sequence[str]) -> list[Named]:
+        """Return what each cell of a column means.
+
+        Leading folders that only another machine has are left out of all cells alike: as many as let most be found.
+        """
+        best: list[Named] = []
+        deepest = max((_written(cell).count("/") for cell in cells), default=0)
+        for dropped in range(deepest + 1):
+            found = [self._one(cell, dropped) for cell in cells]
+            if not best or _clear(found) > _clear(best):
+                best = found
+            if _clear(best) == len(cells):
+                break
+        return best
+
+    def _one(self, cell: str, dropped: int) -> Named:
+        text = _written(cell)
+        if not text:
+            return Named(())
+        if (there := Path(_local(cell.strip())).expanduser()).is_absolute() and there.is_file():
+            return Named((there,))
+        parts = [part for part in text.split("/") if part not in ("", ".")]
+        wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
+        key = _key(wanted)
+        if found := self._ends.get(key):
+            return Named(self._those(found, wanted))
+        if found := self._stems.get(key):
+            return Named(self._those(found, wanted))
+        bare = PurePosixPath(key)
+        if bare.suffix in ENDINGS and (found := self._stems.get(str(bare.with_suffix("")))):
+            return Named(self._those(found, wanted), other_ending=True)
+        return Named(())
+
+    def _those(self, found: Sequence[PurePosixPath], wanted: str) -> tuple[Path, ...]:
+        """Return the files of one name; what is written exactly so wins over what differs in case."""
+        exact = [p for p in found if unicodedata.normalize("NFC", str(p)) in (wanted, f"{wanted}{p.suffix}")]
+        return tuple(self.folder / p for p in (exact if len(exact) == 1 else found))
+
+
+def find_recordings(folder: Path) -> Recordings:
+    """Return every file below a folder whose ending is one of sound; what begins with a dot is no data."""
+    found: list[PurePosixPath] = []
+    for above, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _NOT_DATA)
+        place = PurePosixPath(Path(above).relative_to(folder).as_posix())
+        found += [place / f for f in files if not f.startswith(".") and PurePosixPath(f).suffix.lower() in ENDINGS]
+    return recordings_of(folder, found)
+
+
+def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
+    """Return these recordings of a folder, ready to be looked up by any end of their path."""
+    ends: dict[str, list[PurePosixPath]] = defaultdict(list)
+    stems: dict[str, list[PurePosixPath]] = defaultdict(list)
+    ordered = tuple(sorted(paths))
+    for path in ordered:
+        for first in range(len(path.parts)):
+            end = PurePosixPath(*path.parts[first:])
+            ends[_key(str(end))].append(path)
+            stems[_key(str(end.with_suffix("")))].append(path)
+    return Recordings(folder, ordered, dict(ends), dict(stems))
+
+
+def _clear(found: Iterable[Named]) -> int:
+    return sum(one.path is not None for one in found)
+
+
+def _local(cell: str) -> str:
+    return unquote(cell.removeprefix("file://")) if cell.startswith("file://") else cell
+
+
+def _written(cell: str) -> str:
+    """Write a cell as a path with ``/`` and composed letters."""
+    return unicodedata.normalize("NFC", _local(cell.strip())).replace("\\", "/").strip("/")
+
+
+def _key(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()

@@ -1,0 +1,242 @@
+"""Which column of a table is what: proposed from names and contents, and open to being told otherwise."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import UsageError, unknown_name
+from .recordings import Named, Recordings
+from .sheet import Sheet
+from .sources import SPLIT_NAMES
+
+NONE = "none"
+"""Says that no column has a role."""
+
+_IDS = (
+    "id", "track_id", "trackid", "mbid", "uid", "identifier", "recording_id", "file_id", "clip_id", "no", "nr",
+    "number",
+)  # fmt: skip
+_GROUPS = (
+    "group", "album", "release", "concert", "disc", "disk", "cd", "session", "recording_session", "tape", "video",
+    "youtube_id", "source", "collection", "artist", "performer", "singer", "musician", "player", "band", "ensemble",
+    "informant", "speaker", "composer",
+)  # fmt: skip
+_SPLITS = ["split", "subset", "partition", "set", "fold"]
+_STARTS = ["start", "start_s", "start_seconds", "start_time", "onset", "begin", "from"]
+_ENDS = ["end", "end_s", "end_seconds", "end_time", "stop", "until", "to"]
+_GENERIC = ["label", "labels", "tag", "tags", "class", "classes", "category", "categories"]
+_MUSICAL = (
+    "makam", "makams", "maqam", "maqamat", "mugham", "raga", "ragas", "raag", "raags", "raaga", "raagas", "tala",
+    "talas", "tal", "taal", "taals", "taala", "taalas", "usul", "usuls", "iqa", "wazn", "dastgah", "gushe", "genre",
+    "genres", "subgenre", "style", "styles", "form", "forms", "instrument", "instruments", "mode", "modes", "scale",
+    "rhythm", "rhythms", "metre", "meter", "region", "regions", "place", "places", "country", "island", "dance",
+    "dances", "mood", "moods", "language", "languages", "dromos", "dromoi", "tuning", "ethnicity", "tradition",
+    "gharana", "laya",
+)  # fmt: skip
+_PROSE = (
+    "title", "name", "track", "song", "piece", "work", "url", "link", "www", "date", "year", "month", "day", "time",
+    "duration", "length", "comment", "comments", "note", "notes", "remark", "remarks", "description", "lyrics",
+    "text", "bpm", "tempo", "key_confidence", "bitrate", "size", "md5", "sha256", "checksum", "licence", "license",
+    "latitude", "longitude", "lat", "lon", "email",
+)  # fmt: skip
+_TRUE, _FALSE = {"1", "x", "yes", "true", "y", "+"}, {"0", "", "no", "false", "n", "-"}
+
+LONGEST_LABEL = 60
+MOST_DISTINCT = 1 / 3
+"""Share of the rows that a column's different values may be of, if its name does not say that it holds labels."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user says of the columns; ``None`` leaves it to the proposal, :data:`NONE` says that there is none."""
+
+    path: str | None = None
+    labels: tuple[str, ...] | None = None
+    group: tuple[str, ...] | None = None
+    split: str | None = None
+    id: str | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by their role.
+
+    Attributes:
+        path: names the recording.
+        labels: hold labels, one or several in a cell.
+        marks: are a label each: a cell says whether it holds.
+        group: what must not straddle splits, joined.
+        split: train, valid or test.
+        id: of the track.
+        start: seconds.
+        end: seconds.
+        why: of every column of the table, in words.
+    """
+
+    path: str
+    labels: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    split: str | None = None
+    id: str | None = None
+    start: str | None = None
+    end: str | None = None
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name in small letters without accents, its words joined with ``_``."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return re.sub(r"\W+", "_", bare.replace("ı", "i")).strip("_")
+
+
+def propose(
+    sheet: Sheet, recordings: Recordings, choices: Choices, path: str | None = None
+) -> tuple[Roles, list[Named]]:
+    """Return the role of every column, and what each cell of the path's column means.
+
+    Args:
+        sheet: the table.
+        recordings: the audio files.
+        choices: what the user says.
+        path: column that names the recordings, where the source's form says so.
+
+    Raises:
+        UsageError: a chosen column does not exist, or no column names recordings, or none holds labels.
+    """
+    chosen = [choices.path, *(choices.labels or ()), *(choices.group or ()), choices.split, choices.id, choices.start]
+    for name in [*chosen, choices.end]:
+        if name not in (None, NONE, *sheet.columns):
+            raise unknown_name("column", str(name), sheet.columns, f"the first line of {sheet.source}")
+    path, named = _path_column(sheet, recordings, choices.path or path)
+    why = {path: f"the recording: {sum(n.path is not None for n in named)} of {len(named)} found"}
+    taken = {path, *(choices.labels or ()), *(choices.group or ())}
+
+    def single(
+        told: str | None, names: Sequence[str], reason: str, fits: Callable[[Sequence[str]], bool] | None = None
+    ) -> str | None:
+        found = told or next((c for n in names for c in sheet.columns if plain_name(c) == n and c not in taken), None)
+        if found is None or found == NONE or (told is None and fits is not None and not fits(sheet.column(found))):
+            return None
+        taken.add(found)
+        why[found] = reason
+        return found
+
+    split = single(choices.split, _SPLITS, "the split", _are_splits)
+    start = single(choices.start, _STARTS, "where the excerpt starts", _are_times)
+    end = single(choices.end, _ENDS, "where the excerpt ends", _are_times)
+    id_ = single(choices.id, _IDS, "the track's id", lambda cells: all(cells) and len(set(cells)) == len(cells))
+    group = _group(sheet, choices.group, taken, why)
+    taken |= set(group)
+    labels, marks = _label_columns(sheet, choices.labels, taken, why)
+    why |= {c: "not used" for c in sheet.columns if c not in why}
+    if not (labels or marks):
+        raise UsageError(
+            f"{sheet.source}: no column seems to hold labels: one named labels, genre, makam … or whose values recur. "
+            f"Name it with --labels COLUMN; found are {', '.join(sheet.columns)}."
+        )
+    return Roles(path, labels, marks, group, split, id_, start, end, why), named
+
+
+def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Named]]:
+    found = {c: recordings.name(sheet.column(c)) for c in ([told] if told else sheet.columns)}
+    count = {c: sum(n.path is not None for n in named) for c, named in found.items()}
+    # Of columns that name as many, the one whose cells look most like paths.
+    best = max(found, key=lambda c: (count[c], sum("." in cell or "/" in cell for cell in sheet.column(c))))
+    if not count[best]:
+        which = f"The column {told!r} names" if told else f"No column of {sheet.source} names"
+        cells = next((c for c in sheet.column(best) if c), "")
+        raise UsageError(
+            f"{which} {'none of ' if told else ''}the {len(recordings.paths)} recordings in {recordings.folder} (such "
+            f"as {recordings.paths[0]}); its first cell is {cells!r}. Name the column with --path COLUMN, or the "
+            "folder of the recordings with --audio."
+        )
+    return best, found[best]
+
+
+def _group(sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[str, str]) -> tuple[str, ...]:
+    if told is not None:
+        group = tuple(name for name in told if name != NONE)
+        why |= dict.fromkeys(group, "the group that stays in one split")
+        return group
+    fit = [
+        c for n in _GROUPS for c in sheet.columns
+        if plain_name(c) == n and c not in taken and (n == "group" or len({*sheet.column(c)} - {""}) >= 3)
+    ]  # fmt: skip
+    for name in fit[:1]:
+        why[name] = f"the group that stays in one split ({len({*sheet.column(name)} - {''})} of them)"
+    for name in fit[1:]:
+        why[name] = f"not used; could be the group (--group {name})"
+    return tuple(fit[:1])
+
+
+def _label_columns(
+    sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that hold labels, and those that are one."""
+    free = [c for c in (told or sheet.columns) if c != NONE and (told is not None or (c not in taken and c not in why))]
+    marks = tuple(c for c in free if _is_mark(sheet.column(c)) and plain_name(c) not in (*_GENERIC, *_MUSICAL))
+    marks = marks if len(marks) > 1 or told is not None else ()
+    labels = []
+    for column in free:
+        values = Counter(cell for cell in sheet.column(column) if cell)
+        if column in marks or not values:
+            continue
+        named = plain_name(column) in (*_GENERIC, *_MUSICAL)
+        if told is not None or named or _recurs(column, values, len(sheet.rows)):
+            labels.append(column)
+            why[column] = f"labels: {len(values)} different values"
+    why |= dict.fromkeys(marks, "a label by itself")
+    return tuple(labels), marks
+
+
+def _is_mark(cells: Sequence[str]) -> bool:
+    said = {cell.casefold() for cell in cells}
+    return said <= _TRUE | _FALSE and bool(said & _TRUE) and bool(said & _FALSE)
+
+
+def is_true(cell: str) -> bool:
+    """Whether a cell of a label's own column says that the label holds."""
+    return cell.casefold() in _TRUE
+
+
+def _recurs(column: str, values: Counter[str], rows: int) -> bool:
+    """Whether a column of an unknown name looks like one of labels: few values, each of several rows, no numbers."""
+    if plain_name(column) in (*_PROSE, *_GROUPS, *_IDS) or sum(map(_is_number, values)) > len(values) / 2:
+        return False
+    few = 2 <= len(values) <= max(2, rows * MOST_DISTINCT)
+    return few and sum(values.values()) >= 3 * len(values) and max(map(len, values)) <= LONGEST_LABEL
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[-+]?\d+([.,]\d+)?", text) is not None
+
+
+def _are_splits(cells: Sequence[str]) -> bool:
+    return all(cell.casefold() in SPLIT_NAMES for cell in cells if cell) and any(cells)
+
+
+def seconds(cell: str) -> float | None:
+    """Return a time in seconds, written as seconds, ``m:ss`` or ``h:mm:ss``; ``None`` if it is none."""
+    if not re.fullmatch(r"(\d+:){0,2}\d+([.,]\d+)?", cell):
+        return None
+    total = 0.0
+    for part in cell.replace(",", ".").split(":"):
+        total = 60.0 * total + float(part)
+    return total
+
+
+def _are_times(cells: Sequence[str]) -> bool:
+    return any(cells) and all(seconds(cell) is not None for cell in cells if cell)
+
+
+def family_of(column: str) -> str | None:
+    """Return the family of a column's labels; ``None`` where the column's name says nothing of them."""
+    name = plain_name(column)
+    return None if name in _GENERIC else name

@@ -1,0 +1,160 @@
+"""A table as people keep it: text with any separator, Excel, or lines of JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UsageError
+
+TEXTS = (".csv", ".tsv", ".tab", ".txt")
+WORKBOOKS = (".xlsx", ".xlsm")
+TABLES = (*TEXTS, *WORKBOOKS)
+"""Endings of files that may be a table of recordings."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Attributes:
+        source: the file, or what the table was made of.
+        columns: by name, in order.
+        rows: cells without white space around them, by column.
+        lines: of each row in the file, counted from 1.
+    """
+
+    source: Path
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    lines: tuple[int, ...]
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column."""
+        return [row[name] for row in self.rows]
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read a table.
+
+    Raises:
+        UsageError: it cannot be read, or holds no rows; the message says why and what helps.
+    """
+    if path.suffix.lower() in WORKBOOKS:
+        return sheet_of(path, _workbook(path))
+    if path.suffix.lower() == ".xls":
+        raise UsageError(f"{path} is a workbook of an old Excel; save it as .xlsx or as CSV.")
+    if path.suffix.lower() == ".jsonl":
+        return sheet_of(path, _json_lines(path))
+    return sheet_of(path, _text(path))
+
+
+def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
+    """Return the table that rows of cells are, the first of them the names of the columns.
+
+    Columns without a name and rows without a cell are left out.
+
+    Raises:
+        UsageError: there is no row below the names, or two columns share one.
+    """
+    kept = [(line, [cell.strip() for cell in cells]) for line, cells in lines if any(cell.strip() for cell in cells)]
+    if len(kept) < 2:
+        raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
+    names = [*kept[0][1]]
+    for name in {n for n in names if n and names.count(n) > 1}:
+        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {name!r}; rename one.")
+    named = [(place, name) for place, name in enumerate(names) if name]
+    for line, cells in kept[1:]:
+        if any(cell for cell in cells[len(names) :]):
+            raise UsageError(
+                f"{path}:{line}: {len(cells)} cells under {len(names)} columns; put a cell that holds the separator in "
+                "double quotes."
+            )
+    rows = tuple({name: cells[place] if place < len(cells) else "" for place, name in named} for _, cells in kept[1:])
+    return Sheet(path, tuple(name for _, name in named), rows, tuple(line for line, _ in kept[1:]))
+
+
+def _text(path: Path) -> list[tuple[int, list[str]]]:
+    data = path.read_bytes()
+    for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1254"):
+        try:
+            text = data.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise UsageError(f"{path}: this is no text in UTF-8, UTF-16 or Latin-5; save the table as CSV in UTF-8.")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
+    return [(reader.line_num, row) for row in reader if not (reader.line_num == 1 and row[:1] and row[0][:4] == "sep=")]
+
+
+def _separator(text: str) -> str:
+    """Return the sign that parts the first line most often."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("sep=")), "")
+    return max(",;\t|", key=first.count)
+
+
+def _workbook(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise UsageError(
+            f'{path} is an Excel workbook: `pip install "cmbench[excel]"` reads it; or save it as CSV.'
+        ) from error
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises whatever its zip and XML readers do
+        raise UsageError(f"{path}: this is no Excel workbook ({error}); save the table as CSV.") from error
+    try:
+        found = [[(n, [_cell(c) for c in row]) for n, row in enumerate(s.iter_rows(values_only=True), 1)] for s in book]
+    finally:
+        book.close()
+    filled = [rows for rows in found if sum(any(cells) for _, cells in rows) > 1]
+    if len(filled) != 1:
+        raise UsageError(
+            f"{path}: {len(filled)} of its sheets hold a table; keep one, or save the right one as CSV and name "
+            "it with --table."
+        )
+    return filled[0]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _json_lines(path: Path) -> list[tuple[int, list[str]]]:
+    found: list[tuple[int, dict[str, object]]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{path}:{number}: this is no JSON ({error}).") from error
+            if not isinstance(value, dict):
+                raise UsageError(f"{path}:{number}: this is no JSON object.")
+            found.append((number, value))
+    columns = list(dict.fromkeys(key for _, facts in found for key in facts))
+    return [(0, columns), *((number, [plain(facts.get(name)) for name in columns]) for number, facts in found)]
+
+
+def plain(value: object) -> str:
+    """Write a value as a cell: several are joined with ``|``, a thing with a name is its name, others are empty."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(int(value))
+    if isinstance(value, int | float):
+        return _cell(value)
+    if isinstance(value, Mapping):
+        return next((plain(value[key]) for key in ("common_name", "name", "title") if value.get(key)), "")
+    if isinstance(value, list | tuple | set | frozenset):
+        return "|".join(filter(None, (plain(one) for one in value)))
+    return ""

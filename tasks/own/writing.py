@@ -1,0 +1,127 @@
+"""A proposal as ``task.yaml`` and ``tracks.csv``, read back before they are kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import CmbenchError, UsageError
+from ...files import write_atomically
+from ..base import TRADITIONS
+from ..custom import load_task
+from ..registry import registry
+from .corpus import Proposal
+
+TASK, TRACKS = "task.yaml", "tracks.csv"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the user says of the task; empty for what the source says, or nothing."""
+
+    name: str = ""
+    title: str = ""
+    tradition: str = ""
+    licence: str = ""
+    citation: str = ""
+
+
+def task_name(wanted: str) -> str:
+    """Return a name that a task may have: letters, digits and ``_``, and not one of cmbench's own."""
+    bare = unicodedata.normalize("NFC", wanted.strip())
+    name = re.sub(r"[^\w.-]+", "_", bare).strip("_.-")[:60].lower() or "corpus"
+    return f"my_{name}" if name in registry() or name in TRADITIONS or name == "all" else name
+
+
+def task_files(proposal: Proposal, about: About, folder: Path) -> dict[str, bytes]:
+    """Return the two files of a task by name.
+
+    Args:
+        proposal: the task.
+        about: what the user says of it.
+        folder: where the files will be; paths are written from there where they lie below it.
+    """
+    import yaml
+
+    tracks = TRACKS if proposal.source.sheet.source != folder / TRACKS else "cmbench-tracks.csv"
+    facts: dict[str, object] = {
+        "name": about.name or task_name(proposal.source.name),
+        "title": about.title or proposal.source.name,
+        "tradition": about.tradition or "other",
+        "licence": about.licence or proposal.source.licence or "not stated",
+        "citation": about.citation or proposal.source.citation or "not stated",
+        "tracks": tracks,
+        "labels": list(proposal.labels),
+    }
+    # The reader gives a label the family before `--`, else `tag`; only others are said.
+    told = {n: f for n, f in proposal.families.items() if f != (n.split("--")[0] if "--" in n.strip("-") else "tag")}
+    if told:
+        facts["families"] = told
+    head = f"# Written by `cmbench tasks new`, from {proposal.source.kind}: {proposal.source.sheet.source.name}\n"
+    text = head + yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000)
+    return {TASK: text.encode(), tracks: _tracks_csv(proposal, folder).encode()}
+
+
+def _tracks_csv(proposal: Proposal, folder: Path) -> str:
+    excerpts = any(t.start or t.end is not None for t in proposal.tracks)
+    columns = ["id", "path", "split", *(["group"] if proposal.roles.group else []),
+               *(["start", "end"] if excerpts else []), "labels"]  # fmt: skip
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for track in proposal.tracks:
+        inside = track.path.is_relative_to(folder)
+        writer.writerow(
+            {
+                "id": track.id,
+                "path": track.path.relative_to(folder).as_posix() if inside else str(track.path),
+                "split": proposal.split_of[track.id],
+                "group": track.group or "",
+                "start": f"{track.start!r}",
+                "end": "" if track.end is None else f"{track.end!r}",
+                "labels": "|".join(track.labels),
+            }
+        )
+    return text.getvalue()
+
+
+def write_task(proposal: Proposal, about: About, folder: Path, *, force: bool = False, dry: bool = False) -> list[Path]:
+    """Write a task and return the paths of its files.
+
+    What is written is read back first, in a folder of its own, so that a task that cannot be used is never left.
+
+    Args:
+        proposal: the task.
+        about: what the user says of it.
+        folder: where it goes; made if need be.
+        force: replace a task that is there.
+        dry: read it back, and write nothing.
+
+    Raises:
+        UsageError: a task is there already, or this one would not be one.
+    """
+    files = task_files(proposal, about, folder)
+    there = [folder / name for name in files if (folder / name).exists()]
+    if there and not (force or dry):
+        raise UsageError(f"{there[0]} is there already; --force replaces it, --out FOLDER writes elsewhere.")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in files.items():
+            (Path(scratch) / name).write_bytes(content)
+        try:
+            task = load_task(Path(scratch) / TASK)
+        except CmbenchError as error:
+            raise UsageError(str(error).replace(scratch + os.sep, "")) from error
+        counts = {split: sum(s == split for s in proposal.split_of.values()) for split in task.counts}
+        if dict(task.counts) != counts:
+            raise CmbenchError(f"The task reads {dict(task.counts)} where {counts} was written.")
+    if dry:
+        return []
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in files]

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cmbench.tasks.own.corpus import Proposal, propose_task
+from cmbench.tasks.own.roles import Choices
+from cmbench.tasks.own.sources import open_source
+
+from .conftest import Sound
+
+Corpus = Callable[..., Path]
+
+
+def rows(count: int, **more: str) -> list[dict[str, str]]:
+    return [{"file": f"{i:02d}.wav", "makam": "ab"[i % 2], "album": f"disc {i // 3}", **more} for i in range(count)]
+
+
+def files(count: int) -> list[str]:
+    return [f"{i:02d}.wav" for i in range(count)]
+
+
+def propose(folder: Path, choices: Choices | None = None, fewest: int = 3) -> Proposal:
+    return propose_task(open_source(str(folder)), choices or Choices(), fewest)
+
+
+def kinds(found: Proposal) -> dict[str, int]:
+    return dict(Counter(problem.kind for problem in found.problems))
+
+
+def test_a_clean_corpus_has_no_problems_and_whole_groups(corpus: Corpus) -> None:
+    found = propose(corpus(rows(36), files(36)))
+    assert not found.problems
+    assert found.labels == ("makam--a", "makam--b")
+    assert found.families == {"makam--a": "makam", "makam--b": "makam"}
+    assert found.drawn == ("train", "valid", "test")
+    assert sum(sum(found.support(s).values()) for s in ("train", "valid", "test")) == 36
+    at: dict[str | None, set[str]] = {}
+    for track in found.tracks:
+        at.setdefault(track.group, set()).add(found.split_of[track.id])
+    assert all(len(splits) == 1 for splits in at.values())
+
+
+def test_everything_that_is_wrong_is_told_at_once(corpus: Corpus, sound: Sound) -> None:
+    listed = rows(40, start="", end="")
+    listed[0]["file"] = "99.wav"
+    listed[1]["file"] = ""
+    listed[2]["file"] = "03.wav"
+    listed[4]["file"] = "twin.wav"
+    listed[5] |= {"start": "3", "end": "2"}
+    listed[6]["makam"] = "A"
+    listed[7]["makam"] = "rare"
+    folder = corpus(listed, files(40))
+    (folder / "08.wav").write_bytes(b"no sound at all")
+    sound(folder / "x" / "twin.wav")
+    sound(folder / "y" / "twin.wav")
+    found = propose(folder)
+    assert kinds(found) == {
+        "recordings that are not there": 1,
+        "rows without a recording": 1,
+        "recordings that stand in two rows": 1,
+        "names that several recordings have": 1,
+        "excerpts without a length": 1,
+        "recordings that cannot be read": 1,
+        "labels that differ only in case, blanks or signs": 1,
+        "labels of fewer than 3 groups, left out": 2,
+    }
+    assert found.lost == 6
+    assert len(found.tracks) == 34
+    [absent] = [p for p in found.problems if p.kind == "recordings that are not there"]
+    assert (absent.where, absent.text) == ("songs.csv:2", "'99.wav'")
+    assert any("stand in no row" in note for note in found.notes)
+
+
+def test_a_missing_name_that_is_nearly_there(corpus: Corpus) -> None:
+    listed = rows(12)
+    listed[3]["file"] = "recordng 3.wav"
+    found = propose(corpus(listed, [*files(3), *files(12)[4:], "a/recording 3.wav"]))
+    assert found.problems[0].text == "'recordng 3.wav'; did you mean 'a/recording 3.wav'?"
+
+
+def test_splits_of_the_table_stay_and_the_missing_one_is_drawn(corpus: Corpus) -> None:
+    listed = [row | {"split": "test" if i >= 24 else "train"} for i, row in enumerate(rows(36))]
+    found = propose(corpus(listed, files(36)))
+    assert found.drawn == ("valid",)
+    assert {id_ for id_, split in found.split_of.items() if split == "test"} == {f"{i:02d}" for i in range(24, 36)}
+    assert Counter(found.split_of.values())["valid"] > 0
+
+
+def test_given_splits_that_tear_a_group_are_told(corpus: Corpus) -> None:
+    listed = [row | {"split": ["train", "valid", "test"][i % 3]} for i, row in enumerate(rows(36))]
+    found = propose(corpus(listed, files(36)))
+    assert not found.drawn
+    assert any("tear 12 groups apart" in note and "group-safe" in note for note in found.notes)
+
+
+def test_too_few_groups_is_said_in_words(corpus: Corpus) -> None:
+    listed = [row | {"album": "one"} for row in rows(12)]
+    found = propose(corpus(listed, files(12)), Choices(group=("album",)), fewest=1)
+    assert found.split_of == {}
+    assert "too few groups for three splits" in kinds(found)
+
+
+def test_a_split_that_tells_no_label_apart_is_refused(corpus: Corpus) -> None:
+    listed = rows(12)
+    for i, row in enumerate(listed):
+        row["split"] = "train" if i < 8 else "valid" if i < 10 else "test"
+        row["makam"] = "a" if 8 <= i < 10 else "ab"[i % 2]
+    found = propose(corpus(listed, files(12)))
+    assert found.split_of == {}
+    assert kinds(found)["too few recordings or groups to judge by"] == 1
+
+
+def test_several_groups_are_joined_and_told_apart(corpus: Corpus) -> None:
+    listed = [row | {"artist": f"disc {i // 6}"} for i, row in enumerate(rows(36))]
+    found = propose(corpus(listed, files(36)), Choices(group=("album", "artist")))
+    assert found.tracks[7].group == "album disc 2|artist disc 1"
+
+
+def test_excerpts_of_one_file_are_tracks_of_their_own(corpus: Corpus) -> None:
+    listed = [{"file": "long.wav", "start": f"0:{i:02d}", "end": str(i + 1), "label": "ab"[i % 2]} for i in range(20)]
+    found = propose(corpus(listed, ["long.wav"]))
+    assert [t.id for t in found.tracks[:2]] == ["long@0", "long@1"]
+    assert (found.tracks[1].start, found.tracks[1].end) == (1.0, 2.0)
+    assert not found.problems
+
+
+def test_without_a_group_column_the_reader_is_warned(corpus: Corpus) -> None:
+    listed = [{k: v for k, v in row.items() if k != "album"} for row in rows(20)]
+    assert any("--group COLUMN" in note for note in propose(corpus(listed, files(20))).notes)
+
+
+def test_the_order_of_rows_changes_no_split(corpus: Corpus) -> None:
+    folder = corpus(rows(36), files(36))
+    source = open_source(str(folder))
+    turned = replace(source, sheet=replace(source.sheet, rows=source.sheet.rows[::-1], lines=source.sheet.lines[::-1]))
+    assert propose_task(source, Choices()).split_of == propose_task(turned, Choices()).split_of
+
+
+@pytest.mark.parametrize("count", [160])
+def test_the_ethnomusicologist_s_folder(corpus: Corpus, count: int) -> None:
+    found = propose(corpus(rows(count), files(count), ";", "cp1254"))
+    assert len(found.tracks) == count
+    assert Counter(found.split_of.values())["test"] == pytest.approx(0.2 * count, rel=0.15)
