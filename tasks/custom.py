@@ -104,7 +104,7 @@ def load_task(path: Path) -> Task:
     splits = {split: tuple(t for t in tracks if split_of[t.id] == split) for split in SPLITS}
 
     def load(task: Task, context: LoadContext) -> Splits:
-        if drawn:
+        if drawn and context.writes:
             _write_splits(table, split_of, drawn)
         return splits
 
