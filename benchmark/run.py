@@ -79,7 +79,7 @@ def run(
         CmbenchError: a cell cannot be computed; finished cells are kept.
     """
     _let_idle_threads_sleep()
-    _check_request(edition, mini_scale, workers, Path(out))
+    check_request(edition, mini_scale, workers, Path(out))
     chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
@@ -100,7 +100,7 @@ def run(
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
         _ = shelf.device
-    names = [shelf.add(m) for m in _as_models(model)]
+    names = [shelf.add(m) for m in as_models(model)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(shelf, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
@@ -112,7 +112,7 @@ def run(
     return [compute_cell(shelf, name, one, chosen, options, watch) for name in names for one in data]
 
 
-def _check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
+def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
     """Raise a usage error for a value that means nothing."""
     if edition is not None and edition not in EDITIONS:
         raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
@@ -135,7 +135,12 @@ def _let_idle_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
+def as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
+    """Return the models of a request, one by one.
+
+    Raises:
+        UsageError: one is neither a name nor an encoder.
+    """
     if isinstance(model, str):
         return list(split_list(model))
     models: list[object] = list(model) if isinstance(model, list | tuple) else [model]

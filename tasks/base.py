@@ -82,6 +82,7 @@ class LoadContext:
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
         needs_audio: whether the audio must be there; if not, a loader names files that may be absent.
+        writes: whether a loader may write into the user's folders: the splits that it drew for a corpus of one's own.
     """
 
     data_root: Path | None
@@ -91,6 +92,7 @@ class LoadContext:
     mini_scale: float = 1.0
     mini_seed: int = 0
     needs_audio: bool = True
+    writes: bool = True
 
 
 Loader = Callable[["Task", LoadContext], Splits]

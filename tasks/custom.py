@@ -108,7 +108,7 @@ def load_task(path: Path) -> Task:
     splits = {split: tuple(t for t in tracks if splits_by_id[t.id] == split) for split in SPLITS}
 
     def load(task: Task, context: LoadContext) -> Splits:
-        if drawn:
+        if drawn and context.writes:
             write_splits(table, splits_by_id, drawn)
         return splits
 

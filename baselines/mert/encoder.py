@@ -165,7 +165,7 @@ def in_bfloat16(exact: HubertEncoder) -> HubertEncoder:
         )
     card = replace(exact.card, dtype="bfloat16", name=f"{exact.card.name}@bfloat16")
     rough = replace(exact, card=card, weights={n: t.to(torch.bfloat16) for n, t in exact.weights.items()})
-    sounds = _eight_sounds(exact.card.sample_rate)
+    sounds = eight_sounds(exact.card.sample_rate)
     truth, approximation = exact.encode(sounds), rough.encode(sounds)
     spread = np.sqrt(truth.var(axis=0).mean(axis=-1))
     deviation = np.sqrt(((approximation - truth) ** 2).mean(axis=(0, -1))) / np.maximum(spread, 1e-12)
@@ -178,8 +178,8 @@ def in_bfloat16(exact: HubertEncoder) -> HubertEncoder:
     return rough
 
 
-def _eight_sounds(rate: int) -> NDArray[np.float32]:
-    """One second each of decaying harmonic tones an odd step apart, the even ones in noise ``[8, rate]``."""
+def eight_sounds(rate: int) -> NDArray[np.float32]:
+    """Return one second each of decaying harmonic tones an odd step apart, the even ones in noise ``[8, rate]``."""
     import numpy as np
 
     time = np.arange(rate) / rate

@@ -50,8 +50,9 @@ class Speed:
         device: for example ``cpu`` or ``cuda:0``.
         precision: of the arithmetic.
         ceiling: of one large matrix product, operations per second.
-        seconds: of one forward pass over a 30 s window at the 95M size.
+        seconds: of one forward pass over a 30 s window at the 95M size, or over several together.
         operations: of that pass.
+        windows: in that pass: one on a processor, as many as a run takes together on an accelerator.
     """
 
     device: str
@@ -59,6 +60,7 @@ class Speed:
     ceiling: float
     seconds: float
     operations: int
+    windows: int = 1
 
     @property
     def share(self) -> float:
@@ -68,7 +70,7 @@ class Speed:
     @property
     def times_real_time(self) -> float:
         """Seconds of audio per second."""
-        return WINDOW_SECONDS / self.seconds
+        return self.windows * WINDOW_SECONDS / self.seconds
 
 
 def examine() -> Iterator[Finding]:
@@ -145,7 +147,8 @@ def measure(device: str = "auto") -> Iterator[Speed]:
     shape = HubertShape()
     samples = round(WINDOW_SECONDS * 24_000)
     exact = prepare(random_weights(shape, 0), shape, place)
-    audio = torch.randn(1, samples, device=place)
+    windows = windows_together(place)
+    audio = torch.randn(windows, samples, device=place)
     for dtype in (torch.float32, torch.bfloat16) if gains_from_bfloat16(place) else (torch.float32,):
         weights = {name: tensor.to(dtype) for name, tensor in exact.items()}
         yield Speed(
@@ -153,8 +156,16 @@ def measure(device: str = "auto") -> Iterator[Speed]:
             precision=str(dtype).removeprefix("torch."),
             ceiling=_matrix_ceiling(place, dtype),
             seconds=_best(partial(pooled_states, weights, shape, audio), place, 3),
-            operations=shape.operations(samples),
+            operations=windows * shape.operations(samples),
+            windows=windows,
         )
+
+
+def windows_together(place: torch.device) -> int:
+    """Windows of 30 s that a run encodes together on a device."""
+    from ..cell import BATCH_SECONDS
+
+    return max(1, round(BATCH_SECONDS["cpu" if place.type == "cpu" else "accelerator"] / WINDOW_SECONDS))
 
 
 def _matrix_ceiling(place: torch.device, dtype: torch.dtype) -> float:
@@ -198,12 +209,16 @@ def print_findings(findings: Iterator[Finding], console: Console) -> bool:
 
 def print_speeds(speeds: Iterator[Speed], console: Console) -> None:
     """Print measured speeds."""
-    console.print("\nMERT at the 95M size, one window of 30 s (random weights, best of three passes):")
+    console.print("\nMERT at the 95M size, windows of 30 s (random weights, best of three passes):")
     for speed in speeds:
-        console.print(
-            f"  {speed.device} {speed.precision:<9} {speed.seconds:.2f} s = {speed.times_real_time:.3g} x real time; "
-            f"{speed.operations / speed.seconds / 1e9:.0f} of {speed.ceiling / 1e9:.0f} GFLOP/s of a matrix product "
-            f"({speed.share:.0%})",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"  {speed_line(speed)}", highlight=False, soft_wrap=True)
+
+
+def speed_line(speed: Speed) -> str:
+    """Return a measured speed in one line."""
+    windows = f"{speed.windows} window{'s' * (speed.windows != 1)}"
+    reached = speed.operations / speed.seconds
+    return (
+        f"{speed.device} {speed.precision:<9} {windows} in {speed.seconds:.2f} s = {speed.times_real_time:.3g} x real "
+        f"time; {reached / 1e9:.0f} of {speed.ceiling / 1e9:.0f} GFLOP/s of a matrix product ({speed.share:.0%})"
+    )

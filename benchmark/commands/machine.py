@@ -38,16 +38,35 @@ def print_stores(stores: Iterable[StoreSummary], root: Path, console: Console) -
 
 def doctor(
     benchmark: Annotated[
-        bool, typer.Option("--benchmark", help="Also measure the encoder against the machine's matrix products.")
+        bool, typer.Option("--benchmark", help="Also check a device against the processor, and measure it.")
     ] = False,
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
 ) -> None:
-    """Say what this machine has for a run, and with `--benchmark` how fast it is."""
+    """Say what this machine has for a run; with `--benchmark`, whether a device computes right, and how fast.
+
+    That compares the device with the processor in float32 and bfloat16, repeats itself, runs out of memory on purpose,
+    and measures the 95M network against the device's matrix products. The end of the output is made to be pasted into
+    an issue: no figure of a GPU is known to us yet. Speeds are kept for `cmbench run --plan`. Exit code 1 if anything
+    is not as a run needs it.
+    """
     from ..checks.machine import examine, measure, print_findings, print_speeds
 
     well = print_findings(examine(), console())
     if benchmark:
-        print_speeds(measure(device), console())
+        from ...baselines.device import choose_device
+        from ...paths import cache_root
+        from ..checks.device import check_device, report
+        from ..rates import keep_speeds
+
+        place = str(choose_device(device))
+        with console(stderr=True).status(f"Checking {place} …"):
+            checks = list(check_device(device))
+        with console(stderr=True).status(f"Measuring {place} …"):
+            speeds = list(measure(device))
+        print_speeds(iter(speeds), console())
+        typer.echo(f"Kept: {keep_speeds(speeds, cache_root())}")
+        typer.echo(f"\nTo paste into an issue:\n\n{report(checks, speeds, place)}")
+        well &= all(one.well is not False for one in checks)
     if not well:
         raise typer.Exit(1)
 

@@ -64,11 +64,10 @@ def _sum(plan: Plan) -> str:
             f"the rest worked out). On the disk in the end: about {spoken_bytes(worked_out + plan.known_bytes)}."
         )
     rough = f", about {spoken_bytes(plan.estimate)} in all" if unknown and plan.estimate else ""
-    return (
-        f"To fetch: {spoken_bytes(stated)}{f' and {unknown} of unknown size' if unknown else ''}{rough}. On the disk "
-        f"in the end: {'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}"
-        f"{' or more' if unknown and not rough else ''}."
-    )
+    more = f" and {unknown} of unknown size" if unknown else ""
+    in_the_end = f"{'about ' if rough else ''}{spoken_bytes(plan.known_bytes)}"
+    or_more = " or more" if unknown and not rough else ""
+    return f"To fetch: {spoken_bytes(stated)}{more}{rough}. On the disk in the end: {in_the_end}{or_more}."
 
 
 def _print(console: Console, title: str, text: str) -> None:

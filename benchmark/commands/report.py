@@ -92,12 +92,35 @@ def html(
             typer.echo(f"Figure: {path}")
 
 
-@report_app.command("reported")
-def reported() -> None:
-    """Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked."""
+@report_app.command(
+    "reported",
+    epilog="**Examples**\n\n`cmbench report reported`\n\n`cmbench report reported --against results`",
+)
+def reported(
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--against", help="Records, or their folder, to set beside the published figures.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked.
+
+    With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
+    """
+    from ..views.against import against as set_beside
+    from ..views.against import print_against
     from ..views.reported import print_reported
 
-    print_reported(console())
+    if not against:
+        print_reported(console())
+        return
+    from ..records.folder import iter_records
+
+    records = list(iter_records(*against))
+    if not records:
+        raise UsageError(f"There is no record in {', '.join(map(str, against))}; `cmbench run` writes them.")
+    print_against(*set_beside(records), console())
 
 
 @report_app.command(

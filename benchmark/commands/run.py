@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ...errors import UsageError
 from ...terminal import console
 from .report import score_all
 
 RUN_EXAMPLES = (
     "**Examples**\n\n"
+    "`cmbench run --model CultureMERT-95M --tasks all --plan`\n\n"
     "`cmbench run --model mfcc,chroma --tasks all --edition mini`\n\n"
     "`cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora`\n\n"
     "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`"
@@ -66,11 +68,42 @@ def run(
     ] = None,
     mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
     mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Only say what would be done: cells, bytes to fetch, hours, the order. Writes nothing."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
 ) -> None:
     """Evaluate models on tasks: records, a table and a page.
 
     Finished cells are not computed again. Ctrl-C is safe: the same command goes on where it was.
     """
+    if as_json and not plan:
+        raise UsageError("--json goes with --plan; a run writes its records as JSON in any case.")
+    if plan:
+        from ..plan import plan_run
+        from .planning import plan_json, print_run_plan
+
+        planned = plan_run(
+            _parts(model),
+            _parts(tasks),
+            edition=edition,
+            split=split,
+            protocol=protocol,
+            data_root=data_root,
+            out=out,
+            precision=precision,
+            seeds=seeds,
+            mini_scale=mini_scale,
+            mini_seed=mini_seed,
+        )
+        if as_json:
+            typer.echo(plan_json(planned))
+        else:
+            print_run_plan(planned, console())
+        return
     from ..comparing.compare import RESAMPLES
     from ..comparing.equity import equities
     from ..pages.page import write_page

@@ -51,3 +51,10 @@ def describe_environment(device: str) -> EnvironmentPart:
         device_name=name,
         threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
     )
+
+
+def device_words(environment: EnvironmentPart) -> str:
+    """Say what something was measured on: processors by their number of threads, which set their speed."""
+    if environment.device == "cpu":
+        return f"{environment.device_name}, {environment.threads} thread{'s' * (environment.threads != 1)}"
+    return f"{environment.device_name} ({environment.device.partition(':')[0]})"

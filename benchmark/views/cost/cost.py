@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from ...records.environment import device_words
 from ...records.record import Interval, Record
 from ...records.sections import ABSENT, Column, Row, Section, sections
 from ..tables import Rows, ViewTable, cell_facts, not_run
@@ -116,11 +117,8 @@ class CostView:
 
 
 def device_name(record: Record) -> str:
-    """Say what a record was measured on: processors by their number of threads, which set their speed."""
-    environment = record.environment
-    if environment.device == "cpu":
-        return f"{environment.device_name}, {environment.threads} thread{'s' * (environment.threads != 1)}"
-    return f"{environment.device_name} ({environment.device.partition(':')[0]})"
+    """Say what a record was measured on."""
+    return device_words(record.environment)
 
 
 def cost_views(records: Iterable[Record]) -> tuple[CostView, ...]:

@@ -1,0 +1,410 @@
+"""What a run would do, before it does anything: cells, what is stored, what is to fetch, audio-hours, hours, the order.
+
+Nothing is written, rendered or fetched, and no server is asked: what is not known on this machine is said not to be.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from ..baselines.base import EncoderCard, LoadOptions
+from ..errors import Missing, MissingError, UsageError
+from ..files import safe_name
+from ..paths import cache_root
+from ..paths import data_root as configured_data_root
+from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
+from ..tasks.choice import select_tasks
+from ..tasks.preparing import Plan, PrepareContext
+from ..tasks.splits.names import SPLITS
+from .models import Shelf
+from .protocol import Protocol, get_protocol
+from .rates import Rate, read_rates, window_count
+from .run import as_models, check_request, edition_of
+
+SCHEMA = 1
+
+FINISHED, STORED, PARTLY, TO_DO = "finished", "features stored", "features partly stored", "to compute"
+NO_DATA, NO_MODEL = "data missing", "model missing"
+
+MINI_SECONDS = 8.0
+"""Of a mini track that is not rendered yet; they take 6 to 10 s."""
+
+
+DATA_ROOT = Path("DATA_ROOT")
+"""What stands in commands where the user has named no folder yet."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that is not on this machine.
+
+    Attributes:
+        name: of the task or the model.
+        what: in words.
+        source: from whom.
+        licence: under what terms.
+        command: what to type or do.
+        files: how many; ``None`` where that is not known.
+        bytes: how much; ``None`` where nobody states it and it cannot be worked out.
+        rough: whether the bytes are worked out, not stated.
+        yours: whether only the user can get it: it needs an account, or files that nobody may give away.
+        blocks: whether a cell cannot be computed without it.
+    """
+
+    name: str
+    what: str
+    source: str
+    licence: str
+    command: str
+    files: int | None = None
+    bytes: int | None = None
+    rough: bool = False
+    yours: bool = False
+    blocks: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one task.
+
+    Attributes:
+        model: its name.
+        task: its name.
+        edition: of the task.
+        split: of the task.
+        state: finished, features stored, features partly stored, to compute, data missing or model missing.
+        tracks: of all splits.
+        stored: tracks whose features are in the store.
+        hours: of audio, after the task's cap; worked out where a file does not tell its length.
+        hours_to_encode: of audio without features.
+    """
+
+    model: str
+    task: str
+    edition: str
+    split: str
+    state: str
+    tracks: int
+    stored: int
+    hours: float
+    hours_to_encode: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is left to compute of a model on one device that was measured.
+
+    Attributes:
+        model: its name.
+        device: in words.
+        measured_by: the doctor, or records.
+        encode_hours: of encoding; ``None`` where that was not measured.
+        probe_hours: of probes; ``None`` where that was not measured.
+    """
+
+    model: str
+    device: str
+    measured_by: str
+    encode_hours: float | None
+    probe_hours: float | None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run would do.
+
+    Attributes:
+        protocol: its name.
+        protocol_sha256: its hash.
+        out: folder of the records.
+        data_root: folder of the real data sets; ``None`` if there is none.
+        needs: what is to be got.
+        cells: models outermost.
+        expected: by model and measured device.
+        unmeasured: models of which no device was measured.
+        order: what to do, one step a line.
+        notes: what a reader must know of the figures.
+        schema: of this plan as JSON.
+    """
+
+    protocol: str
+    protocol_sha256: str
+    out: str
+    data_root: str | None
+    needs: tuple[Need, ...]
+    cells: tuple[Cell, ...]
+    expected: tuple[Expected, ...]
+    unmeasured: tuple[str, ...]
+    order: tuple[str, ...]
+    notes: tuple[str, ...]
+    schema: int = SCHEMA
+
+
+def plan_run(
+    model: str | Sequence[str],
+    tasks: str | Sequence[str] = "all",
+    *,
+    edition: str | None = None,
+    split: str | None = None,
+    protocol: str | Protocol = "cmbench-1",
+    data_root: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] = "results",
+    precision: str = "float32",
+    seeds: int | None = None,
+    mini_scale: float = 1.0,
+    mini_seed: int = 0,
+) -> RunPlan:
+    """Say what :func:`.run.run` with the same arguments would do; every model by name, none as an object.
+
+    Raises:
+        UsageError: a name or a value means nothing.
+    """
+    check_request(edition, mini_scale, None, Path(out))
+    chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
+    if seeds is not None:
+        chosen = chosen.with_seeds(seeds)
+    root = configured_data_root(data_root)
+    if root is not None and not root.is_dir():
+        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
+    names = [name for name in as_models(model) if isinstance(name, str)]
+    if not names:
+        raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
+    found = _Tasks(root, edition, split, mini_scale, mini_seed)
+    selected = select_tasks(tasks)
+    loads = [found.load(task) for task in selected]
+    shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
+    cards: dict[str, EncoderCard | None] = {}
+    needs = [need for load in loads for need in load.needs]
+    for name in dict.fromkeys(names):
+        try:
+            cards[name] = shelf.card(name)
+        except MissingError as error:
+            cards[name] = None
+            needs += [_model_need(name, one) for one in error.missing]
+    cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
+    rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
+    expected = tuple(
+        _expected(name, rate, [cell for cell in cells if cell.model == name]) for name in cards for rate in rates[name]
+    )
+    where = root or (DATA_ROOT if any(cell.edition == "full" for cell in cells) else None)
+    command = _command(names, tasks, {"edition": edition, "split": split, "data-root": where, "seeds": seeds})
+    if chosen.name.partition("+")[0] != "cmbench-1":
+        command += f" --protocol {chosen.name.partition('+')[0]}"
+    return RunPlan(
+        protocol=chosen.name,
+        protocol_sha256=chosen.sha256,
+        out=str(out),
+        data_root=None if root is None else str(root),
+        needs=tuple(needs),
+        cells=cells,
+        expected=expected,
+        unmeasured=tuple(name for name in cards if not any(rate.encode for rate in rates[name])),
+        order=_order(needs, cells, command),
+        notes=(*_notes(cells, needs), *problems),
+    )
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A task as far as it is here."""
+
+    task: Task
+    edition: str
+    split: str
+    data: TaskData | None
+    tracks: int
+    seconds: float
+    needs: tuple[Need, ...]
+
+
+@dataclass(frozen=True)
+class _Tasks:
+    """Where tasks are looked for, and how."""
+
+    root: Path | None
+    edition: str | None
+    split: str | None
+    mini_scale: float
+    mini_seed: int
+
+    def load(self, task: Task) -> _Load:
+        """Look at a task; nothing is rendered, drawn or written."""
+        edition = edition_of(task, self.edition)
+        context = LoadContext(
+            self.root,
+            cache_root(),
+            mini_scale=self.mini_scale,
+            mini_seed=self.mini_seed,
+            needs_audio=edition != "mini",
+            writes=False,
+        )
+        usual = task.editions[edition].split_name if edition in task.editions else "own"
+        split = self.split or usual
+        try:
+            data = task.load(edition, context, self.split)
+        except MissingError as error:
+            needs = _task_needs(task, self.root, error.missing)
+            count = sum(task.counts.values())
+            mean = min(task.mean_seconds or 0.0, task.max_track_seconds or float("inf"))
+            return _Load(task, edition, split, None, count, count * mean, needs)
+        tracks = [track for part in SPLITS for track in data.splits[part]]
+        seconds = sum(_seconds(track, task, edition) for track in tracks)
+        needs = _task_needs(task, self.root, ()) if edition == "full" else ()
+        return _Load(task, edition, split, data, len(tracks), seconds, needs)
+
+
+def _seconds(track: Track, task: Task, edition: str) -> float:
+    """Return how much audio of a track is used, as well as it can be told without opening the file."""
+    from .features.extract import expected_seconds
+
+    if edition == "mini":
+        return MINI_SECONDS
+    if track.end is None and track.seconds is not None:
+        return min(track.seconds, task.max_track_seconds or track.seconds)
+    return expected_seconds(track, task.max_track_seconds)
+
+
+def _task_needs(task: Task, root: Path | None, missing: Sequence[Missing]) -> tuple[Need, ...]:
+    """Return what is to be got of a task: what its preparation would fetch, then what only the user has."""
+    blocks = bool(missing)
+    if task.prepare is None:
+        return tuple(_yours(task.name, one, blocks) for one in missing)
+    where = root or DATA_ROOT
+    plan = task.prepare(task, PrepareContext(where, ask=_ask_nobody, offline=True))
+    command = f"cmbench tasks prepare {task.name} --data-root {shlex.quote(str(where))}"
+    needs = _fetched(task, plan, command, blocks)
+    needs += [_yours(task.name, one, blocks) for one in plan.missing]
+    return tuple(needs or (_yours(task.name, one, blocks) for one in missing))
+
+
+def _ask_nobody(prompt: str) -> str:
+    raise UsageError(f"A plan asks for nothing: {prompt}")
+
+
+def _fetched(task: Task, plan: Plan, command: str, blocks: bool) -> list[Need]:
+    """Return what a preparation would fetch, by source and licence."""
+    needs: dict[tuple[str, str], Need] = {}
+    unstated = [one for one in plan.downloads if one.size is None]
+    for one in plan.downloads:
+        key = (one.url.rpartition("/")[0], one.licence)
+        size = one.size if one.size is not None else plan.estimate // len(unstated) or None
+        old = needs.get(key)
+        known = size if old is None else None if None in (size, old.bytes) else (size or 0) + (old.bytes or 0)
+        rough = one.size is None or (old is not None and old.rough)
+        files = 1 + (old.files or 0 if old else 0)
+        needs[key] = Need(task.name, "files", key[0], one.licence, command, files, known, rough, blocks=blocks)
+    for step in (step for step in plan.steps if step.fetches):
+        needs[step.source, step.licence] = Need(
+            task.name, step.what, step.source, step.licence, command, step.files, step.estimate, True, True, blocks
+        )
+    return list(needs.values())
+
+
+def _yours(name: str, one: Missing, blocks: bool) -> Need:
+    return Need(name, one.what, one.source, one.licence, one.command, yours=True, blocks=blocks)
+
+
+def _model_need(name: str, one: Missing) -> Need:
+    size = _released_bytes(name)
+    return Need(name, one.what, one.source, one.licence, one.command, None, size, size is not None)
+
+
+def _released_bytes(name: str) -> int | None:
+    """Bytes of a published network in float32, from its shape; ``None`` of any other model."""
+    from ..baselines.mert.encoder import FORCED, RELEASED
+    from ..baselines.mert.network import HubertShape
+
+    for model in RELEASED:
+        if name.removesuffix(FORCED) == model.hub.name:
+            shape = HubertShape(hidden=model.hidden, layers=model.layers, intermediate=4 * model.hidden)
+            return 4 * sum(prod(size) for size in shape.tensors().values())
+    return None
+
+
+def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> Cell:
+    """Say how far a cell is, from the store and the records."""
+    hours = load.seconds / 3600
+
+    def cell(state: str, stored: int = 0, left: float = hours) -> Cell:
+        return Cell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
+
+    if load.data is None:
+        return cell(NO_DATA)
+    if card is None:
+        return cell(NO_MODEL)
+    from .cell import cell_sha256, find_finished
+    from .features.store import FeatureStore, audio_sha256, store_folder
+    from .records.record import cell_stem
+
+    tracks = [track for part in SPLITS for track in load.data.splits[part]]
+    folder = store_folder(cache_root(), card, load.task, load.edition, protocol.windowing)
+    entries = FeatureStore(folder, card.layers, card.dim).valid_entries(tracks)
+    left = sum(_seconds(t, load.task, load.edition) for t in tracks if t.id not in entries) / 3600
+    stem = cell_stem(load.task.name, load.edition, load.data.split_name, protocol.name)
+    path = out / safe_name(card.name) / f"{stem}.json"
+    # Files are hashed only where there is a record that may be of them.
+    if path.is_file():
+        key = cell_sha256(card, load.data, protocol, audio_sha256(tracks, entries))
+        if find_finished(path, key):
+            return cell(FINISHED, len(entries), 0.0)
+    if not entries:
+        return cell(TO_DO)
+    return cell(STORED if len(entries) == len(tracks) else PARTLY, len(entries), left)
+
+
+def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
+    left = sum(cell.hours_to_encode for cell in cells)
+    windows = sum(window_count(c.tracks, 3600 * c.hours) for c in cells if c.state != FINISHED)
+    return Expected(
+        name,
+        rate.device,
+        rate.measured_by,
+        None if rate.encode is None else rate.encode * left,
+        None if rate.probe is None else rate.probe * windows / 3600,
+    )
+
+
+def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[str, object]) -> str:
+    """Return what to type for the run itself."""
+    listed = tasks if isinstance(tasks, str) else ",".join(tasks)
+    words = ["cmbench run", f"--model {shlex.quote(','.join(names))}", f"--tasks {shlex.quote(listed)}"]
+    words += [f"--{option} {shlex.quote(str(value))}" for option, value in options.items() if value is not None]
+    return " ".join(words)
+
+
+def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str) -> tuple[str, ...]:
+    """Say what to do first: what waits for people, then what is fetched, small before large, then the run."""
+    waiting: dict[str, list[str]] = {}
+    for need in needs:
+        if need.yours and need.blocks:
+            waiting.setdefault(need.source, []).append(need.name)
+    steps = [f"ask now, it can take days: {', '.join(names)}, from {source}" for source, names in waiting.items()]
+    sizes: dict[str, float] = {}
+    for need in needs:
+        sizes[need.command] = sizes.get(need.command, 0.0) + (need.bytes if need.bytes is not None else float("inf"))
+    steps += sorted(sizes, key=lambda one: sizes[one])
+    blocked = {cell.task for cell in cells if cell.state == NO_DATA}
+    steps += [f"cmbench tasks verify {task}" for task in dict.fromkeys(c.task for c in cells) if task in blocked]
+    here = {cell.task for cell in cells} - blocked
+    if blocked and here <= PAPER_TASKS and here:
+        steps.append(f"meanwhile, on what is here ({', '.join(sorted(here))}): the run below with --tasks ready")
+    if any(cell.state != FINISHED for cell in cells):
+        steps.append(command)
+    return tuple(steps)
+
+
+def _notes(cells: Sequence[Cell], needs: Sequence[Need]) -> tuple[str, ...]:
+    """Say what the figures rest on."""
+    notes = ["Hours of audio are worked out from published lengths and file sizes; no file was opened."]
+    if any(need.rough for need in needs):
+        notes.append("Bytes with `about` are worked out: docs/tasks.md says from what.")
+    if any(need.bytes is None for need in needs):
+        notes.append("Where no size stands nobody states one; `cmbench tasks prepare` asks the server.")
+    if any(cell.edition == "mini" for cell in cells):
+        notes.append("mini tracks that are not in the cache are rendered first; that time is not counted.")
+    return tuple(notes)

@@ -1,0 +1,180 @@
+"""Ours against what was published, cell by cell: inside our interval or not, and what differs by declaration.
+
+Being inside proves no reproduction, and being outside refutes none: our interval is of the draw of test tracks alone,
+and no source tells how far its own value would move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...baselines.published import Reported, protocols, published, sources
+from ...tasks.base import TRADITION_ORDER
+from ...tasks.registry import built_in
+from ..records.record import Record
+from ..records.sections import METRIC_TITLES
+from .reported import WARNING
+from .words import percent, with_interval
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INSIDE, BELOW, ABOVE, NO_INTERVAL = "inside", "outside: ours is lower", "outside: ours is higher", "no interval"
+
+ROUNDING = 0.0005
+"""Published figures have three decimals."""
+
+VARIANTS = ("@bfloat16", "@marble-norm")
+"""Endings of names under which a published model is evaluated in another way; the difference is declared."""
+
+
+@dataclass(frozen=True)
+class AgainstCell:
+    """One metric of one task.
+
+    Attributes:
+        metric: its name.
+        published: the value that was published, a fraction.
+        value: ours; ``None`` if it is undefined.
+        interval: ours; ``None`` if there is none.
+        verdict: inside, outside, or that there is no interval to tell by.
+    """
+
+    metric: str
+    published: float
+    value: float | None
+    interval: tuple[float, float] | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Against:
+    """One record beside one published row.
+
+    Attributes:
+        record: ours.
+        row: the published one.
+        cells: of every metric that was published for the task.
+        differences: what is known to differ, or is not known to be the same.
+    """
+
+    record: Record
+    row: Reported
+    cells: tuple[AgainstCell, ...]
+    differences: tuple[str, ...]
+
+
+def against(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
+    """Set records beside every published row of their model.
+
+    Args:
+        records: of any edition; only those on real data of the six tasks are compared.
+
+    Returns:
+        The comparisons, by published row, model and tradition; and in a sentence each, what has no counterpart.
+    """
+    found: list[Against] = []
+    alone: list[str] = []
+    records = list(records)
+    real = [r for r in records if r.task.edition == "full" and r.task.name in built_in()]
+    if others := len(records) - len(real):
+        alone.append(f"{others} record(s) of the mini edition or of own corpora: never set beside published figures.")
+    for record in sorted(real, key=lambda r: (r.model.name, TRADITION_ORDER.index(built_in()[r.task.name].tradition))):
+        rows = [row for row in published() if row.model == published_name(record.model.name)]
+        both = [_beside(record, row) for row in rows if record.task.name in row.scores]
+        found += both
+        if not both:
+            alone.append(f"{record.model.name} on {record.task.name}: no published figure.")
+    order = list(published())
+    return tuple(sorted(found, key=lambda one: (order.index(one.row), one.record.model.name))), tuple(alone)
+
+
+def published_name(name: str) -> str:
+    """Return the name under which a model's figures were published, without our ways to evaluate it."""
+    for ending in VARIANTS:
+        name = name.removesuffix(ending)
+    return name
+
+
+def _beside(record: Record, row: Reported) -> Against:
+    cells = []
+    for metric, value in row.scores[record.task.name].items():
+        ours = record.metrics.get(metric)
+        if value is not None and ours is not None:
+            interval = (ours.interval.low, ours.interval.high) if ours.interval else None
+            cells.append(AgainstCell(metric, value, ours.value, interval, _verdict(value, interval)))
+    return Against(record, row, tuple(cells), tuple(_differences(record, row)))
+
+
+def _verdict(value: float, interval: tuple[float, float] | None) -> str:
+    """Say where a published value lies; the last digit that was printed may have been rounded."""
+    if interval is None:
+        return NO_INTERVAL
+    low, high = interval
+    if value + ROUNDING < low:
+        return ABOVE
+    return BELOW if value - ROUNDING > high else INSIDE
+
+
+def _differences(record: Record, row: Reported) -> list[str]:
+    """Return what differs between a record and a row, and what the source leaves open."""
+    task, found = built_in()[record.task.name], []
+    if record.task.split != "official":
+        found.append(f"split: ours is {record.task.split}, the published one is official")
+    if record.task.label_sha256 != _label_sha256(task.labels):
+        found.append("labels: ours are not the published list")
+    counts: Mapping[str, int] = task.counts
+    if other := [f"{s} {record.task.tracks[s]} for {n}" for s, n in counts.items() if record.task.tracks.get(s) != n]:
+        found.append(f"tracks: {', '.join(other)} published")
+    asked, used = record.coverage.asked, record.coverage.used
+    if lost := [f"{s} {used[s]} of {n}" for s, n in asked.items() if used[s] != n]:
+        found.append(f"coverage: {', '.join(lost)} tracks could be used; the source states none missing")
+    if undefined := record.total_labels - record.defined_labels:
+        found.append(f"labels without a score: {undefined}; how the source counts them is not stated")
+    theirs = protocols()[row.protocol]
+    found.append(f"protocol: ours is {record.protocol.name}, theirs: {theirs.title} ({row.seeds} seed(s))")
+    if record.model.name != row.model:
+        found.append(f"model: ours is {record.model.name}, theirs {row.model}")
+    found.append(f"not stated by the source: {'; '.join(theirs.unknown)}")
+    return found
+
+
+def _label_sha256(labels: tuple[str, ...]) -> str:
+    import hashlib
+
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()
+
+
+def print_against(found: Iterable[Against], alone: Iterable[str], console: Console) -> None:
+    """Print comparisons, published row by published row, each with what differs."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(WARNING, style="yellow"))
+    for one in found:
+        source = sources()[one.row.source]
+        title = f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
+        console.print()
+        console.print(Text(title, style="bold"), soft_wrap=True)
+        console.print(Text(f"published in {source.citation}", style="dim"), soft_wrap=True)
+        table = Table("metric, %", "published", "ours", "published value", box=None, header_style="dim", pad_edge=False)
+        for cell in one.cells:
+            ours = with_interval(cell.value, cell.interval)
+            table.add_row(METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict)
+        console.print(table)
+        for difference in one.differences:
+            console.print(Text(f"- {difference}"), soft_wrap=True)
+    console.print()
+    for sentence in alone:
+        console.print(Text(f"Not compared: {sentence}"), soft_wrap=True)
+    console.print(
+        Text(
+            "inside: the published value, give or take its last digit, is in our 95 % interval, which is of the draw "
+            "of test tracks alone. How far the published value would move, no source says: neither word proves or "
+            "refutes a reproduction. docs/reach.md says how to come near.",
+            style="dim",
+        ),
+        soft_wrap=True,
+    )
