@@ -16,7 +16,7 @@ from .benchmark.commands.report import compare_models, report_app
 from .benchmark.commands.reproduce import reproduce_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
 from .benchmark.commands.tasks import tasks_app
-from .errors import CmbenchError, MissingError
+from .errors import CmbenchError, MissingError, remedy
 from .leaderboards.commands import register as register_leaderboard
 from .pretraining import commands as pretraining
 from .terminal import console
@@ -93,7 +93,7 @@ def main() -> None:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        typer.echo(f"Error: {error}. Is the folder writable, and is there space?", err=True)
+        typer.echo(f"Error: {error}. {remedy(error)}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         # Where Ctrl-C meets typer outside of the command itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,25 @@ class MissingError(UsageError):
         self.missing = tuple(missing)
         self.mini_would_do = mini_would_do
         super().__init__("; ".join(f"{m.what} is missing ({m.where})" for m in self.missing))
+
+
+_REMEDIES = {
+    (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+    ): "The disk or the quota is full: free some space, or choose another folder",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "You may not: change its permissions, or choose another folder",
+    (errno.ENOENT, errno.ENOTDIR, errno.ESTALE): "It was removed, or its drive was: bring it back",
+    (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ENOTCONN): "Its drive does not answer: look after it",
+}
+
+
+def remedy(error: OSError) -> str:
+    """Return what a user does about an error of the operating system."""
+    found = [text for numbers, text in _REMEDIES.items() if error.errno in numbers]
+    advice = found[0] if found else "Look after that file or folder, or choose another"
+    return f"{advice} (--out, CMBENCH_CACHE), and run the command again; what is finished is kept."
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageError:

@@ -120,25 +120,37 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; its path is in the message.
     """
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give an empty file that becomes ``path`` when the block ends well, and is nowhere if it does not.
+
+    Raises:
+        OSError: it cannot be written; its path is in the message.
+    """
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leavings(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        part = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                _claim(handle)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(temporary).chmod(0o644)
-                if os.name == "posix":
-                    # While it is held: without a name of its own it is nobody's leaving.
-                    Path(temporary).replace(path)
+            # Held until it has its name, so that it is nobody's leaving. Windows renames only what nobody holds.
             if os.name != "posix":
-                Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+                os.close(handle)
+            else:
+                _claim(handle)
+            yield part
+            part.chmod(0o644)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+            if os.name == "posix":
+                os.close(handle)
 
 
 @contextmanager
@@ -170,6 +182,11 @@ def _claim(handle: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_part(path: Path) -> bool:
+    """Whether a name is that of what is being written, or of what a killed process left of it."""
+    return path.name.startswith(".") and path.name.endswith(PART)
 
 
 def remove_leavings(path: Path) -> None:

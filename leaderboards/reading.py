@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ..benchmark.records.evidence import Evidence, make_evidence
 from ..benchmark.records.record import METRICS, READ_VERSIONS, Record, parse_record
 from ..errors import CmbenchError
-from ..files import sha256_of
+from ..files import is_part, sha256_of
 from .entry import (
     LARGEST_ARRAYS,
     LARGEST_ENTRY,
@@ -142,6 +142,8 @@ def entry_folders(root: Path) -> Iterator[Path]:
         if outer.is_file() and not outer.is_symlink():
             continue
         for folder in (outer, *(sorted(outer.iterdir()) if outer.is_dir() and not outer.is_symlink() else ())):
+            if is_part(folder):
+                continue
             if folder.is_symlink() or not folder.is_dir() or not is_name(folder.name):
                 raise CmbenchError(
                     f"{folder.parent}: {folder.name!a} is not the folder of an entry; entries are <name>/<version>/."

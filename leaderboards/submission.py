@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..benchmark.records.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.records.record import Record
 from ..errors import CmbenchError, UsageError
-from ..files import canonical, safe_name, sha256_of, write_atomically
+from ..files import canonical, safe_name, sha256_of, write_folder_files
 from .contamination import marks, marks_beside
 from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, Successor
 from .ranking import Board as BoardPlaces
@@ -235,9 +235,7 @@ def write_entry(files: Mapping[str, bytes], folder: Path) -> Entry:
     """
     if folder.exists():
         raise UsageError(f"{folder} is there already. Entries never change: give --version another value.")
-    # The manifest last: it is what makes the folder an entry.
-    for name in sorted(files, key=lambda n: n == "manifest.json"):
-        write_atomically(folder / name, files[name])
+    write_folder_files(folder, files)
     return read_entry(folder)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError
+from ...errors import CmbenchError, UsageError
+from ...files import whole_file
 from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .network import HubertShape
 
@@ -136,16 +136,16 @@ def write_folder(
 
 
 def _write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    half = file.with_name(f".{file.stem}.{os.getpid()}.part")
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, half, metadata={"format": "pt"})
-        # Some releases of safetensors make a file for its owner alone.
-        half.chmod(0o644)
-        half.replace(file)
-    finally:
-        half.unlink(missing_ok=True)
+        with whole_file(file) as part:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise CmbenchError(
+            f"{file}: the weights cannot be written ({error}). Free some space, or name a folder that can be written."
+        ) from error
 
 
 def require_dtype(dtype: str) -> None:

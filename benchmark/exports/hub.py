@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...baselines.base import LoadOptions
 from ...baselines.cards import hub_licence
 from ...errors import UsageError
+from ...files import whole_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +98,14 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
     if eval_dataset is not None and own:
         content = yaml.safe_dump(eval_results(real or own, eval_dataset), sort_keys=False, allow_unicode=True)
         files[".eval_results/cmbench.yaml"] = content
-    write_folder(out, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
+    if out.is_dir() and any(out.iterdir()):
+        # Beside files of the user's; the weights come last, and are what makes it a model.
+        write_folder(out, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
+        return out
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a folder.")
+    with whole_folder(out) as folder:
+        write_folder(folder, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
     return out
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...files import safe_name, write_atomically
+from ...files import safe_name, write_atomically, write_folder_files
 from ..records.folder import records_frame
 from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, sections
 from ..views.tables import ViewTable, latex_tables, markdown_tables, not_run, not_scored
@@ -64,11 +64,12 @@ def write_results(files: Mapping[str, bytes], out: Path, *, folder: bool) -> lis
     """
     if folder == out.is_file() and out.exists():
         raise UsageError(f"{out} is a {'file; name a folder' if folder else 'folder; name a file'}.")
-    paths = []
-    for name, content in files.items():
-        paths.append(out / name if folder else out)
-        write_atomically(paths[-1], content)
-    return paths
+    if folder:
+        write_folder_files(out, files)
+        return [out / name for name in files]
+    for content in files.values():
+        write_atomically(out, content)
+    return [out]
 
 
 def main_tables(found: Sequence[Section]) -> list[ViewTable]:

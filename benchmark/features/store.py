@@ -147,8 +147,9 @@ class FeatureStore:
                 "edition": edition,
                 "windowing": asdict(windowing) | {"max_track_seconds": task.max_track_seconds},
             }
-            facts = sealed(json.loads(json.dumps(facts)))
-            write_atomically(about, json.dumps(facts, indent=1, sort_keys=True).encode())
+            # What is sealed is what will be read: JSON knows no tuples.
+            content = sealed(json.loads(json.dumps(facts)))
+            write_atomically(about, json.dumps(content, indent=1, sort_keys=True).encode())
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the index piece of every whole shard, by name; what is broken is named in a warning and left out."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ...benchmark.views.equity import worst
 from ...benchmark.views.reported import WARNING
 from ...benchmark.views.words import percent, span
 from ...errors import UsageError
+from ...files import whole_folder
 from ...tasks.base import MINI_LABEL
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
@@ -61,18 +61,12 @@ def build(root: Path, out: Path, resamples: int = RESAMPLES) -> Site:
     if root.resolve() == out.resolve() or out.resolve() in root.resolve().parents:
         raise UsageError(f"{out} holds the entries themselves; choose another --out.")
     site = read_site(root, resamples)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as made:
-        new, old = Path(made) / "new", Path(made) / "old"
-        _write(site, new)
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
+    with whole_folder(out) as folder:
+        _write(site, folder)
     return site
 
 
 def _write(site: Site, folder: Path) -> None:
-    folder.mkdir()
     for name, text in pages(site):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import CmbenchError, UsageError
+from ...files import is_part
 from ..entry import Entry
 from ..reading import entry_folders, read_entry
 from .findings import Finding, Verification
@@ -60,7 +61,7 @@ def _picked(place: Path) -> list[Path]:
     """Return the entry that a folder is, or the versions that it holds; nothing for a folder of many names."""
     if any((place / name).is_file() for name in ("submission.json", "manifest.json")):
         return [place]
-    inner = [path for path in sorted(place.iterdir()) if path.is_dir()]
+    inner = [path for path in sorted(place.iterdir()) if path.is_dir() and not is_part(path)]
     # All of them: one that poses as a version among a folder of names must not keep the others from being verified.
     return inner if all((path / "submission.json").is_file() for path in inner) else []
 

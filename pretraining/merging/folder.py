@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ...baselines.hub.about import weights_sha256
 from ...baselines.mert.checkpoint import MASK_VECTOR
 from ...baselines.mert.folder import as_float16, require_dtype, write_folder
 from ...errors import UsageError
+from ...files import NEW, folder_beside, naming, put_in_place
 from .card import FACTS, MergedModel, by_name, merge_card, merge_facts
 from .merge import MergeSettings, merge
 from .parameters import Parameters, open_parameters
@@ -44,15 +44,14 @@ def merge_models(
     out = out.expanduser().resolve()
     require_free(out, force)
     require_dtype(dtype)
-    out.parent.mkdir(parents=True, exist_ok=True)
     # Beside the result, so that the last step is a rename.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        base_model, *models = [open_parameters(name, options, Path(temporary) / "read") for name in (base, *added)]
+    with naming(out), folder_beside(out) as made:
+        base_model, *models = [open_parameters(name, options, made / "read") for name in (base, *added)]
         for model in (base_model, *models):
             if any(out in file.resolve().parents for file, _ in model.places.values()):
                 raise UsageError(f"{out} is one of the models to merge; write the result elsewhere.")
-        merged = write_merged(base_model, models, how, Path(temporary) / "written", out.name, dtype)
-        _replace(out, Path(temporary))
+        merged = write_merged(base_model, models, how, made / NEW, out.name, dtype)
+        put_in_place(out, made)
     return merged
 
 
@@ -70,19 +69,6 @@ def require_free(out: Path, force: bool) -> None:
         raise UsageError(f"{out} is not empty; name another folder, or replace it with --force.")
     if folders := sorted(one.name for one in held if one.is_dir()):
         raise UsageError(f"{out} holds folders ({folders[0]}), so it is no model's; --force does not remove it.")
-
-
-def _replace(out: Path, temporary: Path) -> None:
-    """Move the written folder into place; what was there goes into the temporary folder, or back on failure."""
-    old = temporary / "old"
-    if out.exists():
-        out.rename(old)
-    try:
-        (temporary / "written").rename(out)
-    except BaseException:
-        if old.exists():
-            old.rename(out)
-        raise
 
 
 def write_merged(

@@ -155,7 +155,7 @@ def _broken(folder: Path, rows: Sequence[Row], workers: int) -> list[Path]:
     def is_whole(row: Row) -> bool:
         path = folder / f"{row['id']}.flac"
         try:
-            whole = current_sha256(path) == row["sha256"]
+            whole = current_sha256(path) == str(row["sha256"])
         except FileNotFoundError:
             return False
         if not whole:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
@@ -22,7 +21,7 @@ from ....baselines.base import LoadOptions
 from ....baselines.mert.encoder import CODE_VERSION
 from ....baselines.mert.folder import require_dtype
 from ....errors import CmbenchError, UsageError
-from ....files import safe_name, write_atomically
+from ....files import OLD, folder_beside, safe_name, write_atomically
 from ....pretraining.merging.folder import write_merged
 from ....pretraining.merging.merge import MergeSettings
 from ....pretraining.merging.parameters import Parameters, open_parameters, require_same_network
@@ -246,15 +245,15 @@ class Merges:
         """Merge at one scale in a temporary folder, and evaluate the model that is there."""
         name = merge_name(folder, scale)
         base, *added = self.models
-        with tempfile.TemporaryDirectory(prefix=".merging.", dir=folder) as temporary:
-            place = Path(temporary) / name
+        with folder_beside(folder / "merging") as made:
+            place = made / name
             write_merged(base, added, self.settings_of(scale), place, name, self.dtype)
             records = run_cells(str(place))
             if self.keep:
                 kept = folder / MODELS / name
                 kept.parent.mkdir(exist_ok=True)
                 if kept.exists():
-                    kept.rename(Path(temporary) / "old")
+                    kept.rename(made / OLD)
                 place.rename(kept)
         return records
 
@@ -296,10 +295,9 @@ def sweep_scales(
     settings_of(scales[0])
     if out.exists() and not (out / STATE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} holds something that is not a sweep; name another folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
     options = LoadOptions(device="cpu", offline=evaluation.offline)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        models = [open_parameters(name, options, Path(temporary)) for name in names]
+    with folder_beside(out) as made:
+        models = [open_parameters(name, options, made) for name in names]
         merges = Merges(models, settings_of, dtype, keep)
         folder = SweepFolder(out, merges.request_sha256(evaluation))
         return run_sweep(names, merges, scales, partial(evaluation.run, out / RECORDS, observer), folder)

@@ -137,7 +137,7 @@ def test_what_was_there_comes_back_if_the_last_rename_fails(
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
-        if self.name == "written":
+        if self.name == "new":
             raise OSError("no space")
         return rename(self, target)
 
