@@ -298,8 +298,8 @@ def _require_whole(training: Path) -> None:
     teacher = read_sealed(begun, _BEFORE).get("teacher_sha256")
     if teacher and (not (training / TEACHER).is_file() or file_sha256(training / TEACHER) != teacher):
         raise UsageError(
-            f"{training / TEACHER}: damaged or gone: it is not what the run began with. Nothing was changed. Put "
-            f"back a copy of it (one lies in {training.parent} if a model was written), or begin anew in another folder."
+            f"{training / TEACHER}: damaged or gone: it is not what the run began with. Nothing was changed. "
+            f"Put back a copy of it (one lies in {training.parent} if a model was written), or begin in another folder."
         )
 
 
