@@ -19,7 +19,7 @@ from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy
 from .leaderboards.commands import register as register_leaderboard
 from .pretraining import commands as pretraining
-from .terminal import console
+from .terminal import console, replace_what_cannot_be_encoded, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,15 +85,16 @@ KEPT = "Interrupted. What is finished is kept; the same command goes on from the
 def main() -> None:
     """Run the command line; errors meant for people are printed without a traceback."""
     try:
+        replace_what_cannot_be_encoded()
         app()
     except MissingError as error:
         _print_missing(error, console(stderr=True))
         sys.exit(error.exit_code)
     except CmbenchError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {told(error)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        typer.echo(f"Error: {error}. {remedy(error)}", err=True)
+        typer.echo(f"Error: {told(error)}. {remedy(error)}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         # Where Ctrl-C meets typer outside of the command itself.

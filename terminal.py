@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     from .errors import Missing
 
@@ -17,11 +23,49 @@ PIPE_WIDTH = 110
 """Columns of a file or a pipe, which have no width of their own: enough for a table of six tasks."""
 
 
+LONGEST = 4_000
+"""Characters of an error; what is longer is a file's content rather than a sentence."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    """Return a text with its control characters and direction marks written out: a terminal would obey them."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shown(value: object) -> object:
+    """Return what a page shows of a value: texts are made visible, and what is markup already is left."""
+    return visible(value) if type(value) is str else value
+
+
+def told(error: object) -> str:
+    """Return what is printed of an error: visible, and not longer than a screen."""
+    text = visible(str(error))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text) - LONGEST} more characters)"
+
+
+def replace_what_cannot_be_encoded() -> None:
+    """Let standard output and error replace what their encoding (cp1252, ASCII) does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def console(stderr: bool = False) -> Console:
     """Return a console on standard output, or on standard error."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    made = Console(stderr=stderr)
+    class Plain(Console):
+        """A console on which only its own styles control the terminal, not the texts that it is given."""
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control or not _CONTROL.search(text) else Segment(visible(text), style)
+
+    made = Plain(stderr=stderr)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = PIPE_WIDTH
     return made

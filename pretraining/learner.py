@@ -99,13 +99,14 @@ class MertLearner:
 
 
 def identity(recording: Recording) -> str:
-    """Name a recording's audio by its file, size, time of change and stretch; the bytes are not read.
+    """Name a recording's audio by its file, stretch, and what the file system says of it; the bytes are not read.
 
-    A file that is replaced by another of the same size and time is not noticed.
+    The time of change of the entry and its number cannot be set by who unpacks another release with the same dates.
     """
     facts = recording.path.stat()
     place = str(recording.path.resolve())
-    text = f"{place}\t{facts.st_size}\t{facts.st_mtime_ns}\t{recording.start!r}\t{recording.end!r}"
+    states = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, recording.start, recording.end)
+    text = "\t".join([place, *map(repr, states)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from ..baselines.base import LoadOptions
 from ..baselines.hub.about import NOT_STATED, weights_sha256
 from ..baselines.mert.folder import require_dtype
 from ..errors import UsageError
-from ..files import read_json
+from ..files import file_sha256, read_json, write_atomically
 from ..tasks.base import LoadContext
 from .card import CURVE, FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
 from .corpus.corpus import Corpus, build_corpus
@@ -25,7 +25,8 @@ from .recipes.reading import OpenedRecipe
 from .recipes.recipe import FAIRSEQ, SCRATCH, Recipe
 from .training.checkpoints import Checkpoints
 from .training.group import Group, joined, launched
-from .training.log import FILE, Log
+from .training.log import FILE, Log, read_log, require_sound
+from .training.sealed import read_sealed, sealed
 from .training.tensorboard import FOLDER, Board, require_tensorboard
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ Made = TypeVar("Made")
 
 BEGUN = "start.json"
 """File of the weights that a run began with, in the run's own folder."""
+
+_BEFORE = ("weights_sha256",)
+"""Keys of that file in version 0.1.0, which had no hashes."""
 
 TRAINING = "training"
 """Folder of checkpoints and log within the model's folder."""
@@ -102,6 +106,8 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
     if options.tensorboard:
         require_tensorboard()
     _require_place(options)
+    if options.resume:
+        _require_whole(training)
     origin = _origin(recipe, options)
     with joined(device) as group:
         tell = told if group.leads else _nothing
@@ -116,9 +122,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         _in_turn(group, lambda: _same_start(training / BEGUN, origin))
         learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
         if group.leads:
-            (training / BEGUN).write_text(
-                json.dumps({"weights_sha256": origin.weights_sha256}) + "\n", encoding="utf-8"
-            )
+            _note_start(training, origin)
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
@@ -218,7 +222,8 @@ def _open(
     from .learner import open_learner
     from .objective.targets import TEACHER, read_teacher, save_teacher
 
-    fitted = read_teacher(training) if (training / TEACHER).is_file() else None
+    # One that no start was noted of is from a run that was killed before it began.
+    fitted = read_teacher(training) if (training / TEACHER).is_file() and (training / BEGUN).is_file() else None
     cache = options.context.cache_root / "targets"
     load = LoadOptions(str(device), options.offline)
     learner = open_learner(replace(recipe, start=options.start(recipe)), corpus, load, cache, device, fitted)
@@ -273,13 +278,52 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
     return Origin(network.name, source, network.licence, network.trained_on, digest, kept_out, held_out)
 
 
+def _require_whole(training: Path) -> None:
+    """Compare what an interrupted run left with the hashes it noted, before anything is written.
+
+    Raises:
+        UsageError: something is damaged, or gone while the rest is there.
+        CmbenchError: a line of the log is damaged.
+    """
+    from .objective.targets import TEACHER
+
+    checkpoints = Checkpoints(training / "checkpoints")
+    checkpoints.verify()
+    require_sound(training / FILE)
+    begun = training / BEGUN
+    if not begun.exists():
+        if checkpoints.named():
+            raise UsageError(f"{begun}: gone, while there are checkpoints. Put it back, or begin in another folder.")
+        return
+    teacher = read_sealed(begun, _BEFORE).get("teacher_sha256")
+    if teacher and (not (training / TEACHER).is_file() or file_sha256(training / TEACHER) != teacher):
+        raise UsageError(
+            f"{training / TEACHER}: damaged or gone: it is not what the run began with. Nothing was changed. "
+            f"Put back a copy of it (one lies in {training.parent} if a model was written), or begin in another folder."
+        )
+
+
+def _note_start(training: Path, origin: Origin) -> None:
+    """Note what the run begins with; what is noted already stays."""
+    from .objective.targets import TEACHER
+
+    file, teacher = training / BEGUN, training / TEACHER
+    if file.is_file() and set(read_sealed(file, _BEFORE)) != set(_BEFORE):
+        return
+    facts = {
+        "weights_sha256": origin.weights_sha256,
+        "teacher_sha256": file_sha256(teacher) if teacher.is_file() else "",
+    }
+    write_atomically(file, (json.dumps(sealed(facts)) + "\n").encode())
+
+
 def _same_start(file: Path, origin: Origin) -> None:
     """Refuse to go on with a run from another start: its checkpoint would be described by the wrong one.
 
     Raises:
         UsageError: the run there began with other weights.
     """
-    if file.is_file() and (was := read_json(file).get("weights_sha256")) != origin.weights_sha256:
+    if file.is_file() and (was := read_sealed(file, _BEFORE)["weights_sha256"]) != origin.weights_sha256:
         raise UsageError(
             f"{file.parent.parent}: the run there began with other weights ({str(was)[:12]}, not "
             f"{origin.weights_sha256[:12]}). Give the same start as then, or another --out."
@@ -307,8 +351,7 @@ def held_out_curve(log: Path) -> str:
     columns = ("step", "stage", "tradition", "loss", "mean_accuracy", "cqt_error")
     writer = csv.DictWriter(rows, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for text in log.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+    for line in read_log(log):
         if line["kind"] == "held-out":
             writer.writerow({key: f"{v:.5f}" if isinstance(v, float) else v for key, v in line.items()})
     return rows.getvalue()
@@ -317,8 +360,7 @@ def held_out_curve(log: Path) -> str:
 def _held_out(log: Path) -> dict[str, tuple[float, float]]:
     """Return the first and the last held-out loss of each tradition in a log."""
     found: dict[str, tuple[float, float]] = {}
-    for text in log.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+    for line in read_log(log):
         if line["kind"] == "held-out":
             first = found.get(line["tradition"], (line["loss"], 0.0))[0]
             found[line["tradition"]] = (first, line["loss"])

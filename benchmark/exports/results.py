@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ...files import safe_name, write_atomically, write_folder_files
 from ..records.folder import records_frame
 from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, sections
-from ..views.tables import ViewTable, latex_tables, markdown_tables, not_run, not_scored
+from ..views.tables import ViewTable, csv_cell, latex_tables, markdown_tables, not_run, not_scored
 from ..views.words import percent, with_interval
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def tidy_csv(found: Sequence[Section]) -> str:
     frame["label_sha256"] = [r.task.label_sha256 for r in records for _ in r.metrics]
     frame["protocol_sha256"] = [r.protocol.sha256 for r in records for _ in r.metrics]
     frame["warning"] = warnings
-    return frame.to_csv(index=False, lineterminator="\n")
+    return frame.map(csv_cell).to_csv(index=False, lineterminator="\n")
 
 
 def _eval_results(found: Sequence[Section], dataset: str) -> dict[str, bytes]:

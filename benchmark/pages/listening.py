@@ -20,6 +20,7 @@ from ...tasks.mini.edition import render_track, tradition
 from ...tasks.mini.modes import MODES, Mode
 from ...tasks.mini.oscillator import RATE
 from ...tasks.mini.stage import open_stage
+from ...terminal import shown
 from ..views.figures import INK, empty_figure, style
 from .svg import TEMPLATES
 
@@ -274,6 +275,7 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

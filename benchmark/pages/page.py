@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...files import write_atomically
 from ...tasks.base import MINI_LABEL
+from ...terminal import shown
 from ..comparing.compare import RESAMPLES
 from ..records.evidence import Evidence
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
@@ -138,6 +139,7 @@ def _render(views: Sequence[SectionView]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...terminal import visible
 from ..records.record import Record
 from ..records.sections import ABSENT, Column, Row, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -178,16 +181,33 @@ def markdown_tables(tables: Sequence[ViewTable]) -> str:
     for table in tables:
         rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
         parts += [
-            f"### {table.title}",
-            " ".join(filter(None, (f"{table.source}.", f"**{table.warning}**" if table.warning else ""))),
-            "\n".join("| " + " | ".join(map(_markdown_cell, row)) + " |" for row in rows),
-            *table.notes,
+            f"### {_markdown(table.title)}",
+            " ".join(filter(None, (f"{_markdown(table.source)}.", f"**{table.warning}**" if table.warning else ""))),
+            "\n".join("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows),
+            *map(_markdown, table.notes),
         ]
     return "\n\n".join([*parts, ""])
 
 
-def _markdown_cell(text: str) -> str:
-    return text.replace("\n", " ").replace("|", "\\|")
+def markdown_cell(text: str) -> str:
+    """Return a text as a cell of a table in Markdown, shown as it is."""
+    return _markdown(text.replace("\n", " ")).replace("|", "\\|")
+
+
+def _markdown(text: str) -> str:
+    """Return text that Markdown shows as it is: no tag, no link, no control character."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
+
+
+def csv_cell(value: object) -> object:
+    """Return a cell that a spreadsheet takes for a text: what would begin a formula begins with an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def csv_text(rows: Rows) -> str:
@@ -196,5 +216,5 @@ def csv_text(rows: Rows) -> str:
     if rows:
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: csv_cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()

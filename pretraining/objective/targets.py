@@ -177,7 +177,7 @@ def cached_tokens(
         raise UsageError(f"{teacher.name}: {teacher.codebook_size} tokens to a codebook are more than the cache holds.")
     key = hashlib.sha256(f"{_FORMAT} {teacher.fingerprint} {track}".encode()).hexdigest()
     file = root / "tokens" / hashlib.sha256(teacher.fingerprint.encode()).hexdigest()[:16] / key[:2] / f"{key}.npy"
-    if file.is_file() and not _sound(file, file.stat().st_mtime_ns):
+    if file.is_file() and not _sound(file, file.stat().st_mtime_ns, file.stat().st_ctime_ns):
         logging.getLogger(__name__).warning("%s: this cached file is damaged; its tokens are made again.", file)
         file.unlink(missing_ok=True)
     if not file.is_file():
@@ -207,7 +207,7 @@ def _write(file: Path, tokens: NDArray[np.int16]) -> None:
 
 
 @lru_cache(maxsize=1 << 16)
-def _sound(file: Path, changed: int) -> bool:
+def _sound(file: Path, changed: int, touched: int) -> bool:
     """Whether a file of tokens has the content that its last bytes are the hash of; looked at once for each change."""
     content = file.read_bytes()
     return hashlib.sha256(content[:-_DIGEST]).digest() == content[-_DIGEST:]

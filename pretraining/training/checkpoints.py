@@ -1,15 +1,17 @@
 """Checkpoints: everything that an exact continuation needs, as safetensors and JSON.
 
 ``<folder>/step-00000500/`` holds ``model.safetensors``, ``optimiser.safetensors`` and ``state.json``. It is written
-under another name and renamed when whole; then ``checkpoints.json`` names it. What that file does not name does not
-exist. The last and the best are kept. No state of a random generator is needed: every draw is keyed by the seed and the
-number of its update.
+under another name and renamed when whole; then ``checkpoints.json`` names it, with the hash of each of its files and of
+itself. What that file does not name does not exist; where it is damaged, or gone, nothing is read or removed. The last
+and the best are kept. No state of a random generator is needed: every draw is keyed by the seed and the number of its
+update.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...files import file_sha256, write_atomically
+from ...untrusted import read_object
+from .sealed import read_sealed, sealed
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +29,12 @@ if TYPE_CHECKING:
 
 INDEX = "checkpoints.json"
 FORMAT = 1
+
+_BEFORE = ("last", "best")
+"""Keys of the index of version 0.1.0, which had no hashes."""
+
+_NAME = re.compile(r"step-\d{8,}")
+_KEPT = "Nothing was changed. Put back a copy of that file, or begin anew in another folder."
 
 
 @dataclass
@@ -66,16 +77,53 @@ class Checkpoints:
         """Return ``last`` and ``best`` with the names of their folders, as far as they exist.
 
         Raises:
-            UsageError: the index is damaged.
+            UsageError: the index is damaged, or is gone while checkpoints are there.
         """
+        return self._index()[0]
+
+    def _index(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """Return the names, and the hash of each file by folder and file; no hashes where version 0.1.0 wrote it."""
         path = self.folder / INDEX
-        if not path.is_file():
-            return {}
+        if not path.exists():
+            if left := sorted(one.name for one in self._folders()):
+                raise UsageError(f"{path}: gone, while {', '.join(left)} are there. {_KEPT}")
+            return {}, {}
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return {kind: str(content[kind]) for kind in ("last", "best") if content.get(kind)}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UsageError(f"{path}: damaged ({error}). Start the run anew in another folder.") from error
+            content = read_sealed(path, _BEFORE)
+            names = {kind: content[kind] for kind in _BEFORE if content.get(kind) is not None}
+            files = content.get("files", {})
+            if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names.values()):
+                raise UsageError(f"{path}: damaged: it names what is no checkpoint.")
+            if "files" in content and set(files) != set(names.values()):
+                raise UsageError(f"{path}: damaged: it has not the hashes of its checkpoints.")
+        except (OSError, UsageError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{str(error).rstrip('.')}. {_KEPT}") from error
+        return names, files
+
+    def _folders(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [one for one in self.folder.iterdir() if one.is_dir() and _NAME.fullmatch(one.name)]
+
+    def verify(self) -> None:
+        """Compare everything that the index names with its hashes; nothing is written.
+
+        Raises:
+            UsageError: the index or a checkpoint is damaged.
+        """
+        names, files = self._index()
+        for name in dict.fromkeys(names.values()):
+            self._require_sound(name, files.get(name, {}))
+
+    def _require_sound(self, name: str, hashes: Mapping[str, str]) -> None:
+        for file, sha256 in hashes.items():
+            path = self.folder / name / file
+            try:
+                found = file_sha256(path)
+            except OSError as error:
+                raise UsageError(f"{path}: damaged ({error.strerror}). {_KEPT}") from error
+            if found != sha256:
+                raise UsageError(f"{path}: damaged: its bytes are not those that were written. {_KEPT}")
 
     def save(
         self,
@@ -96,6 +144,9 @@ class Checkpoints:
 
         name = f"step-{progress.step:08d}"
         half, whole = self.folder / f".{name}.{os.getpid()}.part", self.folder / name
+        names, hashes = self._index()
+        if not names:  # from here on, checkpoints without an index are a damaged folder and not an empty one
+            self._write_index({}, {})
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(parents=True)
         save_file(_plain(model), half / "model.safetensors")
@@ -104,19 +155,25 @@ class Checkpoints:
         (half / "state.json").write_text(state + "\n", encoding="utf-8")
         for file in half.iterdir():
             _sync(file)
-        names = self.named()
         if whole.exists():  # the same update again: left there by a run that was killed after this point
             shutil.rmtree(whole)
+        hashes[name] = {file.name: file_sha256(file) for file in sorted(half.iterdir())}
         half.rename(whole)
         names = {"last": name, "best": name if best or "best" not in names else names["best"]}
-        index = self.folder / f".{INDEX}.{os.getpid()}.part"
-        index.write_text(json.dumps(names) + "\n", encoding="utf-8")
-        _sync(index)
-        index.replace(self.folder / INDEX)
-        for old in self.folder.iterdir():
-            if old.is_dir() and old.name not in names.values():
+        for kept in names.values():  # of version 0.1.0
+            if kept not in hashes:
+                hashes[kept] = {file.name: file_sha256(file) for file in sorted((self.folder / kept).iterdir())}
+        self._write_index(names, {kept: hashes[kept] for kept in names.values()})
+        for old in self._folders():
+            if old.name not in names.values():
                 shutil.rmtree(old)
+        for old in self.folder.glob(".step-*.part"):
+            shutil.rmtree(old, ignore_errors=True)
         return whole
+
+    def _write_index(self, names: Mapping[str, str], files: Mapping[str, Mapping[str, str]]) -> None:
+        content = {kind: names.get(kind) for kind in _BEFORE} | {"files": files}
+        write_atomically(self.folder / INDEX, (json.dumps(sealed(content)) + "\n").encode())
 
     def load(self, kind: str = "last") -> tuple[dict[str, Tensor], dict[str, Tensor], Progress] | None:
         """Read a checkpoint: model, optimiser, progress; ``None`` if there is none.
@@ -127,21 +184,20 @@ class Checkpoints:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        name = self.named().get(kind)
+        names, files = self._index()
+        name = names.get(kind)
         if name is None:
             return None
         folder = self.folder / name
+        self._require_sound(name, files.get(name, {}))
         try:
-            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            state = read_object(folder / "state.json")
             if state.pop("format") != FORMAT:
-                raise UsageError(f"{folder}: written by another version of cmbench; start the run anew.")
+                raise ValueError("written by another version of cmbench")
             progress = Progress(**state)
             model, optimiser = (load_file(folder / f"{part}.safetensors") for part in ("model", "optimiser"))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise UsageError(
-                f"{folder}: this checkpoint is damaged ({error}). If {INDEX} names another as best, put its name "
-                "in place of this one; else start the run anew."
-            ) from error
+        except (OSError, UsageError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise UsageError(f"{folder}: this checkpoint is damaged ({error}). {_KEPT}") from error
         return dict(model), dict(optimiser), progress
 
 

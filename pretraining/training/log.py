@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from ...errors import CmbenchError
+from ...untrusted import LARGEST_TABLE, read_bytes
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,6 +27,69 @@ if TYPE_CHECKING:
     from .tensorboard import Board
 
 FILE = "log.jsonl"
+
+
+CHECK = "check"
+"""Key of a line's check sum: the first digits of the hash of the rest. Version 0.1.0 wrote none."""
+
+
+_CHECKED = re.compile(rf'(.*), "{CHECK}": "([0-9a-f]{{16}})"}}'.encode(), re.DOTALL)
+_SUM = re.compile(rb'"[0-9a-f]{16}"}$')
+
+
+def read_log(file: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log.
+
+    Raises:
+        CmbenchError: a line is damaged.
+    """
+    return [line for _, line in _lines(file, torn=False)]
+
+
+def require_sound(file: Path) -> None:
+    """Look at every line of a log; the last may be half, where the run was killed while it wrote.
+
+    Raises:
+        CmbenchError: a line is damaged.
+    """
+    if file.exists():
+        deque(_lines(file, torn=True), maxlen=0)
+
+
+def _with_check(line: Mapping[str, object]) -> str:
+    body = json.dumps(line, allow_nan=False)[:-1]
+    return f'{body}, "{CHECK}": "{_check(body.encode())}"}}'
+
+
+def _check(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _require_checked(text: bytes) -> None:
+    """Raise if a line is not what its check sum says; what has neither the key nor a sum is of version 0.1.0."""
+    found = _CHECKED.fullmatch(text)
+    if found and found[2].decode() != _check(found[1]):
+        raise ValueError("its check sum differs")
+    if not found and (f'"{CHECK}": '.encode() in text or _SUM.search(text)):
+        raise ValueError("its check sum is spoilt")
+
+
+def _lines(file: Path, torn: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    content = read_bytes(file, LARGEST_TABLE)
+    texts = content.splitlines()
+    for number, text in enumerate(texts):
+        try:
+            _require_checked(text)
+            line = json.loads(text)
+            int(line["step"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if torn and number == len(texts) - 1 and not content.endswith(b"\n"):
+                return
+            raise CmbenchError(
+                f"{file}, line {number + 1}: damaged, or not a line of a log ({error}). Nothing was changed; put back "
+                "a copy of the file, or move it away."
+            ) from error
+        yield text.decode("utf-8"), line
 
 
 class Log:
@@ -84,25 +151,16 @@ class Log:
     def _kept(self, step: int) -> list[str]:
         if self._file is None or not self._file.exists():
             return []
-        lines = self._file.read_text(encoding="utf-8").splitlines()
-        kept = [line for number, line in enumerate(lines) if self._step(line, number, len(lines)) <= step]
+        kept = [text for text, line in _lines(self._file, torn=True) if line["step"] <= step]
         half = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
         half.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         half.replace(self._file)
         return kept
 
-    def _step(self, line: str, number: int, lines: int) -> float:
-        try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError) as error:
-            if number == lines - 1:  # the run was killed while it wrote
-                return float("inf")
-            raise CmbenchError(f"{self._file}, line {number + 1}: not a line of a log. Move the file away.") from error
-
     def _write(self, line: Mapping[str, object]) -> None:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(line, allow_nan=False) + "\n")
+                out.write(_with_check(line) + "\n")
             if self._board is not None:
                 self._board.add(line)
 

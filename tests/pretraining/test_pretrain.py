@@ -112,10 +112,17 @@ def test_a_model_from_end_to_end(tmp_path: Path, sources: list[str]) -> None:
 
     # A run does not go on from another start than it began with.
     begun = greek / "training" / "start.json"
-    assert json.loads(begun.read_text()) == {"weights_sha256": facts["weights_sha256"]}
+    assert json.loads(begun.read_text())["weights_sha256"] == facts["weights_sha256"]
+    again = ("greek-nano", *SMALL[:6], *sources, *changes, *hours, "--out", str(greek), "--device", "cpu", "--resume")
+    for name in ("start.json", "teacher.npz"):
+        whole = (greek / "training" / name).read_bytes()
+        (greek / "training" / name).write_bytes(whole[:40] + bytes([whole[40] ^ 4]) + whole[41:])
+        with pytest.raises(UsageError, match=rf"{name}: damaged"):
+            run(*again)
+        (greek / "training" / name).write_bytes(whole)
     begun.write_text(json.dumps({"weights_sha256": "0" * 64}))
     with pytest.raises(UsageError, match="began with other weights"):
-        run("greek-nano", *SMALL[:6], *sources, *changes, *hours, "--out", str(greek), "--device", "cpu", "--resume")
+        run(*again)
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, sources: list[str]) -> None:

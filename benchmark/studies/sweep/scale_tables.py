@@ -11,6 +11,7 @@ from ....files import write_atomically
 from ....tasks.base import MINI_LABEL
 from ...records.sections import HEADLINE
 from ...views.figures import figure_bytes, style
+from ...views.tables import csv_cell, markdown_cell
 from ...views.words import percent
 from .scale_curves import sweep_figure
 from .sweep import HONESTY, Level, Sweep
@@ -79,7 +80,7 @@ def markdown_sweep(sweep: Sweep) -> str:
     head = ["model", "mean valid", *(f"{task}: valid; test ROC-AUC / AP" for task in sweep.tasks)]
     rows = [
         [
-            f"**{_name(level)}**" if level is sweep.chosen else _name(level).replace("|", "\\|"),
+            f"**{markdown_cell(_name(level))}**" if level is sweep.chosen else markdown_cell(_name(level)),
             percent(level.valid_score),
             *(f"{percent(r.selection.valid_score)}; {_test(level, task)}" for task, r in level.records.items()),
         ]
@@ -104,7 +105,7 @@ def csv_sweep(sweep: Sweep) -> str:
                 numbers += [metric.value, span.low if span else None, span.high if span else None]
             chosen = int(level is sweep.chosen)
             writer.writerow(
-                [level.name, level.scale, chosen, task, record.task.edition, record.protocol.name, *numbers]
+                [csv_cell(level.name), level.scale, chosen, task, record.task.edition, record.protocol.name, *numbers]
             )
     return buffer.getvalue()
 

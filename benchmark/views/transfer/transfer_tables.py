@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ....tasks.base import MINI_LABEL
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..tables import escaped, latex_row
+from ..tables import csv_cell, escaped, latex_row, markdown_cell
 from ..words import percent, points
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def markdown_matrix(matrix: TransferMatrix) -> str:
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else ABSENT
             change = f" ({points(cell.plain_change)})" if cell and cell.plain_change is not None else ""
             cells.append(text + change)
-        name = model.replace("|", "\\|").replace("\n", " ")
+        name = markdown_cell(model)
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {percent(matrix.paper[model])} |")
     return "\n".join(lines) + "\n"
 
@@ -134,7 +134,7 @@ def csv_matrix(matrix: TransferMatrix) -> str:
         writer.writerow(
             [
                 matrix.edition,
-                model,
+                csv_cell(model),
                 matrix.kinds[model],
                 task,
                 matrix.traditions[task],

@@ -107,3 +107,15 @@ def test_files_stay_in_their_folder(tmp_path: Path) -> None:
     assert {p.parent for p in paths} == {tmp_path / "out"}
     first = {p: p.read_bytes() for p in paths}
     assert {p: p.read_bytes() for p in write_view(files, tmp_path / "out")} == first
+
+
+def test_texts_are_escaped_for_where_they_go() -> None:
+    cells = ("=HYPERLINK(1)", "+1+1", "-0.5", "@x", "<script>", "[a](b)", "a|b\x1b", "minus -1")
+    rows = list(csv.reader(io.StringIO(csv_text([dict(enumerate(cells))]))))  # type: ignore[list-item]
+    assert rows[1] == ["'=HYPERLINK(1)", "'+1+1", "-0.5", "'@x", "<script>", "[a](b)", "a|b\x1b", "minus -1"]
+    table = ViewTable("<img>", "s", "", cells, (cells,), notes=("<b>",))
+    text = markdown_tables([table])
+    assert "<" not in text
+    assert "](" not in text
+    assert "\x1b" not in text
+    assert "a\\|b\\u001b" in text

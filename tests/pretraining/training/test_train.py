@@ -19,7 +19,7 @@ from cmbench.baselines.mert.heads import HeadShape
 from cmbench.baselines.mert.network import Dropout, HubertShape
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.decoding import UnusableAudio
-from cmbench.errors import UsageError
+from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.corpus.corpus import Corpus, Mix
 from cmbench.pretraining.corpus.crops import draw_crops
 from cmbench.pretraining.corpus.exclusion import Recording
@@ -31,7 +31,7 @@ from cmbench.pretraining.recipes.recipe import Batch, HeldOut, Recipe, Running, 
 from cmbench.pretraining.training.checkpoints import Checkpoints
 from cmbench.pretraining.training.group import Group
 from cmbench.pretraining.training.held_out import measure
-from cmbench.pretraining.training.log import Log
+from cmbench.pretraining.training.log import Log, require_sound
 from cmbench.pretraining.training.metrics import Sums
 from cmbench.pretraining.training.run import Run
 from cmbench.pretraining.training.train import Diverged, diverged, train, trainable
@@ -119,7 +119,7 @@ def test_resumed_is_undisturbed(make_run: MakeRun, tmp_path: Path, stop: int) ->
     for name, tensor in weights(resumed).items():
         assert torch.equal(tensor, expected[name]), name
     untimed = [
-        [{k: v for k, v in line.items() if k not in ("seconds", "time")} for line in lines(tmp_path / name)]
+        [{k: v for k, v in line.items() if k not in ("seconds", "time", "check")} for line in lines(tmp_path / name)]
         for name in ("whole", "cut")
     ]
     # A run that is stopped measures there, which an undisturbed one need not.
@@ -381,3 +381,62 @@ def test_two_processes_do_what_one_does(make_run: MakeRun, tmp_path: Path) -> No
     for name, tensor in both[0].items():
         assert torch.equal(tensor, both[1][name]), name
         torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-6)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("file", ["checkpoints.json", "model.safetensors", "optimiser.safetensors", "state.json"])
+def test_a_changed_byte_is_told_and_nothing_is_touched(make_run: MakeRun, file: str) -> None:
+    """A damaged index was an absent one: the run began anew and removed the checkpoints."""
+    run = make_run("flipped")
+    train(run, max_steps=2)
+    folder = run.checkpoints.folder
+    (path,) = folder.rglob(file)
+    whole = path.read_bytes()
+    draw = np.random.default_rng(5)
+    for place in [0, len(whole) - 1, *draw.integers(0, len(whole), 60)]:
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(changed)
+        before = everything(folder)
+        with pytest.raises(UsageError, match="damaged"):
+            run.checkpoints.verify()
+        with pytest.raises(UsageError, match="damaged"):
+            run.checkpoints.load()
+        assert everything(folder) == before
+    path.unlink()
+    with pytest.raises(UsageError, match=r"gone|damaged"):
+        run.checkpoints.load()
+    path.write_bytes(whole)
+    run.checkpoints.verify()
+    assert run.checkpoints.load() is not None
+
+
+def test_checkpoints_of_an_earlier_version_are_read(make_run: MakeRun) -> None:
+    run = make_run("old")
+    train(run, max_steps=2)
+    (run.checkpoints.folder / "checkpoints.json").write_text('{"last": "step-00000002", "best": "step-00000002"}\n')
+    again = make_run("old")
+    train(again, max_steps=4, resume=True)
+    again.checkpoints.verify()
+    assert again.progress.step == 4
+
+
+def test_a_changed_line_of_the_log_is_told(tmp_path: Path, make_run: MakeRun) -> None:
+    run = make_run("logged")
+    train(run, max_steps=2)
+    (path,) = (tmp_path / "logged").rglob("*.jsonl")
+    whole = path.read_bytes()
+    require_sound(path)
+    path.write_bytes(whole + b'{"step": 3, "lo')  # killed while it wrote
+    require_sound(path)
+    draw = np.random.default_rng(6)
+    for place in draw.integers(0, len(whole) - 1, 40):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(changed)
+        with pytest.raises(CmbenchError, match="line"):
+            require_sound(path)
+        assert path.read_bytes() == changed
