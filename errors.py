@@ -6,6 +6,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class CmbenchError(Exception):
@@ -87,3 +88,21 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageE
     close = [folded[c] for c in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"There is no {kind} named {name!r}.{hint} `{see}` lists them all.")
+
+
+class UnusableAudio(CmbenchError):  # noqa: N818 - it names what the audio is, like the reason it carries
+    """A file, or the asked stretch of it, holds nothing to encode.
+
+    Attributes:
+        path: the file.
+        reason: why, in a few words that do not name the file.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)  # both, or the error cannot travel between processes
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Name the file and the reason."""
+        return f"{self.path}: {self.reason}"

@@ -20,7 +20,7 @@ from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS
 from .features.extract import extract
-from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store
+from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store, used_decoders
 from .records.environment import describe_environment
 from .records.evidence import read_evidence
 from .records.predictions import predictions_bytes
@@ -287,7 +287,7 @@ def _probe_and_record(
         layers=result.layers,
         coverage=inputs.coverage,
         predictions=PredictionsPart(file=f"{stem}.npz", sha256=sha256_of(predictions)),
-        environment=describe_environment(shelf.device),
+        environment=describe_environment(shelf.device, used_decoders(inputs.entries.values())),
         cost=_cost(inputs.entries.values(), probe_seconds),
         **vars(scores),
     )

@@ -7,9 +7,11 @@ counting the published tables gives both again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import logging
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from ..errors import Missing, MissingError, UsageError
@@ -24,7 +26,7 @@ from .fetching.published import (
     require_published_support,
     task_folder,
 )
-from .fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
+from .fetching.tables import audio_by_stem, cell_values, read_table
 from .mini import mini_edition
 from .preparing import Download, Plan, PrepareContext, Step
 
@@ -96,11 +98,14 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     folder = task_folder(task, context, SOURCE)
     tables = {name: folder / "split" / f"{name}.tsv" for name in TABLES}
     missing = [_absent_table(task, path) for path in tables.values() if not path.is_file()]
-    audio = audio_by_stem(folder / "audio")
+    audio = audio_by_stem(folder / "audio", any_ending=True)
     if context.needs_audio and not audio:
         missing.append(_absent_audio(task, folder / "audio"))
     if missing:
         raise MissingError(missing)
+    audio, strangers = named_audio(audio, [row for path in tables.values() for _, row in read_table(path, _COLUMNS)])
+    if context.needs_audio and strangers:
+        _tell_strangers(folder / "audio", tuple(path.name for path in strangers))
     found = {name: read_pieces(task, path, audio) for name, path in tables.items()}
     train, valid = draw_valid(found["training"])
     if len(found["training"]) == task.counts["train"] + task.counts["valid"] and ids_sha256(valid) != VALID_SHA256:
@@ -134,6 +139,40 @@ def read_pieces(task: Task, table: Path, audio: dict[str, Path]) -> tuple[Track,
             path = audio.get(piece, table.parents[1] / "audio" / f"{piece}.mp3")
             pieces.append(Track(piece, path, labels, group=video, seconds=end - start))
     return tuple(pieces)
+
+
+def named_audio(audio: Mapping[str, Path], rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, Path], list[Path]]:
+    """Return the files by the piece or video that they hold, and those of none.
+
+    A program that fetches videos ends the name with the video's id, alone, after a hyphen or in brackets.
+
+    Args:
+        audio: files by name without ending.
+        rows: of the published tables.
+    """
+    listed = {row[column] for row in rows for column in ("id", "youtube-id")}
+    found = {name: path for name, path in audio.items() if name in listed}
+    strangers = []
+    for name, path in audio.items():
+        tail = re.search(r"(?:-|\[)([\w-]{11})\]?$", name)
+        if name not in listed and tail and tail[1] in listed:
+            found.setdefault(tail[1], path)
+        elif name not in listed:
+            strangers.append(path)
+    return found, strangers
+
+
+@cache
+def _tell_strangers(folder: Path, names: tuple[str, ...]) -> None:
+    """Say once which files in the folder belong to no piece."""
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    logging.getLogger(__name__).warning(
+        "%s: %d files belong to no piece or video of the tables and are not used (%s); name a file as the `id` of its "
+        "piece or the `youtube-id` of its video.",
+        folder,
+        len(names),
+        shown,
+    )
 
 
 def draw_valid(training: Sequence[Track]) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
@@ -191,16 +230,21 @@ def _list_videos(tables: Sequence[Download], listed: Path, context: PrepareConte
 
 def _missing_audio(task: Task, folder: Path, tables: Sequence[Path]) -> list[Missing]:
     """Return nothing if every piece has audio, else one entry that counts and samples those that have none."""
-    audio = audio_by_stem(folder / "audio")
+    audio = audio_by_stem(folder / "audio", any_ending=True)
     if not all(table.is_file() for table in tables) or not audio:
         return [_absent_audio(task, folder / "audio")]
-    pieces = [(row["id"], row["youtube-id"]) for table in tables for _, row in read_table(table, _COLUMNS)]
+    rows = [row for table in tables for _, row in read_table(table, _COLUMNS)]
+    audio, strangers = named_audio(audio, rows)
+    pieces = [(row["id"], row["youtube-id"]) for row in rows]
     without = [(piece, video) for piece, video in pieces if piece not in audio and video not in audio]
     if not without:
         return []
     videos = list(dict.fromkeys(video for _, video in without))
     shown = ", ".join(videos[:3]) + (", …" if len(videos) > 3 else "")
     what = f"audio of {task.name} ({len(without)} of {len(pieces)} pieces, of {len(videos)} videos: {shown})"
+    if strangers:
+        names = ", ".join(path.name for path in strangers[:3]) + (", …" if len(strangers) > 3 else "")
+        what += f"; {len(strangers)} files there belong to none ({names})"
     return [replace(_absent_audio(task, folder / "audio"), what=what)]
 
 
@@ -223,11 +267,20 @@ def _absent_table(task: Task, path: Path) -> Missing:
     )
 
 
+def _beside(folder: Path) -> str:
+    """Name what lies in the folder though it is no audio."""
+    names = sorted(path.name for path in folder.iterdir() if path.name[:1] != ".") if folder.is_dir() else []
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f" (there lie {len(names)} files that are no audio: {shown})"
+
+
 def _absent_audio(task: Task, folder: Path) -> Missing:
     """Say that there is no audio at all."""
     return Missing(
         what=f"audio of {task.name} ({sum(task.counts.values())} pieces of 74 videos)",
-        where=f"{folder} (endings: {', '.join(AUDIO_SUFFIXES)})",
+        where=f"{folder}{_beside(folder)}",
         source="the YouTube videos named in the tables",
         licence="the broadcaster's; not redistributable",
         command=f"put <id>.<ending> per piece or <youtube-id>.<ending> per video into {folder} ({LAYOUT})",

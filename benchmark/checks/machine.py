@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CORE = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "huggingface_hub")
 OPTIONAL = {
     "transformers": 'other encoders than MERT: pip install "cmbench[huggingface]"',
+    "av": 'audio that libsndfile does not read (m4a, mp4, webm, wma): pip install "cmbench[av]"',
 }
 WINDOW_SECONDS = 30.0
 

@@ -34,6 +34,7 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
+from ...opening import COUNTED_SUFFIXES, PLAIN, decoder_of, decoders
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -66,6 +67,8 @@ class StoredTrack:
         seconds: audio that was encoded.
         failure: why the track could not be used; ``None`` if it could.
         warnings: what a reader should know of a usable track.
+        decoder: of the audio file when it was read, see :func:`cmbench.opening.decoder_of`; the piece of a file whose
+            header is believed does not mention it, nor do pieces written before 0.2.
     """
 
     id: str
@@ -78,6 +81,7 @@ class StoredTrack:
     seconds: float = 0.0
     failure: str | None = None
     warnings: tuple[str, ...] = ()
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +252,7 @@ class FeatureStore:
             "sha256": piece.sha256,
             "bytes": piece.bytes,
             "encode_seconds": piece.encode_seconds,
-            "tracks": [asdict(t) for t in piece.tracks],
+            "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
         }
         # What is sealed is what will be read: JSON knows no tuples.
         facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
@@ -374,7 +378,7 @@ def read_piece(path: Path) -> Piece:
 
 
 def _still_true(stored: StoredTrack, track: Track) -> bool:
-    if (stored.start, stored.end) != (track.start, track.end):
+    if (stored.start, stored.end) != (track.start, track.end) or not still_decoded_so(stored, track):
         return False
     now = file_version(track.path)
     if now is None or stored.stat is None or stored.sha256 is None:
@@ -392,6 +396,21 @@ def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
     return now[:2] == stored.stat[:2] and stored.path == str(track.path.resolve())
 
 
+def still_decoded_so(stored: StoredTrack, track: Track) -> bool:
+    """Whether a file would be decoded as it was.
+
+    What was used is so with the same decoder. A file that could not be used is asked again, and so is one whose length
+    an earlier version took on trust: an mp3 or an Ogg of which no decoder is noted.
+    """
+    if stored.failure is None:
+        trusted = track.path.suffix.lower() not in COUNTED_SUFFIXES and not any(
+            "wrong ext" in w for w in stored.warnings
+        )
+        if stored.decoder in (PLAIN, *decoders()) or (stored.decoder is None and trusted):
+            return True
+    return (decoder_of(track.path) or PLAIN) == (stored.decoder or PLAIN)
+
+
 def _readable_sha256(path: Path) -> str | None:
     try:
         return current_sha256(path)
@@ -402,11 +421,12 @@ def _readable_sha256(path: Path) -> str | None:
 def identify(track: Track) -> StoredTrack:
     """Return what identifies a track's audio now, as a stored track without features."""
     version, digest = file_version(track.path), _readable_sha256(track.path)
-    return StoredTrack(track.id, str(track.path.resolve()), track.start, track.end, version, digest)
+    where = str(track.path.resolve())
+    return StoredTrack(track.id, where, track.start, track.end, version, digest, decoder=decoder_of(track.path))
 
 
 def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
-    """Hash of the audio of some tracks, missing files included as missing.
+    """Hash of the audio of some tracks, missing files included as missing, and of decoders that give other samples.
 
     Args:
         tracks: in any order.
@@ -414,9 +434,16 @@ def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
     """
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):
-        digest = known[track.id].track.sha256 if track.id in known else identify(track).sha256
-        lines.append(f"{track.id}\t{digest or 'missing'}\n")
+        stored = known[track.id].track if track.id in known else identify(track)
+        reading = f"\t{stored.decoder}" if stored.decoder not in (None, PLAIN) else ""
+        lines.append(f"{track.id}\t{stored.sha256 or 'missing'}{reading}\n")
     return sha256_of("".join(lines).encode())
+
+
+def used_decoders(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return the versions, by name, of decoders that gave other samples than libsndfile as it is."""
+    named = {e.track.decoder for e in entries if e.track.failure is None} - {None, PLAIN}
+    return dict(sorted(name.rsplit(" ", 1) for name in named if name))
 
 
 def shard_name(tracks: Sequence[Track]) -> str:

@@ -11,11 +11,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...decoding import Stretch, UnusableAudio, blocks, find_stretch, missing_frames, opened, suffix_warning
+from ...decoding import (
+    SILENCE,
+    Sound,
+    Stretch,
+    UnusableAudio,
+    blocks,
+    channel_sums,
+    find_stretch,
+    missing_frames,
+    opened,
+    suffix_warning,
+    variances,
+)
 from ...errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +36,6 @@ if TYPE_CHECKING:
     from ..protocol import Windowing
 
 __all__ = ["AudioWindows", "UnusableAudio", "read_windows", "window_spans"]
-
-_SILENCE = 2.0**-15
-"""Deviation (standard, full scale 1) under which audio is silence: one step of 16-bit samples, -90 dBFS."""
 
 _NEAR_SILENCE = 1e-3
 """Deviation under which audio is called nearly silent: -60 dBFS."""
@@ -164,7 +173,7 @@ def window_spans(
 
 
 def _mono(
-    path: Path, sound: Any, stretch: Stretch, channel: int | None, sample_rate: int, quality: str
+    path: Path, sound: Sound, stretch: Stretch, channel: int | None, sample_rate: int, quality: str
 ) -> tuple[NDArray[np.float32], _Levels]:
     """Decode a stretch block by block into mono at another rate.
 
@@ -190,8 +199,7 @@ def _mono(
     for block in blocks(path, sound, stretch):
         channels = np.ascontiguousarray(block.T)
         mix = channels.mean(axis=0, dtype=np.float32) if channel is None else channels[channel]
-        wide = np.vstack([channels, mix]).astype(np.float64)
-        sums += np.stack([wide.sum(axis=1), np.einsum("cs,cs->c", wide, wide)], axis=1)
+        sums += channel_sums(np.vstack([channels, mix]))
         frames += len(block)
         peak = max(peak, float(np.abs(block).max()))
         piece = mix if resampler is None else resampler.resample_chunk(mix)
@@ -201,16 +209,15 @@ def _mono(
         piece = resampler.resample_chunk(np.empty(0, np.float32), last=True)
         samples[filled : filled + len(piece)] = piece
         filled += len(piece)
-    means = sums / max(frames, 1)
-    power = np.maximum(means[:, 1] - np.square(means[:, 0]), 0.0)
-    levels = _Levels(frames, peak, power[:-1], float(power[-1]), float(means[-1, 0]))
+    power = variances(sums, frames)
+    levels = _Levels(frames, peak, power[:-1], float(power[-1]), float(sums[-1, 0] / max(frames, 1)))
     return samples[:filled], levels
 
 
 def _level_warnings(path: Path, levels: _Levels) -> list[str]:
     """Refuse silence; return warnings about what is nearly silent, beyond full scale, or off centre."""
     deviation = math.sqrt(float(levels.power.max()))
-    if deviation < _SILENCE:
+    if deviation < SILENCE:
         raise UnusableAudio(path, "silence from beginning to end")
     warnings = []
     if deviation < _NEAR_SILENCE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,11 +31,12 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def describe_environment(device: str) -> EnvironmentPart:
+def describe_environment(device: str, decoders: Mapping[str, str] | None = None) -> EnvironmentPart:
     """Describe where and when a cell was computed.
 
     Args:
         device: resolved device, for example ``cpu`` or ``cuda:0``.
+        decoders: versions of those that read some of the audio otherwise than libsndfile does.
     """
     import torch
 
@@ -46,7 +48,7 @@ def describe_environment(device: str) -> EnvironmentPart:
         cmbench=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        packages={p: _version(p) for p in _PACKAGES},
+        packages={p: _version(p) for p in _PACKAGES} | dict(decoders or {}),
         device=device,
         device_name=name,
         threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,

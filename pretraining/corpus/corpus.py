@@ -16,11 +16,12 @@ from ...decoding import UnusableAudio, find_stretch, opened
 from ...errors import CmbenchError, UsageError
 from ...tasks.base import LoadContext, Task, Track
 from ...tasks.choice import get_task
+from ...tasks.fetching.tables import AUDIO_SUFFIXES
 from ...tasks.registry import registry
 from ..recipes.recipe import Recipe
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
 
-SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf"))
+SUFFIXES = frozenset(AUDIO_SUFFIXES)
 """Of the files in a folder that are taken for audio."""
 
 MINI = "mini:"

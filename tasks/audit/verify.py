@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,16 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from ...decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
+from ...decoding import (
+    SILENCE,
+    UnusableAudio,
+    blocks,
+    channel_sums,
+    find_stretch,
+    missing_frames,
+    opened,
+    variances,
+)
 from ...files import file_sha256
 from ...terminal import silent
 from ..base import Progress, TaskData, Track
@@ -37,8 +47,8 @@ SHORTEST_SECONDS = 1.0
 TOLERANCE_SECONDS = 1.0
 """How far a track may be from its published length: frames of a codec, cuts at whole seconds."""
 
-_SILENCE = 2.0**-15
-"""Peak under which audio is silence: one step of 16-bit samples."""
+LEAST_SECONDS = 0.025
+"""A track under this cannot be used: MERT's front end gives no frame for it. Other encoders may ask for more."""
 
 FORMAT = 1
 """Version of the JSON finding."""
@@ -71,7 +81,7 @@ class SplitFinding:
         asked: tracks that the split lists.
         published: tracks that the published split has; ``None`` if there is no such number.
         present: tracks whose file is there.
-        usable: tracks that are there and can be decoded, however long they are.
+        usable: tracks that a run can use: there, decoded to their end, not silent, not under :data:`LEAST_SECONDS`.
         faults: number of tracks by fault; every fault of :data:`FAULTS` is there.
         seconds: of audio in the usable tracks, up to the task's cap.
         sha256: of the lines ``id <tab> SHA-256 of the file`` in the split's order; ``-`` stands for a missing file.
@@ -217,12 +227,12 @@ def _decoded_seconds(track: Track, cap: float | None) -> float:
     """
     with opened(track.path) as sound:
         stretch = find_stretch(track.path, sound, track.start, track.end, cap)
-        frames, peak = 0, 0.0
+        frames, sums = 0, np.zeros((sound.channels, 2))
         for block in blocks(track.path, sound, stretch):
             frames += len(block)
-            peak = max(peak, float(np.abs(block).max()))
+            sums += channel_sums(np.ascontiguousarray(block.T))
         missing_frames(track.path, sound, stretch, frames)
-        if peak < _SILENCE:
+        if math.sqrt(float(variances(sums, frames).max())) < SILENCE:
             raise UnusableAudio(track.path, "silence from beginning to end")
         return frames / float(sound.samplerate)
 
@@ -232,14 +242,15 @@ def _summary(
 ) -> SplitFinding:
     """Count what was found of one split."""
     states = [checked[track.id] for track in tracks]
+    usable = [state for state in states if state.seconds is not None and state.seconds >= LEAST_SECONDS]
     counted = Counter(state.fault for state in states)
     return SplitFinding(
         asked=len(tracks),
         published=published,
         present=len(tracks) - counted["missing"],
-        usable=sum(state.seconds is not None for state in states),
+        usable=len(usable),
         faults={fault: counted[fault] for fault in FAULTS},
-        seconds=round(sum(state.seconds or 0.0 for state in states), 3),
+        seconds=round(sum(state.seconds or 0.0 for state in usable), 3),
         sha256=_lines_sha256(f"{track.id}\t{hashes[track.path]}" for track in tracks),
     )
 

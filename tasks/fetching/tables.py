@@ -14,8 +14,19 @@ from ...untrusted import LARGEST_TABLE, open_plain, parse_npy, read_bytes
 LIST_SUFFIXES = (".npy", ".txt", ".tsv")
 """An id list is looked for under these endings, in this order."""
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".w64", ".au")
-"""An audio file is looked for under these endings; of two with one name the earlier ending wins."""
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".w64", ".au", ".caf", ".oga", ".mp2"),
+    *(".m4a", ".mp4", ".webm", ".mka", ".mkv", ".wma", ".aac", ".mov", ".m4b", ".3gp", ".ac3", ".wv", ".ape", ".avi"),
+)
+"""An audio file is looked for under these endings; of two with one name the earlier ending wins. Those of the second
+line need ``cmbench[av]``."""
+
+_BESIDE_AUDIO = (
+    *(".json", ".txt", ".md", ".csv", ".tsv", ".html", ".description", ".url", ".nfo", ".log", ".m3u", ".m3u8", ".cue"),
+    *(".jpg", ".jpeg", ".png", ".webp", ".vtt", ".srt", ".ass", ".lrc", ".mid", ".zip", ".pdf"),
+    *(".part", ".ytdl", ".temp", ".tmp", ".crdownload", ".aria2"),
+)
+"""What programs put beside audio: notes, pictures, words, and what a download has not finished."""
 
 
 def list_file(folder: Path, name: str) -> Path | None:
@@ -112,13 +123,23 @@ def cell_values(cell: str) -> tuple[str, ...]:
     return tuple(value for value in values if value)
 
 
-def audio_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the audio files directly in ``folder`` by their name without the ending; none if there is no folder."""
+def audio_by_stem(folder: Path, *, any_ending: bool = False) -> dict[str, Path]:
+    """Return the audio files directly in ``folder`` by their name without the ending; none if there is no folder.
+
+    Args:
+        folder: to look in; hidden files are no data.
+        any_ending: take files of unknown endings too, after those of :data:`AUDIO_SUFFIXES`.
+    """
     if not folder.is_dir():
         return {}
     rank = {suffix: i for i, suffix in enumerate(AUDIO_SUFFIXES)}
-    files = (path for path in folder.iterdir() if path.suffix.lower() in rank)
+
+    def is_audio(path: Path) -> bool:
+        unknown = any_ending and path.suffix.lower() not in _BESIDE_AUDIO and path.is_file()
+        return not path.name.startswith(".") and (path.suffix.lower() in rank or unknown)
+
+    files = (path for path in folder.iterdir() if is_audio(path))
     best: dict[str, Path] = {}
-    for path in sorted(files, key=lambda p: (rank[p.suffix.lower()], p.name)):
+    for path in sorted(files, key=lambda p: (rank.get(p.suffix.lower(), len(rank)), p.name)):
         best.setdefault(path.stem, path)
     return best

@@ -21,7 +21,8 @@ from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
 from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
-from cmbench.tasks.base import Track
+from cmbench.tasks.audit.verify import verify
+from cmbench.tasks.base import LoadContext, Track
 
 QUICK = replace(
     get_protocol("cmbench-1"),
@@ -184,6 +185,63 @@ def test_broken_tracks_are_counted_by_name_and_the_run_goes_on(
     ]
     assert watcher.failed == ["empty", "gone"]
     assert all(f.reason for f in record.coverage.failed)
+
+
+def test_what_verify_calls_usable_is_what_a_run_uses(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(16_000)
+    kinds = {
+        "constant": np.full(16_000, 0.25),
+        "zeros": np.zeros(16_000),
+        "one step": (noise > 3) * 2.0**-15,
+        "faint": 2.0**-14 * noise,
+        "click": np.eye(1, 16_000, 50)[0],
+        "10 ms": 0.1 * noise[:80],
+        "0.5 s": 0.1 * noise[:4000],
+        "one sample": np.ones(1),
+        "nan": np.where(noise > 3, np.nan, noise),
+        "antiphase": np.stack([0.1 * noise, -0.1 * noise], axis=1),
+    }
+    paths = {name: tmp_path / f"{name}.wav" for name in kinds}
+    for name, samples in kinds.items():
+        soundfile.write(paths[name], samples, 8000, subtype="FLOAT")
+    paths["cut"] = tmp_path / "cut.wav"
+    paths["cut"].write_bytes(paths["faint"].read_bytes()[:9000])
+    paths["gone"] = tmp_path / "gone.wav"
+    task = make_task(extra=tuple(Track(name, path, ()) for name, path in paths.items()))
+    found = verify(task.load("custom", LoadContext(None, tmp_path)))
+    (record,) = go(make_encoder(), task)
+    assert {name: split.usable for name, split in found.splits.items()} == record.coverage.used
+    unusable = {fault.id for fault in found.faults} - {"0.5 s"}
+    assert unusable == {failed.id for failed in record.coverage.failed}
+    assert {"constant", "zeros", "one step", "10 ms", "one sample", "nan", "cut", "gone"} == unusable
+
+
+def test_another_decoder_is_in_the_key_and_the_environment(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "joined.mp3"
+    for name in ("a.mp3", "b.mp3"):
+        soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    path.write_bytes((tmp_path / "a.mp3").read_bytes() * 2)
+    task = make_task(extra=(Track("joined", path, ()), Track("plain", tmp_path / "b.mp3", ())))
+    encoder, (plain,) = make_encoder(), go(make_encoder(), make_task())
+    assert "libsndfile-in-parts" not in plain.environment.packages
+    (first,) = go(encoder, task)
+    version = soundfile.__libsndfile_version__
+    assert first.environment.packages["libsndfile-in-parts"] == version
+    assert any(
+        warning.id == "joined" and "2 mp3 recordings joined" in warning.reason for warning in first.coverage.warnings
+    )
+    encoded = encoder.encoded
+    assert go(encoder, task)[0].cell_sha256 == first.cell_sha256
+    monkeypatch.setattr(soundfile, "__libsndfile_version__", "9.9.9")
+    (second,) = go(encoder, task)
+    assert encoder.encoded == encoded + 2 * LOOK + 1  # the one track that another decoder reads
+    assert second.environment.packages["libsndfile-in-parts"] == "9.9.9"
+    assert second.task.audio_sha256 != first.task.audio_sha256
+    assert second.protocol == first.protocol
 
 
 def test_too_little_coverage_stops_the_cell_and_names_files(

@@ -97,6 +97,46 @@ def test_an_empty_audio_folder_is_missing_audio(root: Path, context: LoadContext
     assert missing.what == "audio of lyra (1570 pieces of 74 videos)"
 
 
+@pytest.mark.parametrize("ending", ["m4a", "webm", "mkv", "unheard-of", "MP4"])
+def test_a_video_may_have_any_ending(root: Path, context: LoadContext, ending: str) -> None:
+    (root / "audio" / "V1.ogg").rename(root / "audio" / f"V1.{ending}")
+    (root / "audio" / "V1.info.json").touch()
+    (root / "audio" / "V1.json").touch()
+    (root / "audio" / "._V2.m4a").touch()
+    assert TASK.load("full", context).splits["train"][0].path == root / "audio" / f"V1.{ending}"
+
+
+@pytest.mark.parametrize("name", ["A song [abcdefghij-].webm", "A song-abcdefghij-.m4a", "abcdefghij-.mp4"])
+def test_a_video_is_found_by_the_id_at_the_end_of_its_name(root: Path, context: LoadContext, name: str) -> None:
+    table = root / "split" / "test.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace("\tV2\t", "\tabcdefghij-\t"), encoding="utf-8")
+    (root / "audio" / name).touch()
+    piece = TASK.load("full", context).splits["test"][0]
+    assert (piece.id, piece.path, piece.start, piece.end) == ("t1", root / "audio" / name, 3.5, 90.0)
+
+
+def test_files_of_no_piece_are_named_once(root: Path, context: LoadContext, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("V3.m4a", "holiday.mp3", "cover.jpg", ".DS_Store"):
+        (root / "audio" / name).touch()
+    for _ in range(2):
+        TASK.load("full", context)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "2 files belong to no piece or video" in said
+    assert "V3.m4a" in said
+    assert "holiday.mp3" in said
+    assert "cover" not in said
+
+
+def test_a_folder_without_audio_says_what_lies_there(root: Path, context: LoadContext) -> None:
+    shutil.rmtree(root / "audio")
+    for name in ("V1.mp4.part", "V1.info.json"):
+        (root / "audio").mkdir(exist_ok=True)
+        (root / "audio" / name).touch()
+    with pytest.raises(MissingError) as caught:
+        TASK.load("full", context)
+    assert "(there lie 2 files that are no audio: V1.info.json, V1.mp4.part)" in caught.value.missing[0].where
+
+
 @pytest.fixture
 def source(root: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tables at their source, as published today, and not in the data root."""

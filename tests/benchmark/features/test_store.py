@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmbench import ffmpeg
 from cmbench.benchmark.features import store as store_module
 from cmbench.benchmark.features.store import (
     FeatureStore,
@@ -24,9 +26,12 @@ from cmbench.benchmark.features.store import (
     read_piece,
     shard_name,
     store_folder,
+    used_decoders,
 )
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
+from cmbench.files import sha256_of
+from cmbench.opening import PLAIN
 from cmbench.tasks.base import Track
 
 
@@ -88,6 +93,61 @@ def test_a_repaired_file_is_tried_again_and_the_new_piece_wins(tmp_path: Path) -
     assert store.valid_entries([track]) == {}
     write_shard(store, [track])
     assert store.valid_entries([track])["t0"].track.failure is None
+
+
+def mp3(path: Path, seed: int, lies: bool = False) -> Path:
+    soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(32_000), 16_000)
+    if lies:
+        data = bytearray(path.read_bytes())
+        at = max(data.find(b"Xing"), data.find(b"Info")) + 8
+        data[at : at + 4] = (5).to_bytes(4, "big")
+        path.write_bytes(data)
+    return path
+
+
+def test_a_store_of_an_earlier_version_is_asked_again_where_it_took_a_length_on_trust(tmp_path: Path) -> None:
+    wave = tmp_path / "wave.wav"
+    soundfile.write(wave, 0.1 * np.random.default_rng(0).standard_normal(8000), 8000)
+    paths = [wave, mp3(tmp_path / "honest.mp3", 1), mp3(tmp_path / "lies.mp3", 2, lies=True)]
+    tracks = [Track(path.stem, path, ()) for path in paths]
+    store = FeatureStore(tmp_path / "store", 1, 1)
+    write_shard(store, tracks)
+    assert set(store.valid_entries(tracks)) == {"wave", "honest", "lies"}
+    (index,) = store.folder.glob("*.index.json")
+    piece = json.loads(index.read_bytes())
+    decoders = {track["id"]: track.pop("decoder", None) for track in piece["tracks"]}
+    assert decoders == {"wave": None, "honest": PLAIN, "lies": identify(tracks[2]).decoder}
+    piece.pop("seal", None)
+    index.write_text(json.dumps(piece))
+    old = store.valid_entries(tracks)
+    assert set(old) == {"wave", "honest"}
+    honest = tracks[:2]
+    assert audio_sha256(honest, old) == audio_sha256(honest, {})
+    lines = "".join(f"{t.id}\t{identify(t).sha256}\n" for t in sorted(honest, key=lambda t: t.id))
+    assert audio_sha256(honest, {}) == sha256_of(lines.encode())
+    lying = f"lies\t{identify(tracks[2]).sha256}\t{identify(tracks[2]).decoder}\n"
+    assert audio_sha256(tracks[2:], {}) == sha256_of(lying.encode())
+
+
+def test_a_file_that_failed_is_tried_again_when_its_decoder_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.m4a"
+    path.write_bytes(b"\0\0\0\x20ftypM4A " + bytes(500))
+    track = Track("a", path, ())
+    monkeypatch.setattr(ffmpeg, "ffmpeg_name", lambda: None)
+    store = FeatureStore(tmp_path / "store", 1, 1)
+    failed = replace(identify(track), failure="needs FFmpeg")
+    store.write(shard_name([track]), np.zeros((0, 1, 1), np.float16), [failed], 0.0)
+    assert set(store.valid_entries([track])) == {"a"}
+    monkeypatch.setattr(ffmpeg, "ffmpeg_name", lambda: "ffmpeg 8.0")
+    assert store.valid_entries([track]) == {}
+    used = replace(identify(track), seconds=1.0)
+    store.write("other", np.zeros((1, 1, 1), np.float16), [used], 0.0)
+    entries = store.valid_entries([track])
+    assert used_decoders(entries.values()) == {"ffmpeg": "8.0"}
+    monkeypatch.setattr(ffmpeg, "ffmpeg_name", lambda: "ffmpeg 8.1")
+    assert store.valid_entries([track]) == {}
 
 
 def test_another_excerpt_of_the_same_file_is_another_track(tmp_path: Path) -> None:

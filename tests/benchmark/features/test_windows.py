@@ -201,7 +201,7 @@ def test_web_page_instead_of_audio(tmp_path: Path) -> None:
         (".rf64", {}, "cut short: the header promises 3.00 s, 1.50 s are there"),
         (".flac", {}, "damaged: the decoder fails"),
         (".ogg", {}, "cut short: no end-of-stream mark"),
-        (".mp3", {}, "cut short: 3.00 s were to be read, the decoder stopped at 1.4"),
+        (".mp3", {}, "cut short: the header promises 3.00 s, 1.4"),
     ],
 )
 def test_cut_in_half(tmp_path: Path, suffix: str, kwargs: dict[str, Any], words: str) -> None:
@@ -209,10 +209,10 @@ def test_cut_in_half(tmp_path: Path, suffix: str, kwargs: dict[str, Any], words:
     assert read(path).seconds == pytest.approx(3.0)
     cut(path, 0.5)
     assert words in reason(path)
-    assert words in reason(path, end=2.5) or suffix in (".mp3", ".ogg")
+    assert words in reason(path, end=2.5) or suffix == ".ogg"
 
 
-@pytest.mark.parametrize("suffix", [".wav", ".ogg"])
+@pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3"])
 def test_cut_after_the_stretch_is_a_warning(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"track{suffix}", noise(10.0))
     intact = read(path, start=0.5, cap=2.0)
@@ -266,8 +266,7 @@ def test_mp3_without_a_stated_length_is_not_called_cut(tmp_path: Path) -> None:
     assert guessed > 1.05 * len(quiet_then_loud), "the guess of the length is good: the test tests nothing"
     audio = read(path)
     assert audio.seconds == pytest.approx(20.0, abs=0.1)
-    assert len(audio.warnings) == 1
-    assert audio.warnings[0].startswith("the file does not state its length; it ends at 20.0")
+    assert audio.warnings == ()
 
 
 def test_flac_of_unknown_length_is_named(tmp_path: Path) -> None:

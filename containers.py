@@ -1,0 +1,149 @@
+"""Say what a file is that libsndfile does not read, from its bytes: text, or a codec in a container.
+
+The names are for people, and what has one is worth trying with FFmpeg (:mod:`cmbench.ffmpeg`).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+_END_BYTES = 2**21
+
+_BEGINNINGS = (
+    (b"wvpk", "WavPack"),
+    (b"MAC ", "Monkey's Audio"),
+    (b"TTA1", "True Audio"),
+    (b"#!AMR", "AMR"),
+    (b"MPCK", "Musepack"),
+    (b"MP+", "Musepack"),
+    (b"DSD ", "DSD in DSF"),
+    (b"FRM8", "DSD in DSDIFF"),
+    (b".RMF", "RealAudio"),
+    (b"\x0bw", "AC-3"),
+    (b"\x7f\xfe\x80\x01", "DTS"),
+    (b"FLV\x01", "Flash video"),
+    (b"\0\0\x01\xba", "MPEG program stream"),
+)
+
+_MP4 = {
+    b"mp4a": "AAC",
+    b"alac": "ALAC",
+    b"ac-3": "AC-3",
+    b"ec-3": "E-AC-3",
+    b"Opus": "Opus",
+    b"fLaC": "FLAC",
+    b".mp3": "mp3",
+    b"samr": "AMR",
+    b"sawb": "AMR",
+    b"sowt": "PCM",
+    b"twos": "PCM",
+    b"lpcm": "PCM",
+}
+_MATROSKA = {b"A_MPEG/L3": "mp3", b"A_MPEG/L2": "mp2", b"A_MS/ACM": "audio", b"A_OPUS": "Opus", b"A_VORBIS": "Vorbis"}
+_OGG = {b"\x7fFLAC": "FLAC", b"Speex  ": "Speex", b"\x80theora": "video", b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
+_WAVE = {
+    0x0055: "mp3",
+    0x0050: "mp2",
+    0x00FF: "AAC",
+    0x1610: "AAC",
+    0x2000: "AC-3",
+    0x2001: "DTS",
+    0x0160: "WMA 1",
+    0x0161: "WMA 2",
+    0x0162: "WMA Pro",
+    0x0163: "WMA lossless",
+    0x0270: "ATRAC3",
+}
+"""Format tags of a wave format (RFC 2361), in RIFF and in ASF."""
+
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+
+
+def foreign_name(beginning: bytes, data: bytes) -> str | None:
+    """Return the codec and the container, or ``None`` if this is none of them.
+
+    Args:
+        beginning: first bytes of the file, tags included.
+        data: as much of the file as is worth looking through, from its beginning.
+    """
+    if beginning[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
+        return f"{_in_mp4(data)} in {'QuickTime' if beginning[8:10] == b'qt' else 'MP4'}"
+    if beginning[:4] == b"\x1aE\xdf\xa3":
+        return f"{_in_matroska(data)} in {'WebM' if b'webm' in beginning[:64] else 'Matroska'}"
+    if beginning[:16] == _ASF:
+        at = data.find(_ASF_AUDIO)
+        tag = int.from_bytes(data[at + 54 : at + 56], "little")
+        return f"{_WAVE.get(tag, 'audio') if at >= 0 else 'audio'} in ASF"
+    if beginning[:4] == b"OggS":
+        segments = beginning[26]
+        head = beginning[27 + segments : 35 + segments]
+        return f"{next((name for mark, name in _OGG.items() if head.startswith(mark)), 'an unknown codec')} in Ogg"
+    if beginning[:4] in (b"RIFF", b"RF64") and beginning[8:12] == b"WAVE":
+        at = data.find(b"fmt ")
+        tag = int.from_bytes(data[at + 8 : at + 10], "little") if at >= 0 else 0
+        return f"{_WAVE[tag]} in WAV" if tag in _WAVE else None
+    if beginning[:4] == b"RIFF" and beginning[8:12] == b"AVI ":
+        return "audio in AVI"
+    if beginning[:4] == b"caff":
+        return {b"aac ": "AAC in CAF", b"opus": "Opus in CAF"}.get(beginning[28:32])
+    return _raw_name(beginning, data)
+
+
+def _raw_name(beginning: bytes, data: bytes) -> str | None:
+    """Name what has no container, or hardly one; a tag may stand before it."""
+    if beginning[:3] == b"ID3" and len(beginning) >= 10:
+        size = beginning[6] << 21 | beginning[7] << 14 | beginning[8] << 7 | beginning[9]
+        beginning = data[10 + size : 20 + size]
+    if len(beginning) >= 7 and beginning[0] == 0xFF and beginning[1] & 0xF6 == 0xF0 and beginning[2] >> 2 & 15 < 13:
+        size = (beginning[3] & 3) << 11 | beginning[4] << 3 | beginning[5] >> 5
+        at = data.find(beginning[:2])
+        if data[at + size : at + size + 2] in (beginning[:2], b""):  # the next frame
+            return "AAC in ADTS"
+    if data[:1] == b"G" and data[188:189] == data[376:377] == b"G":
+        return "audio in an MPEG transport stream"
+    return next((name for mark, name in _BEGINNINGS if beginning.startswith(mark)), None)
+
+
+def _in_mp4(data: bytes) -> str:
+    """Return the first codec of sound in the sample descriptions (ISO/IEC 14496-12, section 8.5.2)."""
+    found = [data[m.end() + 12 : m.end() + 16] for m in re.finditer(b"stsd", data)]
+    return next((_MP4[codec] for codec in found if codec in _MP4), "audio")
+
+
+def _in_matroska(data: bytes) -> str:
+    """Return the first codec of sound by its identifier: an element 0x86, its length, ``A_…`` (RFC 9559, 5.1.4)."""
+    found = re.search(rb"\x86[\x80-\xbf]A_", data)
+    if found is None:
+        return "audio"
+    size = data[found.start() + 1] & 0x3F
+    codec = data[found.start() + 2 : found.start() + 2 + size]
+    return _MATROSKA.get(codec) or codec.decode("ascii", "replace").removeprefix("A_").split("/")[0]
+
+
+def as_text(beginning: bytes) -> str | None:
+    """Return the first bytes of a file as text, or ``None`` if they are none."""
+    try:
+        text = beginning.decode("utf-8", errors="strict" if len(beginning) < 512 else "ignore")
+    except UnicodeDecodeError:
+        return None
+    is_text = len(text.encode()) > 0.95 * len(beginning) and all(c.isprintable() or c.isspace() for c in text)
+    return text if is_text else None
+
+
+def ends_of(path: Path) -> bytes:
+    """Return the first and the last megabytes of a file: where containers describe what they hold."""
+    with path.open("rb") as file:
+        beginning = file.read(_END_BYTES)
+        file.seek(max(_END_BYTES, path.stat().st_size - _END_BYTES))
+        return beginning + file.read(_END_BYTES)
+
+
+def conversion(path: Path) -> str:
+    """Return the command that makes a file of one kind that libsndfile reads."""
+    source, target = (shlex.quote(name) for name in (path.name, f"{path.stem}.wav"))
+    if source == target:
+        target = shlex.quote(f"{path.stem}.flac")
+    return f"convert it in its folder: ffmpeg -i {source} {target}"

@@ -1,0 +1,391 @@
+"""Open an audio file with the decoder that reads all of it, and say what can be relied on.
+
+libsndfile reads the formats. Where it would read less than there is (an mp3 without an index or with one that lies,
+joined and chained recordings), the file is counted by :mod:`cmbench.streams` and read part by part; what it cannot read
+at all is read through FFmpeg, if PyAV is installed. Both are another decoder, named in :class:`Sound`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import ffmpeg
+from .containers import as_text, conversion, ends_of, foreign_name
+from .errors import UnusableAudio
+from .streams import Mp3Part, OggLink, mp3_parts, ogg_links
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_RATES = (2_000, 768_000)
+"""Sample rates in Hz that a file may state; outside, its header is taken to be damaged (a rate of 1 Hz would make
+hours of nothing out of a small file)."""
+
+_MOST_FRAMES = 2**48
+"""More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
+
+_STREAMED_BYTES = 0x7FFF0000
+"""Sizes from here on are what programs write into a header when they cannot know the length of a stream."""
+
+_PROMISE = re.compile(r"^\s*(?P<chunk>[^:\n]+?)\s*: (?P<stated>\d+) \(should be (?P<present>\d+)\)", re.MULTILINE)
+"""How the log of libsndfile reports a chunk that is longer in the header than in the file."""
+
+_NO_END = re.compile(r"lacks an end-of-stream bit")
+
+PLAIN = "libsndfile"
+"""The decoder of what was counted and is read by libsndfile to its end, whatever its version."""
+
+COUNTED_SUFFIXES = (".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
+"""What files are usually called whose frames or pages are counted."""
+
+_GAP_BYTES = 1000
+"""Bytes between two frames of an mp3 that libsndfile passes over; after more it stops (mpg123 gives up at 1024)."""
+
+_ROUNDED = 16
+"""Samples by which a guess from a constant bit rate may be short of the frames: less than a byte's worth."""
+
+_TRIMMED = 8192 + 529
+"""Samples at most that an index declares to be an encoder's or a decoder's own (two numbers of 12 bits)."""
+
+SLACK_SECONDS = 0.1
+"""Missing audio shorter than this is rounding: padding of an encoder, header sizes that count themselves."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An open audio file.
+
+    Attributes:
+        samplerate: Hz.
+        channels: number of.
+        frames: samples per channel that are there.
+        format: for example ``MP3``.
+        read: ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames.
+        promised: samples per channel that the header promises.
+        length_is_known: whether ``frames`` is stated or counted; if not, it is a guess.
+        lacks_end: whether the mark that ends such a file is not there.
+        decoder: what identifies its samples beside its bytes: ``None`` for a format whose header is believed,
+            :data:`PLAIN` where libsndfile reads all that was counted, else decoder and version.
+        warnings: what a reader should know of it.
+    """
+
+    samplerate: int
+    channels: int
+    frames: int
+    format: str
+    read: Callable[[int, int, int], Iterator[NDArray[np.float32]]]
+    promised: int
+    length_is_known: bool = True
+    lacks_end: bool = False
+    decoder: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Foreign:
+    """A file that only FFmpeg reads: its codec and container."""
+
+    name: str
+
+    @property
+    def decoder(self) -> str | None:
+        return ffmpeg.ffmpeg_name()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Sound]:
+    """Yield a file, ready to be read.
+
+    The descriptor is handed over, not the name: its contents alone decide how it is read.
+
+    Raises:
+        UnusableAudio: missing, empty, not audio, no samples, or a header that cannot be true.
+    """
+    with _found(path) as found:
+        sound = _through_ffmpeg(path, found.name) if isinstance(found, _Foreign) else found
+        if sound.frames <= 0:
+            raise UnusableAudio(path, "a header without any samples")
+        if not _RATES[0] <= sound.samplerate <= _RATES[1]:
+            raise UnusableAudio(path, f"damaged header: it states a sample rate of {sound.samplerate} Hz")
+        if sound.frames > _MOST_FRAMES:
+            raise UnusableAudio(path, f"a {sound.format} stream of unknown length; encode it anew to give it one")
+        yield sound
+
+
+def decoder_of(path: Path) -> str | None:
+    """Return what identifies a file's samples beside its bytes (see :class:`Sound`); ``None`` if it cannot be opened.
+
+    Features of a file are those of the file and of this.
+    """
+    try:
+        with _found(path) as found:
+            return found.decoder
+    except UnusableAudio:
+        return None
+
+
+def decoders() -> frozenset[str]:
+    """Return the decoders of this machine that give samples of their own."""
+    return frozenset(name for name in (_in_parts(), ffmpeg.ffmpeg_name()) if name)
+
+
+def _in_parts() -> str:
+    import soundfile
+
+    return f"libsndfile-in-parts {soundfile.__libsndfile_version__}"
+
+
+def _require_file(path: Path) -> None:
+    kind = path.stat().st_mode
+    if stat.S_ISFIFO(kind):  # opening it would wait for somebody to write
+        raise UnusableAudio(path, "a pipe, not a file")
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # some never end
+        raise UnusableAudio(path, "a device, not a file")
+
+
+@contextmanager
+def _found(path: Path) -> Iterator[Sound | _Foreign]:
+    """Yield what a file is found to be."""
+    import soundfile
+
+    try:
+        _require_file(path)
+        stream = path.open("rb", buffering=0)  # the descriptor must stand where the stream does
+    except FileNotFoundError:
+        raise UnusableAudio(path, "there is no such file") from None
+    except IsADirectoryError:
+        raise UnusableAudio(path, "a folder, not a file") from None
+    except OSError as error:
+        raise UnusableAudio(path, f"cannot be opened: {error.strerror}") from error
+    except ValueError as error:  # a zero byte
+        raise UnusableAudio(path, f"no file can have this name ({error})") from error
+    with stream:
+        try:
+            beginning = stream.read(512)
+        except OSError as error:  # a disk that fails
+            raise UnusableAudio(path, f"cannot be read: {error.strerror}") from error
+        if not beginning:
+            raise UnusableAudio(path, "an empty file (0 bytes)")
+        stream.seek(0)
+        with ExitStack() as held:
+            try:
+                plain = held.enter_context(soundfile.SoundFile(stream.fileno(), closefd=False))
+            except soundfile.LibsndfileError as error:
+                found = _otherwise(path, beginning, said(error))
+            else:
+                found = _counted(path, plain)
+            yield found
+
+
+def _counted(path: Path, plain: Any) -> Sound | _Foreign:
+    """Return the sound of a file that libsndfile opens, counted where its word is not enough."""
+    promised, known = _promised_frames(plain.extra_info, plain.frames)
+    sound = Sound(
+        plain.samplerate,
+        plain.channels,
+        plain.frames,
+        plain.format,
+        partial(_read_parts, [(plain, plain.frames)]),
+        promised,
+        known,
+        lacks_end=bool(_NO_END.search(plain.extra_info)),
+    )
+    if plain.subtype.startswith("MPEG_LAYER"):
+        return _counted_mp3(path, plain, sound)
+    if plain.format == "OGG":
+        links = _walked(path).links
+        if len(links) > 1 or (links and len(links[0].heads) > 1):
+            return _chained(path, links)
+        return replace(sound, decoder=PLAIN)
+    return sound
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What was counted in a file: the recordings of an mp3, the links of an Ogg."""
+
+    parts: tuple[Mp3Part, ...]
+    links: tuple[OggLink, ...]
+
+
+def _walked(path: Path) -> _Walk:
+    """Count a file; the second time it is known, until the file changes."""
+    facts = path.stat()
+    return _walk(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**16)
+def _walk(path: Path, size: int, changed: int) -> _Walk:
+    data = path.read_bytes()
+    if data.startswith(b"OggS"):
+        return _Walk((), ogg_links(data))
+    begins = data.find(b"data", 12) + 8 if data.startswith((b"RIFF", b"RF64")) else 0
+    return _Walk(mp3_parts(data, begins), ())
+
+
+def _counted_mp3(path: Path, plain: Any, sound: Sound) -> Sound:
+    """Return the sound of an mp3 that libsndfile opens: as it is where it reads all that is there, else in parts."""
+    parts = _walked(path).parts
+    if not parts:  # a free bit rate: its frames do not say how long they are
+        return replace(sound, length_is_known=False, decoder=PLAIN)
+    part = parts[0]
+    if len(parts) > 1 or part.index_lies or part.widest_gap > _GAP_BYTES:
+        return _joined(path, parts)
+    rate, cut = plain.samplerate, max(0, part.promised - part.samples) if part.is_cut else 0
+    lost = part.promised - plain.frames
+    if lost > (_TRIMMED if part.index else _ROUNDED):
+        return _joined(path, parts)
+    frames = min(plain.frames, part.promised)
+    if sound.promised - sound.frames > SLACK_SECONDS * rate:  # a wave that is cut
+        frames, cut = min(frames, part.samples), sound.promised - sound.frames
+        return replace(sound, frames=frames, promised=frames + cut, length_is_known=True, decoder=PLAIN)
+    return replace(sound, frames=frames - cut, promised=frames, length_is_known=True, decoder=PLAIN)
+
+
+def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
+    """Return the sound of an mp3 that libsndfile would not read to its end: every recording as a file of its own."""
+    kinds = list(dict.fromkeys((part.family.hertz, part.family.mono) for part in parts))
+    if len(kinds) > 1:
+        shown = " and ".join(f"{'mono' if mono else 'stereo'} at {rate} Hz" for rate, mono in kinds)
+        raise UnusableAudio(path, f"{len(parts)} mp3 recordings joined, {shown}: {conversion(path)}")
+    data = path.read_bytes()
+    files: list[tuple[Any, int]] = []
+    warnings = [f"{len(parts)} mp3 recordings joined; they are read one after the other"] if len(parts) > 1 else []
+    for part in parts:
+        file, count = _one_mp3(path, part, data)
+        files.append((file, count))
+        there, promised = (n / file.samplerate for n in (count, part.promised - part.samples + count))
+        if part.is_cut:
+            raise UnusableAudio(path, f"cut short: the header promises {promised:.2f} s, {there:.2f} s are there")
+        if part.index_lies:
+            warnings.append(f"its index promises {promised:.2f} s, {there:.2f} s are there and are read")
+        if part.widest_gap > _GAP_BYTES:
+            warnings.append(f"damaged: {part.widest_gap} bytes between its frames are not mp3; the rest is read")
+    return _of_parts(path, files, tuple(warnings))
+
+
+def _one_mp3(path: Path, part: Mp3Part, data: bytes) -> tuple[Any, int]:
+    """Return a recording of an mp3 as a file of its own, and the samples that it holds."""
+    file = _sound_file(path, part.opened(data))
+    if part.index and 0 <= max(part.samples, part.promised * part.is_cut) - file.frames <= _TRIMMED:
+        return file, file.frames
+    if part.index:  # of a kind that the decoder does not know
+        file = _sound_file(path, part.without_index(data).opened(data))
+    return file, part.samples
+
+
+def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
+    """Return the sound of a chained Ogg file: every link as a file of its own."""
+    if any(len(link.heads) != 1 or not link.heads[0].startswith((b"\x01vorbis", b"OpusHead")) for link in links):
+        return _Foreign("several streams in Ogg")
+    data = path.read_bytes()
+    files = [_sound_file(path, io.BytesIO(data[link.first : link.stop])) for link in links]
+    kinds = list(dict.fromkeys((one.samplerate, one.channels) for one in files))
+    if len(kinds) > 1:
+        shown = " and ".join(f"{channels} channels at {rate} Hz" for rate, channels in kinds)
+        raise UnusableAudio(path, f"{len(files)} Ogg streams chained, {shown}: {conversion(path)}")
+    warning = f"{len(files)} Ogg streams chained; they are read one after the other"
+    return _of_parts(path, [(one, one.frames) for one in files], (warning,) if len(files) > 1 else ())
+
+
+def _sound_file(path: Path, content: io.BytesIO) -> Any:
+    import soundfile
+
+    try:
+        return soundfile.SoundFile(content)
+    except soundfile.LibsndfileError as error:
+        raise UnusableAudio(path, f"damaged: {said(error)}") from error
+
+
+def _of_parts(path: Path, files: Sequence[tuple[Any, int]], warnings: tuple[str, ...]) -> Sound:
+    """Return several files as one sound."""
+    last = files[-1][0]
+    frames = sum(count for _, count in files)
+    return Sound(
+        last.samplerate,
+        last.channels,
+        frames,
+        last.format,
+        partial(_read_parts, files),
+        frames,
+        lacks_end=bool(_NO_END.search(last.extra_info)),
+        decoder=_in_parts(),
+        warnings=warnings,
+    )
+
+
+def _read_parts(files: Sequence[tuple[Any, int]], first: int, stop: int, most: int) -> Iterator[NDArray[np.float32]]:
+    """Read a stretch of files, each with the frames that it holds, as if they were one."""
+    begun = 0
+    for one, count in files:
+        at, until = max(first, begun) - begun, min(stop - begun, count)
+        if at < until:
+            one.seek(at)
+        while at < until:
+            block = one.read(min(most, until - at), dtype="float32", always_2d=True)
+            if len(block) == 0:
+                return
+            at += len(block)
+            yield block
+        begun += count
+
+
+def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
+    """Return the sound of a file that libsndfile does not open.
+
+    Args:
+        path: of the file.
+        beginning: its first bytes.
+        message: libsndfile's own words.
+    """
+    if (text := as_text(beginning)) is not None:
+        raise UnusableAudio(path, f"text, not audio; it begins with {' '.join(text.split())[:40]!r}")
+    name = foreign_name(beginning, ends_of(path))
+    if name is not None:
+        return _Foreign(name)
+    if "not recognised" not in message:
+        raise UnusableAudio(path, f"damaged: {message}")
+    if parts := _walked(path).parts:
+        return _joined(path, parts)
+    raise UnusableAudio(path, "not audio in any format that libsndfile knows")
+
+
+def _through_ffmpeg(path: Path, name: str) -> Sound:
+    """Return the sound of a file that only FFmpeg reads; say both remedies where it is not installed."""
+    decoder = ffmpeg.ffmpeg_name()
+    if decoder is None:
+        raise UnusableAudio(path, f'{name}, which needs FFmpeg: pip install "cmbench[av]", or {conversion(path)}')
+    try:
+        heard = ffmpeg.hear(path)
+    except ffmpeg.FfmpegError as error:
+        raise UnusableAudio(path, f"{name}: {error}") from error
+    read = partial(ffmpeg.read, path)
+    return Sound(heard.rate, heard.channels, heard.frames, name, read, heard.promised, decoder=decoder)
+
+
+def said(error: Any) -> str:
+    """Return libsndfile's own words without the decoration that varies between its formats."""
+    words: str = error.error_string
+    return words.removeprefix("Error :").strip().rstrip(".")
+
+
+def _promised_frames(log: str, present: int) -> tuple[int, bool]:
+    """Return the frames that the header promises, and whether it states a length at all.
+
+    The data chunk is believed before the size of the whole file, which many programs get wrong.
+    """
+    found = {m["chunk"].lower(): (int(m["stated"]), int(m["present"])) for m in _PROMISE.finditer(log)}
+    data = next((found[c] for c in ("data", "ssnd", "data size") if c in found), None)
+    stated, there = data or next(iter(found.values()), (1, 1))
+    if stated >= _STREAMED_BYTES and there < _STREAMED_BYTES:
+        return present, False
+    return (round(present * stated / there) if stated > there > 0 else present), True

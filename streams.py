@@ -1,0 +1,331 @@
+"""What an mp3 or an Ogg file holds, counted from its bytes: nobody's word is taken for a length.
+
+An mp3 may have no index, one that lies, or those of several recordings joined into one file; an Ogg file may chain
+streams. libsndfile believes the first index it meets, or guesses from the first frames. Here every frame and page is
+visited, none is decoded: about a millisecond for a minute of mp3.
+
+Frame headers: ISO/IEC 11172-3 and 13818-3, section 2.4.2.3, and "MPEG 2.5" as every decoder knows it. Indexes: the
+Xing and Info frames of LAME (http://gabriel.mp3-tech.org/mp3infotag.html) and Fraunhofer's VBRI. Pages: RFC 3533.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_KILOBITS = {
+    (True, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 1): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 3): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 1): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""Bit rates 1 to 14 by whether it is MPEG 1 and by the two bits of the layer (3: layer I, 1: layer III)."""
+
+_HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+"""Sample rates by the two bits of the version (3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5)."""
+
+_MONO = 3
+_IN_A_ROW = 3
+"""Frames that must follow each other before bytes are taken for mp3."""
+
+_JUNK = 2**16
+"""How far into a file the first frame is looked for, tags and zero bytes not counted."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What all frames of one mp3 have in common: the bits of version and layer, the place of the rate, mono or not."""
+
+    version: int
+    layer: int
+    rate: int
+    mono: bool
+
+    @property
+    def hertz(self) -> int:
+        """Sample rate."""
+        return _HERTZ[self.version][self.rate]
+
+    @property
+    def samples(self) -> int:
+        """Samples of a frame, per channel."""
+        return 384 if self.layer == 3 else 1152 if self.layer == 2 or self.version == 3 else 576
+
+    @property
+    def side(self) -> int:
+        """Bytes of side information in a frame of layer III; an index stands behind it."""
+        return (17 if self.mono else 32) if self.version == 3 else (9 if self.mono else 17)
+
+    def size(self, kilobits: int, padded: bool) -> int:
+        """Bytes of a frame."""
+        if self.layer == 3:
+            return (12_000 * kilobits // self.hertz + padded) * 4
+        return self.samples // 8 * 1000 * kilobits // self.hertz + padded
+
+    @property
+    def kilobits(self) -> tuple[int, ...]:
+        """Bit rates 1 to 14."""
+        return _KILOBITS[self.version == 3, self.layer]
+
+    def header(self, place: int, padded: bool = False) -> int:
+        """Return the 32 bits of a frame's header at the bit rate of a place, without a checksum."""
+        bits = 0x7FF << 21 | self.version << 19 | self.layer << 17 | 1 << 16 | place << 12 | self.rate << 10
+        return bits | padded << 9 | (_MONO if self.mono else 0) << 6
+
+
+@cache
+def _sizes(family: Family) -> dict[int, int]:
+    """Bytes of a frame by the first 26 bits of its header."""
+    found = {}
+    for place, kilobits in enumerate(family.kilobits, 1):
+        for padded in (False, True):
+            for free in range(16):  # checksum, private bit, mode
+                checksum, private, mode = free >> 3 & 1, free >> 2 & 1, free & 3
+                if (mode == _MONO) == family.mono:
+                    bits = family.header(place, padded) & ~(1 << 16 | 3 << 6)
+                    bits |= checksum << 16 | private << 8 | mode << 6
+                    found[bits >> 6] = family.size(kilobits, padded)
+    return found
+
+
+def _family(header: int) -> Family | None:
+    """Return the family of a frame, or ``None`` if these are not the 32 bits of a header (or of a free bit rate)."""
+    version, layer, place, rate = header >> 19 & 3, header >> 17 & 3, header >> 12 & 15, header >> 10 & 3
+    if header >> 21 != 0x7FF or version == 1 or layer == 0 or place in (0, 15) or rate == 3:
+        return None
+    return Family(version, layer, rate, header >> 6 & 3 == _MONO)
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an mp3's index states: where its numbers stand, frames and bytes; 0 for what it does not state."""
+
+    at: int
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Mp3Part:
+    """One recording of an mp3 file.
+
+    Attributes:
+        family: of its frames.
+        spans: first byte and byte after the last of every run of frames, the index's frame included.
+        frames: counted, without the index's.
+        index: what it states of itself; ``None`` if it states nothing.
+    """
+
+    family: Family
+    spans: tuple[tuple[int, int], ...]
+    frames: int
+    index: Index | None
+
+    @property
+    def samples(self) -> int:
+        """Samples per channel before any that an encoder added are taken off."""
+        return self.frames * self.family.samples
+
+    @property
+    def promised(self) -> int:
+        """Samples that the index promises; those that are there if there is none."""
+        return self.index.frames * self.family.samples if self.index and self.index.frames else self.samples
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the index promises more frames, and not only frames but bytes too."""
+        there = sum(stop - first for first, stop in self.spans)
+        return self.promised > self.samples and self.index is not None and not 0 < self.index.bytes <= there + 1
+
+    @property
+    def index_lies(self) -> bool:
+        """Whether the index states another number of frames than an intact recording holds."""
+        return self.promised != self.samples and not self.is_cut
+
+    @property
+    def widest_gap(self) -> int:
+        """Bytes between two of its spans at most: something that is not mp3."""
+        return max((after[0] - before[1] for before, after in pairwise(self.spans)), default=0)
+
+    def without_index(self, data: bytes) -> Mp3Part:
+        """Return the recording without the frame of its index.
+
+        Args:
+            data: of the whole file.
+        """
+        first, stop = self.spans[0]
+        first += _sizes(self.family)[int.from_bytes(data[first : first + 4], "big") >> 6]
+        return replace(self, spans=((first, stop), *self.spans[1:]), index=None)
+
+    def opened(self, data: bytes) -> io.BytesIO:
+        """Return the recording as a file of its own that no decoder misjudges.
+
+        An index that lies is corrected. A file without an index seems to be long: the decoder guesses the length from
+        its size, and is to guess too much, never too little. (An index made for it would cost 529 samples: a decoder
+        that meets one drops the delay of its own filters.)
+
+        Args:
+            data: of the whole file.
+        """
+        content = b"".join(data[first:stop] for first, stop in self.spans)
+        if self.index is None:
+            return _Longer(content, (self.frames + 2) * self.family.size(self.family.kilobits[-1], padded=True))
+        at = self.index.at - self.spans[0][0]
+        if self.index_lies:
+            content = content[:at] + self.frames.to_bytes(4, "big") + content[at + 4 :]
+        return io.BytesIO(content)
+
+
+class _Longer(io.BytesIO):
+    """Bytes that seem to be more than they are."""
+
+    def __init__(self, content: bytes, length: int) -> None:
+        super().__init__(content)
+        self._length = length
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a place; the end lies where it is said to be."""
+        return super().seek(self._length + offset) if whence == 2 else super().seek(offset, whence)
+
+    def readinto(self, room: WriteableBuffer, /) -> int:
+        """Fill ``room``; beyond the bytes there are zeros, for a decoder that looks for a tag before the end."""
+        if self.tell() <= len(self.getbuffer()):
+            return super().readinto(room)
+        view = memoryview(room).cast("B")
+        view[:] = bytes(len(view))
+        self.seek(len(view), 1)
+        return len(view)
+
+
+def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Part, ...]:
+    """Return the recordings in an mp3 file in their order; none if it holds no frames (or of a free bit rate).
+
+    A recording begins with a tag, an index, or another kind of frame than before.
+
+    Args:
+        data: of the file.
+        at: byte to begin with.
+        stop: byte to end before.
+    """
+    data = data if stop is None else data[:stop]
+    parts: list[Mp3Part] = []
+    at, _ = _past_tags(data, at)
+    while data[at : at + 1] == b"\0":
+        at += len(data[at : at + _JUNK]) - len(data[at : at + _JUNK].lstrip(b"\0"))
+    limit = at + _JUNK
+    tagged = True
+    while (first := _next_frame(data, at, limit)) is not None:
+        for part in _run(data, first):
+            joins = parts and not tagged and part.index is None and part.family == parts[-1].family
+            if joins:
+                last = parts.pop()
+                part = replace(last, spans=last.spans + part.spans, frames=last.frames + part.frames)
+            parts.append(part)
+            tagged, at = False, part.spans[-1][1]
+        at, tagged = _past_tags(data, at)
+        limit = len(data)
+    return tuple(part for part in parts if part.frames)
+
+
+def _past_tags(data: bytes, at: int) -> tuple[int, bool]:
+    """Skip ID3v2 tags, one after another, and say whether there was one (ID3v2.4, sections 3.1 and 3.4)."""
+    begun = at
+    while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
+        head = data[at : at + 10]
+        at += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + (10 if head[5] & 0x10 else 0)
+    return at, at > begun
+
+
+def _next_frame(data: bytes, at: int, limit: int) -> int | None:
+    """Return where the next frames in a row begin, or ``None``."""
+    while (at := data.find(b"\xff", at, limit)) >= 0:
+        family = _family(int.from_bytes(data[at : at + 4], "big"))
+        if family is not None:
+            place, row, sizes = at, 0, _sizes(family)
+            while row < _IN_A_ROW and (size := sizes.get(int.from_bytes(data[place : place + 4], "big") >> 6)):
+                place += size
+                row += 1
+            at_end = place == len(data) or data[place : place + 3] in (b"TAG", b"ID3", b"APE")
+            if row == _IN_A_ROW or (row > 0 and at_end):
+                return at
+        at += 1
+    return None
+
+
+def _run(data: bytes, first: int) -> Iterator[Mp3Part]:
+    """Yield the recordings in the frames that follow each other from ``first``; an index begins a new one."""
+    family = _family(int.from_bytes(data[first : first + 4], "big"))
+    assert family is not None
+    sizes, marks = _sizes(family), _indexes(data, first, family)
+    begun, at, frames, whole = first, first, 0, len(data)
+    while (size := sizes.get(int.from_bytes(data[at : at + 4], "big") >> 6)) and at + size <= whole:
+        if at in marks:
+            if at > begun:
+                yield Mp3Part(family, ((begun, at),), frames, marks.get(begun))
+            begun, frames = at, -1
+        frames += 1
+        at += size
+    if at > begun:
+        yield Mp3Part(family, ((begun, at),), frames, marks.get(begun))
+
+
+def _indexes(data: bytes, first: int, family: Family) -> dict[int, Index]:
+    """Return what could be an index, by where its frame would begin."""
+    found: dict[int, Index] = {}
+    if family.layer != 1:
+        return found
+    for mark, places, offset in (
+        (b"Xing", (4 + family.side, 6 + family.side), 8),
+        (b"Info", (4 + family.side, 6 + family.side), 8),
+        (b"VBRI", (36,), 14),
+    ):
+        at = data.find(mark, first)
+        while at >= 0:
+            number = [int.from_bytes(data[at + i : at + i + 4], "big") for i in (4, offset, offset + 4, 10)]
+            flags, frames, second, vbri_bytes = number
+            stated = (frames, vbri_bytes) if mark == b"VBRI" else (frames * (flags & 1), second * (flags >> 1 & 1))
+            if mark == b"VBRI" or flags & 1:
+                found |= {at - place: Index(at + offset, *stated) for place in places}
+            at = data.find(mark, at + 1)
+    return found
+
+
+@dataclass(frozen=True)
+class OggLink:
+    """One of the links of an Ogg file: its first byte, the byte after its last, how each of its streams begins.
+
+    Attributes:
+        first: byte.
+        stop: byte.
+        heads: the first bytes of each stream's first packet; they name the codec.
+    """
+
+    first: int
+    stop: int
+    heads: tuple[bytes, ...]
+
+
+def ogg_links(data: bytes) -> tuple[OggLink, ...]:
+    """Return the links of an Ogg file in their order; none if it is no such file."""
+    links: list[tuple[int, list[bytes]]] = []
+    at, beginning = 0, False
+    while (at := data.find(b"OggS", at)) >= 0 and at + 27 <= len(data):
+        segments = data[at + 26]
+        body = at + 27 + segments
+        if data[at + 5] & 2:  # the first page of a stream; those of one link stand together
+            if not beginning:
+                links.append((at, []))
+            links[-1][1].append(data[body : body + 9])
+        beginning = bool(data[at + 5] & 2)
+        at = body + sum(data[at + 27 : body])
+    edges = [first for first, _ in links] + [len(data)]
+    return tuple(OggLink(*edge, tuple(heads)) for edge, (_, heads) in zip(pairwise(edges), links, strict=True))
