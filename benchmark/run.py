@@ -21,6 +21,7 @@ from .cell import RunOptions
 from .models import Shelf
 from .observer import Observer
 from .protocol import Protocol, get_protocol
+from .records.corpora import claim
 
 if TYPE_CHECKING:
     from .records.record import Record
@@ -104,6 +105,7 @@ def run(
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(shelf, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
+    claim(options.out, (one.task for one in data))
     for one in data:
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.

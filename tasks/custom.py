@@ -128,6 +128,7 @@ def load_task(path: Path) -> Task:
         counts={split: len(tracks) for split, tracks in splits.items()},
         test_support=dict(Counter(label for track in splits["test"] for label in track.labels)),
         group_source=f"the column `group` of {table.path}",
+        described_in=path,
     )
 
 

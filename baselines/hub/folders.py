@@ -9,6 +9,7 @@ from ...errors import UsageError
 from ...files import read_json
 from ...written import find_path, is_there
 from ..base import LoadOptions, ModelFolder
+from .layout import find_model
 from .repository import Repository, locate
 
 ON_THE_HUB = "hf:"
@@ -33,7 +34,7 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
             raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
         found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
         return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
-    folder = find_path(text)
     if not is_there(text):
         raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
-    return ModelFolder(folder, folder.resolve().name, "a local folder", read_json(folder / "config.json"))
+    place = find_model(find_path(text))
+    return ModelFolder(place.folder, place.name, place.source, read_json(place.folder / "config.json"))
