@@ -15,6 +15,7 @@ from .benchmark.commands.models import models_app
 from .benchmark.commands.report import compare_models, report_app
 from .benchmark.commands.reproduce import reproduce_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
+from .benchmark.commands.tag import TAG_EXAMPLES, tag
 from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy
 from .leaderboards.commands import register as register_leaderboard
@@ -49,6 +50,7 @@ app.add_typer(reproduce_app, name="reproduce")
 register_leaderboard(app)
 app.command("pretrain", epilog=pretraining.EPILOG)(pretraining.pretrain_command)
 app.command(epilog=RUN_EXAMPLES)(run)
+app.command("tag", no_args_is_help=True, epilog=TAG_EXAMPLES)(tag)
 app.command()(schema)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 

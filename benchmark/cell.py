@@ -19,8 +19,10 @@ from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS
+from .beside import write_beside
 from .features.extract import extract
 from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store, used_decoders
+from .records.answers import write_answers
 from .records.environment import describe_environment
 from .records.evidence import read_evidence
 from .records.predictions import predictions_bytes
@@ -78,7 +80,9 @@ def compute_cell(
     audio = audio_sha256(tracks, entries)
     key = cell_sha256(card, data, protocol, audio)
     stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
-    if not options.force and (finished := find_finished(options.out / safe_name(card.name) / f"{stem}.json", key)):
+    path = options.out / safe_name(card.name) / f"{stem}.json"
+    if not options.force and (finished := find_finished(path, key)):
+        write_answers(path, card.name, data, again=False)
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
         return finished
@@ -269,6 +273,7 @@ def _probe_and_record(
     folder = options.out / safe_name(card.name)
     stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
     write_atomically(folder / f"{stem}.npz", predictions)
+    write_beside(folder / f"{stem}.json", card, data, protocol, inputs.entries, result.heads, predictions)
     scores = score_predictions(
         test.labels,
         result.probabilities,

@@ -29,6 +29,7 @@ from ..views.reported import WARNING, ReportedBlock, reported_blocks
 from ..views.scores.curves import layer_curves
 from ..views.scores.heat_map import heat_map
 from ..views.words import coverage_text, percent, points
+from .answers import Answers, answers
 from .changes import Changes, changes, of_section
 from .svg import TEMPLATES, Picture, _svg
 
@@ -81,6 +82,7 @@ class SectionView:
         changes: what the predictions tell; ``None`` without predictions.
         transfer_map: the heat map of it.
         blocks: the further views, each with its pictures.
+        answers: single recordings to listen to.
     """
 
     id: str
@@ -95,6 +97,7 @@ class SectionView:
     changes: Changes | None
     transfer_map: Picture | None
     blocks: tuple[BlockView, ...]
+    answers: tuple[Answers, ...]
 
 
 def write_page(
@@ -128,7 +131,7 @@ def write_page(
         told = changes(section, mine, base, resamples)
         further = blocks(section, mine, resamples, distances)
         with style("none"):
-            views.append(_view(section, f"s{i + 1}", told, further))
+            views.append(_view(section, f"s{i + 1}", told, further, answers(mine, out)))
     write_atomically(out, _render(views).encode())
     return out
 
@@ -178,7 +181,9 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
     return ";".join(f"--{name}:{place(share)}" for name, share in ends.items())
 
 
-def _view(section: Section, anchor: str, told: Changes | None, further: Sequence[Block]) -> SectionView:
+def _view(
+    section: Section, anchor: str, told: Changes | None, further: Sequence[Block], heard: tuple[Answers, ...]
+) -> SectionView:
     examples = tuple(next(r for row in section.rows if (r := section.record(row, c))) for c in section.columns)
     heat_maps = [_heat_map(section, metric, anchor) for metric in HEADLINE] if len(section.rows) > 1 else []
     # One hidden state makes no curve; such encoders are drawn, as a line, only beside others.
@@ -196,6 +201,7 @@ def _view(section: Section, anchor: str, told: Changes | None, further: Sequence
         changes=told,
         transfer_map=_transfer_map(told, anchor) if told else None,
         blocks=tuple(_block(block, section, f"{anchor}-{block.id}") for block in further),
+        answers=heard,
     )
 
 

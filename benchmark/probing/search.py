@@ -9,7 +9,7 @@ the mean of its windows' logits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
 from ..records.record import LayerFamilyScore, LayerScore
 from .bank import FUSED, Member, Shape, Stack
+from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
 from .training import Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
 
@@ -60,6 +61,7 @@ class ProbeResult:
             a single hidden state was chosen.
         epochs_per_seed: passes over the training windows until each seed's probe stopped.
         layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
+        heads: the chosen probes themselves, calibrated on validation.
     """
 
     probabilities: NDArray[np.float32]
@@ -69,6 +71,7 @@ class ProbeResult:
     fused_weights: tuple[float, ...] | None
     epochs_per_seed: tuple[int, ...]
     layers: tuple[LayerScore, ...]
+    heads: Heads = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def run_probes(
     scaling = fit_scaling(train.features, layer_names) if settings.standardise else None
     budget = memory_budget(device)
     valid_windows = Windows(valid.features, needed, scaling, device, budget)
-    judge = Judge(TrackScorer(valid_windows, valid.features.track_of_window, fused), valid.labels, settings.select)
+    valid_scorer = TrackScorer(valid_windows, valid.features.track_of_window, fused)
+    judge = Judge(valid_scorer, valid.labels, settings.select)
     budget -= valid_windows.bytes if valid_windows.held else 0
     bench = _Bench(train, shape, settings, scaling, judge, device, budget)
 
@@ -170,6 +174,7 @@ def run_probes(
         fused_weights=_fused_weights(stack, len(layer_names)),
         epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
+        heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
     )
 
 

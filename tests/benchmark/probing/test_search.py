@@ -288,6 +288,8 @@ def test_runs_repeat_bit_for_bit(splits: tuple[ProbeSplit, ...]) -> None:
     first, second = run(splits), run(splits)
     assert first.probabilities.tobytes() == second.probabilities.tobytes()
     assert dataclasses.replace(first, probabilities=second.probabilities) == second
+    assert first.heads.parameters.tobytes() == second.heads.parameters.tobytes()
+    assert first.heads.calibration == second.heads.calibration
 
 
 def test_the_global_random_state_is_neither_used_nor_moved(splits: tuple[ProbeSplit, ...]) -> None:
