@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
 
-.PHONY: run test test-slow bench nano clean
+.PHONY: run test test-slow rehearsal bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -30,6 +30,9 @@ test: $(VENV)/.test  ## run the tests
 
 test-slow: $(VENV)/.test  ## run the long checks
 	$(BIN)/python -m pytest -m slow
+
+rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (an hour or so)
+	$(BIN)/python -m pytest -m slow tests/rehearsal
 
 bench: $(VENV)/.test  ## measure speed side by side
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_table", "write_figures", "write_page"]
 
-NAME_WIDTH = 16
+NAME_WIDTH = 18
 
 
 def print_table(records: Sequence[Record], console: Console) -> None:

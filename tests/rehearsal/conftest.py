@@ -1,0 +1,122 @@
+"""A stage for rehearsals: publishers' doubles, models of the released shape, and the program as a user types it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cmbench import cli
+from cmbench.tasks import preparing
+from cmbench.tasks.registry import registry
+from cmbench.tests.tasks.conftest import DunyaServer
+
+from . import dunya, fma_medium, lyra, magnatagatune
+from .corpus import Form, Item, support
+from .web import Web, route, serving
+
+DUNYA_TASKS = ("turkish_makam", "carnatic", "hindustani")
+
+
+@dataclass
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Both streams, their white space made single."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+@dataclass
+class Stage:
+    """What stands around a rehearsal.
+
+    Attributes:
+        root: the data root.
+        web: the public servers.
+        dunya: Dunya.
+        tracks: what each double holds, by task.
+        waited: seconds that the program wanted to wait; it did not have to.
+    """
+
+    root: Path
+    web: Web
+    dunya: DunyaServer
+    tracks: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+    waited: list[float] = field(default_factory=list)
+
+    def item(self, task: str, name: str) -> Item:
+        """A track by its id."""
+        return next(one for one in self.tracks[task] if one.id == name)
+
+    def put_all(self, form: Form, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Put all six doubles up, and have their sizes taken for the published ones."""
+        for name in DUNYA_TASKS:
+            task = registry()[name]
+            self.tracks[name] = dunya.put(task, form.sizes(task), self.dunya, self.web, monkeypatch)
+        for name, module in (("lyra", lyra), ("magnatagatune", magnatagatune), ("fma_medium", fma_medium)):
+            self.tracks[name] = module.put(registry()[name], form, self.web, monkeypatch)
+        lyra.put_audio(self.tracks["lyra"], self.root / "lyra" / "audio")
+        for name, tracks in self.tracks.items():
+            expect_counts(name, tracks, monkeypatch)
+
+
+def expect_counts(name: str, tracks: tuple[Item, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a task expect a double's counts and support, which it checks as it checks the published ones."""
+    task = registry()[name]
+    for known, found in (
+        (task.counts, {split: sum(one.split == split for one in tracks) for split in task.counts}),
+        (task.test_support, support(tracks, task.labels)),
+    ):
+        for key, number in found.items():
+            monkeypatch.setitem(known, key, number)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The publishers' servers, empty; nothing else of the internet can be reached, and no wait is waited."""
+    root = tmp_path / "corpora"
+    monkeypatch.setenv("CMBENCH_DATA", str(root))
+    monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path / "models"))
+    with Web() as web, serving(web), DunyaServer() as server, serving(server):
+        made = Stage(root, web, server)
+        server.page_size, server.next_host = 20, "https://dunya.compmusic.upf.edu"
+        monkeypatch.setenv("CMBENCH_DUNYA_URL", server.url)
+        monkeypatch.setattr(preparing, "PrepareContext", partial(preparing.PrepareContext, wait=made.waited.append))
+        monkeypatch.setattr("cmbench.tasks.dunya.prepare.MANY", 20)
+        route(monkeypatch, web)
+        yield made
+
+
+Cmbench = Callable[..., Said]
+
+
+@pytest.fixture
+def cmbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cmbench:
+    """Runs a command in this process, as the program's own entry does."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def run(*words: object, code: int = 0) -> Said:
+        monkeypatch.setattr(sys, "argv", ["cmbench", *map(str, words)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            ended = 0
+        except SystemExit as stop:
+            ended = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        said = Said(ended, *capsys.readouterr())
+        assert said.code == code, (words, said.code, said.out[-3000:], said.err[-3000:])
+        return said
+
+    return run
