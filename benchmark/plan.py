@@ -9,19 +9,18 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from ..baselines.base import EncoderCard, LoadOptions
-from ..errors import Missing, MissingError, UsageError
+from ..errors import MissingError, UsageError
 from ..files import safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
-from ..tasks.choice import select_tasks
-from ..tasks.preparing import Plan, PrepareContext
+from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
 from .models import Shelf
+from .needs import DATA_ROOT, Need, model_need, task_needs
 from .protocol import Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
 from .run import as_models, check_request, edition_of
@@ -30,42 +29,14 @@ SCHEMA = 1
 
 FINISHED, STORED, PARTLY, TO_DO = "finished", "features stored", "features partly stored", "to compute"
 NO_DATA, NO_MODEL = "data missing", "model missing"
+LEFT_OUT = "left out: data missing"
+"""Of a task that ``ready`` brings in."""
+
+DONE = (FINISHED, LEFT_OUT)
+"""Cells that a run has nothing to do for."""
 
 MINI_SECONDS = 8.0
 """Of a mini track that is not rendered yet; they take 6 to 10 s."""
-
-
-DATA_ROOT = Path("DATA_ROOT")
-"""What stands in commands where the user has named no folder yet."""
-
-
-@dataclass(frozen=True)
-class Need:
-    """Something that is not on this machine.
-
-    Attributes:
-        name: of the task or the model.
-        what: in words.
-        source: from whom.
-        licence: under what terms.
-        command: what to type or do.
-        files: how many; ``None`` where that is not known.
-        bytes: how much; ``None`` where nobody states it and it cannot be worked out.
-        rough: whether the bytes are worked out, not stated.
-        yours: whether only the user can get it: it needs an account, or files that nobody may give away.
-        blocks: whether a cell cannot be computed without it.
-    """
-
-    name: str
-    what: str
-    source: str
-    licence: str
-    command: str
-    files: int | None = None
-    bytes: int | None = None
-    rough: bool = False
-    yours: bool = False
-    blocks: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +48,7 @@ class Cell:
         task: its name.
         edition: of the task.
         split: of the task.
-        state: finished, features stored, features partly stored, to compute, data missing or model missing.
+        state: finished, features stored, features partly stored, to compute, data missing, left out, or model missing.
         tracks: of all splits.
         stored: tracks whose features are in the store.
         hours: of audio, after the task's cap; worked out where a file does not tell its length.
@@ -154,6 +125,7 @@ def plan_run(
     protocol: str | Protocol = "cmbench-1",
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "results",
+    device: str = "auto",
     precision: str = "float32",
     seeds: int | None = None,
     mini_scale: float = 1.0,
@@ -168,15 +140,12 @@ def plan_run(
     chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
-    root = configured_data_root(data_root)
-    if root is not None and not root.is_dir():
-        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
+    root = _data_root(data_root)
     names = [name for name in as_models(model) if isinstance(name, str)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
-    found = _Tasks(root, edition, split, mini_scale, mini_seed)
-    selected = select_tasks(tasks)
-    loads = [found.load(task) for task in selected]
+    found = _Tasks(root, edition, split, mini_scale, mini_seed, only_if_ready(tasks))
+    loads = [found.load(task) for task in select_tasks(tasks)]
     shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
     cards: dict[str, EncoderCard | None] = {}
     needs = [need for load in loads for need in load.needs]
@@ -185,16 +154,24 @@ def plan_run(
             cards[name] = shelf.card(name)
         except MissingError as error:
             cards[name] = None
-            needs += [_model_need(name, one) for one in error.missing]
+            needs += [model_need(name, one) for one in error.missing]
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
     expected = tuple(
         _expected(name, rate, [cell for cell in cells if cell.model == name]) for name in cards for rate in rates[name]
     )
-    where = root or (DATA_ROOT if any(cell.edition == "full" for cell in cells) else None)
-    command = _command(names, tasks, {"edition": edition, "split": split, "data-root": where, "seeds": seeds})
-    if chosen.name.partition("+")[0] != "cmbench-1":
-        command += f" --protocol {chosen.name.partition('+')[0]}"
+    given: dict[str, object] = {
+        "edition": edition,
+        "split": split,
+        "data-root": root,
+        "seeds": seeds,
+        "protocol": chosen.name,
+        "out": out,
+    }
+    given |= {"device": device, "precision": precision, "mini-scale": float(mini_scale), "mini-seed": mini_seed}
+    if root is None and any(cell.edition == "full" for cell in cells):
+        given["data-root"] = DATA_ROOT
+    command = _command(names, tasks, given)
     return RunPlan(
         protocol=chosen.name,
         protocol_sha256=chosen.sha256,
@@ -209,6 +186,13 @@ def plan_run(
     )
 
 
+def _data_root(named: str | os.PathLike[str] | None) -> Path | None:
+    root = configured_data_root(named)
+    if root is not None and not root.is_dir():
+        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
+    return root
+
+
 @dataclass(frozen=True)
 class _Load:
     """A task as far as it is here."""
@@ -220,6 +204,7 @@ class _Load:
     tracks: int
     seconds: float
     needs: tuple[Need, ...]
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,6 +216,7 @@ class _Tasks:
     split: str | None
     mini_scale: float
     mini_seed: int
+    if_ready: frozenset[str]
 
     def load(self, task: Task) -> _Load:
         """Look at a task; nothing is rendered, drawn or written."""
@@ -248,13 +234,14 @@ class _Tasks:
         try:
             data = task.load(edition, context, self.split)
         except MissingError as error:
-            needs = _task_needs(task, self.root, error.missing)
+            left_out = task.name in self.if_ready
+            needs = task_needs(task, self.root, error.missing, blocks=not left_out)
             count = sum(task.counts.values())
             mean = min(task.mean_seconds or 0.0, task.max_track_seconds or float("inf"))
-            return _Load(task, edition, split, None, count, count * mean, needs)
+            return _Load(task, edition, split, None, count, count * mean, needs, left_out)
         tracks = [track for part in SPLITS for track in data.splits[part]]
         seconds = sum(_seconds(track, task, edition) for track in tracks)
-        needs = _task_needs(task, self.root, ()) if edition == "full" else ()
+        needs = task_needs(task, self.root, (), blocks=False) if edition == "full" else ()
         return _Load(task, edition, split, data, len(tracks), seconds, needs)
 
 
@@ -269,63 +256,6 @@ def _seconds(track: Track, task: Task, edition: str) -> float:
     return expected_seconds(track, task.max_track_seconds)
 
 
-def _task_needs(task: Task, root: Path | None, missing: Sequence[Missing]) -> tuple[Need, ...]:
-    """Return what is to be got of a task: what its preparation would fetch, then what only the user has."""
-    blocks = bool(missing)
-    if task.prepare is None:
-        return tuple(_yours(task.name, one, blocks) for one in missing)
-    where = root or DATA_ROOT
-    plan = task.prepare(task, PrepareContext(where, ask=_ask_nobody, offline=True))
-    command = f"cmbench tasks prepare {task.name} --data-root {shlex.quote(str(where))}"
-    needs = _fetched(task, plan, command, blocks)
-    needs += [_yours(task.name, one, blocks) for one in plan.missing]
-    return tuple(needs or (_yours(task.name, one, blocks) for one in missing))
-
-
-def _ask_nobody(prompt: str) -> str:
-    raise UsageError(f"A plan asks for nothing: {prompt}")
-
-
-def _fetched(task: Task, plan: Plan, command: str, blocks: bool) -> list[Need]:
-    """Return what a preparation would fetch, by source and licence."""
-    needs: dict[tuple[str, str], Need] = {}
-    unstated = [one for one in plan.downloads if one.size is None]
-    for one in plan.downloads:
-        key = (one.url.rpartition("/")[0], one.licence)
-        size = one.size if one.size is not None else plan.estimate // len(unstated) or None
-        old = needs.get(key)
-        known = size if old is None else None if None in (size, old.bytes) else (size or 0) + (old.bytes or 0)
-        rough = one.size is None or (old is not None and old.rough)
-        files = 1 + (old.files or 0 if old else 0)
-        needs[key] = Need(task.name, "files", key[0], one.licence, command, files, known, rough, blocks=blocks)
-    for step in (step for step in plan.steps if step.fetches):
-        needs[step.source, step.licence] = Need(
-            task.name, step.what, step.source, step.licence, command, step.files, step.estimate, True, True, blocks
-        )
-    return list(needs.values())
-
-
-def _yours(name: str, one: Missing, blocks: bool) -> Need:
-    return Need(name, one.what, one.source, one.licence, one.command, yours=True, blocks=blocks)
-
-
-def _model_need(name: str, one: Missing) -> Need:
-    size = _released_bytes(name)
-    return Need(name, one.what, one.source, one.licence, one.command, None, size, size is not None)
-
-
-def _released_bytes(name: str) -> int | None:
-    """Bytes of a published network in float32, from its shape; ``None`` of any other model."""
-    from ..baselines.mert.encoder import FORCED, RELEASED
-    from ..baselines.mert.network import HubertShape
-
-    for model in RELEASED:
-        if name.removesuffix(FORCED) == model.hub.name:
-            shape = HubertShape(hidden=model.hidden, layers=model.layers, intermediate=4 * model.hidden)
-            return 4 * sum(prod(size) for size in shape.tensors().values())
-    return None
-
-
 def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> Cell:
     """Say how far a cell is, from the store and the records."""
     hours = load.seconds / 3600
@@ -334,7 +264,7 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
         return Cell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
 
     if load.data is None:
-        return cell(NO_DATA)
+        return cell(LEFT_OUT, left=0.0) if load.left_out else cell(NO_DATA)
     if card is None:
         return cell(NO_MODEL)
     from .cell import cell_sha256, find_finished
@@ -359,7 +289,7 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
 
 def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
     left = sum(cell.hours_to_encode for cell in cells)
-    windows = sum(window_count(c.tracks, 3600 * c.hours) for c in cells if c.state != FINISHED)
+    windows = sum(window_count(c.tracks, 3600 * c.hours) for c in cells if c.state not in DONE)
     return Expected(
         name,
         rate.device,
@@ -369,12 +299,18 @@ def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
     )
 
 
+USUAL = {"protocol": "cmbench-1", "out": "results", "device": "auto", "precision": "float32"}
+USUAL |= {"mini-scale": "1.0", "mini-seed": "0"}
+"""What a run takes where nothing is said."""
+
+
 def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[str, object]) -> str:
-    """Return what to type for the run itself."""
+    """Return what to type for the run itself: every option that is not the usual one."""
     listed = tasks if isinstance(tasks, str) else ",".join(tasks)
     words = ["cmbench run", f"--model {shlex.quote(','.join(names))}", f"--tasks {shlex.quote(listed)}"]
-    words += [f"--{option} {shlex.quote(str(value))}" for option, value in options.items() if value is not None]
-    return " ".join(words)
+    said = {option: str(value) for option, value in options.items() if value is not None}
+    said["protocol"] = said["protocol"].partition("+")[0]
+    return " ".join(words + [f"--{o} {shlex.quote(value)}" for o, value in said.items() if value != USUAL.get(o)])
 
 
 def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str) -> tuple[str, ...]:
@@ -393,7 +329,7 @@ def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str) -> tuple[
     here = {cell.task for cell in cells} - blocked
     if blocked and here <= PAPER_TASKS and here:
         steps.append(f"meanwhile, on what is here ({', '.join(sorted(here))}): the run below with --tasks ready")
-    if any(cell.state != FINISHED for cell in cells):
+    if any(cell.state not in DONE for cell in cells):
         steps.append(command)
     return tuple(steps)
 

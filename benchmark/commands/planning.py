@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ...tasks.fetching.download import spoken_bytes
-from ..plan import Cell, Expected, Need, RunPlan
+from ..needs import Need
+from ..plan import Cell, Expected, RunPlan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +74,7 @@ def _need(need: Need) -> str:
     """Say what is to be got, how much, from whom and under what terms."""
     count = f"{need.files} file{'s' * (need.files != 1)}" if need.files and need.what == "files" else need.what
     whose = " · only with your account, or from you" if need.yours else ""
-    optional = "" if need.blocks else " · not here yet; the run goes on without"
+    optional = "" if need.blocks else " · not here; the run goes on without"
     return f"{count} · {_size(need)} · from {need.source} · {need.licence}{whose}{optional}"
 
 

@@ -94,6 +94,7 @@ def run(
             protocol=protocol,
             data_root=data_root,
             out=out,
+            device=device,
             precision=precision,
             seeds=seeds,
             mini_scale=mini_scale,

@@ -13,7 +13,7 @@ import cmbench
 from cmbench.benchmark import plan as plan_module
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.checks.machine import Speed
-from cmbench.benchmark.plan import FINISHED, NO_DATA, NO_MODEL, PARTLY, STORED, TO_DO, RunPlan, plan_run
+from cmbench.benchmark.plan import FINISHED, LEFT_OUT, NO_DATA, NO_MODEL, PARTLY, STORED, TO_DO, RunPlan, plan_run
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.rates import FILE, keep_speeds, read_rates
 from cmbench.benchmark.records.environment import describe_environment, device_words
@@ -73,8 +73,27 @@ def test_the_headline_on_a_bare_machine(tmp_path: Path) -> None:
 def test_the_mini_edition_is_not_rendered_for_a_plan(tmp_path: Path) -> None:
     plan = plan_run("MERT-v1-95M", "lyra", edition="mini", mini_scale=0.1)
     assert states(plan) == {"lyra": NO_MODEL}
-    assert plan.order[-1] == "cmbench run --model MERT-v1-95M --tasks lyra --edition mini"
+    assert plan.order[-1] == "cmbench run --model MERT-v1-95M --tasks lyra --edition mini --mini-scale 0.1"
     assert everything(tmp_path) == {}
+
+
+def test_the_command_at_the_end_is_the_run_that_was_planned() -> None:
+    named: dict[str, Any] = {"protocol": "marble-1", "seeds": 3, "out": "my out", "device": "cpu", "mini_seed": 2}
+    plan = plan_run("mfcc,chroma", "lyra", edition="mini", **named)
+    assert plan.order[-1] == (
+        "cmbench run --model mfcc,chroma --tasks lyra --edition mini --seeds 3 --protocol marble-1 --out 'my out' "
+        "--device cpu --mini-seed 2"
+    )
+
+
+def test_what_ready_leaves_out_is_said_and_costs_no_hours(tmp_path: Path) -> None:
+    speed = Speed("cpu", "float32", ceiling=1e12, seconds=0.48, operations=10**9, windows=16)
+    keep_speeds([speed], tmp_path / "CMBENCH_CACHE")
+    plan = plan_run("CultureMERT-95M", "ready,magnatagatune")
+    assert {task: state for task, state in states(plan).items() if state != LEFT_OUT} == {"magnatagatune": NO_DATA}
+    (expected,) = plan.expected
+    assert expected.encode_hours == pytest.approx(21105 * 29 / 3600 / 1000)
+    assert {need.name for need in plan.needs if need.blocks} == {"magnatagatune", "CultureMERT-95M"}
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_a_plan_says_what_is_absent_and_touches_nothing(
     assert "not redistributable" in step.licence
     assert made.notes[0] == "Whole recordings are fetched, of which the first 150 s are used."
     monkeypatch.delenv("CMBENCH_DUNYA_TOKEN")
-    assert "You will be asked for your Dunya token" in plan(context).notes[1]
+    assert "You will be asked for your Dunya token" in plan(context).notes[-1]
     assert server.asked == []
     assert sorted(folder.rglob("*")) == before
     assert not (context.data_root / "nowhere").exists()

@@ -1,0 +1,102 @@
+"""What is not on this machine of a task or a model: how much, from whom, under what terms, and what to type."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from ..errors import Missing, UsageError
+from ..tasks.base import Task
+from ..tasks.preparing import Plan, PrepareContext
+
+DATA_ROOT = Path("DATA_ROOT")
+"""What stands in commands where the user has named no folder yet."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that is not on this machine.
+
+    Attributes:
+        name: of the task or the model.
+        what: in words.
+        source: from whom.
+        licence: under what terms.
+        command: what to type or do.
+        files: how many; ``None`` where that is not known.
+        bytes: how much; ``None`` where nobody states it and it cannot be worked out.
+        rough: whether the bytes are worked out, not stated.
+        yours: whether only the user can get it: it needs an account, or files that nobody may give away.
+        blocks: whether a cell cannot be computed without it.
+    """
+
+    name: str
+    what: str
+    source: str
+    licence: str
+    command: str
+    files: int | None = None
+    bytes: int | None = None
+    rough: bool = False
+    yours: bool = False
+    blocks: bool = True
+
+
+def task_needs(task: Task, root: Path | None, missing: Sequence[Missing], blocks: bool) -> tuple[Need, ...]:
+    """Return what is to be got of a task: what its preparation would fetch, then what only the user has."""
+    if task.prepare is None:
+        return tuple(_yours(task.name, one, blocks) for one in missing)
+    where = root or DATA_ROOT
+    plan = task.prepare(task, PrepareContext(where, ask=_ask_nobody, offline=True))
+    command = f"cmbench tasks prepare {task.name} --data-root {shlex.quote(str(where))}"
+    needs = _fetched(task, plan, command, blocks)
+    needs += [_yours(task.name, one, blocks) for one in plan.missing]
+    return tuple(needs or (_yours(task.name, one, blocks) for one in missing))
+
+
+def _ask_nobody(prompt: str) -> str:
+    raise UsageError(f"A plan asks for nothing: {prompt}")
+
+
+def _fetched(task: Task, plan: Plan, command: str, blocks: bool) -> list[Need]:
+    """Return what a preparation would fetch, by source and licence."""
+    needs: dict[tuple[str, str], Need] = {}
+    unstated = [one for one in plan.downloads if one.size is None]
+    for one in plan.downloads:
+        key = (one.url.rpartition("/")[0], one.licence)
+        size = one.size if one.size is not None else plan.estimate // len(unstated) or None
+        old = needs.get(key)
+        known = size if old is None else None if None in (size, old.bytes) else (size or 0) + (old.bytes or 0)
+        rough = one.size is None or (old is not None and old.rough)
+        files = 1 + (old.files or 0 if old else 0)
+        needs[key] = Need(task.name, "files", key[0], one.licence, command, files, known, rough, blocks=blocks)
+    for step in (step for step in plan.steps if step.fetches):
+        needs[step.source, step.licence] = Need(
+            task.name, step.what, step.source, step.licence, command, step.files, step.estimate, True, True, blocks
+        )
+    return list(needs.values())
+
+
+def _yours(name: str, one: Missing, blocks: bool) -> Need:
+    return Need(name, one.what, one.source, one.licence, one.command, yours=True, blocks=blocks)
+
+
+def model_need(name: str, one: Missing) -> Need:
+    """Return what is to be got of a model; the bytes of a published network are worked out from its shape."""
+    size = _released_bytes(name)
+    return Need(name, one.what, one.source, one.licence, one.command, None, size, size is not None)
+
+
+def _released_bytes(name: str) -> int | None:
+    """Bytes of a published network in float32, from its shape; ``None`` of any other model."""
+    from ..baselines.mert.encoder import FORCED, RELEASED
+    from ..baselines.mert.network import HubertShape
+
+    for model in RELEASED:
+        if name.removesuffix(FORCED) == model.hub.name:
+            shape = HubertShape(hidden=model.hidden, layers=model.layers, intermediate=4 * model.hidden)
+            return 4 * sum(prod(size) for size in shape.tensors().values())
+    return None
