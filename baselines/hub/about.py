@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...files import read_json
 from ...untrusted import parse_yaml, read_head
 from .layout import weight_files
 
@@ -40,6 +41,32 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {array.dtype.newbyteorder('<').str} {list(array.shape)}\n".encode())
         digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
+
+
+FACTS = ("merge.json", "pretraining.json")
+"""Files in which cmbench states the hash of the weights that it wrote beside them."""
+
+
+def require_stated_weights(folder: Path, digest: str) -> None:
+    """Check that a folder's weights are those that cmbench wrote there, if it did.
+
+    Args:
+        folder: of the model.
+        digest: :func:`weights_sha256` of what was read.
+
+    Raises:
+        UsageError: they are others, or the file that says so is damaged.
+    """
+    for file in (folder / name for name in FACTS):
+        if not file.is_file():
+            continue
+        stated = read_json(file).get("weights_sha256")
+        if stated and stated != digest:
+            raise UsageError(
+                f"{folder}: the weights are not those that were written there ({file.name} states sha256 "
+                f"{str(stated)[:12]}, these have {digest[:12]}). Copy the folder again or make it again; if you "
+                f"changed the weights on purpose, remove {file.name}."
+            )
 
 
 def read_licence(folder: Path) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
 from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder
-from ..hub.about import NOT_STATED, read_is_merge, read_trained_on, weights_sha256
+from ..hub.about import NOT_STATED, read_is_merge, read_trained_on, require_stated_weights, weights_sha256
 from ..hub.repository import Located, Repository, locate
 from .checkpoint import NORMALISED, Checkpoint, Preprocessor, read_checkpoint
 from .network import HubertShape, pooled_states, prepare
@@ -212,7 +212,9 @@ def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
     trained_on = read_trained_on(folder.path)
     what = "A merge of HuBERT networks" if read_is_merge(folder.path) else "A HuBERT network"
     card = bare_card(folder.name, "mert", read.licence, trained_on, folder.source, f"{what} read from a folder.")
-    return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
+    encoder = build_encoder(card, read.shape, read.weights, read.preprocessor, options)
+    require_stated_weights(folder.path, encoder.card.weights_sha256)
+    return encoder
 
 
 def read_file(file: Path, options: LoadOptions) -> HubertEncoder:

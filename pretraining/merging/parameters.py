@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...baselines.base import LoadOptions
-from ...baselines.hub.about import weights_sha256
+from ...baselines.hub.about import require_stated_weights, weights_sha256
 from ...baselines.hub.layout import weight_files
 from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, match_names
 from ...baselines.mert.folder import configuration, write_folder
@@ -84,9 +84,11 @@ def open_parameters(name: str, options: LoadOptions, spool: Path) -> Parameters:
     """
     network = open_network(name, options)
     read = network.checkpoint
-    folder = network.folder
+    folder, digest = network.folder, weights_sha256(read.weights)
+    if folder is not None:
+        require_stated_weights(folder, digest)
     if folder is None or any(file.suffix != ".safetensors" for file in weight_files(folder)):
-        folder = spool / weights_sha256(read.weights)[:16]
+        folder = spool / digest[:16]
         if not folder.exists():
             write_folder(folder, read.shape, read.weights, read.preprocessor, read.training_only.get(MASK_VECTOR))
     return Parameters(
@@ -94,7 +96,7 @@ def open_parameters(name: str, options: LoadOptions, spool: Path) -> Parameters:
         source=network.source,
         licence=network.licence,
         trained_on=network.trained_on,
-        weights_sha256=weights_sha256(read.weights),
+        weights_sha256=digest,
         shape=read.shape,
         preprocessor=read.preprocessor,
         places=_places(folder, read.shape),

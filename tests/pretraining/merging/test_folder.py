@@ -146,3 +146,20 @@ def test_what_was_there_comes_back_if_the_last_rename_fails(
         merge_models(models[0], models[1:], merge_settings(2), out, OFFLINE, force=True)
     assert contents(out) == {"old.txt": b"old"}
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_flipped_byte_of_the_weights_is_named(models: list[str], tmp_path: Path) -> None:
+    """By whoever evaluates, merges or exports the model."""
+    out = tmp_path / "out"
+    merge_models(models[0], models[1:], merge_settings(2), out, OFFLINE)
+    file = out / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    for use in (
+        lambda: load_model(str(out)),
+        lambda: merge_models(models[0], [str(out)], merge_settings(1), tmp_path / "again", OFFLINE),
+    ):
+        with pytest.raises(UsageError, match=r"out: the weights are not those that were written there \(merge\.json"):
+            use()
+    assert not (tmp_path / "again").exists()
