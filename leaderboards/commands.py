@@ -306,6 +306,7 @@ def verify_command(
 
     from ..files import write_atomically
     from ..paths import data_root
+    from .claims import UNVERIFIED, WAY_OUT
     from .verification.findings import report_json
     from .verification.verify import verify
 
@@ -314,12 +315,13 @@ def verify_command(
     found = verify(place, labels=labels if labels is not None else data_root(), base=base)
     for one in found:
         _print_verification(one)
-    sound = sum(one.sound for one in found)
-    typer.echo(f"{sound} of {len(found)} sound.")
+    typer.echo(f"{sum(one.sound for one in found)} of {len(found)} sound.")
+    if remaining := dict.fromkeys(claim for one in found for claim in one.unverified):
+        typer.echo(f"{UNVERIFIED}, claims of the submitters: {'; '.join(remaining)}. {WAY_OUT}")
     if report is not None:
         text = json.dumps(report_json(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
         write_atomically(report, text.encode())
-    if sound < len(found):
+    if not all(one.sound for one in found):
         raise typer.Exit(1)
 
 

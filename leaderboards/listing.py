@@ -10,6 +10,7 @@ from pathlib import Path
 from ..benchmark.records.record import Record
 from ..benchmark.views.reported import ReportedBlock, reported_blocks
 from ..files import sha256_of
+from .claims import claims
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards
 from .reading import iter_entries, parse
@@ -57,6 +58,7 @@ class Listed:
         contaminated: why its scores mean nothing; empty if no test track was heard.
         newer: the confirmed successor that took its place on the board; ``None`` while it stands.
         claims: the version before, whose successor it claims to be and is not confirmed as; ``None`` if it claims none.
+        unverified: what remains a claim of its submitter.
     """
 
     key: str
@@ -74,6 +76,7 @@ class Listed:
     contaminated: str
     newer: str | None
     claims: str | None
+    unverified: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def _listed(entry: Entry, stand: Standing) -> Listed:
         contaminated=entry.contaminated,
         newer=stand.superseded.get(entry.key),
         claims=stand.claims.get(entry.key),
+        unverified=claims(entry),
     )
 
 

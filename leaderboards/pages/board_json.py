@@ -8,6 +8,7 @@ from ...benchmark.comparing.paired import Level
 from ...benchmark.records.record import Metric
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...tasks.base import MINI_LABEL
+from ..claims import UNVERIFIED
 from ..listing import Listed, Site
 from ..ranking import Board, Place, told_apart
 
@@ -58,6 +59,7 @@ def _entry(one: Listed) -> dict[str, object]:
         "withdrawn": None if one.withdrawal is None else one.withdrawal.reason,
         "superseded_by": one.newer,
         "claimed_successor_of": one.claims,
+        UNVERIFIED: list(one.unverified),
         "files": [f"entries/{one.key}/{file.name}" for file in one.files],
     }
 

@@ -22,6 +22,7 @@ from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...files import whole_folder
 from ...tasks.base import MINI_LABEL
+from ..claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED, WAY_OUT
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
 from ..ranking import RESAMPLES, Board, Place
@@ -137,6 +138,9 @@ class _Drawing:
             worst=worst,
             row_data=_row_data,
             retention_reason=_retention_reason,
+            unverified=UNVERIFIED,
+            claims=(*SHOWN_BY_A_RUN, *SAID),
+            way_out=WAY_OUT,
         )
 
     def _text(self, name: str) -> Any:

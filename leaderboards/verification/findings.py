@@ -44,12 +44,14 @@ class Verification:
         badge: what the entry's scores rest on; ``None`` if it is refused.
         tasks: task -> whether the labels were compared with the task's own.
         findings: everything that was found.
+        unverified: what remains a claim of the submitter (:mod:`..claims`).
     """
 
     entry: str
     badge: Badge | None
     tasks: Mapping[str, str]
     findings: tuple[Finding, ...]
+    unverified: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 
 from ...baselines.published import published
 from ...benchmark.comparing.paired import LEVEL, RANKED
 from ...benchmark.records.evidence import Evidence
-from ...benchmark.scoring.metrics import Doubles
 from ..entry import Entry
 from .findings import Finding
 
 DEVIATIONS = 5.0
 """Standard errors from which a result is suspicious."""
-
-ALIKE = 0.99999
-"""Correlation of all probabilities from which two models are the same (our choice). Two runs of one model on two kinds
-of processor may be as alike as that: they are flagged too, and rightly."""
 
 CORPORA: Mapping[str, tuple[str, ...]] = {
     "magnatagatune": ("magnatagatune", "magna tag a tune", "mtat", "mtt"),
@@ -91,45 +86,6 @@ def check_ceiling(evidence: Evidence) -> Iterator[Finding]:
                 f"{metric} {found.value:.3f} lies more than five standard errors above the best published figure, "
                 f"{max(reported):.3f}.",
             )
-
-
-def check_copies(entry: Entry, others: Sequence[Entry]) -> Iterator[Finding]:
-    """Flag predictions that are those of another entry, to the byte or nearly."""
-    for e in entry.evidence:
-        for other in others:
-            if other.submission.name == entry.submission.name:
-                continue
-            for o in other.evidence:
-                if o.record.task.name == e.record.task.name and alike(e, o):
-                    yield Finding(
-                        "flag",
-                        "suspicious",
-                        e.record.task.name,
-                        f"the predictions are those of {other.key}, or nearly.",
-                    )
-
-
-def alike(first: Evidence, second: Evidence) -> bool:
-    """Return whether two models predict the same on the tracks of both, for all that can be told."""
-    if first.record.task.labels != second.record.task.labels:
-        return False
-    place = {track: i for i, track in enumerate(second.track_ids)}
-    rows = [(i, place[track]) for i, track in enumerate(first.track_ids) if track in place]
-    if len(rows) < 2:
-        return False
-    mine, theirs = np.array(rows).T
-    one, other = _deviations(first.probabilities[:, mine]), _deviations(second.probabilities[:, theirs])
-    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    # A model that says the same of every track says nothing that could be copied.
-    return size > 0 and float((one * other).sum()) >= ALIKE * size
-
-
-def _deviations(probabilities: np.ndarray) -> Doubles:
-    """Return the seeds' mean ranks of tracks for each label, centred; what a monotone disguise leaves unchanged."""
-    mean = probabilities.astype(np.float64).mean(axis=0)
-    ranks = np.asarray(rankdata(mean, axis=0), dtype=np.float64)
-    deviations: Doubles = ranks - ranks.mean(axis=0)
-    return deviations
 
 
 def check_order(evidence: Evidence) -> Iterator[Finding]:

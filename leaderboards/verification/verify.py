@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...benchmark.records.evidence import Evidence
 from ...errors import CmbenchError, UsageError
 from ...files import is_part
+from ..claims import claims
 from ..entry import Entry
 from ..reading import entry_folders, read_entry
+from .copies import check_copies, check_seeds
+from .crosschecks import (
+    check_hashes,
+    check_identity,
+    check_mini_ceiling,
+    check_others,
+    check_reproduced_cost,
+    check_selection,
+    check_usable,
+)
 from .findings import Finding, Verification
 from .history import check_history
 from .identity import check_names
 from .reproduce import check_reproduction
 from .rescoring import check_identities, check_scores, rankable_protocol
-from .suspicion import check_ceiling, check_copies, check_order, check_training
+from .suspicion import check_ceiling, check_order, check_training
 from .truth import check_coverage, check_labels, check_same_split, check_task, known_task, own_data, status
 
 
@@ -117,13 +129,25 @@ def verify_entry(
                 findings += check_same_split(evidence, [e for other in same_board for e in other.evidence])
             findings += check_identities(evidence.record)
             findings += check_scores(evidence, protocol)
+            findings += check_hashes(evidence, known_task(evidence), protocol)
+            findings += check_selection(evidence, protocol)
+            findings += check_usable(evidence, [e for other in same_board for e in other.evidence if _of(e, task)])
             findings += check_ceiling(evidence)
+            findings += check_mini_ceiling(evidence)
             findings += check_order(evidence)
         except CmbenchError as error:
             tasks.setdefault(task, "not checked: it cannot be scored")
             findings.append(Finding("error", "board", task, str(error)))
     findings += check_training(entry)
+    findings += check_identity(entry)
     findings += check_copies(entry, same_board)
+    findings += check_seeds(entry)
+    findings += check_others(entry, same_board)
     findings += check_reproduction(entry)
+    findings += check_reproduced_cost(entry)
     refused = any(f.severity == "error" for f in findings)
-    return Verification(entry.key, None if refused else entry.badge, tasks, tuple(findings))
+    return Verification(entry.key, None if refused else entry.badge, tasks, tuple(findings), claims(entry))
+
+
+def _of(evidence: Evidence, task: str) -> bool:
+    return evidence.record.task.name == task

@@ -17,7 +17,9 @@ from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.benchmark.records.record import Record
 from cmbench.benchmark.records.scores import score_predictions
 from cmbench.files import sha256_of
+from cmbench.leaderboards.verification.crosschecks import cell, fingerprint
 from cmbench.leaderboards.verification.truth import own_data
+from cmbench.tasks.registry import registry
 
 TASK, EDITION, SPLIT = "lyra", "mini", "own"
 PROTOCOL = PROTOCOLS["cmbench-1"]
@@ -135,8 +137,18 @@ def _honest(name: str, seed: int) -> str:
     }
     record = scored(record, task_arrays(seed))
     del record["train_support"]
-    Record.model_validate_json(json.dumps(record))
+    read = Record.model_validate_json(json.dumps(record))
+    record["model"]["fingerprint"] = fingerprint(read)
     return json.dumps(record)
+
+
+def cell_of(record: dict[str, Any]) -> str:
+    """The hash of the cell, as a run would compute it, or a forger who knows how; as it is for what is no record."""
+    try:
+        read = Record.model_validate_json(json.dumps(record))
+        return cell(read, registry()[TASK], PROTOCOL)
+    except (ValueError, KeyError):
+        return str(record["cell_sha256"])
 
 
 @dataclass
@@ -159,6 +171,7 @@ class Forge:
     def files(self) -> dict[str, bytes]:
         predictions = self.predictions if self.predictions is not None else predictions_bytes(**self.arrays)
         self.record["predictions"]["sha256"] = sha256_of(predictions)
+        self.record["cell_sha256"] = cell_of(self.record)
         return {
             "submission.json": json.dumps(self.submission).encode(),
             "card.md": self.card,
