@@ -9,6 +9,9 @@ import re
 import shlex
 from pathlib import Path
 
+COUNTED_SUFFIXES = (".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
+"""What files are usually called whose frames or pages are counted."""
+
 _END_BYTES = 2**21
 
 _BEGINNINGS = (

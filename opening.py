@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import ffmpeg
 from .containers import as_text, conversion, ends_of, foreign_name
 from .errors import UnusableAudio
-from .streams import Mp3Part, OggLink, mp3_parts, ogg_links
+from .streams import Mp3Part, OggLink, flac_samples, mp3_parts, ogg_links
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,8 @@ _NO_END = re.compile(r"lacks an end-of-stream bit")
 PLAIN = "libsndfile"
 """The decoder of what was counted and is read by libsndfile to its end, whatever its version."""
 
-COUNTED_SUFFIXES = (".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
-"""What files are usually called whose frames or pages are counted."""
+_FLAC_TAIL = 2**17
+"""Bytes at the end of a FLAC file in which its last frame begins."""
 
 _GAP_BYTES = 1000
 """Bytes between two frames of an mp3 that libsndfile passes over; after more it stops (mpg123 gives up at 1024)."""
@@ -201,12 +201,30 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
     )
     if plain.subtype.startswith("MPEG_LAYER"):
         return _counted_mp3(path, plain, sound)
+    if plain.format == "FLAC":
+        return _counted_flac(path, sound)
     if plain.format == "OGG":
         links = _walked(path).links
         if len(links) > 1 or (links and len(links[0].heads) > 1):
             return _chained(path, links)
         return replace(sound, decoder=PLAIN)
     return sound
+
+
+def _counted_flac(path: Path, sound: Sound) -> Sound:
+    """Return the sound of a FLAC file; with its length corrected where its last frame ends later than it states."""
+    with path.open("rb") as file:
+        head = file.read(26)
+        file.seek(max(26, path.stat().st_size - _FLAC_TAIL))
+        found = flac_samples(head, file.read(_FLAC_TAIL))
+    stated, end = found or (0, 0)
+    if end <= stated or not 0 < end < 2**36:
+        return replace(sound, decoder=PLAIN)
+    data = path.read_bytes()
+    data = data[:21] + (data[21] >> 4 << 36 | end).to_bytes(5, "big") + data[26:]
+    there = end / sound.samplerate
+    warning = f"its header states {stated / sound.samplerate:.2f} s, {there:.2f} s are there and are read"
+    return _of_parts(path, [(_sound_file(path, io.BytesIO(data)), end)], (warning,) if stated else ())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.streams import Family, _Longer, _sizes, mp3_parts, ogg_links
+from cmbench.streams import Family, _Longer, _sizes, flac_samples, mp3_parts, ogg_links
 
 FAMILIES = st.builds(
     Family, version=st.sampled_from([0, 2, 3]), layer=st.integers(1, 3), rate=st.integers(0, 2), mono=st.booleans()
@@ -130,6 +130,20 @@ def test_links_of_an_ogg_file_and_their_codecs() -> None:
     assert (first.first, first.stop, second.stop) == (0, len(pieces[0]), len(pieces[0]) + len(pieces[1]))
     assert first.heads[0].startswith(b"\x01vorbis")
     assert second.heads[0].startswith(b"OpusHead")
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("frames", [17, 4096, 4097, 60_000])
+def test_the_last_frame_of_a_flac_file_says_where_it_ends(frames: int, level: float) -> None:
+    noise, file = random.Random(frames), io.BytesIO()
+    samples = [[noise.uniform(-1, 1), noise.uniform(-1, 1)] for _ in range(frames)]
+    soundfile.write(file, samples, 44_100, format="FLAC", compression_level=level)
+    data = file.getvalue()
+    assert flac_samples(data[:26], data) == (frames, frames)
+    head = data[:21] + bytes([data[21] & 0xF0]) + (frames + 1).to_bytes(4, "big")
+    assert flac_samples(head, data[-40_000:]) == (frames + 1, frames)
+    assert flac_samples(head, data[:-1]) is None
+    assert flac_samples(b"ID3" + head, data) is None
 
 
 def test_a_file_that_seems_longer_than_it_is() -> None:

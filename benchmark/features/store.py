@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ...containers import COUNTED_SUFFIXES
 from ...errors import CmbenchError
 from ...files import (
     SEAL,
@@ -34,7 +35,7 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
-from ...opening import COUNTED_SUFFIXES, PLAIN, decoder_of, decoders
+from ...opening import PLAIN, decoder_of, decoders
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -269,12 +269,30 @@ def test_mp3_without_a_stated_length_is_not_called_cut(tmp_path: Path) -> None:
     assert audio.warnings == ()
 
 
-def test_flac_of_unknown_length_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "piped.flac", noise(1.0))
+def flac_that_states(path: Path, samples: int) -> Path:
     data = bytearray(path.read_bytes())
     data[21] &= 0xF0  # STREAMINFO: total samples are the last 36 bits before the MD5 sum
-    data[22:26] = bytes(4)
+    data[22:26] = samples.to_bytes(4, "big")
     path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("seed", "rate", "channels"), [(1, 44_100, 1), (2, 48_000, 2), (3, 22_050, 2), (4, 8000, 1)])
+def test_flac_is_read_to_its_last_frame(tmp_path: Path, seed: int, rate: int, channels: int) -> None:
+    seconds = float(np.random.default_rng(seed).uniform(0.4, 3.0))
+    path = write(tmp_path / "a.flac", noise(seconds, rate, channels, seed), rate)
+    honest, frames = joined(read(path)), soundfile.info(path).frames
+    for stated in (0, frames // 3, frames - 1):
+        audio = read(flac_that_states(path, stated))
+        np.testing.assert_array_equal(joined(audio), honest)
+        words = f"its header states {stated / rate:.2f} s, {frames / rate:.2f} s are there and are read"
+        assert audio.warnings == ((words,) if stated else ())
+    assert "damaged: the decoder fails" in reason(flac_that_states(path, 5 * frames))
+
+
+def test_flac_of_unknown_length_that_does_not_end_with_a_frame_is_named(tmp_path: Path) -> None:
+    path = flac_that_states(write(tmp_path / "piped.flac", noise(1.0)), 0)
+    path.write_bytes(path.read_bytes() + b"x" * 100)
     assert reason(path) == "a FLAC stream of unknown length; encode it anew to give it one"
 
 
