@@ -264,9 +264,9 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     from transformers.utils import logging as untyped
 
     from ...files import read_json
-    from ..hub.layout import require_content, weight_files
+    from .stored import unwrapped_tensors
 
-    require_content(weight_files(folder))
+    unwrapped = unwrapped_tensors(folder)
     config = _network_only(read_json(folder / "config.json"))
     if "quantization_config" in config:
         raise UsageError(f"{folder / 'config.json'}: quantization_config is set; only weights in full are read.")
@@ -279,7 +279,8 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     chatter.disable_progress_bar()
     try:
         return model_class.from_pretrained(  # type: ignore[no-any-return]
-            folder,
+            folder if unwrapped is None else None,
+            state_dict=unwrapped,
             config=model_class.config_class.from_dict(config),
             local_files_only=True,
             weights_only=True,

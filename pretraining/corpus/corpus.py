@@ -18,6 +18,7 @@ from ...tasks.base import LoadContext, Task, Track
 from ...tasks.choice import get_task
 from ...tasks.fetching.tables import AUDIO_SUFFIXES
 from ...tasks.registry import registry
+from ...written import is_hidden
 from ..recipes.recipe import Recipe
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
 
@@ -258,7 +259,8 @@ def _of_track(source: str, tradition: str, task: str, track: Track, seconds: flo
 def _in_folder(folder: Path, source: str, tradition: str) -> Iterable[Recording]:
     if not folder.is_dir():
         raise UsageError(f"{source}: there is no folder {folder}.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not is_hidden(path))
+    files = sorted(path for path in found if path.is_file())
     if not files:
         raise UsageError(f"{source}: there is no audio file in {folder}.")
     for path in files:

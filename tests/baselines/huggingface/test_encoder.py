@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -410,12 +411,12 @@ def test_folders_that_are_not_models_say_why(folders: dict[str, Path], tmp_path:
         load(empty)
     cut = copy(folders["wavlm"], tmp_path / "cut")
     (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:200])
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="not a complete safetensors file"):
         load(cut)
     deaf = copy(folders["wavlm"], tmp_path / "deaf")
     for name in ("preprocessor_config.json", "processor_config.json"):
         (deaf / name).unlink(missing_ok=True)
-    with pytest.raises(UsageError, match=r"A preprocessor_config\.json is needed"):
+    with pytest.raises(UsageError, match=r"A preprocessor_config\.json or processor_config\.json is needed"):
         load(deaf)
     stereo = copy(folders["encodec"], tmp_path / "stereo")
     config = json.loads((stereo / "config.json").read_text())
@@ -455,3 +456,36 @@ def test_a_named_model_is_found_in_the_models_folder(
     assert "Libri-Light 60,000 h" in card.trained_on
     copy(folders["wavlm"], tmp_path / "encodec-24khz")
     assert registry()["encodec-24khz"].load(CPU).card.layers == 3
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.wav2vec2.", "module.module."])
+def test_wrapped_names_and_odd_files_give_the_same_model(
+    wrapper: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    plain = folders["wav2vec2"]
+    expected = load_folder(plain, CPU).card.weights_sha256
+    folder = tmp_path / "m"
+    shutil.copytree(plain, folder)
+    stored = load_file(folder / "model.safetensors")
+    bare = {name.removeprefix("wav2vec2."): tensor for name, tensor in stored.items()}
+    wrapped = {wrapper + name if not name.startswith(("quantizer", "project")) else name: t for name, t in bare.items()}
+    save_file(wrapped, folder / "model.safetensors")
+    assert load_folder(folder, CPU).card.weights_sha256 == expected
+    (folder / "model.safetensors").rename(folder / "weights.safetensors")
+    assert load_folder(folder, CPU).card.weights_sha256 == expected
+    (folder / "weights.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UsageError, match="pointer of Git LFS"):
+        load_folder(folder, CPU)
+
+
+def test_the_front_end_may_stand_in_the_processors_file(folders: dict[str, Path], tmp_path: Path) -> None:
+    plain = folders["wav2vec2"]
+    expected = load_folder(plain, CPU).card
+    folder = tmp_path / plain.name
+    shutil.copytree(plain, folder)
+    front = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(UsageError, match="there is no file of it"):
+        load_folder(folder, CPU)
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": front}))
+    assert load_folder(folder, CPU).card == expected
