@@ -61,6 +61,10 @@ def run(
     ] = None,
     mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
     mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
+    ] = None,
 ) -> None:
     """Evaluate models on tasks: records, a table and a page.
 
@@ -93,6 +97,7 @@ def run(
             workers=workers,
             mini_scale=mini_scale,
             mini_seed=mini_seed,
+            limit=limit,
             observer=observer,
         )
     found, problems = read_what_is_there(out)
