@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .benchmark.commands.export import export_app
+from .benchmark.commands.features import features_app
 from .benchmark.commands.machine import DOCTOR_EXAMPLES, cache_app, doctor
 from .benchmark.commands.merge import EPILOG, merge_command
 from .benchmark.commands.mini import mini_app
@@ -40,6 +41,7 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 app.add_typer(export_app, name="export")
+app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(mini_app, name="mini")
 app.command(

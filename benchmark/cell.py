@@ -18,7 +18,7 @@ from ..files import safe_name, sha256_of, write_atomically
 from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
-from ..tasks.splits.names import SPLITS
+from ..tasks.splits.names import SPLITS, is_sample
 from .beside import write_beside
 from .features.extract import extract
 from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store, used_decoders
@@ -72,7 +72,9 @@ def compute_cell(
     """
     card = shelf.card(name)
     windowing, cap = protocol.windowing, data.task.max_track_seconds
-    folder = store_folder(cache_root(), card, data.task, data.edition, windowing)
+    # Shards are cut from all tracks: those of a sample would be others, and are kept apart.
+    edition = f"{data.edition}-{data.split_name}" if is_sample(data.split_name) else data.edition
+    folder = store_folder(cache_root(), card, data.task, edition, windowing)
     store = FeatureStore(folder, card.layers, card.dim)
     tracks = [t for split in SPLITS for t in data.splits[split]]
     # Their shards are looked at only if the cell is not finished.

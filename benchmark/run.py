@@ -16,6 +16,7 @@ from ..paths import data_root as configured_data_root
 from ..tasks.audit.audit import ensure_audit
 from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
+from ..tasks.splits.sample import sample
 from ..written import split_list
 from .cell import RunOptions
 from .models import Shelf
@@ -46,6 +47,7 @@ def run(
     workers: int | None = None,
     mini_scale: float = 1.0,
     mini_seed: int = 0,
+    limit: int | None = None,
     observer: Observer | None = None,
 ) -> list[Record]:
     """Evaluate models on tasks and return one record for each cell, models outermost.
@@ -72,6 +74,7 @@ def run(
         workers: decoding threads and rendering processes; the number of processors if not given.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
+        limit: about this many tracks of each task, a sample of whole groups: for a first look, never ranked.
         observer: told how the run goes.
 
     Raises:
@@ -105,6 +108,7 @@ def run(
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(shelf, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
+    data = data if limit is None else [sample(one, limit) for one in data]
     claim(options.out, (one.task for one in data))
     for one in data:
         ensure_audit(one, context.cache_root)

@@ -14,6 +14,7 @@ from ..benchmark.records.evidence import Evidence, choose_records, read_evidence
 from ..benchmark.records.record import Record
 from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_folder_files
+from ..tasks.splits.names import is_sample
 from .contamination import marks, marks_beside
 from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, Successor
 from .ranking import Board as BoardPlaces
@@ -92,6 +93,8 @@ def choose_run(places: Sequence[Path], edition: str | None, split: str | None, p
     for path, record in paths.items():
         if (other := by_task.setdefault(record.task.name, path)) != path:
             raise UsageError(f"There are two records of {record.task.name}: {other} and {path}.")
+        if is_sample(record.task.split):
+            raise UsageError(f"{path}: a sample of the tracks (--limit) is never ranked; run the whole task.")
         if record.task.edition not in ("full", "mini"):
             raise UsageError(
                 f"{path}: there is no board for the edition {record.task.edition}; only for full and mini."

@@ -229,6 +229,7 @@ def compare_models(
 
     With three models or more also the places that each may have: models that cannot be told apart share them.
     """
+    from ...tasks.splits.names import is_sample
     from ..comparing.compare import compare
     from ..comparing.ties import standings
     from ..views.changes import print_comparison, print_standings
@@ -239,7 +240,7 @@ def compare_models(
         comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
         print_comparison(comparison, console(), labels=labels)
         _write_changes(comparison, out)
-    if len(sides) > 2:
+    if len(sides) > 2 and not any(is_sample(e.record.task.split) for side in sides for e in side):
         print_standings(standings(sides, resamples), console())
 
 

@@ -68,6 +68,10 @@ def run(
     ] = None,
     mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
     mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
+    ] = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -82,6 +86,8 @@ def run(
     """
     if as_json and not plan:
         raise UsageError("--json goes with --plan; a run writes its records as JSON in any case.")
+    if plan and limit is not None:
+        raise UsageError("--plan counts the whole of each task; leave out --limit, whose run is a first look.")
     if plan:
         from ..plan import plan_run
         from .planning import plan_json, print_run_plan
@@ -132,6 +138,7 @@ def run(
             workers=workers,
             mini_scale=mini_scale,
             mini_seed=mini_seed,
+            limit=limit,
             observer=observer,
         )
     found, problems = read_what_is_there(out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...errors import UsageError
+from ...tasks.splits.names import is_sample
 from ..views.words import percent
 
 if TYPE_CHECKING:
@@ -75,7 +77,15 @@ def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, obje
     Args:
         records: of one model.
         dataset: ``owner/name`` of the benchmark's data set.
+
+    Raises:
+        UsageError: a record is of a sample of its tracks.
     """
+    if limited := [record for record in records if is_sample(record.task.split)]:
+        raise UsageError(
+            f"The record of {limited[0].model.name} on {limited[0].task.name} is of a sample (--limit), which is never "
+            "ranked; leave it out."
+        )
     return [
         {
             "dataset": {"id": dataset, "task_id": f"{record.stem}.{name}"},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ...tasks.splits.names import is_sample
 from ..comparing.compare import on_common_tracks
 from ..comparing.equity import Equity, equity
 from ..comparing.forgetting import Forgetting, forgetting
@@ -116,9 +117,10 @@ def _alike(mine: Sequence[Evidence], base: str | None) -> tuple[list[Evidence], 
 
 
 def _rankable(found: Sequence[Evidence], models: int) -> bool:
-    """Whether every model has a score on a task, and all have tracks in common."""
+    """Whether every model has a score on a whole task, and all have tracks in common."""
     return (
         len(found) == models
+        and not any(is_sample(e.record.task.split) for e in found)
         and all(centred_score(e.record) is not None for e in found)
         and bool(set(found[0].track_ids).intersection(*(e.track_ids for e in found[1:])))
     )

@@ -13,6 +13,7 @@ from statistics import fmean
 from ...errors import UsageError
 from ...paths import cache_root
 from ...tasks.base import EDITION_ORDER, MINI_LABEL, PAPER_TASKS, TRADITION_ORDER
+from ...tasks.splits.names import LIMIT_LABEL, is_sample
 from .record import Metric, Record
 
 METRIC_TITLES: Mapping[str, str] = {
@@ -123,8 +124,8 @@ class Section:
 
     @property
     def warning(self) -> str:
-        """What must stand beside every number of this section; empty for real data."""
-        return MINI_LABEL if self.edition == "mini" else ""
+        """What must stand beside every number of this section; empty for the whole of real data."""
+        return warning_of(self.edition, self.split)
 
     @property
     def on_published_data(self) -> bool:
@@ -195,6 +196,12 @@ class Section:
         values = [m.value for m in found if m and m.value is not None]
         complete = len(values) == len(found)
         return Mean(fmean(values) if complete else None, len(values), len(found))
+
+
+def warning_of(edition: str, split: str) -> str:
+    """Return what must stand beside every number of an edition and split; empty for the whole of real data."""
+    said = (MINI_LABEL if edition == "mini" else "", LIMIT_LABEL if is_sample(split) else "")
+    return "; ".join(filter(None, said))
 
 
 def sections(records: Iterable[Record]) -> tuple[Section, ...]:

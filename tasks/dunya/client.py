@@ -12,7 +12,9 @@ What it speaks, and where that was read (MTG/dunya at 8c2c902; compmusic 0.4, Du
 Not known: whether the files' server honours ``Range`` (asked for where a file is cut; without it the file is fetched
 whole again), and when it answers 429 or 503 with ``Retry-After`` (honoured wherever they come).
 
-The token is held by the session alone: it is in no address, message, progress line or file.
+The token is held by the session alone: it is in no address, message, progress line or file, whatever the server sends
+back. Where an answer repeats it, as text of a page or in a header, :data:`HIDDEN` stands in its place before anything
+else looks at it; a next page whose address has the token in it is not asked for.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ PROFILE = f"{DUNYA}/user/profile/"
 TOKEN_VARIABLE = "CMBENCH_DUNYA_TOKEN"  # noqa: S105  (the variable's name, not a token)
 URL_VARIABLE = "CMBENCH_DUNYA_URL"
 """Environment variables: the token, and another address than :data:`DUNYA` for a mirror."""
+
+HIDDEN = "[token]"
+"""What stands where a server repeats the token."""
 
 _CHUNK = 1 << 13
 _LARGEST_ANSWER = 1 << 26
@@ -123,7 +128,9 @@ class DunyaClient:
         self._wait, self._clock = wait, clock
         self._last: float | None = None
         self._session = requests.Session()
-        self._session.auth = _authorisation(checked_token(token))
+        token = checked_token(token)
+        self._session.auth = _authorisation(token)
+        self._hide = _hiding(token)
         self._session.headers["User-Agent"] = "cmbench"
 
     def __enter__(self) -> DunyaClient:
@@ -134,19 +141,29 @@ class DunyaClient:
         """Close its connections."""
         self._session.close()
 
-    def recordings(self, collection: str) -> Iterator[tuple[Mapping[str, Any], ...]]:
+    def recordings(
+        self,
+        collection: str,
+        start_at: str | None = None,
+        reached: Callable[[str | None], None] = lambda query: None,
+    ) -> Iterator[tuple[Mapping[str, Any], ...]]:
         """Yield a collection's recordings with their details, page by page.
+
+        Args:
+            collection: the collection's part of an address.
+            start_at: query of the first page to ask for: that of a page after which the list was broken off.
+            reached: told the query of the page after each one that was yielded and dealt with; ``None`` after the last.
 
         Raises:
             TokenRefusedError: the token is not accepted.
             DunyaUnavailableError: a page cannot be had, or the list never ends.
         """
         start = f"/api/{collection}/recording"
-        query, seen, known = "detail=1", set[str](), set[str]()
+        query, seen, known = start_at or "detail=1", set[str](), set[str]()
         while query not in seen and len(seen) < _MOST_PAGES:
             seen.add(query)
             try:
-                results, following = self._ask(f"{start}?{query}", _page)
+                results, following = self._ask(f"{start}?{query}", lambda answer: _page(answer, self._hide))
             except _NotFoundError:
                 raise DunyaUnavailableError(
                     f"{self.url}{start} is not there (404): is this the address of Dunya?"
@@ -154,6 +171,7 @@ class DunyaClient:
             new = {str(entry.get("mbid")) for entry in results} - known
             known |= new
             yield results
+            reached(following)
             if following is None:
                 return
             if not new:
@@ -169,7 +187,8 @@ class DunyaClient:
             DunyaUnavailableError: the details cannot be had.
         """
         try:
-            return self._ask(f"/api/{collection}/recording/{quote(mbid, safe='')}", _object)
+            where = f"/api/{collection}/recording/{quote(mbid, safe='')}"
+            return self._ask(where, lambda answer: _object(answer, self._hide))
         except _NotFoundError:
             return None
 
@@ -232,6 +251,7 @@ class DunyaClient:
                     stream=True,
                     timeout=(self._patience.connect, self._patience.read),
                 ) as answer:
+                    _hide_headers(answer, self._hide)
                     if answer.status_code not in _BUSY:
                         return read(_accepted(answer, path))
                     said = f"HTTP {answer.status_code}"
@@ -331,8 +351,36 @@ def _accepted(answer: Response, path: str) -> Response:
     return answer
 
 
-def _object(answer: Response) -> dict[str, Any]:
-    """Return the JSON object that an answer holds.
+def _hiding(token: str) -> Callable[[str], str]:
+    """Return what puts :data:`HIDDEN` in place of the token in a text, as it is and as it stands in an address."""
+    forms = sorted({token, quote(token, safe=""), quote(token)}, key=len, reverse=True)
+
+    def hide(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    return hide
+
+
+def _hide_headers(answer: Response, hide: Callable[[str], str]) -> None:
+    for name, value in list(answer.headers.items()):
+        answer.headers[name] = hide(value)
+
+
+def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a JSON value with every text in it, names included, gone through ``hide``."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, list):
+        return [_hidden(one, hide) for one in value]
+    if isinstance(value, dict):
+        return {hide(name): _hidden(one, hide) for name, one in value.items()}
+    return value
+
+
+def _object(answer: Response, hide: Callable[[str], str]) -> dict[str, Any]:
+    """Return the JSON object that an answer holds, without the token.
 
     Raises:
         _BrokenError: it holds none.
@@ -343,7 +391,7 @@ def _object(answer: Response) -> dict[str, Any]:
         if len(body) > _LARGEST_ANSWER:
             raise _BrokenError(f"an answer of more than {_LARGEST_ANSWER} bytes")
     try:
-        value = json.loads(body)
+        value = _hidden(json.loads(body), hide)
     except (ValueError, RecursionError):
         raise _BrokenError("an answer that is not JSON") from None
     if not isinstance(value, dict):
@@ -351,7 +399,7 @@ def _object(answer: Response) -> dict[str, Any]:
     return value
 
 
-def _page(answer: Response) -> tuple[tuple[dict[str, Any], ...], str | None]:
+def _page(answer: Response, hide: Callable[[str], str]) -> tuple[tuple[dict[str, Any], ...], str | None]:
     """Return the entries of a page of a list, and the query of the next page's address; ``None`` after the last.
 
     Only the query is taken: the token must not follow an address that an answer names.
@@ -359,12 +407,14 @@ def _page(answer: Response) -> tuple[tuple[dict[str, Any], ...], str | None]:
     Raises:
         _BrokenError: the answer is no page.
     """
-    value = _object(answer)
+    value = _object(answer, hide)
     results, following = value.get("results"), value.get("next")
     if not isinstance(results, list) or not all(isinstance(entry, dict) for entry in results):
         raise _BrokenError("an answer without a list of results")
     if following is not None and not isinstance(following, str):
         raise _BrokenError("an answer whose next page has no address")
+    if following is not None and HIDDEN in following:
+        raise _BrokenError("an answer whose next page has the token in its address")
     try:
         return tuple(results), urlsplit(following).query if following else None
     except ValueError:

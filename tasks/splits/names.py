@@ -7,6 +7,16 @@ SPLITS = ("train", "valid", "test")
 GROUP_SAFE = "group-safe"
 """Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
 
+LIMIT = "-limit-"
+"""What the name of a split has before its number of tracks, where it is a sample (:mod:`.sample`)."""
+
+LIMIT_LABEL = "limit: a sample of the tracks for a first look; not comparable with the whole, never ranked"
+
+
+def is_sample(split: str) -> bool:
+    """Whether a split is a sample of another."""
+    return LIMIT in split
+
 
 def memberships(group: str | None) -> tuple[str, ...]:
     """Return the groups that a track's ``group`` names; none if it is unknown."""

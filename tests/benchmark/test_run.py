@@ -427,3 +427,19 @@ def test_the_group_safe_split_is_another_cell(go: Any, make_task: Any, make_enco
     assert len(list((tmp_path / "out" / "counting").glob("*.json"))) == 2
     with pytest.raises(UsageError, match=r"no split 'official'; it has 'own', 'group-safe'"):
         go(encoder, task, split="official")
+
+
+def test_a_sample_is_a_cell_of_its_own(go: Any, make_task: Any, encoder: Any) -> None:
+    """It has another split, file, section and store; the whole run is not changed by it."""
+    from cmbench.benchmark.records.sections import sections
+
+    task = make_task(sizes=(16, 8, 12))
+    [whole] = go(encoder, task, "whole")
+    [small] = go(encoder, task, limit=18)
+    [again] = go(encoder, task)
+    assert small.task.split == "own-limit-18"
+    assert sum(small.task.tracks.values()) <= 20
+    assert "A sample of" in small.task.notes[0]
+    assert again.stable_json() == whole.stable_json()
+    apart = sections([small, again])
+    assert [(s.split, "never ranked" in s.warning) for s in apart] == [("own", False), ("own-limit-18", True)]

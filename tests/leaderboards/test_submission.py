@@ -171,3 +171,14 @@ def test_a_run_with_other_seeds_has_no_board(make_entry: MakeEntry, tmp_path: Pa
 def test_git_commands_are_quoted(make_entry: MakeEntry) -> None:
     entry = read_entry(make_entry().save())
     assert git_commands(Path("my folder/honest/1"), entry.submission)[1] == "git add 'my folder/honest/1'"
+
+
+def test_a_sample_is_never_ranked(run: Path, entries: Path) -> None:
+    for path in run.glob("*.json"):
+        record = json.loads(path.read_bytes())
+        record["task"]["split"] += "-limit-60"
+        path.write_text(json.dumps(record))
+    code, said = submit(run, entries)
+    assert code != 0
+    assert "a sample of the tracks (--limit) is never ranked" in said
+    assert list(entries.iterdir()) == []

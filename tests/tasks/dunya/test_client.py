@@ -427,3 +427,42 @@ def test_a_password_file_does_not_replace_the_token(
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password else\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert client.recording("makam", "a1") is not None
+
+
+def test_what_a_server_echoes_of_the_token_is_nowhere(
+    client: DunyaClient, dunya_server: Server, fault: Faults, tmp_path: Path
+) -> None:
+    token = dunya_server.token
+    body = f'{{"mbid": "a1", "title": "you sent {token}", "{token}": ["{token}"]}}'.encode()
+    dunya_server.faults[ONE] = [fault(200, {"Content-Type": "application/json"}, body=body)]
+    assert client.recording("makam", "a1") == {"mbid": "a1", "title": "you sent [token]", "[token]": ["[token]"]}
+    dunya_server.faults[FILE] = [fault(200, {"Content-Type": f"text/{token}"}, body=MP3)] * 4
+    with pytest.raises(DunyaUnavailableError) as caught:
+        client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    assert "text/[token] in place of an mp3" in str(caught.value)
+    dunya_server.faults[FILE] = [fault(200, {"Content-Type": "audio/mpeg", "ETag": f'"{token}"'}, cut=99, body=MP3)] * 4
+    with pytest.raises(DunyaUnavailableError):
+        client.fetch_mp3("a1", tmp_path / "a1.mp3")
+    kept = [path for path in tmp_path.iterdir() if token.encode() in path.read_bytes()]
+    assert kept == []
+
+
+def test_a_next_page_with_the_token_in_its_address_is_not_asked_for(client: DunyaClient, dunya_server: Server) -> None:
+    dunya_server.next_host = f"http://dunya.invalid/{dunya_server.token}"
+    with pytest.raises(DunyaUnavailableError, match="next page has the token") as caught:
+        list(client.recordings("makam"))
+    said = "".join(traceback.format_exception(caught.value))
+    assert dunya_server.token not in said
+    assert all(path == "/api/makam/recording?detail=1" for path in dunya_server.paths())
+
+
+def test_a_list_goes_on_where_it_was_broken_off(client: DunyaClient, dunya_server: Server) -> None:
+    reached: list[str | None] = []
+    pages = client.recordings("makam", reached=reached.append)
+    next(pages)
+    assert reached == []
+    next(pages)
+    assert reached == ["detail=1&page=2"]
+    rest = list(client.recordings("makam", reached[0], reached.append))
+    assert [[entry["mbid"] for entry in page] for page in rest] == [["b1", "c1"], ["c2"]]
+    assert reached[-1] is None

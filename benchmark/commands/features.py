@@ -1,0 +1,94 @@
+"""``cmbench features export``: what a model makes of a task, for other tools. Parse, call, print."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...terminal import console
+
+features_app = typer.Typer(no_args_is_help=True, help="Features of a model on a task.")
+
+
+class FeatureFormat(StrEnum):
+    """Formats of ``cmbench features export``."""
+
+    npz = "npz"
+    parquet = "parquet"
+
+
+class Unit(StrEnum):
+    """What a row is."""
+
+    window = "window"
+    track = "track"
+
+
+@features_app.callback()
+def features() -> None:
+    """Features of a model on a task."""
+
+
+@features_app.command(
+    "export",
+    no_args_is_help=True,
+    epilog="**Examples**\n\n`cmbench features export --model mfcc --tasks my_corpus --out features`\n\n"
+    "`cmbench features export --model MERT-nano --tasks lyra --edition mini --by track --format parquet --out f`",
+)
+def export_features(
+    model: Annotated[list[str], typer.Option("--model", "-m", help="Models as for `cmbench run`.")],
+    tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="Tasks as for `cmbench run`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the files, one for each model and task.")],
+    form: Annotated[FeatureFormat, typer.Option("--format", "-f", help="npz needs nothing; parquet needs pyarrow.")] = (
+        FeatureFormat.npz
+    ),
+    by: Annotated[Unit, typer.Option(help="A row for each window, or for each track (mean over its windows).")] = (
+        Unit.window
+    ),
+    edition: Annotated[str | None, typer.Option(help="`full` or `mini`.", show_default=False)] = None,
+    protocol: Annotated[str, typer.Option(help="Whose windows.")] = "cmbench-1",
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
+    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
+    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+) -> None:
+    """Write the features that probes see, every hidden state, with id, split, group, labels and seconds of each row.
+
+    What is stored is not computed again.
+    """
+    from ... import paths
+    from ...baselines.base import LoadOptions
+    from ...files import write_atomically
+    from ...tasks.base import LoadContext
+    from ...tasks.choice import select_tasks
+    from ..exports.features import features_bytes, file_name, stored_features
+    from ..models import Shelf
+    from ..protocol import get_protocol
+    from ..run import preflight
+    from .progress import TerminalObserver
+    from .run import _parts
+
+    workers, windowing = workers or os.cpu_count() or 1, get_protocol(protocol).windowing
+    with TerminalObserver(console(stderr=True)) as watch:
+        context = LoadContext(
+            paths.data_root(data_root), paths.cache_root(), workers, watch.preparing, mini_scale, mini_seed
+        )
+        shelf = Shelf(LoadOptions(device, offline))
+        names = [shelf.add(one) for one in _parts(model)]
+        for data in preflight(shelf, names, select_tasks(_parts(tasks)), edition, context):
+            for name in names:
+                table = stored_features(shelf, name, data, windowing, workers, watch, by_track=by is Unit.track)
+                file = out / file_name(table, form.value, by.value)
+                write_atomically(file, features_bytes(table, form.value))
+                rows, layers, dim = table.features.shape
+                typer.echo(f"Written: {file} ({rows} {by.value}s, {layers} hidden states of {dim})")
+                if table.facts["warning"]:
+                    typer.echo(table.facts["warning"])
