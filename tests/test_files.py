@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmbench import files as files_module
+from cmbench.errors import remedy
 from cmbench.files import (
     SEAL,
     current_sha256,
@@ -174,3 +176,10 @@ def test_a_file_is_hashed_once_for_each_version(tmp_path: Path, monkeypatch: pyt
     os.utime(other, ns=(times, times))
     other.replace(file)
     assert current_sha256(file) == "again"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "full"), (errno.EROFS, "permissions"), (errno.ENOENT, "removed"), (0, "Look")]
+)
+def test_an_error_of_the_system_has_a_remedy(number: int, words: str) -> None:
+    assert words in remedy(OSError(number, "", "file"))

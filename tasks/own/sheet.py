@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import UsageError
+from ..corpus.problems import require_all_sound
+from ..corpus.table import LEGACY, read_table
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
 WORKBOOKS = (".xlsx", ".xlsm")
@@ -26,12 +26,14 @@ class Sheet:
         columns: by name, in order.
         rows: cells without white space around them, by column.
         lines: of each row in the file, counted from 1.
+        said: what a reader should know of how it was read.
     """
 
     source: Path
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     lines: tuple[int, ...]
+    said: str = ""
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -50,7 +52,7 @@ def read_sheet(path: Path) -> Sheet:
         raise UsageError(f"{path} is a workbook of an old Excel; save it as .xlsx or as CSV.")
     if path.suffix.lower() == ".jsonl":
         return sheet_of(path, _json_lines(path))
-    return sheet_of(path, _text(path))
+    return _text(path)
 
 
 def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
@@ -78,24 +80,14 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
     return Sheet(path, tuple(name for _, name in named), rows, tuple(line for line, _ in kept[1:]))
 
 
-def _text(path: Path) -> list[tuple[int, list[str]]]:
-    data = path.read_bytes()
-    for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1254"):
-        try:
-            text = data.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise UsageError(f"{path}: this is no text in UTF-8, UTF-16 or Latin-5; save the table as CSV in UTF-8.")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text))
-    return [(reader.line_num, row) for row in reader if not (reader.line_num == 1 and row[:1] and row[0][:4] == "sep=")]
-
-
-def _separator(text: str) -> str:
-    """Return the sign that parts the first line most often."""
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("sep=")), "")
-    return max(",;\t|", key=first.count)
+def _text(path: Path) -> Sheet:
+    table = read_table(path, "a table of recordings")
+    said = ""
+    if table.guessed:
+        said = f"{path.name} is not UTF-8; it was read as {LEGACY.get(table.encoding, table.encoding)}. Look at the names."
+    require_all_sound([(path, table.problems)])
+    lines = (1, *table.lines) if table.cells else ()
+    return replace(sheet_of(path, list(zip(lines, table.cells, strict=True))), said=said)
 
 
 def _workbook(path: Path) -> list[tuple[int, list[str]]]:

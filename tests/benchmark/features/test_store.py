@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -26,6 +27,7 @@ from cmbench.benchmark.features.store import (
     read_piece,
     shard_name,
     store_folder,
+    touch_store,
     used_decoders,
 )
 from cmbench.benchmark.protocol import Windowing
@@ -349,3 +351,24 @@ def test_a_broken_shard_is_made_again_and_said(tmp_path: Path, damage: str, capl
         index.write_text("[]")
     assert store.valid_entries(tracks) == {}
     assert "made again" in caplog.text
+
+
+def test_a_store_for_reading_only_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the mark of its use nor what is newly known of its audio can be noted in it."""
+    tracks = some_tracks(tmp_path / "audio")
+    store = FeatureStore(tmp_path / "store", 2, 5)
+    write_shard(store, tracks)
+    times = tracks[0].path.stat().st_mtime_ns
+    tracks[0].path.write_bytes(tracks[0].path.read_bytes())
+    os.utime(tracks[0].path, ns=(times, times))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system", str(store.folder))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(store_module, "write_atomically", refuse)
+    assert set(store.valid_entries(tracks)) == {"t0", "t1", "t2"}
+    touch_store(store.folder)
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError):
+        touch_store(tmp_path / "gone")

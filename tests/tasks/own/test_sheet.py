@@ -31,6 +31,15 @@ def test_excel_s_first_line_of_the_separator(tmp_path: Path) -> None:
     assert read_sheet(path).rows == ({"file": "a.wav", "label": "x"},)
 
 
+def test_an_encoding_that_was_guessed_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "songs.csv"
+    path.write_bytes("file,label\na.wav,Uşşak\n".encode("cp1254"))
+    assert read_sheet(path).column("label") == ["Uşşak"]
+    assert read_sheet(path).said == "songs.csv is not UTF-8; it was read as windows-1254. Look at the names."
+    path.write_text("file,label\na.wav,Uşşak\n", encoding="utf-8")
+    assert read_sheet(path).said == ""
+
+
 def test_a_workbook(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl", reason="the extra `excel` is not installed")
     book = openpyxl.Workbook()
