@@ -119,7 +119,7 @@ def test_files_stay_in_their_folder(tmp_path: Path) -> None:
 
 def test_texts_are_escaped_for_where_they_go() -> None:
     cells = ("=HYPERLINK(1)", "+1+1", "-0.5", "@x", "<script>", "[a](b)", "a|b\x1b", "minus -1")
-    rows = list(csv.reader(io.StringIO(csv_text([dict(enumerate(cells))]))))  # type: ignore[list-item]
+    rows = list(csv.reader(io.StringIO(csv_text([{str(i): cell for i, cell in enumerate(cells)}]))))
     assert rows[1] == ["'=HYPERLINK(1)", "'+1+1", "-0.5", "'@x", "<script>", "[a](b)", "a|b\x1b", "minus -1"]
     table = ViewTable("<img>", "s", "", cells, (cells,), notes=("<b>",))
     text = markdown_tables([table])
