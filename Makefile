@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
 
-.PHONY: run test test-slow rehearsal bench nano clean
+.PHONY: run test test-slow test-oldest test-newest rehearsal faults audit bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -34,6 +34,26 @@ test-slow: $(VENV)/.test  ## run the long checks
 rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (an hour or so)
 	$(BIN)/python -m pytest -m slow tests/rehearsal
 
+# Environments of their own beside .venv, made again each time: what is tested is what pip resolves now.
+test-oldest:  ## run the tests with the lowest versions that pyproject.toml allows
+	rm -rf $(VENV)-oldest
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(PYTHON) .ci/lowest.py > $(VENV)-oldest/lowest.txt
+	$(VENV)-oldest/bin/python -m pip install -qq --disable-pip-version-check --no-compile -c $(VENV)-oldest/lowest.txt -e '.[test]'
+	$(VENV)-oldest/bin/python -m pytest -m "not slow"
+
+test-newest:  ## run the tests with the newest versions that there are, release candidates included
+	rm -rf $(VENV)-newest
+	$(PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/python -m pip install -qq --disable-pip-version-check --no-compile --upgrade --pre -e '.[test]'
+	$(VENV)-newest/bin/python -m pytest -m "not slow"
+
+faults: $(VENV)/.test  ## kill, flip, fuzz and fill the disk in large numbers (hours), a line of figures for each
+	$(BIN)/python -m cmbench.tests.faults
+
+audit: $(BIN)/cmbench  ## known vulnerabilities, licences and a bill of materials of what .venv has
+	.ci/audit $(abspath $(BIN)/python) audit
+
 bench: $(VENV)/.test  ## measure speed side by side
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
 
@@ -41,4 +61,4 @@ nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two 
 	$(BIN)/cmbench reproduce family --out nano
 
 clean:  ## remove the virtual environment and the results
-	rm -rf $(VENV) results build *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest audit results build *.egg-info

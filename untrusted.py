@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,17 @@ MOST_NODES = 100_000
 """Values of a YAML text, what an alias stands for counted each time."""
 
 _KNOWN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")}
-_BAD_NPY = (ValueError, SyntaxError, TokenError, TypeError, KeyError, EOFError, OverflowError, RecursionError)
+_BAD_NPY = (
+    UserWarning,
+    ValueError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @contextmanager
@@ -283,7 +294,10 @@ def parse_npy(content: bytes) -> NDArray[np.generic]:
         if version not in ((1, 0), (2, 0)):
             raise ValueError("an array is not of npy format 1.0 or 2.0")
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(file)
+        with warnings.catch_warnings():
+            # Headers that Python 2 wrote are parsed by another way; nobody has such files of ids or predictions.
+            warnings.simplefilter("error", UserWarning)
+            shape, fortran, dtype = header(file)
     except _BAD_NPY as error:
         raise ValueError(f"an array without a header that can be read: {str(error).splitlines()[0][:200]}") from error
     if dtype.kind not in "biufUS" or not dtype.isnative:

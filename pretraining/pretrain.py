@@ -107,7 +107,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         require_tensorboard()
     _require_place(options)
     if options.resume:
-        _require_whole(training)
+        require_whole(training)
     origin = _origin(recipe, options)
     with joined(device) as group:
         tell = told if group.leads else _nothing
@@ -122,7 +122,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         _in_turn(group, lambda: _same_start(training / BEGUN, origin))
         learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
         if group.leads:
-            _note_start(training, origin)
+            note_start(training, origin)
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
@@ -278,7 +278,7 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
     return Origin(network.name, source, network.licence, network.trained_on, digest, kept_out, held_out)
 
 
-def _require_whole(training: Path) -> None:
+def require_whole(training: Path) -> None:
     """Compare what an interrupted run left with the hashes it noted, before anything is written.
 
     Raises:
@@ -303,7 +303,7 @@ def _require_whole(training: Path) -> None:
         )
 
 
-def _note_start(training: Path, origin: Origin) -> None:
+def note_start(training: Path, origin: Origin) -> None:
     """Note what the run begins with; what is noted already stays."""
     from .objective.targets import TEACHER
 

@@ -122,6 +122,7 @@ def with_header(header: str) -> bytes:
         with_header("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"),
         with_header("{'descr': 'nothing', 'fortran_order': False, 'shape': ()}"),
         with_header("[" * 100),
+        with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (0L,)}"),
         with_header("'\\"),
         with_header("{'descr': '|b1', 'fortran_order': False, 'shape': (1,)}") + b"\x07",
         with_header("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}") + b"\xff\xff\xff\xff",

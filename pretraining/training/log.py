@@ -56,7 +56,8 @@ def require_sound(file: Path) -> None:
         deque(_lines(file, torn=True), maxlen=0)
 
 
-def _with_check(line: Mapping[str, object]) -> str:
+def with_check(line: Mapping[str, object]) -> str:
+    """Return a line of the log with its check sum."""
     body = json.dumps(line, allow_nan=False)[:-1]
     return f'{body}, "{CHECK}": "{_check(body.encode())}"}}'
 
@@ -160,7 +161,7 @@ class Log:
     def _write(self, line: Mapping[str, object]) -> None:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as out:
-                out.write(_with_check(line) + "\n")
+                out.write(with_check(line) + "\n")
             if self._board is not None:
                 self._board.add(line)
 

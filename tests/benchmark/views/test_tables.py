@@ -12,7 +12,15 @@ from rich.console import Console
 
 from cmbench.benchmark.views.base import ViewFiles, write_view
 from cmbench.benchmark.views.figures import empty_figure
-from cmbench.benchmark.views.tables import ViewTable, csv_text, escaped, latex_tables, markdown_tables, print_tables
+from cmbench.benchmark.views.tables import (
+    ViewTable,
+    csv_cell,
+    csv_text,
+    escaped,
+    latex_tables,
+    markdown_tables,
+    print_tables,
+)
 from cmbench.benchmark.views.words import of_defined, with_interval
 from cmbench.tasks.base import MINI_LABEL
 
@@ -88,7 +96,7 @@ cells = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=F
 @given(st.lists(st.fixed_dictionaries({"a": cells, "b, c": cells}), min_size=1))
 def test_csv_reads_back(rows: list[dict[str, object]]) -> None:
     read = list(csv.DictReader(io.StringIO(csv_text(rows), newline="")))
-    expected = [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    expected = [{k: "" if v is None else str(csv_cell(v)) for k, v in row.items()} for row in rows]
     assert read == expected
 
 
