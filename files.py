@@ -16,8 +16,16 @@ from .errors import UsageError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+_GIT_LFS = b"version https://git-lfs"
+
 LONGEST_NAME = 160
 """Bytes of a name in the name of a file; file systems take 255, and a task, a split or an ending come with it."""
+
+
+def is_git_lfs_pointer(file: Path) -> bool:
+    """Whether a file is what a clone without Git LFS leaves in place of a large one."""
+    with file.open("rb") as stream:
+        return stream.read(len(_GIT_LFS)) == _GIT_LFS
 
 
 def read_json(file: Path) -> dict[str, object]:
@@ -31,6 +39,8 @@ def read_json(file: Path) -> dict[str, object]:
     except FileNotFoundError as error:
         raise UsageError(f"{file.parent}: there is no {file.name}; this is not a model folder.") from error
     except (OSError, ValueError, RecursionError) as error:
+        if file.is_file() and is_git_lfs_pointer(file):
+            raise UsageError(f"{file}: this is a pointer of Git LFS; run `git lfs pull` in {file.parent}.") from None
         raise UsageError(f"{file}: this is not readable JSON ({error}).") from error
     if not isinstance(content, dict):
         raise UsageError(f"{file}: this is not a JSON object.")

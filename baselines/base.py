@@ -1,9 +1,9 @@
 """What an encoder is: audio in, the mean over time of every hidden state out.
 
 A built-in family is one file in this folder that defines any of ``ENCODERS`` (name -> :class:`EncoderEntry`),
-``FOLDER_READERS`` (``model_type`` of a ``config.json`` -> :data:`FolderReader`) and ``PREPARERS`` (name ->
-:class:`Preparer`). Another distribution offers encoders through the entry point group ``cmbench.baselines``. Nothing
-here imports torch.
+``FOLDER_READERS`` (``model_type`` of a ``config.json`` -> :data:`FolderReader`), ``FILE_READERS`` (ending ->
+:data:`FileReader`) and ``PREPARERS`` (name -> :class:`Preparer`). Another distribution offers encoders through the
+entry point group ``cmbench.baselines``. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -150,6 +150,10 @@ class ModelFolder:
 
 FolderReader = Callable[[ModelFolder, LoadOptions], Encoder]
 """Loads the encoder of a folder; raises :class:`cmbench.errors.UsageError` if anything in it does not fit."""
+
+
+FileReader = Callable[[Path, LoadOptions], Encoder]
+"""Loads the encoder of a single file; raises :class:`cmbench.errors.UsageError` if it holds another thing."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError, UsageError, unknown_name
+from ..written import find_path, is_there, looks_like_a_path
 from .base import PRECISIONS, Encoder, EncoderCard, EncoderEntry, LoadOptions
 from .hub.folders import open_folder
 
 if TYPE_CHECKING:
-    from .base import FolderReader, Preparer
+    from .base import FileReader, FolderReader, Preparer
 
 ENTRY_POINTS = "cmbench.baselines"
 
@@ -32,6 +33,12 @@ def _families() -> Iterator[ModuleType]:
 def folder_readers() -> Mapping[str, FolderReader]:
     """Return what reads a folder, by the ``model_type`` of its configuration."""
     return {kind: reader for family in _families() for kind, reader in getattr(family, "FOLDER_READERS", {}).items()}
+
+
+@cache
+def file_readers() -> Mapping[str, FileReader]:
+    """Return what reads a single file, by the ending of its name."""
+    return {ending: reader for family in _families() for ending, reader in getattr(family, "FILE_READERS", {}).items()}
 
 
 @cache
@@ -127,24 +134,27 @@ def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
 
 
 def _load(name: str, options: LoadOptions) -> Encoder:
-    from .hub.folders import is_folder
-
-    if name not in registry() and ("/" in name or "\\" in name or is_folder(name)):
+    if name not in registry() and (looks_like_a_path(name) or is_there(name)):
         return load_folder(name, options)
     return get_encoder_entry(name).load(options)
 
 
 def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
-    """Load an encoder from a folder, or from the hub as ``hf:owner/name@revision``.
+    """Load an encoder from a folder or file, or from the hub as ``hf:owner/name@revision``.
 
     Args:
-        path: a folder in Hugging Face format, or ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
+        path: a fairseq checkpoint (``*.pt``) of MERT, a folder in Hugging Face format, or ``hf:owner/name`` with an
+            optional ``@`` and commit, branch or tag.
         options: device and network policy.
 
     Raises:
         UsageError: no such folder, or no family reads such a model; the message names the file and what is wrong.
         MissingError: the hub's model is not on this machine and cannot be fetched.
     """
+    file = find_path(str(path))
+    reader = file_readers().get(file.suffix)
+    if reader is not None and is_there(str(path)) and file.is_file():
+        return reader(file, options)
     found = open_folder(path, options)
     kind = found.config.get("model_type")
     readers = folder_readers()

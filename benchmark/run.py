@@ -17,10 +17,12 @@ from ..tasks.audit.audit import ensure_audit
 from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import select_tasks
 from ..tasks.splits.sample import sample
+from ..written import split_list
 from .cell import RunOptions
 from .models import Shelf
 from .observer import Observer
 from .protocol import Protocol, get_protocol
+from .records.corpora import claim
 
 if TYPE_CHECKING:
     from .records.record import Record
@@ -104,6 +106,7 @@ def run(
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(shelf, names, select_tasks(tasks), edition, context, split)
+    claim(options.out, (one.task for one in data))
     data = data if limit is None else [sample(one, limit) for one in data]
     for one in data:
         ensure_audit(one, context.cache_root)
@@ -138,7 +141,7 @@ def _let_idle_threads_sleep() -> None:
 
 def _as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Encoder]:
     if isinstance(model, str):
-        return [part.strip() for part in model.split(",") if part.strip()]
+        return list(split_list(model))
     models: list[object] = list(model) if isinstance(model, list | tuple) else [model]
     for one in models:
         if isinstance(one, type) or not isinstance(one, str | Encoder):

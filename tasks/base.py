@@ -137,6 +137,7 @@ class Task:
         group_source: where the groups come from.
         group_safe_sha256: hash of the ``group-safe`` draw of the published tracks
             (:func:`.splits.group_safe.draw_sha256`); empty where they are not known to us.
+        described_in: the user's file that describes a custom task; ``None`` for the others.
         prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
@@ -157,6 +158,7 @@ class Task:
     group_kind: str = "group"
     group_source: str = "the groups of the task's tracks"
     group_safe_sha256: str = ""
+    described_in: Path | None = None
     prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:

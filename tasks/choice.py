@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, unknown_name
+from ..written import split_list
 from .base import TRADITIONS
 from .registry import registry
 
@@ -20,11 +20,12 @@ def get_task(name: str) -> Task:
     Raises:
         UsageError: there is no such task or file; the closest names are in the message.
     """
-    if name.endswith((".yaml", ".yml")) or (Path(name) / "task.yaml").is_file():
-        from .custom import load_task
+    from .custom import load_task, task_file
 
-        return load_task(Path(name) if name.endswith((".yaml", ".yml")) else Path(name) / "task.yaml")
     tasks = registry()
+    file = task_file(name, tasks)
+    if file is not None:
+        return load_task(file)
     if name not in tasks:
         raise unknown_name("task", name, [*tasks, *TRADITIONS, "all"], "cmbench tasks")
     return tasks[name]
@@ -35,12 +36,12 @@ def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
 
     Args:
         spec: ``all``, a task's name, a tradition, a path to a ``task.yaml``, or several of these
-            (comma-separated, or as a sequence).
+            (comma-separated, or as a sequence). A path with a comma in it is one part if it exists.
 
     Raises:
         UsageError: a part means nothing.
     """
-    parts = spec.split(",") if isinstance(spec, str) else list(spec)
+    parts = split_list(spec) if isinstance(spec, str) else list(spec)
     chosen: dict[str, Task] = {}
     for part in dict.fromkeys(p.strip() for p in parts):
         if not part:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .layout import weight_files
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,13 +22,7 @@ HIGHEST_RATE = 192_000
 
 def has_weights(folder: Path) -> bool:
     """Whether the folder holds a configuration and at least one file of weights."""
-    return (folder / "config.json").is_file() and bool(_weight_files(folder))
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    # Names that begin with a dot are notes of other systems (macOS's "._model.safetensors"), not parts of a model.
-    found = (sorted(folder.glob("[!.]*.safetensors")), sorted(folder.glob("pytorch_model*.bin")))
-    return found[0] or found[1]
+    return (folder / "config.json").is_file() and bool(weight_files(folder))
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:

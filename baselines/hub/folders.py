@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...files import read_json
+from ...written import find_path, is_there
 from ..base import LoadOptions, ModelFolder
+from .layout import find_model
 from .repository import Repository, locate
 
 ON_THE_HUB = "hf:"
@@ -16,15 +18,6 @@ ON_THE_HUB = "hf:"
 _WORD = r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_WORD}/{_WORD}(?<!\.git)", re.ASCII)
 _REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
-
-
-def is_folder(path: str | Path) -> bool:
-    """Whether a folder is there under that name; of a name that no file can have, it is not."""
-    try:
-        return Path(path).expanduser().is_dir()
-    except (OSError, RuntimeError, ValueError):
-        # Longer than a file system allows, the home of nobody, a zero byte.
-        return False
 
 
 def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
@@ -41,7 +34,7 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
             raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
         found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
         return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
-    if not is_folder(text):
+    if not is_there(text):
         raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
-    folder = Path(text).expanduser()
-    return ModelFolder(folder, folder.resolve().name, "a local folder", read_json(folder / "config.json"))
+    place = find_model(find_path(text))
+    return ModelFolder(place.folder, place.name, place.source, read_json(place.folder / "config.json"))

@@ -12,6 +12,7 @@ from ...files import read_json
 from ...paths import models_root
 from ..base import LoadOptions
 from .about import has_weights
+from .layout import front_end
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
 # The indices say which shards there are.
@@ -100,7 +101,7 @@ def locate(wanted: Repository, options: LoadOptions) -> Located:
             return Located(own, f"hf:{wanted.repository}@{commit}")
         _LOG.warning("%s holds commit %s, not %s: it is left aside.", own, commit[:8], wanted.revision)
     cached = _cached(wanted)
-    if cached is not None and (options.offline or (cached.folder / _PREPROCESSOR).is_file()):
+    if cached is not None and (options.offline or front_end(cached.folder) is not None):
         return cached
     if options.offline:
         raise _missing(wanted, "not on this machine, and offline mode forbids to fetch it")

@@ -190,18 +190,20 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
             f'{folder}: models of type {config["model_type"]} need transformers: pip install "cmbench[huggingface]"'
         ) from error
     from ..hub.about import HIGHEST_RATE, has_weights
+    from ..hub.layout import front_end
 
     if not has_weights(folder):
         raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
     if config.get("audio_channels", 1) != 1:
         raise UsageError(f"{folder / 'config.json'}: audio_channels is {config['audio_channels']}; only mono is read.")
+    found = front_end(folder)
+    needed = f"A preprocessor_config.json or processor_config.json is needed, as {kind.extractor} writes it"
+    if found is None:
+        raise UsageError(f"{folder}: the front end cannot be read: there is no file of it. {needed}.")
     try:
-        extractor = getattr(transformers, kind.extractor).from_pretrained(folder, local_files_only=True)
+        extractor = getattr(transformers, kind.extractor).from_dict(found[0])
     except Exception as error:
-        raise UsageError(
-            f"{folder}: the front end cannot be read ({_told(error)}). A preprocessor_config.json is "
-            f"needed, as {kind.extractor} of transformers writes it."
-        ) from error
+        raise UsageError(f"{found[1]}: the front end cannot be read ({_told(error)}). {needed}.") from error
     if type(extractor.sampling_rate) is not int or not 1 <= extractor.sampling_rate <= HIGHEST_RATE:
         raise UsageError(
             f"{folder}: the sample rate {extractor.sampling_rate!r} should be an integer from 1 to {HIGHEST_RATE} Hz."
@@ -262,7 +264,9 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
     from transformers.utils import logging as untyped
 
     from ...files import read_json
+    from ..hub.layout import require_content, weight_files
 
+    require_content(weight_files(folder))
     config = _network_only(read_json(folder / "config.json"))
     if "quantization_config" in config:
         raise UsageError(f"{folder / 'config.json'}: quantization_config is set; only weights in full are read.")

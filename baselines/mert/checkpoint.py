@@ -6,6 +6,7 @@ training-only tensors listed in ``TRAINING_ONLY``; anything else, and anything m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import UsageError
 from ...files import read_json
-from ..hub.about import HIGHEST_RATE, _weight_files, read_licence
+from ..hub.about import HIGHEST_RATE, read_licence
+from ..hub.layout import front_end, require_content, weight_files
 from .network import DIRECTION, GAIN, POSITION, HubertShape
 from .shape import read_shape
 
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 # torch before 2.1 and after call the two halves of a weight norm differently; the tensors are the same.
 SPELLINGS = {f"{POSITION}.weight_g": GAIN, f"{POSITION}.weight_v": DIRECTION}
 
-# What a wrapper around the network puts before each name (HubertForCTC and its kin; DataParallel; training scripts).
-PREFIXES = ("hubert.", "model.", "module.", "encoder_model.", "model.hubert.", "module.hubert.")
+PREFIXES = ("module.", "model.", "hubert.", "encoder_model.")
+"""What wrappers around the network put before each name, one inside another (DataParallel; training scripts;
+HubertForCTC and its kin)."""
+
+TRANSPARENT = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+"""What torch.compile, FSDP and gradient checkpointing put anywhere into a name; no network has such a part."""
 
 MASK_VECTOR = "masked_spec_embed"
 """What stands in for masked frames; transformers makes room for it only where ``mask_time_prob`` is above zero."""
@@ -101,15 +107,18 @@ def read_tensors(folder: Path) -> tuple[dict[str, Tensor], Path]:
     Raises:
         UsageError: no such file, a damaged one, or a ``.bin`` that holds more than tensors (it is not executed).
     """
-    files = _weight_files(folder)
+    files = weight_files(folder)
     if not files:
         raise UsageError(f"{folder}: there is neither a .safetensors file nor a pytorch_model.bin.")
+    require_content(files)
     tensors: dict[str, Tensor] = {}
     for file in files:
         part = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
         twice = sorted(tensors.keys() & part.keys())
         if twice:
-            raise UsageError(f"{file}: tensor {twice[0]!r} is also in another file of {folder}.")
+            raise UsageError(
+                f"{file}: tensor {twice[0]!r} is also in another file of {folder}. Leave the files of one copy there."
+            )
         tensors |= part
     return tensors, files[0] if len(files) == 1 else folder
 
@@ -212,34 +221,47 @@ def match_names(names: Iterable[str], shape: HubertShape, where: Path) -> tuple[
     Raises:
         UsageError: a tensor is missing, unknown, or given twice.
     """
-    names = list(names)
     wanted = shape.tensors()
     found: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
     rest: dict[str, str] = {}
     unexpected: list[str] = []
-    prefix = _prefix(names, wanted)
     for stored in names:
-        bare = stored.removeprefix(prefix)
-        name = SPELLINGS.get(bare, bare)
-        if name in wanted and stored.startswith(prefix):
+        prefix, name = _unwrapped(stored, wanted)
+        if name in wanted:
             if name in found:
-                raise UsageError(f"{where}: tensor {name!r} is there twice, under an old and a new name.")
+                raise UsageError(f"{where}: tensor {name!r} is there twice, as {found[name]!r} and as {stored!r}.")
             found[name] = stored
-        elif any(name == known or (known.endswith(".") and name.startswith(known)) for known in TRAINING_ONLY):
+            prefixes.setdefault(prefix, stored)
+        elif _is_training_only(name):
             rest[name] = stored
         else:
             unexpected.append(stored)
     missing = [name for name in wanted if name not in found]
     if missing or unexpected:
         raise UsageError(f"{where}: " + _differences(missing, unexpected))
+    if len(prefixes) > 1:
+        listed = " and ".join(repr(name) for name in prefixes.values())
+        raise UsageError(f"{where}: the tensors are of more than one network: their names begin as in {listed}.")
     return found, rest
 
 
-def _prefix(names: list[str], wanted: Mapping[str, tuple[int, ...]]) -> str:
-    def fitting(prefix: str) -> int:
-        return sum(name.startswith(prefix) and name.removeprefix(prefix) in wanted for name in names)
+def _is_training_only(name: str) -> bool:
+    return any(name == known or (known.endswith(".") and name.startswith(known)) for known in TRAINING_ONLY)
 
-    return max(("", *PREFIXES), key=fitting)
+
+def _unwrapped(stored: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str, str]:
+    """Return what wrappers have put before a name, and the name; all of them, however often they wrap."""
+    name = stored
+    for part in TRANSPARENT:
+        name = name.replace(part, "")
+    prefix = ""
+    while True:
+        canonical = SPELLINGS.get(name, name)
+        wrapper = next((one for one in PREFIXES if name.startswith(one)), "")
+        if canonical in wanted or _is_training_only(canonical) or not wrapper:
+            return prefix, canonical
+        prefix, name = prefix + wrapper, name.removeprefix(wrapper)
 
 
 def _differences(missing: list[str], unexpected: list[str], shown: int = 5) -> str:
@@ -256,15 +278,15 @@ def _differences(missing: list[str], unexpected: list[str], shown: int = 5) -> s
 
 
 def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocessor:
-    """Read ``preprocessor_config.json`` with the defaults of transformers' ``Wav2Vec2FeatureExtractor``.
+    """Read the settings of the front end with the defaults of transformers' ``Wav2Vec2FeatureExtractor``.
 
-    Its sample rate counts before the configuration's, which in MERT is the default of a class more often than a fact.
+    Their sample rate counts before the configuration's, which in MERT is the default of a class more often than a fact.
     """
     rate = config.get("sample_rate", 24000 if config["model_type"] == "mert_model" else 16000)
-    file = folder / "preprocessor_config.json"
+    found = front_end(folder)
     normalise, words = False, "none (the model has no preprocessor_config.json)"
-    if file.is_file():
-        content = read_json(file)
+    if found is not None:
+        content, file = found
         rate = content.get("sampling_rate", rate)
         stated = content.get("do_normalize", True)
         if not isinstance(stated, bool):
@@ -273,4 +295,13 @@ def _read_preprocessor(folder: Path, config: Mapping[str, object]) -> Preprocess
         words = NORMALISED if normalise else "none"
     if type(rate) is not int or not 1 <= rate <= HIGHEST_RATE:
         raise UsageError(f"{folder}: the sample rate {rate!r} is not a positive integer up to {HIGHEST_RATE} (Hz).")
+    if found is None:
+        known = "as config.json says" if "sample_rate" in config else "as is usual for its kind"
+        logging.getLogger(__name__).warning(
+            "%s has neither preprocessor_config.json nor processor_config.json: audio is taken at %d Hz, %s, and not "
+            "normalised. Put the file of the model that was trained into the folder if it has one.",
+            folder,
+            rate,
+            known,
+        )
     return Preprocessor(rate, normalise, words)

@@ -13,8 +13,8 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
-from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
-from ..hub.about import read_is_merge, read_trained_on, weights_sha256
+from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder
+from ..hub.about import NOT_STATED, read_is_merge, read_trained_on, weights_sha256
 from ..hub.repository import Located, Repository, locate
 from .checkpoint import NORMALISED, Checkpoint, Preprocessor, read_checkpoint
 from .network import HubertShape, pooled_states, prepare
@@ -215,6 +215,25 @@ def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
 
+def read_file(file: Path, options: LoadOptions) -> HubertEncoder:
+    """Load the encoder of a fairseq checkpoint of MERT (``MERT-v1-95M_fairseq.pt``); nothing in its pickle is run.
+
+    Raises:
+        UsageError: it is no such file; the message names the tensor.
+    """
+    from .fairseq import read_encoder
+
+    read = read_encoder(file)
+    rate = read.sample_rate
+    if rate is None:
+        rate = 24_000
+        logging.getLogger(__name__).warning("%s does not state its sample rate: audio is taken at %d Hz.", file, rate)
+    preprocessor = Preprocessor(rate, read.normalise, NORMALISED if read.normalise else "none")
+    what = "The encoder of a fairseq checkpoint."
+    card = bare_card(file.stem, "mert", "not stated", NOT_STATED, "a local file", what)
+    return build_encoder(card, read.shape, read.weights, preprocessor, options)
+
+
 @dataclass(frozen=True)
 class Released:
     """A model that its authors have published.
@@ -325,3 +344,5 @@ ENCODERS: dict[str, EncoderEntry] = {
 }
 
 FOLDER_READERS: dict[str, FolderReader] = dict.fromkeys(MODEL_TYPES, read_folder)
+
+FILE_READERS: dict[str, FileReader] = {".pt": read_file}

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import UsageError
+from ...files import is_git_lfs_pointer
+from ..hub.about import HIGHEST_RATE
 from .checkpoint import MASK_VECTOR, match_tensors
 from .heads import CODEWORDS, CQT_HEAD, PROJECTION, HeadShape
 from .network import HubertShape
@@ -62,6 +64,23 @@ class FairseqModel:
     heads: HeadShape
     weights: dict[str, Tensor]
     training_only: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class FairseqEncoder:
+    """The encoder of a fairseq checkpoint, and what it was trained on.
+
+    Attributes:
+        shape: of the encoder.
+        weights: under the names of :meth:`HubertShape.tensors`.
+        sample_rate: Hz, as the task of the training states it; ``None`` if it does not.
+        normalise: whether that task brought each clip to zero mean and unit variance.
+    """
+
+    shape: HubertShape
+    weights: dict[str, Tensor]
+    sample_rate: int | None
+    normalise: bool
 
 
 class _Inert:
@@ -112,6 +131,32 @@ def _load(file: IO[bytes], **settings: Any) -> Any:
 _PICKLE = SimpleNamespace(Unpickler=_Unpickler, load=_load, __name__="pickle")
 
 
+def read_encoder(file: Path) -> FairseqEncoder:
+    """Read the encoder of a checkpoint; its heads and dictionaries may be absent.
+
+    Raises:
+        UsageError: there is no such file, or it is not a checkpoint of a MERT network.
+    """
+    content = _read(file)
+    shape, weights, _ = _matched(content, file)
+    task = content["cfg"].get("task")
+    settings = task if isinstance(task, Mapping) else {}
+    rate, normalise = settings.get("sample_rate"), settings.get("normalize", False)
+    if rate is not None and (type(rate) is not int or not 1 <= rate <= HIGHEST_RATE):
+        raise UsageError(f"{file}: the sample rate {rate!r} of its task should be an integer up to {HIGHEST_RATE} Hz.")
+    if not isinstance(normalise, bool):
+        raise UsageError(f"{file}: normalize = {normalise!r} of its task should be true or false.")
+    return FairseqEncoder(shape, weights, rate, normalise)
+
+
+def _matched(content: Mapping[str, Any], file: Path) -> tuple[HubertShape, dict[str, Tensor], dict[str, Tensor]]:
+    """Return shape, weights and training-only tensors of what was read."""
+    tensors = {_renamed(str(name)): tensor for name, tensor in content["model"].items()}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_CQT_KERNELS)}
+    shape = _read_shape(content, tensors, file)
+    return (shape, *match_tensors(tensors, shape, file))
+
+
 def read_fairseq(file: Path, temperature: float = 0.1) -> FairseqModel:
     """Read a checkpoint.
 
@@ -123,10 +168,7 @@ def read_fairseq(file: Path, temperature: float = 0.1) -> FairseqModel:
         UsageError: there is no such file, or it is not a MERT checkpoint with its heads and dictionaries.
     """
     content = _read(file)
-    tensors = {_renamed(str(name)): tensor for name, tensor in content["model"].items()}
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_CQT_KERNELS)}
-    shape = _read_shape(content, tensors, file)
-    weights, rest = match_tensors(tensors, shape, file)
+    shape, weights, rest = _matched(content, file)
     wanted = (f"{PROJECTION}.weight", f"{PROJECTION}.bias", CODEWORDS, f"{CQT_HEAD}.weight", f"{CQT_HEAD}.bias")
     absent = [name for name in (*wanted, MASK_VECTOR) if name not in rest]
     if absent:
@@ -151,6 +193,8 @@ def read_fairseq(file: Path, temperature: float = 0.1) -> FairseqModel:
 def _read(file: Path) -> Mapping[str, Any]:
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file.")
+    if is_git_lfs_pointer(file):
+        raise UsageError(f"{file}: this is a pointer of Git LFS; run `git lfs pull` in {file.parent}.")
     try:
         content = torch.load(file, map_location="cpu", pickle_module=_PICKLE, weights_only=False)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError,

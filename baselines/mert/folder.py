@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ..hub.layout import HEADS
 from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .network import HubertShape
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-HEADS = "heads.safetensors"
-"""The file of the tensors that only training uses."""
 
 DTYPES = ("float32", "float16")
 """Types that weights are stored in."""

@@ -92,12 +92,13 @@ def merge_command(
         raise UsageError("--scale, --scale-each and --force do not go with --sweep.")
     if not tasks:
         raise UsageError("--sweep needs --tasks, for example `--tasks all --edition mini`.")
+    from ...written import split_list
     from ..studies.sweep.scale_tables import print_sweep, write_sweep
     from ..studies.sweep.sweep import Evaluation, parse_scales, sweep_scales
     from .progress import TerminalObserver
 
     evaluation = Evaluation(
-        tasks=tuple(part.strip() for value in tasks for part in value.split(",") if part.strip()),
+        tasks=tuple(part for value in tasks for part in split_list(value)),
         edition=edition,
         protocol=protocol,
         data_root=None if data_root is None else str(data_root),

@@ -34,7 +34,10 @@ def listen(
     Nothing else is rendered; a page of all six tasks takes some seconds and about 7 MB.
     """
     from ...tasks.choice import select_tasks
+    from ...written import split_list
     from ..pages.listening import write_listening_page
 
-    page = write_listening_page(select_tasks(",".join(tasks)), out, tracks, mini_seed, mini_scale)
+    page = write_listening_page(
+        select_tasks([part for value in tasks for part in split_list(value)]), out, tracks, mini_seed, mini_scale
+    )
     typer.echo(f"Page: {page} ({page.stat().st_size / 1e6:.1f} MB)")

@@ -112,7 +112,9 @@ def run(
 
 
 def _parts(values: list[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+    from ...written import split_list
+
+    return [part for value in values for part in split_list(value)]
 
 
 def schema() -> None:

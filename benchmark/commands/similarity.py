@@ -116,7 +116,9 @@ def similarity(
 
 
 def _parts(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values or () for part in value.split(",") if part.strip())
+    from ...written import split_list
+
+    return tuple(part for value in values or () for part in split_list(value))
 
 
 def _pairs(option: str, values: list[str] | None) -> dict[str, str]:

@@ -31,7 +31,8 @@ def result_files(
         relationship: for ``eee``: of who evaluated to the models.
 
     Raises:
-        UsageError: there are no records, two contradict each other, or ``dataset`` is missing.
+        UsageError: there are no records, the format has nothing to say of any, two contradict each other, or
+            ``dataset`` is missing.
     """
     from .every_eval_ever import eee_files
 
@@ -44,11 +45,20 @@ def result_files(
         return {"results.csv": tidy_csv(found).encode()}
     if form == "eee":
         files = eee_files(found, organisation, relationship)
-        return {path: (json.dumps(e, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
-                for path, e in files.items()}  # fmt: skip
+        return _something({path: (json.dumps(e, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+                           for path, e in files.items()}, form, len(records))  # fmt: skip
     if dataset is None:
         raise UsageError("--format eval-results refers to a data set on the hub; name it with --dataset owner/name.")
-    return _eval_results(found, dataset)
+    return _something(_eval_results(found, dataset), form, len(records))
+
+
+def _something(files: dict[str, bytes], form: str, records: int) -> dict[str, bytes]:
+    if not files:
+        raise UsageError(
+            f"Nothing to export: --format {form} takes scores, and none of the {records} records has one that is "
+            "defined. `cmbench report` shows why; --format csv writes the reasons."
+        )
+    return files
 
 
 def write_results(files: Mapping[str, bytes], out: Path, *, folder: bool) -> list[Path]:

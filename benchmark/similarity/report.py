@@ -15,6 +15,7 @@ from ...errors import UsageError
 from ...tasks.base import TRADITION_ORDER, LoadContext, TaskData
 from ...tasks.choice import select_tasks
 from ...version import __version__
+from ...written import split_list
 from ..comparing.transfer import transfer_matrix
 from ..models import Shelf
 from ..protocol import Protocol, get_protocol
@@ -195,7 +196,7 @@ def _remedy(
     model: str, request: Request, edition: str, protocol: Protocol, context: LoadContext, tasks: Sequence[str]
 ) -> str:
     """Return the command that puts features into the store."""
-    parts = request.tasks.split(",") if isinstance(request.tasks, str) else request.tasks
+    parts = split_list(request.tasks) if isinstance(request.tasks, str) else request.tasks
     # A task of one's own is known by its path only.
     paths = {task.name: part for part in parts for task in select_tasks(part) if "custom" in task.editions}
     named = ",".join(shlex.quote(paths.get(task, task)) for task in tasks)

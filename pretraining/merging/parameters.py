@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...baselines.base import LoadOptions
 from ...baselines.hub.about import weights_sha256
+from ...baselines.hub.layout import weight_files
 from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, match_names
 from ...baselines.mert.folder import configuration, write_folder
 from ...baselines.mert.network import HubertShape
@@ -84,7 +85,7 @@ def open_parameters(name: str, options: LoadOptions, spool: Path) -> Parameters:
     network = open_network(name, options)
     read = network.checkpoint
     folder = network.folder
-    if folder is None or not any(folder.glob("*.safetensors")):
+    if folder is None or any(file.suffix != ".safetensors" for file in weight_files(folder)):
         folder = spool / weights_sha256(read.weights)[:16]
         if not folder.exists():
             write_folder(folder, read.shape, read.weights, read.preprocessor, read.training_only.get(MASK_VECTOR))
@@ -104,7 +105,7 @@ def _places(folder: Path, shape: HubertShape) -> dict[str, tuple[Path, str]]:
     from safetensors import safe_open
 
     files: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in weight_files(folder):
         with safe_open(file, "pt") as tensors:
             files |= dict.fromkeys(tensors.keys(), file)
     network, others = match_names(files, shape, folder)

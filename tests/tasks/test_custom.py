@@ -147,7 +147,7 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         (YAML + "zzz: 1\n", "task.yaml:3: unknown key 'zzz'. Known are name,"),
         (YAML + "name: y\n", "task.yaml:3: the key 'name' stands in line 1 already."),
         ("name: [x\nlabels: [a]\n", "task.yaml:2: not valid YAML: "),
-        (YAML + "citation: 2016-99-99\n", "task.yaml: not valid YAML: month"),
+        (YAML + "citation: 2016-99-99\n", "task.yaml:3: `citation` must be text, not 2016-99-99; put it in quotes."),
         (YAML + "citation: 2016-01-09\n", "task.yaml:3: `citation` must be text"),
         (YAML + "title: 1001\n", "task.yaml:3: `title` must be text, not 1001; put it in quotes."),
         ("name: a/b\nlabels: [solo]\n", "task.yaml:1: 'a/b' cannot be a task's name"),
@@ -157,7 +157,10 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         ("name: all\nlabels: [solo]\n", "task.yaml:1: the name 'all' is taken"),
         ("name: x\nlabels: []\n", "task.yaml:2: `labels` must be a list"),
         ("name: x\nlabels: solo\n", "task.yaml:2: `labels` must be a list"),
-        ("name: x\nlabels: [solo, no]\n", "task.yaml:2: the label False is not text for YAML; put it in quotes."),
+        (
+            "name: x\nlabels: [solo, no]\n",
+            "task.yaml:2: the label no is not text for YAML but yes or no; put it in quotes: 'no'.",
+        ),
         ("name: x\nlabels: ['a|b']\n", "task.yaml:2: 'a|b' cannot be a label"),
         ("name: x\nlabels: [' ']\n", "task.yaml:2: ' ' cannot be a label"),
         ("name: x\nlabels: [a, b, 'a ']\n", "task.yaml:2: the label 'a' is listed twice."),
@@ -168,7 +171,7 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         ),
         (YAML + "max_track_seconds: 0\n", "task.yaml:3: `max_track_seconds` must be a positive number, not 0."),
         (YAML + "max_track_seconds: .inf\n", "task.yaml:3: `max_track_seconds` must be a positive number"),
-        (YAML + "max_track_seconds: yes\n", "task.yaml:3: `max_track_seconds` must be a positive number, not True."),
+        (YAML + "max_track_seconds: yes\n", "task.yaml:3: `max_track_seconds` must be a positive number, not yes."),
         (YAML + "license: a\nlicence: b\n", "task.yaml:4: `license` and `licence` are the same; keep one."),
         (YAML + "tracks: none.csv\n", "none.csv: there is no such file; it should be the list of tracks."),
     ],
@@ -198,7 +201,6 @@ HEAD = "id,path,split,group,labels\n"
         ("\n \n", "tracks.csv: the file is empty"),
         (HEAD, "tracks.csv: no tracks below the line of column names."),
         ("id,path,split\na,b,train\n", "tracks.csv:1: the column `labels` is missing; found are id, path, split."),
-        ("id;path;labels\na;b;solo\n", "tracks.csv:1: the columns must be separated by commas"),
         ("id,path,labels,splits\na,b,solo,train\n", "tracks.csv:1: unknown column 'splits'; did you mean 'split'?"),
         ("id,path,Labels\na,b,solo\n", "tracks.csv:1: unknown column 'Labels'; did you mean 'labels'?"),
         ("id,path,labels,id\na,b,solo,c\n", "tracks.csv:1: two columns are named 'id'."),
@@ -227,7 +229,7 @@ HEAD = "id,path,split,group,labels\n"
             "tracks.csv:2: the track ends at 2 s, which is not after its start.",
         ),
         ("id,path,labels,split\na,b,solo,test\nc,b,solo,test\n", "no track is in the split 'train'"),
-        ("id,path,labels\na,a,solo\nb,b,solo\n", "tracks.csv: 2 tracks in 2 groups cannot be drawn into 3 splits"),
+        ("id,path,labels\na,a,solo\nb,b,solo\n", "tracks.csv: there are too few recordings. They are divided into 3"),
         (b"id,path,labels\n\xff\xfe,b,solo\n", "tracks.csv:2: the byte 0xff is not UTF-8"),
     ],
 )
@@ -395,6 +397,6 @@ def test_a_draw_that_could_not_be_judged_is_refused_and_not_written(tmp_path: Pa
     table = tmp_path / "tracks.csv"
     table.write_text("id,path,labels\n" + rows, encoding="utf-8")
     before = table.read_bytes()
-    with pytest.raises(UsageError, match="too few tracks or groups to draw the split"):
+    with pytest.raises(UsageError, match="too few recordings or groups to draw the split"):
         load_task(tmp_path / "task.yaml")
     assert table.read_bytes() == before

@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.baselines.mert.checkpoint import MASK_VECTOR
+from cmbench.baselines.hub.about import weights_sha256
+from cmbench.baselines.mert.checkpoint import MASK_VECTOR, NORMALISED
 from cmbench.baselines.mert.fairseq import read_fairseq
 from cmbench.baselines.mert.heads import CODEWORDS, HeadShape
 from cmbench.baselines.mert.network import HubertShape, random_weights
+from cmbench.baselines.registry import load_encoder
 from cmbench.errors import UsageError
 from cmbench.pretraining.objective.model import from_fairseq, from_folder, random_heads
 
@@ -127,6 +129,28 @@ def test_nothing_in_the_pickle_is_run(save: Save, tmp_path: Path) -> None:
     file = save(lambda content: content.update(extra_state=Bomb(tmp_path / "ran")))
     assert read_fairseq(file).heads == HEADS
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_is_a_model_by_itself(save: Save, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without heads and dictionaries too; rate and normalisation are those of its training."""
+
+    def bare(content: dict[str, Any]) -> None:
+        del content["task_state"], content["model"]["label_embs_concat"]
+        content["cfg"]["task"] = {"sample_rate": 16_000, "normalize": True}
+        content["extra_state"] = Bomb(tmp_path / "ran")
+
+    options = LoadOptions(device="cpu", offline=True)
+    encoder = load_encoder(str(save(bare)), options)
+    assert not (tmp_path / "ran").exists()
+    assert (encoder.card.name, encoder.card.sample_rate, encoder.card.preprocessing) == ("m", 16_000, NORMALISED)
+    assert encoder.card.weights_sha256 == weights_sha256(random_weights(SHAPE, 0))
+    assert not caplog.records
+    plain = load_encoder(str(save()), options).card
+    assert (plain.sample_rate, plain.preprocessing, plain.layers) == (24_000, "none", 3)
+    assert "does not state its sample rate" in caplog.text
+    for wrong in ({"sample_rate": 0}, {"sample_rate": 24_000, "normalize": 3}):
+        with pytest.raises(UsageError, match="of its task should be"):
+            load_encoder(str(save(lambda content, task=wrong: content["cfg"].update(task=task))), options)
 
 
 def drop(*path: str) -> Callable[[dict[str, Any]], object]:

@@ -102,3 +102,13 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name a folder"):
         write_results({"a": b"1"}, path, folder=True)
     assert write_results({"x/y": b"2"}, tmp_path / "new", folder=True) == [tmp_path / "new" / "x/y"]
+
+
+@pytest.mark.parametrize("form", ["eee", "eval-results"])
+def test_an_export_of_nothing_says_so(build_record: Build, form: str) -> None:
+    record = build_record("mfcc", "lyra", edition="mini")
+    nothing = Metric(value=None, interval=None, per_seed=(None,), reason="no label is defined")
+    empty = record.model_copy(update={"metrics": dict.fromkeys(record.metrics, nothing)})
+    with pytest.raises(UsageError, match=r"Nothing to export: .* none of the 1 records has one that is defined"):
+        export([empty], form, "owner/bench")
+    assert export([record], form, "owner/bench")

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cmbench.baselines.base import LoadOptions
+from cmbench.baselines.hub.layout import HEADS
 from cmbench.baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
-from cmbench.baselines.mert.folder import HEADS
 from cmbench.baselines.mert.heads import CODEWORDS, HeadShape
 from cmbench.baselines.mert.network import NO_DROPOUT, Dropout, HubertShape, pooled_states, prepare
 from cmbench.errors import UsageError

@@ -89,6 +89,6 @@ def test_names_of_tasks(wanted: str, name: str) -> None:
 
 @given(st.text(max_size=100))
 def test_every_folder_gives_a_name_that_a_task_may_have(wanted: str) -> None:
-    from cmbench.tasks.custom import _NAME
+    from cmbench.tasks.corpus.description import NAME
 
-    assert _NAME.fullmatch(task_name(wanted))
+    assert NAME.fullmatch(task_name(wanted))

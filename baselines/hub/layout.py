@@ -1,0 +1,189 @@
+"""What lies in a model's folder: which files are its weights, its front end, and what a folder is that is no model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UsageError
+from ...files import is_git_lfs_pointer, read_json
+
+HEADS = "heads.safetensors"
+"""The file of the tensors that only training uses, beside the weights; transformers does not read it."""
+
+_FRONT_ENDS = ("feature_extractor", "audio_processor")
+_PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
+_DECISIVE = ("sampling_rate", "do_normalize")
+_SNAPSHOTS = "snapshots"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model's files are, and how it is called.
+
+    Attributes:
+        folder: with ``config.json``.
+        name: for results.
+        source: ``hf:owner/name@commit`` in the hub's cache, else ``a local folder``.
+    """
+
+    folder: Path
+    name: str
+    source: str
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files of a folder's weights, in the order in which transformers looks for them.
+
+    The whole file under its usual name first, then the shards that an index names, then whatever has the right ending
+    (variants such as ``model.fp16.safetensors``, shards without an index); ``.safetensors`` before ``.bin``. Names that
+    begin with a dot are notes of other systems (macOS's ``._model.safetensors``). Files that an index names may be
+    absent. :data:`HEADS` comes last where it is there.
+    """
+    heads = [folder / HEADS] if (folder / HEADS).is_file() else []
+    for whole, ending in (("model.safetensors", "[!.]*.safetensors"), ("pytorch_model.bin", "pytorch_model*.bin")):
+        if (folder / whole).is_file():
+            return [folder / whole, *heads]
+        index = folder / f"{whole}.index.json"
+        if index.is_file():
+            return [*_shards(index), *heads]
+        if found := [file for file in sorted(folder.glob(ending)) if file.name != HEADS]:
+            return [*found, *heads]
+    return []
+
+
+def _shards(index: Path) -> list[Path]:
+    named = read_json(index).get("weight_map")
+    names = sorted(set(named.values())) if isinstance(named, dict) else []
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise UsageError(f"{index}: weight_map should name a file of this folder for each tensor.")
+    return [index.parent / name for name in names]
+
+
+def require_content(files: list[Path]) -> None:
+    """Check that files are there and are themselves.
+
+    Raises:
+        UsageError: one is absent, or is a pointer of Git LFS.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"{file}: an index names this file, but it is not there. Fetch it again.")
+        if is_git_lfs_pointer(file):
+            raise UsageError(
+                f"{file}: this is a pointer of Git LFS, not the weights. Run `git lfs install` and `git lfs pull` in "
+                f"{file.parent}, or fetch the model with `hf download`."
+            )
+
+
+def front_end(folder: Path) -> tuple[dict[str, object], Path] | None:
+    """Return the settings of a model's front end, and the file that they stand in; ``None`` if there are none.
+
+    transformers 5 writes them into ``processor_config.json``, earlier releases into ``preprocessor_config.json``.
+
+    Raises:
+        UsageError: a file is damaged, or the two contradict each other.
+    """
+    found: list[tuple[dict[str, object], Path]] = []
+    if (processor := folder / _PROCESSOR).is_file():
+        whole = read_json(processor)
+        nested = next((whole[key] for key in _FRONT_ENDS if key in whole), None)
+        if isinstance(nested, dict):
+            found.append((nested, processor))
+        elif nested is not None:
+            raise UsageError(f"{processor}: {' or '.join(_FRONT_ENDS)} should be a table of settings.")
+    if (alone := folder / _PREPROCESSOR).is_file():
+        found.append((read_json(alone), alone))
+    if len(found) == 2:
+        (one, file), (other, second) = found
+        for key in _DECISIVE:
+            if key in one and key in other and one[key] != other[key]:
+                raise UsageError(
+                    f"{file}: {key} is {one[key]!r}, but {other[key]!r} in {second.name}. Keep the file that the model "
+                    "was trained with, and remove the other."
+                )
+    return found[0] if found else None
+
+
+def find_model(folder: Path) -> Place:
+    """Return where the model is that a folder stands for.
+
+    Raises:
+        UsageError: the folder holds no model; the message says what it holds and what to name instead.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: this is a file. Name the folder that it is in, with its config.json.")
+    here = folder.resolve()
+    if here.name == _SNAPSHOTS and here.parent.name.startswith("models--"):
+        here = here.parent
+    if here.name.startswith("models--") and (here / _SNAPSHOTS).is_dir():
+        here = _snapshot(here)
+        folder = here
+    if not (folder / "config.json").is_file() or not weight_files(folder):
+        _refuse_what_it_is(folder)
+    if here.parent.name == _SNAPSHOTS and here.parent.parent.name.startswith("models--"):
+        repository = here.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+        return Place(folder, repository, f"hf:{repository}@{here.name}")
+    return Place(folder, here.name, "a local folder")
+
+
+def _snapshot(cache: Path) -> Path:
+    """Return the snapshot of a model in the hub's cache that its main branch names, or the only one."""
+    found = sorted(one for one in (cache / _SNAPSHOTS).iterdir() if one.is_dir() and not one.name.startswith("."))
+    main = cache / "refs" / "main"
+    if main.is_file():
+        commit = main.read_text(encoding="utf-8", errors="replace").strip()
+        named = [one for one in found if one.name == commit]
+        if named:
+            return named[0]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"{cache}: the hub's cache has no snapshot of this model; fetch it again.")
+    listed = ", ".join(str(one) for one in found)
+    raise UsageError(f"{cache}: the hub's cache has several snapshots of this model; name one: {listed}.")
+
+
+def _refuse_what_it_is(folder: Path) -> None:
+    """Raise the error of a folder that is no model by itself, where what it is can be told."""
+    steps = _numbered(folder, r"checkpoint-(\d+)")
+    if steps:
+        names = ", ".join(one.name for one in steps)
+        raise UsageError(
+            f"{folder}: this is the output of a Trainer, with {names}; the model is in these. "
+            f"Name one: --model {steps[-1]}"
+        )
+    # The files of `cmbench pretrain` while it is not finished.
+    run = next((one for one in (folder, *folder.parents[:3]) if (one / "training" / "start.json").is_file()), None)
+    if run is not None and not (run / "config.json").is_file():
+        last = _numbered(run / "training" / "checkpoints", r"step-(\d+)")
+        far = f", now at {last[-1].name}" if last else ""
+        raise UsageError(
+            f"{run}: this pre-training run is not finished{far}; the model is written at its end. Go on with "
+            f"`cmbench pretrain RECIPE --out {run} --resume`."
+        )
+    if (folder / "adapter_config.json").is_file():
+        raise UsageError(f"{folder}: adapter_config.json says that this is an adapter; merge it into its model first.")
+    if (folder / "config.json").is_file():
+        return
+    inside = sorted(one.parent.name for one in folder.glob("[!.]*/config.json"))
+    if inside:
+        raise UsageError(
+            f"{folder}: there is no config.json, but in {', '.join(inside)}; name one: --model {folder / inside[0]}"
+        )
+    if weight_files(folder):
+        raise UsageError(
+            f"{folder}: there are weights, but no config.json. Put the config.json (and preprocessor_config.json) of "
+            "the model that was trained beside them."
+        )
+
+
+def _numbered(folder: Path, pattern: str) -> list[Path]:
+    """Return folders whose whole name has a number, by that number."""
+    found = [(int(m[1]), one) for one in _entries(folder) if (m := re.fullmatch(pattern, one.name)) and one.is_dir()]
+    return [one for _, one in sorted(found)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

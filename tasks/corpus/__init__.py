@@ -1,0 +1,1 @@
+"""A corpus that a user brings: its table, its description, its files."""
