@@ -47,6 +47,9 @@ def new_task(
     audio: Annotated[
         Path | None, typer.Option(help="Folder of the recordings, if they are elsewhere.", show_default=False)
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a table that is not UTF-8, e.g. windows-1254.", show_default=False)
+    ] = None,
     path: Annotated[str | None, typer.Option(help="Column that names the recordings.", show_default=False)] = None,
     labels: Annotated[
         list[str] | None, typer.Option(help="Columns that hold labels; several with commas.", show_default=False)
@@ -85,7 +88,7 @@ def new_task(
     from ...tasks.own.sources import open_source
     from ...tasks.own.writing import About, write_task
 
-    opened = open_source(source, table, audio)
+    opened = open_source(source, table, audio, encoding)
     columns = opened.sheet.columns
     groups = _names([group] if group else None, columns)
     choices = Choices(path, _names(labels, columns), groups, split, track_id, start, end)

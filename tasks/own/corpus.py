@@ -102,7 +102,7 @@ def propose_task(
     """
     roles, named = propose(source.sheet, source.recordings, choices, source.path_column)
     problems: list[Problem] = []
-    notes: list[str] = [source.sheet.said] if source.sheet and source.sheet.said else []
+    notes: list[str] = []
     labels_of, families = _labels(source.sheet, roles, problems, notes)
     paths = _paths(source, roles, named, problems, notes)
     if check_audio:

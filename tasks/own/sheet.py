@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import UsageError
-from ..corpus.problems import require_all_sound
-from ..corpus.table import LEGACY, read_table
+from ..corpus.problems import refuse, require_sound
+from ..corpus.table import LEGACY, Table, encoding_problem, parse_table, read_table
+from .recordings import Recordings
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
 WORKBOOKS = (".xlsx", ".xlsm")
@@ -26,22 +27,25 @@ class Sheet:
         columns: by name, in order.
         rows: cells without white space around them, by column.
         lines: of each row in the file, counted from 1.
-        said: what a reader should know of how it was read.
     """
 
     source: Path
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     lines: tuple[int, ...]
-    said: str = ""
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
         return [row[name] for row in self.rows]
 
 
-def read_sheet(path: Path) -> Sheet:
+def read_sheet(path: Path, recordings: Recordings | None = None, encoding: str | None = None) -> Sheet:
     """Read a table.
+
+    Args:
+        path: of the file.
+        recordings: that it should name, by which the encoding of a text is known that is not UTF-8.
+        encoding: of the text, if the user states it.
 
     Raises:
         UsageError: it cannot be read, or holds no rows; the message says why and what helps.
@@ -52,7 +56,7 @@ def read_sheet(path: Path) -> Sheet:
         raise UsageError(f"{path} is a workbook of an old Excel; save it as .xlsx or as CSV.")
     if path.suffix.lower() == ".jsonl":
         return sheet_of(path, _json_lines(path))
-    return _text(path)
+    return _text(path, recordings, encoding)
 
 
 def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
@@ -80,14 +84,39 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
     return Sheet(path, tuple(name for _, name in named), rows, tuple(line for line, _ in kept[1:]))
 
 
-def _text(path: Path) -> Sheet:
-    table = read_table(path, "a table of recordings")
-    said = ""
+def _text(path: Path, recordings: Recordings | None, encoding: str | None) -> Sheet:
+    table = read_table(path, "the table of recordings", encoding=encoding)
     if table.guessed:
-        said = f"{path.name} is not UTF-8; it was read as {LEGACY.get(table.encoding, table.encoding)}. Look at the names."
-    require_all_sound([(path, table.problems)])
-    lines = (1, *table.lines) if table.cells else ()
-    return replace(sheet_of(path, list(zip(lines, table.cells, strict=True))), said=said)
+        table = _confirmed(table, recordings)
+    require_sound(path, table.problems)
+    if not table.rows:
+        raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
+    return Sheet(path, table.columns, table.rows, table.lines)
+
+
+def _confirmed(table: Table, recordings: Recordings | None) -> Table:
+    """Return a table in the encoding in which its cells name recordings whose names have foreign letters.
+
+    Raises:
+        UsageError: none does, or two that read the table differently; the user has to say.
+    """
+    found: dict[str, tuple[int, Table]] = {}
+    for codec in LEGACY:
+        try:
+            text = replace(table.source, text=table.source.content.decode(codec), encoding=codec)
+        except UnicodeDecodeError:
+            continue
+        tried = parse_table(table.path, text)
+        cells = list({cell for row in tried.rows for cell in row.values() if not cell.isascii()})
+        clear = recordings.name(cells) if recordings and cells else []
+        found[codec] = (sum(one.path is not None and not one.path.name.isascii() for one in clear), tried)
+    most = max((score for score, _ in found.values()), default=0)
+    best = [tried for score, tried in found.values() if score == most and most]
+    if not best or any(one.rows != best[0].rows for one in best):
+        problem = encoding_problem(table.source)
+        words = problem.text.split("; save the file")[0]
+        refuse(table.path, problem.line, f"{words}; save the table as UTF-8, or say so: --encoding windows-1254")
+    return best[0]
 
 
 def _workbook(path: Path) -> list[tuple[int, list[str]]]:

@@ -55,13 +55,16 @@ class Source:
     citation: str = ""
 
 
-def open_source(named: str, table: Path | None = None, audio: Path | None = None) -> Source:
+def open_source(
+    named: str, table: Path | None = None, audio: Path | None = None, encoding: str | None = None
+) -> Source:
     """Find out what was brought.
 
     Args:
         named: a folder, a table, or ``mirdata:NAME``.
         table: the table, where a folder holds several.
         audio: folder of the recordings, if they are not beside the table; for mirdata, its data home.
+        encoding: of the table, if it is a text that is not UTF-8.
 
     Raises:
         UsageError: there is no such thing, or it holds no recordings or no table that names them.
@@ -74,17 +77,17 @@ def open_source(named: str, table: Path | None = None, audio: Path | None = None
             raise UsageError(
                 f"{place} is a file, and --table names another; name the folder of the recordings instead."
             )
-        return _beside(place, (audio or place.absolute().parent).expanduser(), place.absolute().parent)
+        return _beside(place, (audio or place.absolute().parent).expanduser(), place.absolute().parent, encoding)
     if not place.is_dir():
         raise UsageError(f"{place}: there is no such folder or table. `mirdata:NAME` names a loader of mirdata.")
     place = place.absolute()
     if table is not None:
-        return _beside(table.expanduser(), (audio or place).expanduser(), place)
+        return _beside(table.expanduser(), (audio or place).expanduser(), place, encoding)
     recordings = _recordings(audio.expanduser() if audio else place)
     if metadata := sorted(p for name in _METADATA for p in place.rglob(name)):
-        return _audiofolder(place, recordings, metadata)
+        return _audiofolder(place, recordings, metadata, encoding)
     if tables := _tables(place):
-        return _beside(_only(tables, recordings), recordings.folder, place)
+        return _beside(_only(tables, recordings, encoding), recordings.folder, place, encoding)
     return _by_folder(place, recordings)
 
 
@@ -111,14 +114,14 @@ def _tables(folder: Path) -> list[Path]:
     )  # fmt: skip
 
 
-def _only(tables: Sequence[Path], recordings: Recordings) -> Path:
+def _only(tables: Sequence[Path], recordings: Recordings, encoding: str | None) -> Path:
     """Return the one table, or the one of several that names most recordings."""
     if len(tables) == 1:
         return tables[0]
     named: dict[Path, int] = {}
     for path in tables:
         try:
-            sheet = read_sheet(path)
+            sheet = read_sheet(path, recordings, encoding)
         except UsageError:
             continue  # a text without rows is no table; if none of them is one, that is said below
         named[path] = max(sum(n.path is not None for n in recordings.name(sheet.column(c))) for c in sheet.columns)
@@ -131,18 +134,19 @@ def _only(tables: Sequence[Path], recordings: Recordings) -> Path:
     return best[0]
 
 
-def _beside(table: Path, audio: Path, folder: Path) -> Source:
-    sheet = read_sheet(table)
+def _beside(table: Path, audio: Path, folder: Path, encoding: str | None) -> Source:
+    recordings = _recordings(audio)
+    sheet = read_sheet(table, recordings, encoding)
     kind = "an Excel workbook" if table.suffix.lower() in WORKBOOKS else "a table"
-    return Source(f"{kind} and the recordings it names", folder.name, sheet, _recordings(audio), folder)
+    return Source(f"{kind} and the recordings it names", folder.name, sheet, recordings, folder)
 
 
-def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path]) -> Source:
+def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path], encoding: str | None) -> Source:
     """Join the metadata of all folders; a file's name is seen from the folder of its metadata."""
     rows: list[dict[str, str]] = []
     lines: list[int] = []
     for path in metadata:
-        sheet = read_sheet(path)
+        sheet = read_sheet(path, recordings, encoding)
         if _AUDIO_KEY not in sheet.columns:
             raise UsageError(
                 f"{path}: the column `{_AUDIO_KEY}` is missing, by which an audiofolder names its recordings; found "

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...errors import CmbenchError, UsageError
 from ...files import write_atomically
-from ..base import TRADITIONS
+from ..corpus.description import RESERVED
 from ..custom import load_task
 from ..registry import registry
 from .corpus import Proposal
@@ -36,7 +36,7 @@ def task_name(wanted: str) -> str:
     """Return a name that a task may have: letters, digits and ``_``, and not one of cmbench's own."""
     bare = unicodedata.normalize("NFC", wanted.strip())
     name = re.sub(r"[^\w.-]+", "_", bare).strip("_.-")[:60].lower() or "corpus"
-    return f"my_{name}" if name in registry() or name in TRADITIONS or name == "all" else name
+    return f"my_{name}" if name in registry() or name in RESERVED else name
 
 
 def task_files(proposal: Proposal, about: About, folder: Path) -> dict[str, bytes]:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cmbench.errors import UsageError
+from cmbench.tasks.own.recordings import recordings_of
 from cmbench.tasks.own.sheet import plain, read_sheet
 
 ROWS = [["Dosya", "Makam", "Yıl"], ["a.wav", "Hicâz", "1990"], ["b.wav", "Uşşak", ""]]
@@ -29,15 +30,6 @@ def test_excel_s_first_line_of_the_separator(tmp_path: Path) -> None:
     path = tmp_path / "songs.csv"
     path.write_text("sep=;\nfile;label\na.wav;x\n")
     assert read_sheet(path).rows == ({"file": "a.wav", "label": "x"},)
-
-
-def test_an_encoding_that_was_guessed_is_said(tmp_path: Path) -> None:
-    path = tmp_path / "songs.csv"
-    path.write_bytes("file,label\na.wav,Uşşak\n".encode("cp1254"))
-    assert read_sheet(path).column("label") == ["Uşşak"]
-    assert read_sheet(path).said == "songs.csv is not UTF-8; it was read as windows-1254. Look at the names."
-    path.write_text("file,label\na.wav,Uşşak\n", encoding="utf-8")
-    assert read_sheet(path).said == ""
 
 
 def test_a_workbook(tmp_path: Path) -> None:
@@ -68,8 +60,9 @@ def test_two_sheets_are_not_guessed_at(tmp_path: Path) -> None:
     [
         ("a.csv", b"", "a line of column names"),
         ("a.csv", b"file,label\n", "a line of column names"),
-        ("a.csv", b"file,file\na,b\n", "two columns are named 'file'"),
-        ("a.csv", b"file,label\na,b,c\n", "3 cells under 2 columns"),
+        ("a.csv", b"file,file\na,b\n", "'file'"),
+        ("a.csv", b"file,label\na,b,c\nd,e\n", "3 cells"),
+        ("a.csv", "dosya,makam\na.wav,Uşşak\n".encode("cp1254"), "not UTF-8.*--encoding windows-1254"),
         ("a.xlsx", b"no zip", "no Excel workbook"),
         ("a.xls", b"", "old Excel"),
         ("a.jsonl", b"{", "no JSON"),
@@ -106,3 +99,13 @@ def test_cells_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[li
     path = tmp_path_factory.mktemp("t") / "a.csv"
     path.write_text("\n".join(separator.join(r) for r in [["a", "b", "c"], *rows]), encoding="utf-8")
     assert [[*row.values()] for row in read_sheet(path).rows] == rows
+
+
+def test_an_encoding_is_taken_where_recordings_confirm_it_or_the_user_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "songs.csv"
+    path.write_bytes("file,label\nαβγ.wav,ρε\n".encode("cp1253"))
+    recordings = recordings_of(tmp_path, [PurePosixPath("αβγ.wav")])
+    assert read_sheet(path, recordings).column("label") == ["ρε"]
+    assert read_sheet(path, encoding="cp1253").column("label") == ["ρε"]
+    with pytest.raises(UsageError, match="--encoding"):
+        read_sheet(path, recordings_of(tmp_path, [PurePosixPath("abc.wav")]))
