@@ -78,7 +78,7 @@ def expect_counts(name: str, tracks: tuple[Item, ...], monkeypatch: pytest.Monke
         (task.test_support, support(tracks, task.labels)),
     ):
         for key, number in found.items():
-            monkeypatch.setitem(known, key, number)  # type: ignore[arg-type]
+            monkeypatch.setitem(known, key, number)
 
 
 @pytest.fixture
