@@ -145,12 +145,14 @@ def _check_place(row: list[str], entry: Entry, entries: Sequence[Entry], paramet
     for level, value in levels:
         assert level.value == pytest.approx(value, abs=1e-9)
     assert row[2:8] == [span(level) for level, _ in levels[:6]]
-    assert row[8].startswith(f"{min(ours, key=ours.__getitem__)} (")
+    assert judged.worst_share is not None
+    assert row[8] == f"{min(ours, key=ours.__getitem__)} ({100 * judged.worst_share:.0f} %)"
     assert row[9] == ("–" if base is entry else span(levels[-1][0]))
     assert row[10:12] == [span(judged.spread), span(judged.gap)]
     spent = sum(record.cost.encode_seconds for record in entry.place.records)
     heard = sum(record.cost.audio_seconds for record in entry.place.records)
     assert row[12].startswith(f"{3600 * spent / heard:.3g} ")
     assert row[13] == f"{parameters / 1e6:.1f} M"
+    assert row[14:] == ["cc-by-nc-4.0", "rescored"]
     first, last = entry.place.first, entry.place.last
     assert row[1] == (str(first) if first == last else f"{first}–{last}")
