@@ -147,14 +147,8 @@ def plan_run(
     found = _Tasks(root, edition, split, mini_scale, mini_seed, only_if_ready(tasks))
     loads = [found.load(task) for task in select_tasks(tasks)]
     shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
-    cards: dict[str, EncoderCard | None] = {}
-    needs = [need for load in loads for need in load.needs]
-    for name in dict.fromkeys(names):
-        try:
-            cards[name] = shelf.card(name)
-        except MissingError as error:
-            cards[name] = None
-            needs += [model_need(name, one) for one in error.missing]
+    cards, lacking = _cards(shelf, names)
+    needs = [*(need for load in loads for need in load.needs), *lacking]
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
     expected = tuple(
@@ -191,6 +185,19 @@ def _data_root(named: str | os.PathLike[str] | None) -> Path | None:
     if root is not None and not root.is_dir():
         raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
     return root
+
+
+def _cards(shelf: Shelf, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
+    """Return the card of every model that is here, ``None`` for the others, and what these need."""
+    cards: dict[str, EncoderCard | None] = {}
+    needs: list[Need] = []
+    for name in dict.fromkeys(names):
+        try:
+            cards[name] = shelf.card(name)
+        except MissingError as error:
+            cards[name] = None
+            needs += [model_need(name, one) for one in error.missing]
+    return cards, needs
 
 
 @dataclass(frozen=True)

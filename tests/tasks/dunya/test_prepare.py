@@ -405,6 +405,10 @@ def test_the_plan_announces_files_and_bytes_of_what_is_not_here(tmp_path: Path, 
     assert "the tags of 5297 recordings and the mp3 of 5297" in words
     assert "about 18.9 GB is 5297 mp3 of 3.7 min in the mean" in words
     assert "at 320 kbit/s it would be 47.2 GB" in words
+    audio = tmp_path / "nothing" / "turkish_makam" / "audio"
+    audio.mkdir(parents=True)
+    (audio / "a1.mp3").write_bytes(b"x")
+    assert steps(tmp_path / "nothing")[0] == 5296, "what is here is not announced, lists or no lists"
     (folder / "audio").mkdir()
     (folder / "audio" / "a1.mp3").write_bytes(b"x")
     assert steps(folder.parent)[:2] == (4, 4 * 223 * 16_000)
