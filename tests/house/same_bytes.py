@@ -33,7 +33,7 @@ import soundfile
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TIMES = frozenset({"environment", "cost", "encode_seconds", "stat", "seconds_per_step", "time"})
+TIMES = frozenset({"environment", "cost", "encode_seconds", "stat", "seconds_per_step", "time", "content_sha256"})
 """Keys of JSON objects that may differ between two runs of one tree."""
 
 NOT_COMPARED = ("results/*/report.html", "*.pt", "*.lock", "*/training/log.jsonl")
