@@ -9,6 +9,12 @@ import re
 import shlex
 from pathlib import Path
 
+_STREAMED_BYTES = 0x7FFF0000
+"""Sizes from here on are what programs write into a header when they cannot know the length of a stream."""
+
+_PROMISE = re.compile(r"^\s*(?P<chunk>[^:\n]+?)\s*: (?P<stated>\d+) \(should be (?P<present>\d+)\)", re.MULTILINE)
+"""How the log of libsndfile reports a chunk that is longer in the header than in the file."""
+
 COUNTED_SUFFIXES = (".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
 """What files are usually called whose frames or pages are counted."""
 
@@ -150,3 +156,16 @@ def conversion(path: Path) -> str:
     if source == target:
         target = shlex.quote(f"{path.stem}.flac")
     return f"convert it in its folder: ffmpeg -i {source} {target}"
+
+
+def _promised_frames(log: str, present: int) -> tuple[int, bool]:
+    """Return the frames that the header promises, and whether it states a length at all.
+
+    The data chunk is believed before the size of the whole file, which many programs get wrong.
+    """
+    found = {m["chunk"].lower(): (int(m["stated"]), int(m["present"])) for m in _PROMISE.finditer(log)}
+    data = next((found[c] for c in ("data", "ssnd", "data size") if c in found), None)
+    stated, there = data or next(iter(found.values()), (1, 1))
+    if stated >= _STREAMED_BYTES and there < _STREAMED_BYTES:
+        return present, False
+    return (round(present * stated / there) if stated > there > 0 else present), True

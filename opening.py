@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import ffmpeg
-from .containers import as_text, conversion, ends_of, foreign_name
+from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name
 from .errors import UnusableAudio
 from .streams import Mp3Part, OggLink, flac_samples, mp3_parts, ogg_links
 
@@ -33,11 +33,6 @@ hours of nothing out of a small file)."""
 _MOST_FRAMES = 2**48
 """More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
 
-_STREAMED_BYTES = 0x7FFF0000
-"""Sizes from here on are what programs write into a header when they cannot know the length of a stream."""
-
-_PROMISE = re.compile(r"^\s*(?P<chunk>[^:\n]+?)\s*: (?P<stated>\d+) \(should be (?P<present>\d+)\)", re.MULTILINE)
-"""How the log of libsndfile reports a chunk that is longer in the header than in the file."""
 
 _NO_END = re.compile(r"lacks an end-of-stream bit")
 
@@ -394,16 +389,3 @@ def said(error: Any) -> str:
     """Return libsndfile's own words without the decoration that varies between its formats."""
     words: str = error.error_string
     return words.removeprefix("Error :").strip().rstrip(".")
-
-
-def _promised_frames(log: str, present: int) -> tuple[int, bool]:
-    """Return the frames that the header promises, and whether it states a length at all.
-
-    The data chunk is believed before the size of the whole file, which many programs get wrong.
-    """
-    found = {m["chunk"].lower(): (int(m["stated"]), int(m["present"])) for m in _PROMISE.finditer(log)}
-    data = next((found[c] for c in ("data", "ssnd", "data size") if c in found), None)
-    stated, there = data or next(iter(found.values()), (1, 1))
-    if stated >= _STREAMED_BYTES and there < _STREAMED_BYTES:
-        return present, False
-    return (round(present * stated / there) if stated > there > 0 else present), True

@@ -15,6 +15,7 @@ from ..benchmark.records.evidence import Evidence, make_evidence
 from ..benchmark.records.record import METRICS, READ_VERSIONS, Record, parse_record
 from ..errors import CmbenchError
 from ..files import is_part, sha256_of
+from ..untrusted import LARGEST_TEXT
 from .entry import (
     LARGEST_ARRAYS,
     LARGEST_ENTRY,
@@ -27,7 +28,7 @@ from .entry import (
     Withdrawal,
     name_key,
 )
-from .untrusted import LARGEST_TEXT, is_name, read_bytes, read_card, read_json, walk
+from .untrusted import is_name, read_bytes, read_card, read_json, walk
 
 if TYPE_CHECKING:
     from .entry import FileFacts

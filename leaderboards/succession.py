@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ..errors import CmbenchError, UsageError
 from ..files import canonical, sha256_of, write_atomically
+from ..untrusted import LARGEST_TEXT
 from .entry import Entry, Submission, Successor, Successors, name_key
 from .reading import entry_folders, parse, read_entry
-from .untrusted import LARGEST_TEXT, read_bytes
+from .untrusted import read_bytes
 
 FILE = "successors.json"
 

@@ -14,8 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from cmbench import ffmpeg
-from cmbench.decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
-from cmbench.opening import decoder_of
+from cmbench.decoding import blocks, find_stretch, missing_frames
+from cmbench.errors import UnusableAudio
+from cmbench.opening import decoder_of, opened
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 

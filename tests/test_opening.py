@@ -16,8 +16,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from cmbench import ffmpeg, opening
-from cmbench.decoding import Sound, UnusableAudio, blocks, find_stretch, missing_frames, opened
-from cmbench.opening import PLAIN, decoder_of, decoders
+from cmbench.decoding import blocks, find_stretch, missing_frames
+from cmbench.errors import UnusableAudio
+from cmbench.opening import PLAIN, Sound, decoder_of, decoders, opened
 
 SEEDS = range(4)
 Samples = NDArray[np.float32]

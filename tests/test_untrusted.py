@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cmbench.decoding import UnusableAudio, opened
-from cmbench.errors import CmbenchError, UsageError
+from cmbench.errors import CmbenchError, UnusableAudio, UsageError
 from cmbench.files import file_sha256
+from cmbench.opening import opened
 from cmbench.tasks.custom import load_task
 from cmbench.untrusted import (
     DEEPEST,

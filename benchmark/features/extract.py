@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...decoding import UnusableAudio
-from ...errors import CmbenchError
-from .store import Entry, FeatureStore, StoredTrack, identify, shard_name
+from ...errors import CmbenchError, UnusableAudio
+from .store import Entry, FeatureStore, shard_name
+from .stored import StoredTrack, identify
 from .windows import AudioWindows, read_windows
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CmbenchError
-from .store import FeatureStore, damage, read_about, read_piece
+from .store import FeatureStore, damage, read_about
+from .stored import read_piece
 
 logger = logging.getLogger(__name__)
 

@@ -15,20 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...decoding import (
-    SILENCE,
-    Sound,
-    Stretch,
-    UnusableAudio,
-    blocks,
-    channel_sums,
-    find_stretch,
-    missing_frames,
-    opened,
-    suffix_warning,
-    variances,
-)
-from ...errors import UsageError
+from ...decoding import SILENCE, Stretch, blocks, channel_sums, find_stretch, missing_frames, suffix_warning, variances
+from ...errors import UnusableAudio, UsageError
+from ...opening import Sound, opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...decoding import UnusableAudio
-from ...errors import CmbenchError, UsageError
+from ...errors import CmbenchError, UnusableAudio, UsageError
 from ...files import file_sha256
 from ..features.extract import encode_windows
 from ..features.windows import read_windows

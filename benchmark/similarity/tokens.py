@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ...baselines.tokens.base import Tokeniser
 from ...baselines.tokens.kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
-from ...decoding import UnusableAudio, opened
-from ...errors import CmbenchError
+from ...errors import CmbenchError, UnusableAudio
+from ...opening import opened
 from ..features.windows import read_windows
 from ..protocol import Windowing
 from .unigrams import count_tokens

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...decoding import UnusableAudio, find_stretch, opened
-from ...errors import CmbenchError, UsageError
+from ...decoding import find_stretch
+from ...errors import CmbenchError, UnusableAudio, UsageError
+from ...opening import opened
 from ...tasks.base import LoadContext, Task, Track
 from ...tasks.choice import get_task
 from ...tasks.fetching.tables import AUDIO_SUFFIXES

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
+from ...decoding import blocks, find_stretch, missing_frames
+from ...errors import UnusableAudio
+from ...opening import opened
 from ..recipes.recipe import HOP, RATE
 from .corpus import Mix
 from .exclusion import Recording

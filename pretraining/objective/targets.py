@@ -25,8 +25,8 @@ from ...baselines.base import LoadOptions
 from ...baselines.tokens.base import Tokeniser
 from ...baselines.tokens.encodec import load_encodec
 from ...baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
-from ...decoding import UnusableAudio, tell_unusable
-from ...errors import UsageError
+from ...decoding import tell_unusable
+from ...errors import UnusableAudio, UsageError
 
 SAMPLE_RATE = 24_000
 HOP = 320

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...decoding import UnusableAudio, tell_unusable
+from ...decoding import tell_unusable
+from ...errors import UnusableAudio
 from ..corpus.crops import held_out_crops, key
 from ..corpus.exclusion import Recording
 from .metrics import Metrics, metrics_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ...decoding import UnusableAudio, tell_unusable
+from ...decoding import tell_unusable
+from ...errors import UnusableAudio
 from ..corpus.corpus import Mix
 from ..corpus.crops import draw_crops
 from .run import Run, load

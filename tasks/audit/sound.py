@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...decoding import UnusableAudio, blocks, find_stretch, missing_frames, opened
+from ...decoding import blocks, find_stretch, missing_frames
+from ...errors import UnusableAudio
+from ...opening import opened
 from ..base import TaskData, Track
 from ..splits.names import SPLITS
 from .landmarks import LEAST_LANDMARKS, RATE, VERSION, Fingerprint, fingerprint, matches

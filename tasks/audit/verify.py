@@ -20,17 +20,10 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from ...decoding import (
-    SILENCE,
-    UnusableAudio,
-    blocks,
-    channel_sums,
-    find_stretch,
-    missing_frames,
-    opened,
-    variances,
-)
+from ...decoding import SILENCE, blocks, channel_sums, find_stretch, missing_frames, variances
+from ...errors import UnusableAudio
 from ...files import file_sha256
+from ...opening import opened
 from ...terminal import silent
 from ..base import Progress, TaskData, Track
 from ..splits.names import SPLITS

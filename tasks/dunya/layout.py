@@ -24,7 +24,7 @@ from ..fetching.published import (
 )
 from ..fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
 from ..splits.names import SPLITS
-from .client import DUNYA
+from .answers import DUNYA
 
 LICENCE = (
     "Audio: mostly commercial releases, lent by Dunya for research on request, not redistributable. Split lists: "

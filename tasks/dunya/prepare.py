@@ -19,7 +19,8 @@ from ..fetching.published import read_lists
 from ..preparing import Plan, PrepareContext, Step
 from ..splits.names import SPLITS
 from . import saraga
-from .client import DUNYA, PROFILE, TOKEN_VARIABLE, URL_VARIABLE, DunyaClient, DunyaUnavailableError, TokenRefusedError
+from .answers import DUNYA, PROFILE, TOKEN_VARIABLE, DunyaUnavailableError, TokenRefusedError
+from .client import URL_VARIABLE, DunyaClient
 from .layout import LICENCE, audio_files
 from .lists import absent, compare, list_downloads, write_report
 from .recordings import (

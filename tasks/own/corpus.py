@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...decoding import UnusableAudio, opened
-from ...errors import UsageError
+from ...errors import UnusableAudio, UsageError
+from ...opening import opened
 from ..base import Track
 from ..splits.draw import SHARES, blocks_of, draw_splits
 from ..splits.names import SPLITS

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmbench.pretraining.pretrain import require_whole
-
-from .disk import fill_disk
-from .flip import flip_run, flip_training
-from .fuzz import fuzz
-from .kill import kill_runs
-from .setting import Figures, contents, corpus, evaluate
-from .sockets import count_sockets
-from .test_faults import training_of
+from cmbench.tests.faults.disk import fill_disk
+from cmbench.tests.faults.flip import flip_run, flip_training
+from cmbench.tests.faults.fuzz import fuzz
+from cmbench.tests.faults.kill import kill_runs
+from cmbench.tests.faults.setting import Figures, contents, corpus, evaluate
+from cmbench.tests.faults.sockets import count_sockets
+from cmbench.tests.faults.test_faults import training_of
 
 
 def fuzzed(folder: Path, cases: int, seed: int) -> Figures:

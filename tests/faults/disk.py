@@ -6,8 +6,8 @@ import random
 import shutil
 from pathlib import Path
 
-from .kill import start
-from .setting import Figures, corpus, evaluate
+from cmbench.tests.faults.kill import start
+from cmbench.tests.faults.setting import Figures, corpus, evaluate
 
 FULL = """
 import resource, sys

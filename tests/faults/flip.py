@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .setting import TOLD, Contents, Figures, contents, corpus, evaluate, heard, restore
+from cmbench.tests.faults.setting import TOLD, Contents, Figures, contents, corpus, evaluate, heard, restore
 
 
 def flipped(content: bytes, draw: random.Random) -> bytes:

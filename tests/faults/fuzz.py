@@ -14,9 +14,8 @@ from cmbench.benchmark.records.predictions import predictions_bytes, read_predic
 from cmbench.benchmark.records.record import parse_record
 from cmbench.leaderboards.untrusted import read_card
 from cmbench.tasks.custom import load_task
+from cmbench.tests.faults.setting import TOLD, Figures
 from cmbench.untrusted import parse_json, parse_npy, parse_yaml
-
-from .setting import TOLD, Figures
 
 SNIPPETS = (
     b"", b"[", b"{", b"&a ", b"*a", b"!!int ", b"!!timestamp ", b"- ", b": ", b"? ", b"\0", b"\xff", b"\xed\xa0\x80",

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from .setting import Figures, corpus, evaluate
+from cmbench.tests.faults.setting import Figures, corpus, evaluate
 
 RUN = """
 import sys

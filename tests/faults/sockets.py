@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .setting import Figures, corpus, evaluate
+from cmbench.tests.faults.setting import Figures, corpus, evaluate
 
 
 def count_sockets(folder: Path) -> Figures:

@@ -13,13 +13,12 @@ import pytest
 
 from cmbench.benchmark.records.record import SCHEMA_VERSION
 from cmbench.pretraining.pretrain import TRAINING, require_whole
-
-from .disk import fill_disk
-from .flip import flip_run, flip_training
-from .fuzz import fuzz
-from .kill import kill_runs
-from .setting import Figures, contents, corpus, evaluate
-from .sockets import count_sockets
+from cmbench.tests.faults.disk import fill_disk
+from cmbench.tests.faults.flip import flip_run, flip_training
+from cmbench.tests.faults.fuzz import fuzz
+from cmbench.tests.faults.kill import kill_runs
+from cmbench.tests.faults.setting import Figures, contents, corpus, evaluate
+from cmbench.tests.faults.sockets import count_sockets
 
 UPGRADE = Path(__file__).parents[1] / "upgrade" / "v0.1.0"
 HASHED = pytest.mark.skipif(SCHEMA_VERSION == "1.1", reason="records before schema 1.2 carry no hash of themselves")
@@ -70,7 +69,7 @@ def training(tmp_path: Path) -> Path:
 
 
 def training_of(folder: Path) -> Path:
-    from .training import as_written_now
+    from cmbench.tests.faults.training import as_written_now
 
     shutil.copytree(UPGRADE / "halfway" / TRAINING, folder / TRAINING)
     return as_written_now(folder / TRAINING)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .same_bytes import ALONE
+from cmbench.tests.house.same_bytes import ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COPIED = ("tests", "docs", "entries", "nano", ".*", "__pycache__", "build", "dist", "*.egg-info", "results")

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 import cmbench
-
-from .same_bytes import write_corpus
+from cmbench.tests.house.same_bytes import write_corpus
 
 GOLDEN = Path(__file__).with_name("golden.json")
 MODELS = "mfcc,chroma,MERT-nano"

@@ -13,11 +13,10 @@ import pytest
 from cmbench import cli
 from cmbench.tasks import preparing
 from cmbench.tasks.registry import registry
+from cmbench.tests.rehearsal import dunya, fma_medium, lyra, magnatagatune
+from cmbench.tests.rehearsal.corpus import Form, Item, support
+from cmbench.tests.rehearsal.web import Web, route, serving
 from cmbench.tests.tasks.conftest import DunyaServer
-
-from . import dunya, fma_medium, lyra, magnatagatune
-from .corpus import Form, Item, support
-from .web import Web, route, serving
 
 DUNYA_TASKS = ("turkish_makam", "carnatic", "hindustani")
 

@@ -18,9 +18,8 @@ import numpy as np
 
 from cmbench.tasks.base import Task
 from cmbench.tasks.splits.names import SPLITS
+from cmbench.tests.rehearsal.sound import FAULTS, HARMLESS
 from cmbench.tests.tasks.conftest import SHARED_DATA
-
-from .sound import FAULTS, HARMLESS
 
 Sizes = Mapping[str, int]
 Ids = Callable[[Task, str, int], list[str]]

@@ -23,11 +23,10 @@ from cmbench.tasks.base import Task
 from cmbench.tasks.dunya import lists
 from cmbench.tasks.dunya.recordings import COLLECTIONS
 from cmbench.tasks.splits.names import SPLITS
+from cmbench.tests.rehearsal.corpus import Item, Sizes, items, recording_ids
+from cmbench.tests.rehearsal.sound import SECONDS, file_of
+from cmbench.tests.rehearsal.web import Web
 from cmbench.tests.tasks.conftest import DunyaServer, Fault
-
-from .corpus import Item, Sizes, items, recording_ids
-from .sound import SECONDS, file_of
-from .web import Web
 
 FOLDERS = {"turkish_makam": "makam", "carnatic": "carnatic", "hindustani": "hindustani"}
 _KEYS = {

@@ -22,11 +22,10 @@ import pytest
 from cmbench.tasks import fma_medium
 from cmbench.tasks.base import Task
 from cmbench.tasks.splits.names import SPLITS
+from cmbench.tests.rehearsal.corpus import Form, Item, items, published_rows, spread
+from cmbench.tests.rehearsal.sound import SECONDS, file_of
+from cmbench.tests.rehearsal.web import Web
 from cmbench.tests.tasks.conftest import Fault
-
-from .corpus import Form, Item, items, published_rows, spread
-from .sound import SECONDS, file_of
-from .web import Web
 
 COLUMNS = (
     ("album", "title"),

@@ -22,10 +22,9 @@ import soundfile
 
 from cmbench.tasks import lyra
 from cmbench.tasks.base import Task
-
-from .corpus import Form, Item, items
-from .sound import SHORT, encoded
-from .web import Web
+from cmbench.tests.rehearsal.corpus import Form, Item, items
+from cmbench.tests.rehearsal.sound import SHORT, encoded
+from cmbench.tests.rehearsal.web import Web
 
 COLUMNS = ("id", "instruments", "genres", "place", "coordinates", "is-danced", "youtube-id", "start-ts", "end-ts")
 PIECE = 2

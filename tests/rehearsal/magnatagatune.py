@@ -19,11 +19,10 @@ import pytest
 
 from cmbench.tasks import magnatagatune
 from cmbench.tasks.base import Task
+from cmbench.tests.rehearsal.corpus import Form, Item, items, published_rows, spread
+from cmbench.tests.rehearsal.sound import SECONDS, file_of
+from cmbench.tests.rehearsal.web import Web
 from cmbench.tests.tasks.conftest import Fault
-
-from .corpus import Form, Item, items, published_rows, spread
-from .sound import SECONDS, file_of
-from .web import Web
 
 OTHERS = tuple(f"rare tag {i}" for i in range(138))
 """With the 50 labels, as many tags as the file has."""

@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 
 from cmbench.baselines.mert import encoder
 from cmbench.baselines.mert.network import DIRECTION, GAIN, POSITION, HubertShape, random_weights
-
-from .corpus import Form
+from cmbench.tests.rehearsal.corpus import Form
 
 NAMES = ("MERT-v1-95M", "CultureMERT-95M", "CultureMERT-TA-95M")
 REPOSITORIES = dict(zip(NAMES, ("m-a-p/MERT-v1-95M", *(f"ntua-slp/{name}" for name in NAMES[1:])), strict=True))

@@ -24,8 +24,7 @@ from cmbench.leaderboards.ranking import Entrant, Place, boards
 from cmbench.leaderboards.reading import read_entry
 from cmbench.tasks.base import TRADITION_ORDER, WESTERN
 from cmbench.tasks.registry import registry
-
-from .corpus import Item
+from cmbench.tests.rehearsal.corpus import Item
 
 METRICS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 Tracks = Mapping[str, Sequence[Item]]

@@ -20,11 +20,10 @@ import pytest
 
 from cmbench.tasks.base import Task
 from cmbench.tasks.dunya import saraga
-
-from .corpus import Item
-from .dunya import details
-from .sound import encoded
-from .web import Web
+from cmbench.tests.rehearsal.corpus import Item
+from cmbench.tests.rehearsal.dunya import details
+from cmbench.tests.rehearsal.sound import encoded
+from cmbench.tests.rehearsal.web import Web
 
 
 def put(task: Task, tracks: Iterable[Item], web: Web, monkeypatch: pytest.MonkeyPatch) -> tuple[Item, ...]:

@@ -15,11 +15,10 @@ import pytest
 
 from cmbench.baselines.mert.encoder import RELEASED
 from cmbench.baselines.mert.network import HubertShape
-
-from . import models
-from .corpus import Form
-from .hub import Hub
-from .web import serving
+from cmbench.tests.rehearsal import models
+from cmbench.tests.rehearsal.corpus import Form
+from cmbench.tests.rehearsal.hub import Hub
+from cmbench.tests.rehearsal.web import serving
 
 THIN = Form("thin", {}, 0.0, layers=2, hidden=48)
 THICK = Form("thick", {}, 0.0, layers=4, hidden=384)

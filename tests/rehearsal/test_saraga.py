@@ -9,9 +9,8 @@ import pytest
 
 from cmbench.benchmark.records.record import Record
 from cmbench.tasks.registry import registry
-
-from . import dunya, saraga
-from .conftest import Cmbench, Stage, expect_counts
+from cmbench.tests.rehearsal import dunya, saraga
+from cmbench.tests.rehearsal.conftest import Cmbench, Stage, expect_counts
 
 
 def test_from_the_archive_to_a_score(

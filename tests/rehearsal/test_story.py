@@ -15,15 +15,14 @@ import pytest
 from cmbench.benchmark.records.record import Record
 from cmbench.benchmark.views.words import percent
 from cmbench.leaderboards.pages.serving import server as board_server
-
-from . import models
-from .browser import CHROMIUM, NO_BROWSER, Page, look
-from .conftest import DUNYA_TASKS, Cmbench, Stage
-from .corpus import QUICK, WHOLE, Form
-from .dunya import mp3
-from .numbers import METRICS, Entry, check_tables, read_entries
-from .sound import FAULTS, encoded
-from .web import serving
+from cmbench.tests.rehearsal import models
+from cmbench.tests.rehearsal.browser import CHROMIUM, NO_BROWSER, Page, look
+from cmbench.tests.rehearsal.conftest import DUNYA_TASKS, Cmbench, Stage
+from cmbench.tests.rehearsal.corpus import QUICK, WHOLE, Form
+from cmbench.tests.rehearsal.dunya import mp3
+from cmbench.tests.rehearsal.numbers import METRICS, Entry, check_tables, read_entries
+from cmbench.tests.rehearsal.sound import FAULTS, encoded
+from cmbench.tests.rehearsal.web import serving
 
 HOURS = 3600
 

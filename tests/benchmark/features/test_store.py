@@ -21,15 +21,13 @@ from cmbench import ffmpeg
 from cmbench.benchmark.features import store as store_module
 from cmbench.benchmark.features.store import (
     FeatureStore,
-    StoredTrack,
     audio_sha256,
-    identify,
-    read_piece,
     shard_name,
     store_folder,
     touch_store,
     used_decoders,
 )
+from cmbench.benchmark.features.stored import StoredTrack, identify, read_piece
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
 from cmbench.files import sha256_of

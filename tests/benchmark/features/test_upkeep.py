@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cmbench.benchmark.features.store import FeatureStore, identify, shard_name, store_folder
+from cmbench.benchmark.features.store import FeatureStore, shard_name, store_folder
+from cmbench.benchmark.features.stored import identify
 from cmbench.benchmark.features.upkeep import collect_garbage, list_stores, piece_problem, verify_store
 from cmbench.benchmark.protocol import Windowing
 from cmbench.tasks.base import Track

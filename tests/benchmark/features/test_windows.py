@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from cmbench import decoding
 from cmbench.benchmark.features.windows import AudioWindows, read_windows, window_spans
 from cmbench.benchmark.protocol import Windowing
-from cmbench.decoding import UnusableAudio
-from cmbench.errors import UsageError
+from cmbench.errors import UnusableAudio, UsageError
 from cmbench.files import file_sha256
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared"

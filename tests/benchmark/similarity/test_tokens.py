@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from cmbench.benchmark.similarity.samples import Sample
 from cmbench.benchmark.similarity.tokens import count_sample, decode, fit_stand_in, middle
-from cmbench.decoding import UnusableAudio
-from cmbench.errors import CmbenchError
+from cmbench.errors import CmbenchError, UnusableAudio
 from cmbench.tasks.base import LoadContext, Task, Track
 
 RATE = 8000

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
-from cmbench.decoding import UnusableAudio
-from cmbench.errors import UsageError
+from cmbench.errors import UnusableAudio, UsageError
 from cmbench.pretraining.objective.targets import (
     TEACHER,
     cached_tokens,

@@ -18,8 +18,7 @@ import torch
 from cmbench.baselines.mert.heads import HeadShape
 from cmbench.baselines.mert.network import Dropout, HubertShape
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
-from cmbench.decoding import UnusableAudio
-from cmbench.errors import CmbenchError, UsageError
+from cmbench.errors import CmbenchError, UnusableAudio, UsageError
 from cmbench.pretraining.corpus.corpus import Corpus, Mix
 from cmbench.pretraining.corpus.crops import draw_crops
 from cmbench.pretraining.corpus.exclusion import Recording

@@ -17,14 +17,8 @@ from typing import Any
 import pytest
 
 from cmbench.errors import CmbenchError, UsageError
-from cmbench.tasks.dunya.client import (
-    PROFILE,
-    DunyaClient,
-    DunyaUnavailableError,
-    Patience,
-    TokenRefusedError,
-    checked_url,
-)
+from cmbench.tasks.dunya.answers import PROFILE, DunyaUnavailableError, TokenRefusedError
+from cmbench.tasks.dunya.client import DunyaClient, Patience, checked_url
 from cmbench.tasks.fetching.download import retry_after
 
 Server = Any
@@ -84,7 +78,7 @@ def test_a_list_that_always_brings_something_new_is_left_too(
 def test_an_answer_that_is_too_large_is_not_read(
     client: DunyaClient, dunya_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmbench.tasks.dunya.client._LARGEST_ANSWER", 10)
+    monkeypatch.setattr("cmbench.tasks.dunya.answers._LARGEST_ANSWER", 10)
     with pytest.raises(DunyaUnavailableError, match="more than 10 bytes"):
         client.recording("makam", "a1")
 

@@ -16,7 +16,8 @@ import pytest
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.tasks.base import LoadContext
 from cmbench.tasks.choice import get_task
-from cmbench.tasks.dunya.client import DunyaClient, DunyaUnavailableError, Patience, TokenRefusedError
+from cmbench.tasks.dunya.answers import DunyaUnavailableError, TokenRefusedError
+from cmbench.tasks.dunya.client import DunyaClient, Patience
 from cmbench.tasks.dunya.prepare import fetch_collection
 from cmbench.tasks.dunya.recordings import read_rows
 from cmbench.tasks.preparing import PrepareContext

@@ -10,8 +10,7 @@ import pytest
 from cmbench.tasks.own.corpus import Proposal, propose_task
 from cmbench.tasks.own.roles import Choices
 from cmbench.tasks.own.sources import open_source
-
-from .conftest import Sound
+from cmbench.tests.tasks.own.conftest import Sound
 
 Corpus = Callable[..., Path]
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmbench.tasks.own.recordings import find_recordings, recordings_of
-
-from .conftest import Sound
+from cmbench.tests.tasks.own.conftest import Sound
 
 FOLDER = Path("/music")
 FILES = ("disc1/01 Hicâz.wav", "disc1/02.flac", "disc2/01 Hicâz.wav", "ZZ.mp3")

@@ -10,8 +10,7 @@ import pytest
 
 from cmbench.errors import UsageError
 from cmbench.tasks.own.sources import open_source
-
-from .conftest import Sound
+from cmbench.tests.tasks.own.conftest import Sound
 
 Corpus = Callable[..., Path]
 ROWS = [{"file": "a.wav", "label": "x"}, {"file": "b.wav", "label": "y"}]

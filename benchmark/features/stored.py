@@ -1,0 +1,146 @@
+"""What the store notes of a track: what identifies its audio, and whether that still holds; pieces of the index."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...containers import COUNTED_SUFFIXES
+from ...errors import CmbenchError
+from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken
+from ...opening import PLAIN, decoder_of, decoders
+
+if TYPE_CHECKING:
+    from ...tasks.base import Track
+
+_INDEX = ".index.json"
+
+
+@dataclass(frozen=True)
+class StoredTrack:
+    """What the store knows of one track.
+
+    Attributes:
+        id: of the track.
+        path: of the audio file, resolved.
+        start: of the excerpt, seconds.
+        end: of the excerpt, seconds, or ``None``.
+        stat: :func:`cmbench.files.file_version` of the audio file when it was read (size and time alone in files of
+            0.1.0); ``None`` if it was absent.
+        sha256: of the audio file; ``None`` if it was absent.
+        rows: first row and row after the last in the shard; both 0 for a track that could not be used.
+        seconds: audio that was encoded.
+        failure: why the track could not be used; ``None`` if it could.
+        warnings: what a reader should know of a usable track.
+        decoder: of the audio file when it was read, see :func:`cmbench.opening.decoder_of`; the piece of a file whose
+            header is believed does not mention it, nor do pieces written before 0.2.
+    """
+
+    id: str
+    path: str
+    start: float
+    end: float | None
+    stat: FileVersion | None
+    sha256: str | None
+    rows: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+    failure: str | None = None
+    warnings: tuple[str, ...] = ()
+    decoder: str | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The index piece of one shard."""
+
+    shard: str
+    sha256: str
+    bytes: int
+    tracks: tuple[StoredTrack, ...]
+    encode_seconds: float
+    path: Path = field(compare=False)
+
+    @property
+    def windows(self) -> int:
+        """Rows of the shard."""
+        return max((t.rows[1] for t in self.tracks), default=0)
+
+
+def read_piece(path: Path) -> Piece:
+    """Read one index piece.
+
+    Raises:
+        CmbenchError: the file is not an index piece.
+    """
+    try:
+        facts: dict[str, Any] = json.loads(path.read_bytes())
+        if facts.keys() - {SEAL} != {"shard", "sha256", "bytes", "encode_seconds", "tracks"}:
+            raise ValueError("its keys are others")
+        if seal_is_broken(facts):
+            raise ValueError("it has changed since it was written")
+        tracks = tuple(
+            StoredTrack(
+                **{k: v for k, v in t.items() if k not in ("stat", "rows", "warnings")},
+                stat=tuple(t["stat"]) if t["stat"] else None,
+                rows=tuple(t["rows"]),
+                warnings=tuple(t["warnings"]),
+            )
+            for t in facts["tracks"]
+        )
+        if facts["shard"] != path.name.removesuffix(_INDEX) + ".safetensors":
+            raise ValueError("it is that of another shard")
+        return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CmbenchError(
+            f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."
+        ) from error
+
+
+def _still_true(stored: StoredTrack, track: Track) -> bool:
+    if (stored.start, stored.end) != (track.start, track.end) or not still_decoded_so(stored, track):
+        return False
+    now = file_version(track.path)
+    if now is None or stored.stat is None or stored.sha256 is None:
+        # A file that could not even be read is tried again whenever it is there.
+        return now is None and stored.stat is None
+    same_file = stored.path == str(track.path.resolve()) and now == stored.stat
+    return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
+
+
+def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
+    """Whether a file with the content of a stored track differs by inode or time of change alone, at its place."""
+    now = file_version(track.path)
+    if now is None or stored.stat is None or now == stored.stat:
+        return False
+    return now[:2] == stored.stat[:2] and stored.path == str(track.path.resolve())
+
+
+def still_decoded_so(stored: StoredTrack, track: Track) -> bool:
+    """Whether a file would be decoded as it was.
+
+    What was used is so with the same decoder. A file that could not be used is asked again, and so is one whose length
+    an earlier version took on trust: an mp3 or an Ogg of which no decoder is noted.
+    """
+    if stored.failure is None:
+        trusted = track.path.suffix.lower() not in COUNTED_SUFFIXES and not any(
+            "wrong ext" in w for w in stored.warnings
+        )
+        if stored.decoder in (PLAIN, *decoders()) or (stored.decoder is None and trusted):
+            return True
+    return (decoder_of(track.path) or PLAIN) == (stored.decoder or PLAIN)
+
+
+def _readable_sha256(path: Path) -> str | None:
+    try:
+        return current_sha256(path)
+    except OSError:
+        return None
+
+
+def identify(track: Track) -> StoredTrack:
+    """Return what identifies a track's audio now, as a stored track without features."""
+    version, digest = file_version(track.path), _readable_sha256(track.path)
+    where = str(track.path.resolve())
+    return StoredTrack(track.id, where, track.start, track.end, version, digest, decoder=decoder_of(track.path))
