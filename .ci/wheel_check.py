@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 sys.path[:] = [path for path in sys.path if "__editable__" not in path]
 
-LEFT_OUT = (".ci", ".github", "docs", "tests", "leaderboards/entries")
-"""Folders of the repository that are not shipped: what makes and describes the package, and entries of the board."""
+LEFT_OUT = (".ci", ".github", "docs", "tests", "leaderboards/entries", "leaderboards/successors.json")
+"""What of the repository is not shipped: what makes and describes the package, and the entries of the board."""
 
 EXTRAS = ("transformers", "tensorboard", "nnAudio", "librosa", "sklearn", "pytest")
 """Hidden from the imports: what only extras and the tests ask for. Modules that want it import it when they run."""

@@ -89,7 +89,7 @@ def test_something_was_left() -> None:
 def test_what_was_finished_is_found(left: Path, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     before = hashes("cache", "results")
     assert command(*RUN) == 0
-    assert hashes("cache", "results") == before
+    assert before.items() <= hashes("cache", "results").items()  # later versions write more beside it
     assert "features" not in capsys.readouterr().err
     page = Path("results/report.html").read_text(encoding="utf-8")
     assert all(name in page for name in MODELS)

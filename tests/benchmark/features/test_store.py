@@ -30,7 +30,7 @@ from cmbench.benchmark.features.store import (
 from cmbench.benchmark.features.stored import StoredTrack, identify, read_piece
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
-from cmbench.files import sha256_of
+from cmbench.files import SEAL, sha256_of
 from cmbench.opening import PLAIN
 from cmbench.tasks.base import Track
 
@@ -117,7 +117,7 @@ def test_a_store_of_an_earlier_version_is_asked_again_where_it_took_a_length_on_
     piece = json.loads(index.read_bytes())
     decoders = {track["id"]: track.pop("decoder", None) for track in piece["tracks"]}
     assert decoders == {"wave": None, "honest": PLAIN, "lies": identify(tracks[2]).decoder}
-    piece.pop("seal", None)
+    del piece[SEAL]
     index.write_text(json.dumps(piece))
     old = store.valid_entries(tracks)
     assert set(old) == {"wave", "honest"}
