@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from cmbench.benchmark.records.record import Record
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.leaderboards.entry import ENTRIES, name_key
@@ -19,6 +20,7 @@ from cmbench.leaderboards.pages.site import pages
 from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.submission import refuse_taken
 from cmbench.leaderboards.succession import FILE, confirm, read_successors, standing, versions
+from cmbench.leaderboards.verification.crosschecks import fingerprint
 from cmbench.leaderboards.verification.verify import verify
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def two(make_entry: MakeEntry, entries: Path) -> Path:
     make_entry("mert", "1", seed=1).save()
     forged = make_entry("mert", "2", seed=2)
     forged.record["model"]["weights_sha256"] = "0" * 64
+    typed = fingerprint(Record.model_validate_json(json.dumps(forged.record)))
+    forged.record["model"]["fingerprint"] = forged.submission["model_fingerprint"] = typed
     forged.save()
     return entries
 

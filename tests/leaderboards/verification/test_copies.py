@@ -72,6 +72,11 @@ def test_disguises_are_seen_through(victim: Entry, other: Entry, name: str) -> N
     assert "the predictions are those of CultureMERT-nano/2, or nearly" in found.message
 
 
+def test_seeds_are_paired_as_they_agree(victim: Entry, other: Entry) -> None:
+    forged = disguised(victim, other, FOUND["seeds in another order"])
+    assert agreement(forged.evidence, victim.evidence).residuals > 0.999
+
+
 def test_one_copied_task_is_enough(victim: Entry, other: Entry) -> None:
     mixed = replace(other, evidence=(*other.evidence[:5], victim.evidence[5]))
     (found,) = check_copies(mixed, [victim])
