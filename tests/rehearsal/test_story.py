@@ -57,7 +57,7 @@ def test_from_data_to_leaderboard(
     export(results, cmbench, tmp_path)
     submit(results, cmbench, tmp_path)
     said = cmbench("leaderboard", "verify", tmp_path / "entries", "--labels", stage.root)
-    assert "unverified" not in said.text
+    assert "labels not present" not in said.text
     said = cmbench("leaderboard", "build", tmp_path / "entries", "--out", tmp_path / "site")
     assert "3 ranked, 0 without a place" in said.text
 
