@@ -21,6 +21,9 @@ from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
 # As in a run: torch's threads must not spin while they wait. Read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# What is printed must not depend on who runs the tests: parallel workers state a width.
+os.environ.pop("COLUMNS", None)
+
 LABELS = ("instrument--low", "instrument--high", "usul--slow")
 
 
