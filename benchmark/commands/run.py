@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...errors import UsageError
 from ...terminal import console
 from .report import score_all
+
+if TYPE_CHECKING:
+    from ..records.record import Record
 
 RUN_EXAMPLES = (
     "**Examples**\n\n"
@@ -88,59 +92,47 @@ def run(
         raise UsageError("--json goes with --plan; a run writes its records as JSON in any case.")
     if plan and limit is not None:
         raise UsageError("--plan counts the whole of each task; leave out --limit, whose run is a first look.")
+    request: dict[str, Any] = {
+        "edition": edition,
+        "split": split,
+        "protocol": protocol,
+        "data_root": data_root,
+        "out": out,
+        "device": device,
+        "precision": precision,
+        "seeds": seeds,
+        "mini_scale": mini_scale,
+        "mini_seed": mini_seed,
+    }
     if plan:
         from ..plan import plan_run
         from .planning import plan_json, print_run_plan
 
-        planned = plan_run(
-            _parts(model),
-            _parts(tasks),
-            edition=edition,
-            split=split,
-            protocol=protocol,
-            data_root=data_root,
-            out=out,
-            device=device,
-            precision=precision,
-            seeds=seeds,
-            mini_scale=mini_scale,
-            mini_seed=mini_seed,
-        )
+        planned = plan_run(_parts(model), _parts(tasks), **request)
         if as_json:
             typer.echo(plan_json(planned))
         else:
             print_run_plan(planned, console())
         return
+    from ..run import run as run_benchmark
+    from .progress import TerminalObserver
+
+    further: dict[str, Any] = {"offline": offline, "force": force, "workers": workers, "limit": limit}
+    with TerminalObserver(console(stderr=True)) as observer:
+        records = run_benchmark(_parts(model), _parts(tasks), **request, **further, observer=observer)
+    _show(records, out)
+
+
+def _show(records: Sequence[Record], out: Path) -> None:
+    """Print the scores of a run, and write the page of everything that its folder holds, earlier models included."""
     from ..comparing.compare import RESAMPLES
     from ..comparing.equity import equities
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
-    from ..run import run as run_benchmark
     from ..views.equity import print_equity
     from ..views.scores.table import print_table
-    from .progress import TerminalObserver
 
-    with TerminalObserver(console(stderr=True)) as observer:
-        records = run_benchmark(
-            _parts(model),
-            _parts(tasks),
-            edition=edition,
-            split=split,
-            protocol=protocol,
-            data_root=data_root,
-            out=out,
-            device=device,
-            precision=precision,
-            seeds=seeds,
-            offline=offline,
-            force=force,
-            workers=workers,
-            mini_scale=mini_scale,
-            mini_seed=mini_seed,
-            limit=limit,
-            observer=observer,
-        )
     found, problems = read_what_is_there(out)
     score_all(found, RESAMPLES)
     print_table(records, console())
@@ -148,7 +140,6 @@ def run(
     print_equity(equities([e for e in found if e.record.cell_sha256 in cells]), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
-    # The page shows everything that the folder holds, this run's models beside earlier ones.
     typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html', found)}")
 
 
