@@ -196,10 +196,11 @@ def require_judgeable(data: TaskData) -> None:
         CmbenchError: no label has both a track that carries it and one that does not.
     """
     labels = data.label_matrix("valid")
+    remedy = "Take a larger --limit." if is_sample(data.split_name) else "Move tracks between the splits."
     if not (labels.any(axis=0) & ~labels.all(axis=0)).any():
         raise CmbenchError(
             f"Task {data.task.name} ({data.edition}): no label has both a track that carries it and one that does not "
-            f"among the {len(labels)} of the valid split, so no probe can be chosen. Move tracks between the splits."
+            f"among the {len(labels)} of the valid split, so no probe can be chosen. {remedy}"
         )
 
 

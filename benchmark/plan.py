@@ -175,7 +175,7 @@ def plan_run(
         cells=cells,
         expected=expected,
         unmeasured=tuple(name for name in cards if not any(rate.encode for rate in rates[name])),
-        order=_order(needs, cells, command),
+        order=_order(needs, cells, command, root or DATA_ROOT),
         notes=(*_notes(cells, needs), *problems),
     )
 
@@ -320,7 +320,7 @@ def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[
     return " ".join(words + [f"--{o} {shlex.quote(value)}" for o, value in said.items() if value != USUAL.get(o)])
 
 
-def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str) -> tuple[str, ...]:
+def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str, root: Path) -> tuple[str, ...]:
     """Say what to do first: what waits for people, then what is fetched, small before large, then the run."""
     waiting: dict[str, list[str]] = {}
     for need in needs:
@@ -332,7 +332,9 @@ def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str) -> tuple[
         sizes[need.command] = sizes.get(need.command, 0.0) + (need.bytes if need.bytes is not None else float("inf"))
     steps += sorted(sizes, key=lambda one: sizes[one])
     blocked = {cell.task for cell in cells if cell.state == NO_DATA}
-    steps += [f"cmbench tasks verify {task}" for task in dict.fromkeys(c.task for c in cells) if task in blocked]
+    where = f"--data-root {shlex.quote(str(root))}"
+    lacking = [task for task in dict.fromkeys(cell.task for cell in cells) if task in blocked]
+    steps += [f"cmbench tasks verify {task} {where}" for task in lacking]
     here = {cell.task for cell in cells} - blocked
     if blocked and here <= PAPER_TASKS and here:
         steps.append(f"meanwhile, on what is here ({', '.join(sorted(here))}): the run below with --tasks ready")

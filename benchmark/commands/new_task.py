@@ -105,8 +105,8 @@ def new_task(
     written = write_task(found, About(name, title, tradition, licence, citation), folder, force=force, dry=dry_run)
     for file in written:
         typer.echo(f"Written: {file}")
-    shown = out or folder
-    typer.echo(f"{'It would do' if dry_run else 'Next'}: cmbench run --model mfcc,chroma --tasks {_quoted(shown)}")
+    first = "Next, without --dry-run and then" if dry_run else "Next"
+    typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {_quoted(out or folder)}")
 
 
 def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...] | None:

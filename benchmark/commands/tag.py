@@ -27,7 +27,7 @@ TAG_EXAMPLES = (
 
 
 def tag(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of recordings.", metavar="FILE…")],
+    files: Annotated[list[str], typer.Argument(help="Recordings, or folders of recordings.", metavar="FILE…")],
     record: Annotated[Path, typer.Option("--record", "-r", help="A record, or a folder with one record in it.")],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The model's folder, if its name does not say where it is.")
@@ -124,12 +124,13 @@ def _one_record(place: Path) -> Path:
     return found[0]
 
 
-def _recordings(files: Sequence[Path]) -> list[Path]:
+def _recordings(files: Sequence[str]) -> list[Path]:
     """Return the files, and the recordings below the folders."""
     from ...tasks.own.recordings import find_recordings
+    from ...written import find_path
 
     found: list[Path] = []
-    for path in files:
+    for path in (find_path(file) for file in files):
         if path.is_dir():
             inside = find_recordings(path)
             found += [path / name for name in inside.paths]

@@ -15,7 +15,7 @@ from ...opening import opened
 from ..base import Track
 from ..splits.draw import SHARES, blocks_of, draw_splits
 from ..splits.names import SPLITS
-from .label_cells import read_cells
+from .label_cells import is_mark, read_cells
 from .recordings import Named
 from .roles import Choices, Roles, family_of, is_true, propose, seconds
 from .sheet import Sheet
@@ -137,6 +137,8 @@ def _labels(
         cells, sign = read_cells(sheet.column(column))
         if sign and sign != "|":
             notes.append(f"The labels in {column!r} are joined with {sign!r}; each counts by itself.")
+        if marks := sorted({cell for cell in sheet.column(column) if is_mark(cell)}):
+            notes.append(f"{', '.join(map(repr, marks))} in {column!r} counts as an empty cell.")
         family = family_of(column)
         for row, values in enumerate(cells):
             for value in values:
@@ -151,6 +153,12 @@ def _labels(
         families[column] = column.split("--")[0] if "--" in column.strip("-") else "tag"
         for row, cell in enumerate(sheet.column(column)):
             found[row] += [column] * is_true(cell)
+    bare = [row for row, labels in enumerate(found) if not labels]
+    if bare:
+        notes.append(
+            f"{len(bare)} rows have no label (the first is {_where(sheet, bare[0])}). They count as having none of the "
+            "labels; if nobody has labelled them yet, take them out of the table."
+        )
     alike: dict[str, list[str]] = defaultdict(list)
     for label in families:
         alike[re.sub(r"[\W_]+", "", label.casefold())].append(label)

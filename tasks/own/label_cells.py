@@ -7,16 +7,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+EMPTY_MARKS = frozenset({"-", "–", "—", "?", "n/a", "na", "nan", "none", "null"})
+"""What people and programs write into a cell that says nothing, in lower case."""
+
 _LIST = re.compile(r"^\s*[\[({](.*)[\])}]\s*$", re.DOTALL)
 
 
 def read_cells(cells: Sequence[str]) -> tuple[list[tuple[str, ...]], str]:
     """Return the labels of every cell of a column, and the sign that joins them; empty where every cell is one label.
 
-    ``|``, ``;`` and line breaks always part labels. A comma or a slash does where the parts recur: in most cells that
-    have the sign, some part also stands elsewhere, alone or with another.
+    A cell of :data:`EMPTY_MARKS` has no label. ``|``, ``;`` and line breaks always part labels. A comma or a slash does
+    where the parts recur: in most cells that have the sign, some part also stands elsewhere, alone or with another.
     """
-    plain = [_unlisted(cell) for cell in cells]
+    plain = ["" if is_mark(cell) else _unlisted(cell) for cell in cells]
     for sign in ("|", ";", "\n"):
         if any(sign in cell for cell in plain):
             return [_parts(cell, sign) for cell in plain], sign
@@ -24,6 +27,11 @@ def read_cells(cells: Sequence[str]) -> tuple[list[tuple[str, ...]], str]:
         if _parts_recur(plain, sign):
             return [_parts(cell, sign) for cell in plain], sign
     return [_parts(cell, "|") for cell in plain], ""
+
+
+def is_mark(cell: str) -> bool:
+    """Whether a cell only says that it says nothing."""
+    return cell.strip().casefold() in EMPTY_MARKS
 
 
 def _unlisted(cell: str) -> str:

@@ -56,7 +56,7 @@ def test_one_command_makes_a_task(fieldwork: Fieldwork) -> None:
 
 def test_a_dry_run_writes_nothing(fieldwork: Fieldwork) -> None:
     folder = fieldwork()
-    assert "It would do: cmbench run" in run("new", folder, "--dry-run").output
+    assert "Next, without --dry-run and then: cmbench run" in run("new", folder, "--dry-run").output
     assert not (folder / "task.yaml").exists()
 
 

@@ -91,7 +91,7 @@ def test_heads_of_another_record_are_refused(record: Path) -> None:
 def test_a_windowing_that_is_none(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heads, about, audio = read_heads(heads_path(record))
     monkeypatch.setattr(
-        "cmbench.benchmark.probing.heads.read_heads", lambda _: (heads, about | {"windowing": {"size": 1}}, audio)
+        "cmbench.benchmark.probing.tagging.read_heads", lambda _: (heads, about | {"windowing": {"size": 1}}, audio)
     )
     with pytest.raises(CmbenchError, match="no file of heads"):
         open_tagger(heads_path(record), read_record(record))
@@ -107,7 +107,7 @@ def run(*words: object) -> Result:
 @pytest.fixture
 def on_the_shelf(encoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command finds the test's encoder by its name."""
-    monkeypatch.setattr("cmbench.baselines.registry.load_encoder", lambda name, options: GivenEncoder.of(encoder))
+    monkeypatch.setattr("cmbench.benchmark.models.load_encoder", lambda name, options: GivenEncoder.of(encoder))
 
 
 @pytest.mark.usefixtures("on_the_shelf")
@@ -145,7 +145,7 @@ def test_another_encoder_of_the_name_is_refused(
 ) -> None:
     other = make_encoder()
     other = type("Other", (), {"card": replace(other.card, code_version="other"), "encode": other.encode})()
-    monkeypatch.setattr("cmbench.baselines.registry.load_encoder", lambda name, options: other)
+    monkeypatch.setattr("cmbench.benchmark.models.load_encoder", lambda name, options: other)
     with pytest.raises(UsageError, match=r"trained on features of .*another"):
         run(tmp_path / "a.wav", "--record", record)
 

@@ -20,3 +20,9 @@ from cmbench.tasks.own.label_cells import read_cells
 )
 def test_labels_of_cells(cells: list[str], labels: list[tuple[str, ...]], sign: str) -> None:
     assert read_cells(cells) == (labels, sign)
+
+
+@pytest.mark.parametrize("mark", ["-", "–", "n/a", "None", "NaN", "?", " null "])
+def test_a_cell_that_says_nothing_has_no_label(mark: str) -> None:
+    assert read_cells(["Rast", mark, "Hicaz"]) == ([("Rast",), (), ("Hicaz",)], "")
+    assert read_cells(["Rast|Hicaz", mark]) == ([("Rast", "Hicaz"), ()], "|")
