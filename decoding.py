@@ -19,7 +19,8 @@ import numpy as np
 
 from .errors import UnusableAudio
 from .ffmpeg import FfmpegError
-from .opening import SLACK_SECONDS, Sound, opened, said
+from .opening import SLACK_SECONDS, opened
+from .sound import Sound, said
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -33,7 +33,7 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
-from ...opening import PLAIN
+from ...sound import PLAIN, STRAIGHT
 from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from .stored import StoredTrack
 
 logger = logging.getLogger(__name__)
+
+_AS_IT_IS = (None, PLAIN, STRAIGHT)
+"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
 
 _TENSOR = "features"
 _OPEN_SHARDS = 256
@@ -307,14 +310,14 @@ def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):
         stored = known[track.id].track if track.id in known else identify(track)
-        reading = f"\t{stored.decoder}" if stored.decoder not in (None, PLAIN) else ""
+        reading = f"\t{stored.decoder}" if stored.decoder not in _AS_IT_IS else ""
         lines.append(f"{track.id}\t{stored.sha256 or 'missing'}{reading}\n")
     return sha256_of("".join(lines).encode())
 
 
 def used_decoders(entries: Iterable[Entry]) -> dict[str, str]:
     """Return the versions, by name, of decoders that gave other samples than libsndfile as it is."""
-    named = {e.track.decoder for e in entries if e.track.failure is None} - {None, PLAIN}
+    named = {e.track.decoder for e in entries if e.track.failure is None} - set(_AS_IT_IS)
     return dict(sorted(name.rsplit(" ", 1) for name in named if name))
 
 
