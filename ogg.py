@@ -29,7 +29,7 @@ class OggLink:
         stop: byte after its last.
         heads: the first bytes of each of its streams' first packet; they name the codec.
         ends: whether the page that ends a stream is there for each of them.
-        is_damaged: whether bytes between its pages are no page: one that is not whole, or fails its checksum.
+        is_damaged: whether a page is missing between its pages, is not whole, or fails its checksum.
         goes_back: whether a page states an earlier time than one before it.
     """
 
@@ -50,10 +50,12 @@ def ogg_links(data: bytes) -> tuple[OggLink, ...]:
     links: list[OggLink] = []
     running: set[bytes] = set()
     times: dict[bytes, int] = {}
+    numbers: dict[bytes, int] = {}
     end, beginning = 0, False
     for first, stop in _ogg_pages(data):
         kind, serial = data[first + 5], data[first + 14 : first + 18]
         time = int.from_bytes(data[first + 6 : first + 14], "little", signed=True)
+        number = int.from_bytes(data[first + 18 : first + 22], "little")
         gap, end = first > end, stop
         if kind & _BEGINS:  # those of one link stand together
             if not beginning:
@@ -63,8 +65,9 @@ def ogg_links(data: bytes) -> tuple[OggLink, ...]:
             body = first + 27 + data[first + 26]
             links[-1] = replace(links[-1], heads=(*links[-1].heads, data[body : body + 9]))
             running.add(serial)
-        elif links and gap:
+        elif links and (gap or number != numbers.get(serial, number) + 1):
             links[-1] = replace(links[-1], is_damaged=True)
+        numbers[serial] = number
         beginning = bool(kind & _BEGINS)
         if kind & _ENDS:
             running.discard(serial)

@@ -87,6 +87,14 @@ def test_a_flipped_bit_is_damage_or_no_end(place: float, bit: int) -> None:
     assert any(link.is_damaged or not link.ends for link in links)
 
 
+def test_a_page_that_is_missing_is_damage() -> None:
+    data = stream("OPUS")
+    places = pages(data)
+    for place, after in list(pairwise(places))[2:-1]:
+        (link,) = ogg_links(data[:place] + data[after:])
+        assert (link.ends, link.is_damaged) == (True, True)
+
+
 def test_times_that_go_back_are_seen() -> None:
     data = stream("VORBIS", seconds=6.0)
     last, before = pages(data)[-1], pages(data)[-2]
