@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..baselines.base import EncoderCard, LoadOptions
@@ -31,6 +31,8 @@ FINISHED, STORED, PARTLY, TO_DO = "finished", "features stored", "features partl
 NO_DATA, NO_MODEL = "data missing", "model missing"
 LEFT_OUT = "left out: data missing"
 """Of a task that ``ready`` brings in."""
+
+NOTHING_READY = "Of `ready` nothing is here, so the run would stop: it needs one of these tasks at least."
 
 DONE = (FINISHED, LEFT_OUT)
 """Cells that a run has nothing to do for."""
@@ -146,6 +148,8 @@ def plan_run(
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     found = _Tasks(root, edition, split, mini_scale, mini_seed, only_if_ready(tasks))
     loads = [found.load(task) for task in select_tasks(tasks)]
+    if nothing_ready := all(load.left_out for load in loads):
+        loads = [load.required() for load in loads]
     shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
     cards, lacking = _cards(shelf, names)
     needs = [*(need for load in loads for need in load.needs), *lacking]
@@ -176,7 +180,7 @@ def plan_run(
         expected=expected,
         unmeasured=tuple(name for name in cards if not any(rate.encode for rate in rates[name])),
         order=_order(needs, cells, command, root or DATA_ROOT),
-        notes=(*_notes(cells, needs), *problems),
+        notes=(*([NOTHING_READY] if nothing_ready else ()), *_notes(cells, needs), *problems),
     )
 
 
@@ -212,6 +216,10 @@ class _Load:
     seconds: float
     needs: tuple[Need, ...]
     left_out: bool = False
+
+    def required(self) -> _Load:
+        """Return the task as one that the run does not go on without."""
+        return replace(self, left_out=False, needs=tuple(replace(need, blocks=True) for need in self.needs))
 
 
 @dataclass(frozen=True)

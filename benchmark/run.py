@@ -207,7 +207,7 @@ def preflight(
                 absent[task.name] = error.missing
             else:
                 missing.extend(error.missing)
-    if absent and not data and not missing:
+    if len(absent) == len(tasks):
         missing.extend(one for found in absent.values() for one in found)
     if missing:
         replaceable = any("mini" in t.editions and editions[t.name] == "full" for t in tasks if t.name not in data)

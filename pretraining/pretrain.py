@@ -227,9 +227,8 @@ def _open(
     cache = options.context.cache_root / "targets"
     load = LoadOptions(str(device), options.offline)
     learner = open_learner(replace(recipe, start=options.start(recipe)), corpus, load, cache, device, fitted)
-    training.mkdir(
-        parents=True, exist_ok=True
-    )  # not before all is there: a folder with a run in it is not started anew
+    # Not before all is there: a folder with a run in it is not started anew.
+    training.mkdir(parents=True, exist_ok=True)
     if fitted is None and isinstance(learner.teacher, ResidualKMeans):
         save_teacher(training, learner.teacher)
     return learner
@@ -282,11 +281,14 @@ def require_whole(training: Path) -> None:
     """Compare what an interrupted run left with the hashes it noted, before anything is written.
 
     Raises:
-        UsageError: something is damaged, or gone while the rest is there.
+        UsageError: something is damaged, or gone while the rest is there; or a model that was written was changed.
         CmbenchError: a line of the log is damaged.
     """
+    from ..baselines.hub.about import require_stated_files
     from .objective.targets import TEACHER
 
+    # The end of the run replaces what was written, and what somebody may have made of it.
+    require_stated_files(training.parent, card=True)
     checkpoints = Checkpoints(training / "checkpoints")
     checkpoints.verify()
     require_sound(training / FILE)
@@ -388,7 +390,10 @@ def write_model(learner: MertLearner, model: Pretrained, out: Path, dtype: str =
         save_folder(learner.module, half, texts, dtype)
         if isinstance(learner.teacher, ResidualKMeans):
             save_teacher(half, learner.teacher)
-        files = sorted(half.iterdir(), key=lambda file: file.name == "model.safetensors")
+        last = (FACTS, "model.safetensors")
+        files = sorted(half.iterdir(), key=lambda file: file.name in last and 1 + last.index(file.name))
+        # Killed between two of them, the folder holds files of two moments, and nothing that says they were one.
+        (out / FACTS).unlink(missing_ok=True)
         for file in files:
             file.replace(out / file.name)
     finally:

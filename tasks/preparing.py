@@ -79,6 +79,7 @@ class Step:
         source: where it fetches from; empty if it fetches nothing.
         files: how many it fetches.
         estimate: bytes of them, worked out where nobody states a size; ``None`` where that cannot be done.
+        asks: the secret that it will ask for: what it is, where to get it, how to give it beforehand; empty if none.
     """
 
     what: str
@@ -89,6 +90,7 @@ class Step:
     source: str = ""
     files: int = 0
     estimate: int | None = None
+    asks: str = ""
 
 
 @dataclass(frozen=True)

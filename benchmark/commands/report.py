@@ -94,7 +94,7 @@ def html(
 
 @report_app.command(
     "reported",
-    epilog="**Examples**\n\n`cmbench report reported`\n\n`cmbench report reported --against results`",
+    epilog="**Examples**\n\n`cmbench report reported`\n\n`cmbench report reported --against results --out views`",
 )
 def reported(
     against: Annotated[
@@ -103,16 +103,19 @@ def reported(
             "--against", help="Records, or their folder, to set beside the published figures.", show_default=False
         ),
     ] = None,
+    out: Out = None,
 ) -> None:
     """Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked.
 
     With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
     """
     from ..views.against import against as set_beside
-    from ..views.against import print_against
+    from ..views.against import against_files, print_against
     from ..views.reported import print_reported
 
     if not against:
+        if out is not None:
+            raise UsageError("--out goes with --against: the published figures alone are in baselines/published.json.")
         print_reported(console())
         return
     from ..records.folder import iter_records
@@ -120,7 +123,9 @@ def reported(
     records = list(iter_records(*against))
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, against))}; `cmbench run` writes them.")
-    print_against(*set_beside(records), console())
+    found, alone = set_beside(records)
+    print_against(found, alone, console())
+    _write(against_files(found), out)
 
 
 @report_app.command(

@@ -135,12 +135,14 @@ def _show(records: Sequence[Record], out: Path) -> None:
 
     found, problems = read_what_is_there(out)
     score_all(found, RESAMPLES)
+    # Before anything is printed: whoever reads may leave early (`| head`).
+    page = write_page(list(iter_records(out)), out / "report.html", found)
     print_table(records, console())
     cells = {record.cell_sha256 for record in records}
     print_equity(equities([e for e in found if e.record.cell_sha256 in cells]), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
-    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html', found)}")
+    typer.echo(f"Records: {out}\nPage:    {page}")
 
 
 def _parts(values: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ and no source tells how far its own value would move.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from ...tasks.base import TRADITION_ORDER
 from ...tasks.registry import built_in
 from ..records.record import Record
 from ..records.sections import METRIC_TITLES
+from .base import ViewFiles
 from .reported import WARNING
+from .tables import ViewTable
 from .words import percent, with_interval
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ INSIDE, BELOW, ABOVE, NO_INTERVAL = "inside", "outside: ours is lower", "outside
 
 ROUNDING = 0.0005
 """Published figures have three decimals."""
+
+_COLUMNS = ("metric, %", "published", "ours", "published value")
 
 VARIANTS = ("@bfloat16", "@marble-norm")
 """Endings of names under which a published model is evaluated in another way; the difference is declared."""
@@ -147,28 +151,79 @@ def _label_sha256(labels: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(labels).encode()).hexdigest()
 
 
-def print_against(found: Iterable[Against], alone: Iterable[str], console: Console) -> None:
+def against_files(found: Sequence[Against]) -> ViewFiles:
+    """Return what ``cmbench report reported --against … --out`` writes; with nothing compared, nothing."""
+    tables, rows = [], list[dict[str, object]]()
+    for one in found:
+        task, record, source = one.record.task, one.record, sources()[one.row.source]
+        tables.append(
+            ViewTable(
+                title=f"{_title(one)}: published and ours, percent [95 % interval]",
+                source=f"published in {source.citation}",
+                warning=WARNING,
+                columns=_COLUMNS,
+                rows=tuple(_row(cell) for cell in one.cells),
+                notes=one.differences,
+            )
+        )
+        rows += [
+            {
+                "edition": task.edition,
+                "split": task.split,
+                "protocol": record.protocol.name,
+                "protocol_sha256": record.protocol.sha256,
+                "warning": WARNING,
+                "task": task.name,
+                "tradition": task.tradition,
+                "model": record.model.name,
+                "metric": cell.metric,
+                "value": cell.value,
+                "low": cell.interval[0] if cell.interval else None,
+                "high": cell.interval[1] if cell.interval else None,
+                "published_model": one.row.model,
+                "published_protocol": one.row.protocol,
+                "published_in": source.citation,
+                "published": cell.published,
+                "verdict": cell.verdict,
+                "differences": "; ".join(one.differences),
+            }
+            for cell in one.cells
+        ]
+    return ViewFiles("reported-against", tables, {"": rows} if rows else {}, {})
+
+
+def _title(one: Against) -> str:
+    return f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
+
+
+def _row(cell: AgainstCell) -> tuple[str, ...]:
+    ours = with_interval(cell.value, cell.interval)
+    return METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict
+
+
+def print_against(found: Sequence[Against], alone: Iterable[str], console: Console) -> None:
     """Print comparisons, published row by published row, each with what differs."""
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(WARNING, style="yellow"))
+    if found:
+        console.print(Text(WARNING, style="yellow"))
     for one in found:
-        source = sources()[one.row.source]
-        title = f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
         console.print()
-        console.print(Text(title, style="bold"), soft_wrap=True)
-        console.print(Text(f"published in {source.citation}", style="dim"), soft_wrap=True)
-        table = Table("metric, %", "published", "ours", "published value", box=None, header_style="dim", pad_edge=False)
+        console.print(Text(_title(one), style="bold"), soft_wrap=True)
+        console.print(Text(f"published in {sources()[one.row.source].citation}", style="dim"), soft_wrap=True)
+        table = Table(*_COLUMNS, box=None, header_style="dim", pad_edge=False)
         for cell in one.cells:
-            ours = with_interval(cell.value, cell.interval)
-            table.add_row(METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict)
+            table.add_row(*_row(cell))
         console.print(table)
         for difference in one.differences:
             console.print(Text(f"- {difference}"), soft_wrap=True)
     console.print()
     for sentence in alone:
         console.print(Text(f"Not compared: {sentence}"), soft_wrap=True)
+    if not found:
+        console.print("Nothing was compared: there is no record on real data of a model with published figures.")
+        return
     console.print(
         Text(
             "inside: the published value, give or take its last digit, is in our 95 % interval, which is of the draw "

@@ -22,7 +22,7 @@ from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.audit.verify import verify
-from cmbench.tasks.base import LoadContext, Track
+from cmbench.tasks.base import PAPER_TASKS, LoadContext, Track
 
 QUICK = replace(
     get_protocol("cmbench-1"),
@@ -318,6 +318,19 @@ def test_a_task_that_was_named_must_be_there_and_so_must_one_at_least(half_ready
     for names, if_ready in (("absent,here", "here"), ("absent", "absent")):
         with pytest.raises(MissingError, match="audio of absent"):
             half_ready(names, if_ready)
+
+
+def test_ready_with_nothing_here_names_every_task_beside_a_missing_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CMBENCH_DATA", raising=False)
+    monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingError) as error:
+        cmbench.run("CultureMERT-95M", "ready", offline=True)
+    named = " ".join(one.what for one in error.value.missing)
+    assert all(task in named for task in ("CultureMERT-95M", *PAPER_TASKS))
+    assert all("cmbench tasks prepare" in one.command for one in error.value.missing if "CultureMERT" not in one.what)
 
 
 def test_wrong_values_are_refused(tmp_path: Path) -> None:
