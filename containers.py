@@ -49,7 +49,16 @@ _MP4 = {
     b"sowt": "PCM",
     b"twos": "PCM",
     b"lpcm": "PCM",
+    b"in24": "PCM",
+    b"fl32": "PCM",
+    b"ipcm": "PCM",
+    b"ms\0\x55": "mp3",
 }
+_MPEG_4 = {0x69: "mp3", 0x6B: "mp3", 0xA5: "AC-3", 0xA6: "E-AC-3", 0xDD: "Vorbis"}
+"""Object types of what has the name ``mp4a`` and is no AAC (mp4ra.org); Layers 2 and 3 share theirs."""
+
+_OBJECT_TYPE = re.compile(rb"esds.{4}\x03(?:[\x80-\xff]{0,3}.)...\x04(?:[\x80-\xff]{0,3}.)(.)", re.DOTALL)
+_CAF = {b"aac ": "AAC", b"alac": "ALAC", b"opus": "Opus", b"lpcm": "PCM", b".mp3": "mp3"}
 _MATROSKA = {b"A_MPEG/L3": "mp3", b"A_MPEG/L2": "mp2", b"A_MS/ACM": "audio", b"A_OPUS": "Opus", b"A_VORBIS": "Vorbis"}
 _OGG = {b"\x7fFLAC": "FLAC", b"Speex  ": "Speex", b"\x80theora": "video", b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
 _WAVE = {
@@ -97,15 +106,17 @@ def foreign_name(beginning: bytes, data: bytes) -> str | None:
     if beginning[:4] == b"RIFF" and beginning[8:12] == b"AVI ":
         return "audio in AVI"
     if beginning[:4] == b"caff":
-        return {b"aac ": "AAC in CAF", b"opus": "Opus in CAF"}.get(beginning[28:32])
+        at = beginning.find(b"desc")
+        return f"{_CAF.get(beginning[at + 20 : at + 24], 'audio') if at >= 0 else 'audio'} in CAF"
     return _raw_name(beginning, data)
 
 
 def _raw_name(beginning: bytes, data: bytes) -> str | None:
-    """Name what has no container, or hardly one; a tag may stand before it."""
-    if beginning[:3] == b"ID3" and len(beginning) >= 10:
-        size = beginning[6] << 21 | beginning[7] << 14 | beginning[8] << 7 | beginning[9]
-        beginning = data[10 + size : 20 + size]
+    """Name what has no container, or hardly one; tags may stand before it."""
+    at = 0
+    while beginning[:3] == b"ID3" and len(beginning) >= 10:
+        at += 10 + (beginning[6] << 21 | beginning[7] << 14 | beginning[8] << 7 | beginning[9])
+        beginning = data[at : at + 10]
     if len(beginning) >= 7 and beginning[0] == 0xFF and beginning[1] & 0xF6 == 0xF0 and beginning[2] >> 2 & 15 < 13:
         size = (beginning[3] & 3) << 11 | beginning[4] << 3 | beginning[5] >> 5
         at = data.find(beginning[:2])
@@ -118,8 +129,12 @@ def _raw_name(beginning: bytes, data: bytes) -> str | None:
 
 def _in_mp4(data: bytes) -> str:
     """Return the first codec of sound in the sample descriptions (ISO/IEC 14496-12, section 8.5.2)."""
-    found = [data[m.end() + 12 : m.end() + 16] for m in re.finditer(b"stsd", data)]
-    return next((_MP4[codec] for codec in found if codec in _MP4), "audio")
+    for at in (m.end() + 12 for m in re.finditer(b"stsd", data)):
+        name = _MP4.get(data[at : at + 4])
+        if name is not None:
+            stated = _OBJECT_TYPE.search(data, at, at + 512) if name == "AAC" else None
+            return _MPEG_4.get(stated[1][0], name) if stated else name
+    return "audio"
 
 
 def _in_matroska(data: bytes) -> str:
