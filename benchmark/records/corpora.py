@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...files import write_atomically
 from ...tasks.base import Task
 
@@ -42,7 +42,7 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
         other = noted.get(task.name, here)
         if other != here and Path(other).is_file():
             raise UsageError(
-                f"{out} holds results of another corpus that is named {task.name!r} too, {other}; they would be "
+                f"{out} holds results of another corpus that is named {quoted(task.name)} too, {other}; they would be "
                 f"replaced. Give one of the two another `name:` ({here}), or write to another folder with --out."
             )
         if other != here:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import untrusted
+from ...errors import quoted
 from ..base import TASK_WORDS, TRADITIONS
 from ..registry import registry
 from .problems import Problem, closest, refuse
@@ -92,7 +93,7 @@ def _compose(path: Path, text: str) -> Node:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error)
         comment = re.search(r"[\[,][ \t]*(#[^\s,\]]*)", text)
-        hint = f"; `#` begins a comment: put {comment[1]!r} in quotes" if comment else ""
+        hint = f"; `#` begins a comment: put {quoted(comment[1])} in quotes" if comment else ""
         line = text.count("\n", 0, comment.start()) + 1 if comment else None if mark is None else mark.line + 1
         refuse(path, line, f"not valid YAML: {said}{hint}")
     if not isinstance(node, yaml.MappingNode):
@@ -112,9 +113,9 @@ class _Reading:
         for key_node, value in node.value:
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in self.lines:
-                self.wrong(f"the key {key!r} stands in line {self.lines[key]} already", line)
+                self.wrong(f"the key {quoted(key)} stands in line {self.lines[key]} already", line)
             elif key not in known:
-                self.wrong(f"unknown key {key!r}{closest(key, known) or '.'} Known are {', '.join(known)}", line)
+                self.wrong(f"unknown key {quoted(key)}{closest(key, known) or '.'} Known are {', '.join(known)}", line)
             else:
                 self.lines[key], self.values[key] = line, value
         if "license" in self.lines and "licence" in self.lines:
@@ -169,9 +170,9 @@ class _Reading:
         if not NAME.fullmatch(name):
             better = re.sub(r"[^\w.-]+", "_", name).strip("_.-")[:64]
             hint = f", for example {better}" if NAME.fullmatch(better) else ""
-            self.wrong(f"{name!r} cannot be a task's name; use letters, digits, `_`, `-` and `.`{hint}", line)
+            self.wrong(f"{quoted(name)} cannot be a task's name; use letters, digits, `_`, `-` and `.`{hint}", line)
         elif name in registry() or name in RESERVED:
-            self.wrong(f"the name {name!r} is taken by cmbench itself; choose another", line)
+            self.wrong(f"the name {quoted(name)} is taken by cmbench itself; choose another", line)
         return name
 
     def labels(self) -> tuple[str, ...]:
@@ -193,9 +194,9 @@ class _Reading:
             clean = composed(one.value)
             if not clean or "|" in clean or not clean.isprintable():
                 why = "it is empty, or has `|` or a control character in it"
-                self.wrong(f"{one.value!r} cannot be a label: {why}", line, "label")
+                self.wrong(f"{quoted(one.value)} cannot be a label: {why}", line, "label")
             elif clean in seen:
-                self.wrong(f"the label {clean!r} is listed twice", line, "label")
+                self.wrong(f"the label {quoted(clean)} is listed twice", line, "label")
             seen.setdefault(clean, line)
         return tuple(seen)
 
@@ -232,7 +233,7 @@ class _Reading:
         for label, (node, _) in zip(named, pairs, strict=False):
             if label not in labels:
                 hint = closest(label, labels)
-                self.wrong(f"`families` names {label!r}, which is no label{hint}", node.start_mark.line + 1)
+                self.wrong(f"`families` names {quoted(label)}, which is no label{hint}", node.start_mark.line + 1)
         return default | {label: family for label, family in named.items() if label in labels}
 
     def seconds(self) -> float | None:

@@ -10,16 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import UnusableAudio, UsageError
+from ...errors import UnusableAudio, UsageError, quoted
 from ...opening import opened
 from ..base import Track
 from ..splits.draw import SHARES, blocks_of, draw_splits
-from ..splits.names import SPLITS
+from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
 from .recordings import Named
 from .roles import Choices, Roles, family_of, is_true, propose, seconds
 from .sheet import Sheet
-from .sources import SPLIT_NAMES, Source
+from .sources import Source
 
 FEWEST_BLOCKS = 3
 """Groups (tracks, where there are no groups) of a label that is kept: one for each split."""
@@ -136,14 +136,14 @@ def _labels(
     for column in roles.labels:
         cells, sign = read_cells(sheet.column(column))
         if sign and sign != "|":
-            notes.append(f"The labels in {column!r} are joined with {sign!r}; each counts by itself.")
+            notes.append(f"The labels in {quoted(column)} are joined with {quoted(sign)}; each counts by itself.")
         if marks := sorted({cell for cell in sheet.column(column) if is_mark(cell)}):
-            notes.append(f"{', '.join(map(repr, marks))} in {column!r} counts as an empty cell.")
+            notes.append(f"{', '.join(map(quoted, marks))} in {quoted(column)} counts as an empty cell.")
         family = family_of(column)
         for row, values in enumerate(cells):
             for value in values:
                 if not value.isprintable():
-                    problems.append(Problem("labels with control characters", _where(sheet, row), repr(value),
+                    problems.append(Problem("labels with control characters", _where(sheet, row), quoted(value),
                                             "write the label anew in the table"))  # fmt: skip
                     continue
                 label = value if family is None or "--" in value else f"{family}--{value}"
@@ -163,7 +163,7 @@ def _labels(
     for label in families:
         alike[re.sub(r"[\W_]+", "", label.casefold())].append(label)
     problems += [
-        Problem("labels that differ only in case, blanks or signs", ", ".join(map(repr, same)), "counted as different",
+        Problem("labels that differ only in case, blanks or signs", ", ".join(map(quoted, same)), "counted as different",
                 "write them alike in the table, if they are the same")
         for same in alike.values() if len(same) > 1
     ]  # fmt: skip
@@ -185,14 +185,14 @@ def _paths(
     folder = source.recordings.folder
     for row, (cell, one) in enumerate(zip(cells, named, strict=True)):
         if not cell:
-            wrong(row, "rows without a recording", f"{roles.path!r} is empty", "fill it in, or delete the row")
+            wrong(row, "rows without a recording", f"{quoted(roles.path)} is empty", "fill it in, or delete the row")
         elif not one.paths:
             remedy = f"put the file below {folder}, or mend its name"
-            wrong(row, "recordings that are not there", repr(cell) + _alike(cell, free), remedy)
+            wrong(row, "recordings that are not there", quoted(cell) + _alike(cell, free), remedy)
         elif one.path is None:
             listed = ", ".join(str(p.relative_to(folder)) for p in one.paths[:3])
             remedy = "write the folder too, with / between"
-            wrong(row, "names that several recordings have", f"{cell!r}: {listed}", remedy)
+            wrong(row, "names that several recordings have", f"{quoted(cell)}: {listed}", remedy)
     if other := sum(one.other_ending and one.path is not None for one in named):
         notes.append(f"{other} recordings have another ending than the table says; their names are the same.")
     if extra:
@@ -204,7 +204,7 @@ def _paths(
 def _alike(cell: str, free: Mapping[str, str]) -> str:
     """Ask whether one of the recordings that no row names is meant, if its name is much alike."""
     close = difflib.get_close_matches(re.split(r"[/\\\\]", cell)[-1], free, n=1, cutoff=0.8)
-    return f"; did you mean {free[close[0]]!r}?" if close else ""
+    return f"; did you mean {quoted(free[close[0]])}?" if close else ""
 
 
 def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: list[Problem]) -> None:
@@ -254,9 +254,11 @@ def _tracks(
                                     f"{path.name} stands in line {sheet.lines[other]} already",
                                     "join the rows: several labels go into one cell with | between", 1))  # fmt: skip
             continue
-        split = SPLIT_NAMES.get(cells[roles.split].casefold(), "") if roles.split else ""
+        split = split_named(cells[roles.split]) if roles.split else ""
         if roles.split and cells[roles.split] and not split:
-            problems.append(Problem("unknown splits", where, repr(cells[roles.split]), "write train, valid or test", 1))
+            problems.append(
+                Problem("unknown splits", where, quoted(cells[roles.split]), "write train, valid or test", 1)
+            )
             continue
         id_ = cells[roles.id] if roles.id else _id_of(path, source.recordings.folder, start if roles.start else None)
         if id_ in ids:
@@ -295,11 +297,11 @@ def _without_rare(
     common = {label for label in families if label not in rare and all(label in t.labels for t in tracks)}
     kind = "groups" if block_of else "recordings"
     problems += [
-        Problem(f"labels of fewer than {fewest} {kind}, left out", repr(label), f"{len(blocks[label])} {kind}",
+        Problem(f"labels of fewer than {fewest} {kind}, left out", quoted(label), f"{len(blocks[label])} {kind}",
                 "add recordings; with --fewest 1 they are kept, and not scored where a split lacks them")
         for label in sorted(rare)
     ] + [
-        Problem("labels that every recording has, left out", repr(label), "nothing tells it apart",
+        Problem("labels that every recording has, left out", quoted(label), "nothing tells it apart",
                 "add recordings without it") for label in sorted(common)
     ]  # fmt: skip
     gone = rare | common

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...errors import UsageError, unknown_name
+from ...errors import UsageError, quoted, unknown_name
+from ..splits.names import split_named
 from .recordings import Named, Recordings
 from .sheet import Sheet
-from .sources import SPLIT_NAMES
 
 NONE = "none"
 """Says that no column has a role."""
@@ -150,11 +150,11 @@ def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tupl
     # Of columns that name as many, the one whose cells look most like paths.
     best = max(found, key=lambda c: (count[c], sum("." in cell or "/" in cell for cell in sheet.column(c))))
     if not count[best]:
-        which = f"The column {told!r} names" if told else f"No column of {sheet.source} names"
+        which = f"The column {quoted(told)} names" if told else f"No column of {sheet.source} names"
         cells = next((c for c in sheet.column(best) if c), "")
         raise UsageError(
             f"{which} {'none of ' if told else ''}the {len(recordings.paths)} recordings in {recordings.folder} (such "
-            f"as {recordings.paths[0]}); its first cell is {cells!r}. Name the column with --path COLUMN, or the "
+            f"as {recordings.paths[0]}); its first cell is {quoted(cells)}. Name the column with --path COLUMN, or the "
             "folder of the recordings with --audio."
         )
     return best, found[best]
@@ -219,7 +219,8 @@ def _is_number(text: str) -> bool:
 
 
 def _are_splits(cells: Sequence[str]) -> bool:
-    return all(cell.casefold() in SPLIT_NAMES for cell in cells if cell) and any(cells)
+    """Whether most cells name a split: one typing error is a problem to be told, no reason to pass it by."""
+    return sum(bool(split_named(cell)) for cell in cells) > sum(map(bool, cells)) / 2
 
 
 def seconds(cell: str) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ..corpus.problems import refuse, require_sound
 from ..corpus.table import LEGACY, Table, encoding_problem, parse_table, read_table
 from .recordings import Recordings
@@ -72,7 +72,7 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
     names = [*kept[0][1]]
     for name in {n for n in names if n and names.count(n) > 1}:
-        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {name!r}; rename one.")
+        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {quoted(name)}; rename one.")
     named = [(place, name) for place, name in enumerate(names) if name]
     for line, cells in kept[1:]:
         if any(cell for cell in cells[len(names) :]):

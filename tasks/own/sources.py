@@ -12,18 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
+from ..splits.names import split_named
 from .recordings import Recordings, find_recordings, recordings_of
 from .sheet import TABLES, WORKBOOKS, Sheet, plain, read_sheet, sheet_of
 
 MIRDATA = "mirdata:"
-
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "tr": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "development": "valid",
-    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
-"""What people call the splits."""
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _OURS = "task.yaml"
@@ -155,7 +149,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
         above = PurePosixPath(path.parent.relative_to(folder).as_posix())
         for row, line in zip(sheet.rows, sheet.lines, strict=True):
             file = str(above / row[_AUDIO_KEY].replace("\\", "/"))
-            split = SPLIT_NAMES.get(PurePosixPath(file).parts[0].casefold(), "")
+            split = split_named(PurePosixPath(file).parts[0])
             rows.append({"split": split, **row, _AUDIO_KEY: file})
             lines.append(line)
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -179,7 +173,7 @@ def _by_folder(folder: Path, recordings: Recordings) -> Source:
             "their label. Put a table beside them (a column of file names and one of labels; CSV, or Excel), name one "
             "with --table, or move each into a folder named by its label."
         )
-    split = all(path.parts[0].casefold() in SPLIT_NAMES and len(path.parts) > 2 for path in recordings.paths)
+    split = all(split_named(path.parts[0]) and len(path.parts) > 2 for path in recordings.paths)
     label = 1 if split else 0
     depth = {len(path.parts) for path in recordings.paths}
     grouped = min(depth) > label + 2
@@ -189,7 +183,7 @@ def _by_folder(folder: Path, recordings: Recordings) -> Source:
         cells.append(
             (
                 str(path),
-                *((SPLIT_NAMES[parts[0].casefold()],) if split else ()),
+                *((split_named(parts[0]),) if split else ()),
                 parts[label],
                 *(("/".join(parts[label : label + 2]),) if grouped else ()),
             )
@@ -211,7 +205,7 @@ def _mirdata(name: str, home: Path | None) -> Source:
         dataset = mirdata.initialize(name, data_home=str(home.expanduser()) if home else None)
     except ValueError as error:
         known = ", ".join(mirdata.list_datasets())
-        raise UsageError(f"mirdata has no data set {name!r} ({error}); it has {known}.") from error
+        raise UsageError(f"mirdata has no data set {quoted(name)} ({error}); it has {known}.") from error
     words = f"import mirdata; mirdata.initialize({name!r}, data_home={str(dataset.data_home)!r}).download()"
     fetch = f'python -c "{words}"'
     root = Path(dataset.data_home)
