@@ -1,4 +1,4 @@
-"""Paths as people write them: on other systems, in other Unicode forms, as addresses, in lists with commas."""
+"""Names and paths as people write them: of other systems, in either Unicode form, as addresses, with commas."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_path(written: str, folder: Path | None = None, *, any_case: bool = Fals
     """
     base = folder if folder is not None else Path()
     guesses = list(dict.fromkeys(_readings(written)))
-    for form in (_composed, folded)[: 1 + any_case]:
+    for form in (_one_form, folded)[: 1 + any_case]:
         for guess in guesses:
             found = _on_disk(base / guess, form)
             if found is not None:
@@ -61,6 +61,11 @@ def is_hidden(path: Path | PurePosixPath) -> bool:
 def looks_like_a_path(written: str) -> bool:
     """Whether a name can only be that of a file or folder: it has a separator in it, or begins with ``~`` or a dot."""
     return "/" in written or "\\" in written or written.startswith(("~", ".")) or written.lower().startswith("file:")
+
+
+def composed(text: str) -> str:
+    """Write accented letters in one way: file systems and editors differ, and the eye sees no difference."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def split_list(written: str) -> list[str]:
@@ -105,13 +110,13 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _composed(name: str) -> str:
+def _one_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
 def folded(name: str) -> str:
     """Return a name as it is alike in upper and lower case, in any Unicode form, the Turkish ``ı`` and ``İ`` too."""
-    return _composed(_composed(name).casefold()).replace("ı", "i").replace("i\u0307", "i")
+    return _one_form(_one_form(name).casefold()).replace("ı", "i").replace("i\u0307", "i")
 
 
 def _on_disk(path: Path, form: Callable[[str], str]) -> Path | None:
@@ -123,7 +128,7 @@ def _on_disk(path: Path, form: Callable[[str], str]) -> Path | None:
     """
     if _exists(path):
         return path
-    if form is _composed and str(path).isascii():
+    if form is _one_form and str(path).isascii():
         return None
     found = Path(path.anchor)
     for part in path.parts[1:] if path.anchor else path.parts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ... import untrusted
 from ...errors import quoted
+from ...written import composed
 from ..base import TASK_WORDS, TRADITIONS
 from ..registry import registry
 from .problems import Problem, closest, refuse
 from .table import encoding_problem, read_bytes, read_text
+from .yaml_remedies import flow_list, in_quotes, remedy
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -61,11 +62,6 @@ class Description:
     problems: tuple[Problem, ...]
 
 
-def composed(label: str) -> str:
-    """Write accented letters in one way: file systems and editors differ, and the eye sees no difference."""
-    return unicodedata.normalize("NFC", label.strip())
-
-
 def read_description(path: Path) -> Description:
     """Read a ``task.yaml``.
 
@@ -90,14 +86,14 @@ def _compose(path: Path, text: str) -> Node:
     try:
         node = untrusted.compose_yaml(text, path)
     except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
+        marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+        lines = [mark.line + 1 for mark in marks if mark is not None]
+        hint, line = remedy(text, [*lines, *(line - 1 for line in lines)])
         said = getattr(error, "problem", None) or str(error)
-        comment = re.search(r"[\[,][ \t]*(#[^\s,\]]*)", text)
-        hint = f"; `#` begins a comment: put {quoted(comment[1])} in quotes" if comment else ""
-        line = text.count("\n", 0, comment.start()) + 1 if comment else None if mark is None else mark.line + 1
-        refuse(path, line, f"not valid YAML: {said}{hint}")
+        refuse(path, line, f"not valid YAML: {said}; {hint}")
     if not isinstance(node, yaml.MappingNode):
-        refuse(path, None, f"it must hold `key: value` lines, {', '.join(KEYS)}")
+        hint, line = remedy(text, [1])
+        refuse(path, line, f"it must hold lines such as `name: my_corpus` and `labels: [low, high]`; {hint}")
     return node
 
 
@@ -181,7 +177,9 @@ class _Reading:
             return ()
         node: Any = self.values["labels"]
         if not isinstance(node.value, list) or not node.value or node.tag != "tag:yaml.org,2002:seq":
-            self.wrong("`labels` must be a list with at least one label", self.lines["labels"])
+            parts = [part.strip() for part in re.split(r"[,;|\n]", self.written(node).strip("{}[]'\""))]
+            listed = flow_list([part for part in parts if part] or ["low", "high"])
+            self.wrong(f"`labels` must be a list with at least one label; write labels: {listed}", self.lines["labels"])
             return ()
         seen: dict[str, int] = {}
         for one in node.value:
@@ -203,7 +201,7 @@ class _Reading:
     def not_text(self, node: Any, written: str, line: int) -> None:
         """Say what YAML takes a label for."""
         kind = str(node.tag).rpartition(":")[2]
-        quoted = "'" + written.replace("'", "''") + "'"
+        quoted = in_quotes(written)
         if kind == "null" and not written:
             self.wrong("this label is empty; write it, or remove its line", line, "label")
         elif kind == "null" and written.startswith("#"):

@@ -20,6 +20,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -288,8 +289,8 @@ def _twice(columns: Sequence[str], line: int) -> list[Problem]:
 
 
 def _clean(name: str) -> str:
-    """Remove what is invisible around a column's name: spaces, byte-order marks, spaces of no width."""
-    return name.strip("\ufeff\u200b\u200e\u200f \t\r\n\xa0")
+    """Compose a column's name, and remove what is invisible around it: spaces, byte-order marks, spaces of no width."""
+    return unicodedata.normalize("NFC", name).strip("\ufeff\u200b\u200e\u200f \t\r\n\xa0")
 
 
 def _trimmed(row: Sequence[str]) -> list[str]:

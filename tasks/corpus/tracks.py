@@ -11,10 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import quoted
-from ...written import find_path, is_hidden, is_of_another_system, is_there, is_web_address
+from ...written import composed, find_path, is_hidden, is_of_another_system, is_there, is_web_address
 from ..base import Track
 from ..splits.names import SPLITS, split_named
-from .description import composed
 from .problems import Problem, closest
 from .table import LEGACY, Table, Text, encoding_problem, parse_table
 
@@ -95,7 +94,9 @@ class Reader:
             problems.append(Problem("hidden", told, line))
         elif is_of_another_system(written) and not is_there(written, self.folder):
             name = re.split(r"[\\/]", written)[-1]
-            told = f"{quoted(written)} is a place on a Windows machine; write the path from {self.folder}, as audio/{name}"
+            told = (
+                f"{quoted(written)} is a place on a Windows machine; write the path from {self.folder}, as audio/{name}"
+            )
             problems.append(Problem("foreign path", told, line))
         return path
 

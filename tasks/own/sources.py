@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import UsageError, quoted
+from ...written import find_path
+from ..corpus.description import read_description
 from ..splits.names import split_named
 from .recordings import Recordings, find_recordings, recordings_of
 from .sheet import TABLES, WORKBOOKS, Sheet, plain, read_sheet, sheet_of
@@ -97,14 +99,25 @@ def _recordings(folder: Path) -> Recordings:
     return found
 
 
+def listed_tracks(folder: Path) -> Path | None:
+    """Return the table that the ``task.yaml`` of a folder lists its tracks in; ``None`` if there is no such file."""
+    if not (folder / _OURS).exists():
+        return None
+    try:
+        texts = read_description(folder / _OURS).texts
+    except UsageError:  # it is told when it would be replaced
+        texts = {}
+    return find_path(texts.get("tracks", "tracks.csv"), folder)
+
+
 def _tables(folder: Path) -> list[Path]:
-    """Return the files of a folder that may be its table; a ``tracks.csv`` that a task of ours lists is none."""
-    ours = (folder / _OURS).exists()
+    """Return the files of a folder that may be its table; the one in which a task that was made of it lists is none."""
+    ours = listed_tracks(folder)
     return sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~$"))
-        and not (ours and path.name == "tracks.csv")
+        and path != ours
     )  # fmt: skip
 
 
@@ -139,6 +152,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
     """Join the metadata of all folders; a file's name is seen from the folder of its metadata."""
     rows: list[dict[str, str]] = []
     lines: list[int] = []
+    files: list[str] = []
     for path in metadata:
         sheet = read_sheet(path, recordings, encoding)
         if _AUDIO_KEY not in sheet.columns:
@@ -152,6 +166,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
             split = split_named(PurePosixPath(file).parts[0])
             rows.append({"split": split, **row, _AUDIO_KEY: file})
             lines.append(line)
+            files.append(str(path.relative_to(folder)))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not any(row["split"] for row in rows):
         columns.remove("split")
@@ -160,6 +175,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
         tuple(columns),
         tuple({name: row.get(name, "") for name in columns} for row in rows),
         tuple(lines),
+        tuple(files),
     )
     return Source("a Hugging Face audiofolder", folder.name, sheet, recordings, folder, _AUDIO_KEY)
 

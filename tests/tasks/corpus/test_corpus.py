@@ -228,9 +228,15 @@ def test_seconds_as_people_write_them(tmp_path: Path, start: str, hint: str) -> 
             [[f"t{i}", f"{i}.wav", "", "album", LABELS[i % 3]] for i in range(9)],
             "You have 9 recordings in 1 group; at least 3 groups are needed. Add recordings, or name smaller groups",
         ),
-        ([[f"t{i}", f"{i}.wav", "", "", LABELS[i % 3]] for i in range(2)], "You have 2 recordings; at least 3 are needed. Add recordings, or fill"),
+        (
+            [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 3]] for i in range(2)],
+            "You have 2 recordings; at least 3 are needed. Add recordings, or fill",
+        ),
         ([[f"t{i}", f"{i}.wav", "", "", LABELS[0]] for i in range(40)], "no label tells one recording from another"),
-        ([[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(5)], "needs a recording that has a label and one that"),
+        (
+            [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(5)],
+            "needs a recording that has a label and one that",
+        ),
         ([[f"t{i}", f"{i}.wav", "test", "", LABELS[i % 2]] for i in range(8)], "nothing to learn from (8 in `test`)"),
     ],
 )
