@@ -213,10 +213,12 @@ HEAD = "id,path,split,group,labels\n"
         (CSV + ",d.wav,test,g,solo\n", "tracks.csv:5: the track has no id."),
         (CSV + "d,,test,g,solo\n", "tracks.csv:5: the track has no path."),
         (CSV + "\nb,d.wav,test,g,solo\n", "tracks.csv:6: the id 'b' stands in line 3 already."),
-        (CSV + "d,d.wav,val,g,solo\n", "tracks.csv:5: the split 'val' is unknown; did you mean 'valid'? It is one of"),
-        (CSV + "d,d.wav,Train,g,solo\n", "tracks.csv:5: the split 'Train' is unknown; did you mean 'train'?"),
+        (
+            CSV + "d,d.wav,vald,g,solo\n",
+            "tracks.csv:5: the split 'vald' is unknown; did you mean 'valid'? It is one of",
+        ),
         (CSV + "d,d.wav,xyz,g,solo\n", "tracks.csv:5: the split 'xyz' is unknown. It is one of train, valid, test"),
-        (CSV + "d,d.wav,,g,solo\n", "tracks.csv:5: the track 'd' has no split, but others have. It is one of"),
+        (CSV + "d,d.wav,,g,solo\n", "tracks.csv:5: the track has no split, but others have. It is one of"),
         (
             CSV + "d,d.wav,test,g,raga--Thodi\n",
             "tracks.csv:5: the label 'raga--Thodi' is not among the labels of the task; did",
