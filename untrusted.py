@@ -249,7 +249,10 @@ def require_shallow(text: str, where: object, most: int = MOST_NODES) -> None:
             raise UsageError(f"{place}: not valid YAML: more than {most} values.")
         tag = getattr(event, "tag", None)
         if tag is not None and tag not in _KNOWN_TAGS:
-            raise UsageError(f"{place}: not valid YAML: the YAML tag {tag[:80]!a} is not of a plain value.")
+            raise UsageError(
+                f"{place}: not valid YAML: the YAML tag {tag[:80]!a} is not of a plain value; put a text that begins "
+                "with `!` in quotes."
+            )
 
 
 def _require_few(root: yaml.Node, where: object, most: int) -> None:
@@ -262,7 +265,7 @@ def _require_few(root: yaml.Node, where: object, most: int) -> None:
         known = sizes.get(id(node), 0)
         place = f"{where}:{node.start_mark.line + 1}"
         if known is None:
-            raise UsageError(f"{place}: not valid YAML: an alias stands for what it is in.")
+            raise UsageError(f"{place}: not valid YAML: an alias stands for what it is in; write it out.")
         if not known:
             sizes[id(node)] = None
             parts = node.value if isinstance(node, yaml.CollectionNode) else ()

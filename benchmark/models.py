@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, EncoderCard, LoadOptions
 from ..baselines.registry import load_encoder, registry
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +79,9 @@ class Shelf:
             return model
         name = model.card.name
         if name in self._given or name in registry():
-            raise UsageError(f"Two models are named {name!r}; give the encoder that you pass another name in its card.")
+            raise UsageError(
+                f"Two models are named {quoted(name)}; give the encoder that you pass another name in its card."
+            )
         self._given[name] = GivenEncoder.of(model)
         return name
 

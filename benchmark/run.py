@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, LoadOptions
-from ..errors import Missing, MissingError, UsageError
+from ..errors import Missing, MissingError, UsageError, quoted
 from ..files import safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
@@ -121,7 +121,7 @@ def run(
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
     """Raise a usage error for a value that means nothing."""
     if edition is not None and edition not in EDITIONS:
-        raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
+        raise UsageError(f"There is no edition {quoted(edition)}; choose {' or '.join(EDITIONS)}.")
     if not (math.isfinite(mini_scale) and mini_scale > 0):
         raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
     if workers is not None and workers < 1:

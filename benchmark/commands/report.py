@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Bound, ChangesOut, Edition, Labels, Out, Places, ProtocolName, Resamples, Split
 from .similarity import EPILOG as SIMILARITY_EXAMPLES
@@ -75,7 +75,7 @@ def html(
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
     if base is not None and base not in (names := {record.model.name for record in records}):
-        raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(sorted(names))}.")
+        raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
     found, problems = read_what_is_there(*places)
     score_all(found, resamples)
     print_table(records, console())
@@ -172,7 +172,7 @@ def _cultures(pairs: list[str]) -> dict[str, list[str]]:
     for pair in pairs:
         model, _, traditions = pair.rpartition("=")
         if not model or not traditions:
-            raise UsageError(f"--in-culture {pair!r} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
+            raise UsageError(f"--in-culture {quoted(pair)} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
         found[model] = [tradition.strip() for tradition in traditions.split(",")]
     return found
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
+from ...written import composed
 from ..corpus.problems import refuse, require_sound
 from ..corpus.table import LEGACY, Table, encoding_problem, parse_table, read_table
 from .recordings import Recordings
@@ -25,14 +26,21 @@ class Sheet:
     Attributes:
         source: the file, or what the table was made of.
         columns: by name, in order.
-        rows: cells without white space around them, by column.
+        rows: cells without white space around them, by column; accented letters are composed (NFC), so that what looks
+            the same is the same.
         lines: of each row in the file, counted from 1.
+        files: name of the file of each row, where several were joined.
     """
 
     source: Path
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     lines: tuple[int, ...]
+    files: tuple[str, ...] = ()
+
+    def where(self, row: int) -> str:
+        """Return file and line of a row, for messages."""
+        return f"{self.files[row] if self.files else self.source.name}:{self.lines[row]}"
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -67,12 +75,12 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
     Raises:
         UsageError: there is no row below the names, or two columns share one.
     """
-    kept = [(line, [cell.strip() for cell in cells]) for line, cells in lines if any(cell.strip() for cell in cells)]
+    kept = [(line, [composed(cell) for cell in cells]) for line, cells in lines if any(cell.strip() for cell in cells)]
     if len(kept) < 2:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
     names = [*kept[0][1]]
     for name in {n for n in names if n and names.count(n) > 1}:
-        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {name!r}; rename one.")
+        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {quoted(name)}; rename one.")
     named = [(place, name) for place, name in enumerate(names) if name]
     for line, cells in kept[1:]:
         if any(cell for cell in cells[len(names) :]):
@@ -91,7 +99,8 @@ def _text(path: Path, recordings: Recordings | None, encoding: str | None) -> Sh
     require_sound(path, table.problems)
     if not table.rows:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
-    return Sheet(path, table.columns, table.rows, table.lines)
+    rows = tuple({name: composed(cell) for name, cell in row.items() if name} for row in table.rows)
+    return Sheet(path, tuple(filter(None, table.columns)), rows, table.lines)
 
 
 def _confirmed(table: Table, recordings: Recordings | None) -> Table:

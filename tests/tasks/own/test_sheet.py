@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cmbench.errors import UsageError
 from cmbench.tasks.own.recordings import recordings_of
 from cmbench.tasks.own.sheet import plain, read_sheet
+from cmbench.written import composed
 
 ROWS = [["Dosya", "Makam", "Yıl"], ["a.wav", "Hicâz", "1990"], ["b.wav", "Uşşak", ""]]
 
@@ -98,7 +99,7 @@ def test_what_json_and_mirdata_hold_becomes_a_cell() -> None:
 def test_cells_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], separator: str) -> None:
     path = tmp_path_factory.mktemp("t") / "a.csv"
     path.write_text("\n".join(separator.join(r) for r in [["a", "b", "c"], *rows]), encoding="utf-8")
-    assert [[*row.values()] for row in read_sheet(path).rows] == rows
+    assert [[*row.values()] for row in read_sheet(path).rows] == [[composed(cell) for cell in row] for row in rows]
 
 
 def test_an_encoding_is_taken_where_recordings_confirm_it_or_the_user_says_so(tmp_path: Path) -> None:
