@@ -182,7 +182,7 @@ def _print_labels(found: Proposal, screen: Console) -> None:
         table.add_row(escape(label), str(whole), *map(str, counts), said)
     sizes, groups = Counter(found.split_of.values()), {t.id: t.group for t in found.tracks if t.group}
     table.add_row("recordings", str(len(found.tracks)), *(str(sizes[split]) for split in SPLITS),
-                  "drawn" if found.drawn else "as given", style="bold")  # fmt: skip
+                  "drawn" if found.drawn else "as given" if found.split_of else "no splits", style="bold")  # fmt: skip
     if groups:
         counts = [len({g for id_, g in groups.items() if found.split_of.get(id_) == split}) for split in SPLITS]
         table.add_row("groups", str(len({*groups.values()})), *map(str, counts), "")

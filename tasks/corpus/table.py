@@ -29,7 +29,7 @@ from itertools import islice
 from pathlib import Path
 
 from ... import untrusted
-from ...errors import UsageError, quoted
+from ...errors import UsageError, counted, quoted
 from .problems import Problem, refuse
 
 SEPARATORS: Mapping[str, str] = {",": "comma", ";": "semicolon", "\t": "tab", "|": "`|`"}
@@ -279,7 +279,7 @@ def _fits(row: Sequence[str], columns: Sequence[str]) -> bool:
 def _uneven(row: Sequence[str], columns: Sequence[str], separator: str, line: int) -> Problem:
     name = SEPARATORS.get(separator, repr(separator))
     filled = max(len(_trimmed(row)), min(len(row), len(columns)))
-    text = f"{filled} cells under {len(columns)} columns; quote cells that hold a {name}"
+    text = f"{counted(filled, 'cell')} under {counted(len(columns), 'column')}; quote cells that hold a {name}"
     return Problem("cells", text, line)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import UnusableAudio, UsageError, counted, quoted
 from ...opening import opened
+from ...written import composed
 from ..base import Track
 from ..splits.draw import blocks_of, draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
@@ -175,7 +176,7 @@ def _paths(
     sheet, cells = source.sheet, source.sheet.column(roles.path)
     used = {one.path for one in named}
     extra = [path for path in source.recordings.paths if source.recordings.folder / path not in used]
-    free = {path.name: str(path) for path in extra}
+    free = {composed(path.name): str(path) for path in extra}
 
     def wrong(row: int, kind: str, text: str, remedy: str) -> None:
         problems.append(Problem(kind, sheet.where(row), text, remedy, 1))

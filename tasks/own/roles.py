@@ -48,7 +48,7 @@ _PROSE = (
     "title", "name", "track", "song", "piece", "work", "url", "link", "www", "date", "year", "month", "day", "time",
     "duration", "length", "comment", "comments", "note", "notes", "remark", "remarks", "description", "lyrics",
     "text", "bpm", "tempo", "key_confidence", "bitrate", "size", "md5", "sha256", "checksum", "licence", "license",
-    "latitude", "longitude", "lat", "lon", "email",
+    "latitude", "longitude", "lat", "lon", "email", "folder", "directory", "dir",
 )  # fmt: skip
 _TRUE, _FALSE = {"1", "x", "yes", "true", "y", "+"}, {"0", "", "no", "false", "n", "-"}
 
@@ -144,11 +144,13 @@ def propose(
     group = _group(sheet, choices.group, taken, why)
     taken |= set(group)
     labels, marks = _label_columns(sheet, choices.labels, taken, why)
-    why |= {c: "not used" for c in sheet.columns if c not in why}
+    why |= {c: "the recording's folder" if c == apart else "not used" for c in sheet.columns if c not in why}
     if not (labels or marks):
+        others = [quoted(column) for column in sheet.columns if column != path]
+        remedy = f"Name it with --labels COLUMN; there are {', '.join(others)}" if others else "Add one to the table"
         raise UsageError(
             f"{sheet.source}: no column seems to hold labels: one named labels, genre, makam … or whose values recur. "
-            f"Name it with --labels COLUMN; found are {', '.join(sheet.columns)}."
+            f"{remedy}."
         )
     return Roles(path, labels, marks, group, split, id_, start, end, why), named
 
@@ -170,6 +172,11 @@ def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tupl
     best = max(found, key=rank)
     if not any(n.paths for n in found[best]):
         raise UsageError(_names_nothing(sheet, recordings, told))
+    if not told and plain_name(best) not in (*_FILES, *_IDS) and (first := recordings.name([best])[0]).paths:
+        raise UsageError(
+            f"{sheet.source}: its first line names a recording ({quoted(best)} is {first.paths[0].name}), not columns. "
+            "Put a line of names above it, one for each column: file, label …"
+        )
     rivals = [c for c in found if rank(c) == rank(best) and found[c] != found[best]]
     if rivals:
         raise UsageError(

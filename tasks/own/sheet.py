@@ -99,8 +99,8 @@ def _text(path: Path, recordings: Recordings | None, encoding: str | None) -> Sh
     require_sound(path, table.problems)
     if not table.rows:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
-    rows = tuple({name: composed(cell) for name, cell in row.items()} for row in table.rows)
-    return Sheet(path, table.columns, rows, table.lines)
+    rows = tuple({name: composed(cell) for name, cell in row.items() if name} for row in table.rows)
+    return Sheet(path, tuple(filter(None, table.columns)), rows, table.lines)
 
 
 def _confirmed(table: Table, recordings: Recordings | None) -> Table:

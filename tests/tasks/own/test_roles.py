@@ -86,8 +86,18 @@ def test_a_table_that_names_no_recording(corpus: Corpus) -> None:
 
 def test_a_table_without_labels(corpus: Corpus) -> None:
     folder = corpus(rows(file=lambda i: f"{i}.wav", title=lambda i: f"t{i}"), FILES)
-    with pytest.raises(UsageError, match=r"no column seems to hold labels.*--labels COLUMN; found are file, title"):
+    with pytest.raises(UsageError, match=r"no column seems to hold labels.*--labels COLUMN; there are 'title'"):
         roles_of(folder)
+
+
+def test_a_table_without_a_line_of_names(corpus: Corpus) -> None:
+    folder = corpus(rows(file=lambda i: f"{i}.wav", tag=lambda i: "ab"[i % 2]), FILES)
+    table = folder / "songs.csv"
+    table.write_text(table.read_text().split("\n", 1)[1])
+    with pytest.raises(UsageError, match=r"'0.wav' is 0.wav\), not columns.*one for each column: file, label …$"):
+        roles_of(folder)
+    table.write_text("file,label\n" + table.read_text())
+    assert roles_of(folder).labels == ("label",)
 
 
 @pytest.mark.parametrize(
