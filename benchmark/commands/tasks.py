@@ -90,7 +90,7 @@ def prepare_task(
         if not (yes or offline):
             _require_agreement()
         with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
-            doing = PrepareContext(root, _ask_secret, bars.tell, bars, offline, source)
+            doing = PrepareContext(root, _ask_secret, bars.print, bars, offline, source)
             carry_out(plan, doing, root / task.name)
     # What was fetched may tell more about what is missing.
     rest = task.prepare(task, context)
