@@ -97,7 +97,7 @@ def prepare_task(
         given = {prompt: _ask_secret(prompt) for prompt in asked}
         with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
             doing = PrepareContext(
-                root, lambda one: given.get(one) or _ask_secret(one), bars.tell, bars, offline, source
+                root, lambda one: given.get(one) or _ask_secret(one), bars.print, bars, offline, source
             )
             carry_out(plan, doing, root / task.name)
     # What was fetched may tell more about what is missing.
