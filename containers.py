@@ -20,6 +20,22 @@ COUNTED_SUFFIXES = (".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
 
 _END_BYTES = 2**21
 
+_AFTER_DATA = (
+    b"LIST",
+    b"id3 ",
+    b"ID3 ",
+    b"bext",
+    b"cue ",
+    b"smpl",
+    b"fact",
+    b"PEAK",
+    b"JUNK",
+    b"iXML",
+    b"_PMX",
+    b"afsp",
+)
+"""What stands behind the samples of a wave, or behind none."""
+
 _BEGINNINGS = (
     (b"wvpk", "WavPack"),
     (b"MAC ", "Monkey's Audio"),
@@ -184,3 +200,20 @@ def _promised_frames(log: str, present: int) -> tuple[int, bool]:
     if stated >= _STREAMED_BYTES and there < _STREAMED_BYTES:
         return present, False
     return (round(present * stated / there) if stated > there > 0 else present), True
+
+
+def unsized_data(beginning: bytes) -> int | None:
+    """Return where the samples of a wave begin whose header states that there are none; ``None`` if it states some.
+
+    Args:
+        beginning: of the file, with some bytes of what follows its header.
+    """
+    if beginning[:4] not in (b"RIFF", b"RF64") or beginning[8:12] != b"WAVE":
+        return None
+    at = 12
+    while at + 8 <= len(beginning):
+        name, size = beginning[at : at + 4], int.from_bytes(beginning[at + 4 : at + 8], "little")
+        if name == b"data":
+            return at + 8 if size == 0 and beginning[at + 8 : at + 12] not in _AFTER_DATA else None
+        at += 8 + size + size % 2
+    return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import ffmpeg
-from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name
+from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, unsized_data
 from .errors import UnusableAudio
 from .ogg import OggLink, ogg_links
 from .sound import PLAIN, STRAIGHT, Sound, in_parts, of_parts, open_sound, part_of, plain_name, read_parts, said
@@ -29,6 +29,9 @@ hours of nothing out of a small file)."""
 
 _MOST_FRAMES = 2**48
 """More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
+
+_WAVE_HEAD = 2**16
+"""Bytes at the beginning of a wave in which its data begin."""
 
 _FLAC_TAIL = 2**17
 """Bytes at the end of a FLAC file in which its last frame begins."""
@@ -148,6 +151,8 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         promised,
         known,
     )
+    if plain.frames == 0 and (unsized := _unsized_wave(path)):
+        return unsized
     if plain.subtype.startswith("MPEG_LAYER"):
         return _counted_mp3(path, plain, sound)
     if plain.format == "FLAC":
@@ -176,6 +181,20 @@ def _told(path: Path, links: Sequence[OggLink]) -> tuple[str, ...]:
     many = (f"{len(links)} Ogg streams chained; they are read one after the other",) if len(links) > 1 else ()
     has_holes = any(link.is_damaged for link in links) or not all(link.ends for link in links[:-1])
     return (*many, "damaged: some of its pages are not whole; the rest is read") if has_holes else many
+
+
+def _unsized_wave(path: Path) -> Sound | None:
+    """Return the sound of a wave whose header states no samples though some follow: a recorder was interrupted."""
+    with path.open("rb") as file:
+        at = unsized_data(file.read(_WAVE_HEAD))
+    if at is None or path.stat().st_size <= at:
+        return None
+    data = path.read_bytes()
+    size = min(len(data) - at, 2**32 - 1).to_bytes(4, "little")
+    wave = part_of(path, io.BytesIO(data[: at - 4] + size + data[at:]))
+    there = wave.frames / wave.samplerate
+    warning = f"its header states no samples, {there:.2f} s are there and are read"
+    return of_parts([(wave, wave.frames)], (warning,))
 
 
 def _counted_flac(path: Path, sound: Sound) -> Sound:

@@ -162,7 +162,7 @@ def test_an_index_of_a_file_that_was_cut_is_no_lie(tmp_path: Path) -> None:
     assert words.startswith(f"cut short: the header promises {seconds:.2f} s")
     _, samples, warnings = decode(path, 0.0, 0.5)
     assert len(samples) == 22_050
-    assert words in warnings[0]
+    assert words.split(";")[0] in warnings[0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
