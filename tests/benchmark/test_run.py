@@ -227,10 +227,10 @@ def test_another_decoder_is_in_the_key_and_the_environment(
     path.write_bytes((tmp_path / "a.mp3").read_bytes() * 2)
     task = make_task(extra=(Track("joined", path, ()), Track("plain", tmp_path / "b.mp3", ())))
     encoder, (plain,) = make_encoder(), go(make_encoder(), make_task())
-    assert "libsndfile-in-parts" not in plain.environment.packages
+    assert "libsndfile-parts" not in plain.environment.packages
     (first,) = go(encoder, task)
     version = soundfile.__libsndfile_version__
-    assert first.environment.packages["libsndfile-in-parts"] == version
+    assert first.environment.packages["libsndfile-parts"] == version
     assert any(
         warning.id == "joined" and "2 mp3 recordings joined" in warning.reason for warning in first.coverage.warnings
     )
@@ -239,7 +239,7 @@ def test_another_decoder_is_in_the_key_and_the_environment(
     monkeypatch.setattr(soundfile, "__libsndfile_version__", "9.9.9")
     (second,) = go(encoder, task)
     assert encoder.encoded == encoded + 2 * LOOK + 1  # the one track that another decoder reads
-    assert second.environment.packages["libsndfile-in-parts"] == "9.9.9"
+    assert second.environment.packages["libsndfile-parts"] == "9.9.9"
     assert second.task.audio_sha256 != first.task.audio_sha256
     assert second.protocol == first.protocol
 
