@@ -43,6 +43,9 @@ LEGACY: Mapping[str, str] = {
 }
 """Eight-bit encodings that a table which is not UTF-8 may have (Turkish, Greek, Western, Central European)."""
 
+ONE_NAME = "the first line names one column, and here are more cells; remove what stands above the names of the columns"
+"""Said of a table with a title above it."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -277,6 +280,8 @@ def _fits(row: Sequence[str], columns: Sequence[str]) -> bool:
 
 
 def _uneven(row: Sequence[str], columns: Sequence[str], separator: str, line: int) -> Problem:
+    if len(columns) == 1:
+        return Problem("cells", ONE_NAME, line)
     name = SEPARATORS.get(separator, repr(separator))
     filled = max(len(_trimmed(row)), min(len(row), len(columns)))
     text = f"{counted(filled, 'cell')} under {counted(len(columns), 'column')}; quote cells that hold a {name}"

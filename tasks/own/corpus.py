@@ -361,6 +361,11 @@ def _tell_groups(
             "train and test, and scores then look better than they are. --group COLUMN names one."
         )
         return
+    if alone := sum(track.group is None for track in tracks):
+        notes.append(
+            f"{counted(alone, 'recording')} with an empty {' and '.join(map(quoted, roles.group))}: each counts as a "
+            "group of its own. If a cell stands for those below it, too, fill them in."
+        )
     block_of = blocks_of(tracks)
     at: dict[str, set[str]] = defaultdict(set)
     for id_, split in split_of.items():

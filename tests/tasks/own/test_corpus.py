@@ -204,6 +204,11 @@ def test_several_groups_are_joined_and_told_apart(corpus: Corpus) -> None:
     assert found.tracks[7].group == "album disc 2|artist disc 1"
 
 
+def test_empty_groups_are_told(corpus: Corpus) -> None:
+    listed = [row | {"album": f"disc {i // 3}" * (i % 3 == 0)} for i, row in enumerate(rows(36))]
+    assert any("24 recordings with an empty 'album'" in note for note in propose(corpus(listed, files(36))).notes)
+
+
 def test_excerpts_of_one_file_are_tracks_of_their_own(corpus: Corpus) -> None:
     listed = [{"file": "long.wav", "start": f"0:{i:02d}", "end": str(i + 1), "label": "ab"[i % 2]} for i in range(20)]
     found = propose(corpus(listed, ["long.wav"]))
