@@ -21,7 +21,7 @@ from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
 from .beside import write_beside
 from .features.extract import extract
-from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store, used_decoders
+from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
 from .records.environment import describe_environment
 from .records.evidence import read_evidence
@@ -120,7 +120,7 @@ class _Inputs:
     """What a cell's probes start from."""
 
     store: FeatureStore
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, ShardTrack]
     coverage: Coverage
     audio_sha256: str
     key: str
@@ -167,7 +167,7 @@ def find_finished(path: Path, key: str) -> Record | None:
     return None
 
 
-def count_coverage(data: TaskData, entries: Mapping[str, Entry]) -> Coverage:
+def count_coverage(data: TaskData, entries: Mapping[str, ShardTrack]) -> Coverage:
     """Count the usable tracks of each split and name the others."""
     failed: list[FailedTrack] = []
     warnings: list[FailedTrack] = []
@@ -347,7 +347,7 @@ def _task_part(data: TaskData, audio: str) -> TaskPart:
     )
 
 
-def _cost(entries: Iterable[Entry], probe_seconds: float) -> CostPart:
+def _cost(entries: Iterable[ShardTrack], probe_seconds: float) -> CostPart:
     entries = list(entries)
     pieces = {e.piece.path: e.piece for e in entries}
     return CostPart(

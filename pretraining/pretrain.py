@@ -27,7 +27,7 @@ from .training.checkpoints import Checkpoints
 from .training.group import Group, joined, launched
 from .training.log import FILE, Log, read_log, require_sound
 from .training.sealed import read_sealed, sealed
-from .training.tensorboard import FOLDER, Board, require_tensorboard
+from .training.tensorboard import FOLDER, EventFiles, require_tensorboard
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +126,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
-        board = Board(training / FOLDER) if group.leads and options.tensorboard else None
+        board = EventFiles(training / FOLDER) if group.leads and options.tensorboard else None
         from .training.run import Run
         from .training.train import train
 

@@ -27,7 +27,7 @@ from ..records.sections import warning_of
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard
     from ...tasks.base import TaskData, Track
-    from ..features.store import Entry
+    from ..features.store import ShardTrack
     from ..models import Shelf
     from ..observer import Observer
     from ..protocol import Windowing
@@ -57,7 +57,7 @@ def feature_table(
     card: EncoderCard,
     data: TaskData,
     store: FeatureStore,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, ShardTrack],
     windowing: Windowing,
     *,
     by_track: bool,
@@ -130,7 +130,7 @@ def stored_features(
 
 
 def _spans(
-    track: Track, entry: Entry, card: EncoderCard, windowing: Windowing, count: int
+    track: Track, entry: ShardTrack, card: EncoderCard, windowing: Windowing, count: int
 ) -> list[tuple[float, float]]:
     """Return start and end of every window in the file, seconds."""
     samples = round(entry.track.seconds * card.sample_rate)

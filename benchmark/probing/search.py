@@ -20,7 +20,7 @@ from torch import Tensor
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
 from ..records.record import LayerFamilyScore, LayerScore
-from .bank import FUSED, Member, Shape, Stack
+from .bank import FUSED, Probe, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
 from .training import Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
@@ -149,7 +149,7 @@ def run_probes(
     budget -= valid_windows.bytes if valid_windows.held else 0
     bench = _Bench(train, shape, settings, scaling, judge, device, budget)
 
-    grid = [Member(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
+    grid = [Probe(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
     meter = _Meter(progress, (len(grid) + len(others)) * settings.max_epochs)
     searched = _train(bench, grid, bench.training(needed), meter)
@@ -225,7 +225,7 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     return alone, summed
 
 
-def _train(bench: _Bench, members: Sequence[Member], training: TrainingWindows, meter: _Meter) -> list[Trained]:
+def _train(bench: _Bench, members: Sequence[Probe], training: TrainingWindows, meter: _Meter) -> list[Trained]:
     """Train members in as few programs as the memory allows."""
     limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
     trained: list[Trained] = []
@@ -244,7 +244,7 @@ def _train_seeds(
     """
     for index, chosen in enumerate(_ranked(searched)):
         layer, rate = chosen.member.layer, chosen.member.learning_rate
-        members = [Member(layer, rate, seed) for seed in others]
+        members = [Probe(layer, rate, seed) for seed in others]
         if index:
             meter.total += len(members) * bench.settings.max_epochs
         layers = bench.shape.fused if layer == FUSED else (layer,)

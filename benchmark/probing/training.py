@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import CmbenchError
 from ..protocol import ProbeSettings
 from ..scoring.metrics import defined_labels, ranking_scores
-from .bank import FUSED, Batch, Member, SeedStream, Shape, Stack, Trainer
+from .bank import FUSED, Batch, Probe, SeedStream, Shape, Stack, Trainer
 from .inputs import Windows
 
 _PLATEAU_THRESHOLD = 1e-4
@@ -53,7 +53,7 @@ class Trained:
         epochs: passes over the training windows until it stopped.
     """
 
-    member: Member
+    member: Probe
     weights: Tensor | None
     scores: Scores | None
     epochs: int
@@ -209,7 +209,7 @@ class TrainingWindows:
 
 
 def train_program(
-    members: Sequence[Member],
+    members: Sequence[Probe],
     shape: Shape,
     training: TrainingWindows,
     judge: Judge,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...baselines.tokens.kmeans import CODEBOOK_SIZE
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, LoadContext, TaskData
+from ...tasks.base import TRADITION_ORDER, LoadContext, Progress, TaskData
 from ...tasks.choice import only_if_ready, select_tasks
 from ...version import __version__
 from ...written import split_list
@@ -23,7 +23,7 @@ from .distance import RESAMPLES, Distances
 from .measures import feature_distances, token_distances
 from .relation import Relation, relate
 from .samples import TRACKS, FeatureSample, Sample, choose_state, draw_samples, read_features
-from .tokens import SECONDS, Progress, count_sample, fit_stand_in
+from .tokens import SECONDS, count_sample, fit_stand_in
 
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard, LoadOptions
