@@ -92,14 +92,14 @@ class Making:
         return (self.folder / name).resolve()
 
 
-def make_member(member: FamilyModel, making: Making, console: Console, told: Tell) -> Path:
+def make_member(member: FamilyModel, making: Making, console: Console, say: Tell) -> Path:
     """Train or merge a model, unless that is done, and return its folder.
 
     Args:
         member: which.
         making: where and how.
         console: for the bars.
-        told: takes each sentence that a user should read.
+        say: takes each sentence that a user should read.
 
     Raises:
         UsageError: the folder holds something else.
@@ -108,9 +108,9 @@ def make_member(member: FamilyModel, making: Making, console: Console, told: Tel
     out, base = making.place(member.name), making.base.resolve()
     if (out / WEIGHTS).is_file():
         require_made(member, making)
-        told(f"{member.name}: there already")
+        say(f"{member.name}: there already")
         return out
-    told(f"{member.name} …")
+    say(f"{member.name} …")
     if member.added:
         from .merging.folder import merge_models
         from .merging.merge import merge_settings
@@ -131,13 +131,13 @@ def make_member(member: FamilyModel, making: Making, console: Console, told: Tel
         dtype=STORED,
         starts={NANO_BASE: base},
     )
-    pretrain(open_recipe(member.recipe, member.changes), options, console, told)
+    pretrain(open_recipe(member.recipe, member.changes), options, console, say)
     return out
 
 
-def make_family(making: Making, console: Console, told: Tell) -> list[Path]:
+def make_family(making: Making, console: Console, say: Tell) -> list[Path]:
     """Make the whole family, the base first; see :func:`make_member`."""
-    return [make_member(member, making, console, told) for member in FAMILY]
+    return [make_member(member, making, console, say) for member in FAMILY]
 
 
 def require_made(member: FamilyModel, making: Making) -> None:

@@ -172,7 +172,7 @@ def extract(
         max_seconds: cap of the task on each track, seconds.
         batch_seconds: audio of one batch, seconds.
         workers: decoding threads.
-        progress: told after each shard, and at the start.
+        progress: called after each shard, and at the start.
 
     Raises:
         CmbenchError: the encoder misbehaves; see :func:`encode_windows`.

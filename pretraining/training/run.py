@@ -63,7 +63,7 @@ class Run:
         corpus: what to learn from.
         learner: what learns.
         checkpoints: where its states are kept.
-        log: told of everything.
+        log: notified of everything.
         device: where it computes.
         group: the processes.
         bfloat16: whether passes compute in bfloat16.

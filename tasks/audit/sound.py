@@ -130,7 +130,7 @@ def compare_audio(data: TaskData, workers: int, progress: DecodeProgress) -> Aud
     Args:
         data: the split.
         workers: decoding threads.
-        progress: told how many tracks are decoded.
+        progress: called with how many tracks are decoded.
     """
     heard: dict[TrackInSplit, Heard] = {}
     unheard: list[Unheard] = []

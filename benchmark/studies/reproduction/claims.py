@@ -168,7 +168,7 @@ def reported_change(claim: Claim) -> float | None:
     return fmean(after) - fmean(before)
 
 
-def judge(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduction:
+def evaluate_claims(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduction:
     """Compare models, claim by claim.
 
     Q-values are among all claims.

@@ -176,10 +176,10 @@ def _draw_finding(axes: Axes, y: int, finding: ClaimOutcome) -> None:
         return
     if change.low is not None and change.high is not None:
         axes.plot([100 * change.low, 100 * change.high], [y, y], color=colour, linewidth=1.4)
-    told = change.verdict in ("gained", "lost")
+    clear = change.verdict in ("gained", "lost")
     axes.plot(
         [100 * change.change], [y], marker="s" if finding.claim.western else "o", markersize=4.5,
-        color=colour, markerfacecolor=colour if told else "white",
+        color=colour, markerfacecolor=colour if clear else "white",
     )  # fmt: skip
 
 

@@ -281,7 +281,7 @@ def sweep_scales(
         settings_of: the merge at a scale.
         evaluation: tasks and protocol.
         out: folder of the sweep.
-        observer: told how the runs go.
+        observer: notified of how the runs go.
         dtype: of the merged weights.
         keep: keep the merged models, below :data:`MODELS`.
 

@@ -21,12 +21,12 @@ from cmbench.benchmark.probing.bank import FUSED, Probe, SeedStream, Shape, Stac
 from cmbench.benchmark.probing.inputs import Windows, fit_scaling
 from cmbench.benchmark.probing.search import ProbeResult, ProbeSplit, probabilities_of, run_probes
 from cmbench.benchmark.probing.training import (
-    Course,
-    Judge,
+    EarlyStopping,
     Scores,
     TrackScorer,
     Trained,
     TrainingWindows,
+    ValidationScorer,
     train_program,
 )
 from cmbench.benchmark.protocol import PROTOCOLS, ProbeSettings
@@ -182,9 +182,9 @@ def train_bank(
     scorer = TrackScorer(
         Windows(valid.features, wanted, scaling, "cpu", 1 << 30), valid.features.track_of_window, fused
     )
-    judge = Judge(scorer, valid.labels, settings.select)
+    validation = ValidationScorer(scorer, valid.labels, settings.select)
     shape = Shape(DIM, settings.hidden, LABELS, fused)
-    return train_program(members, shape, held, judge, settings, "cpu", lambda epochs: None)
+    return train_program(members, shape, held, validation, settings, "cpu", lambda epochs: None)
 
 
 def assert_same(found: Trained, expected: dict[str, torch.Tensor], shape: Shape, tolerance: float = 1e-5) -> None:
@@ -367,8 +367,8 @@ def test_family_scores_are_those_of_the_labels(splits: tuple[ProbeSplit, ...]) -
 
 
 def test_a_layer_that_cannot_be_trained_has_no_family_scores() -> None:
-    astray = Trained(Probe(0, 1.0, 1), None, None, 1)
-    layer = search._layer_score(0, [astray], NAMES, ["raga", "raga", "form", "form"])
+    diverged = Trained(Probe(0, 1.0, 1), None, None, 1)
+    layer = search._layer_score(0, [diverged], NAMES, ["raga", "raga", "form", "form"])
     assert [(f.labels, f.defined, f.roc_auc) for f in layer.families or ()] == [(2, 0, None), (2, 0, None)]
 
 
@@ -496,15 +496,15 @@ def test_rate_and_patience_follow_torch(mode: str) -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.Adam([parameter], lr=1e-2)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, mode="max", factor=0.5, patience=3)
-    course = Course(1e-2)
+    stopping = EarlyStopping(1e-2)
     for value in series[mode]:
-        course.observe(Scores(value, value, value), settings)
+        stopping.observe(Scores(value, value, value), settings)
         plateau.step(value)
-        assert course.rate == optimiser.param_groups[0]["lr"]
-        if course.ended(settings):
+        assert stopping.rate == optimiser.param_groups[0]["lr"]
+        if stopping.ended(settings):
             break
-    assert course.rate < 1e-2
-    assert course.epochs == {"rise": 40, "wobble": course.epochs, "fall": 11}[mode]
+    assert stopping.rate < 1e-2
+    assert stopping.epochs == {"rise": 40, "wobble": stopping.epochs, "fall": 11}[mode]
 
 
 def altered(split: ProbeSplit, change: Callable[[NDArray[np.float16]], NDArray[np.float16]]) -> ProbeSplit:
@@ -516,7 +516,7 @@ def infinite_state(values: NDArray[np.float16]) -> NDArray[np.float16]:
     return np.concatenate([np.full_like(values[:, :1], np.inf), values[:, 1:]], axis=1)
 
 
-def test_a_member_that_goes_astray_is_dropped_and_the_others_go_on(splits: tuple[ProbeSplit, ...]) -> None:
+def test_a_member_that_diverges_is_dropped_and_the_others_go_on(splits: tuple[ProbeSplit, ...]) -> None:
     calm = run(splits, replace(QUICK, fused=False, learning_rates=(3e-3,)))
     wild = run(splits, replace(QUICK, fused=False, learning_rates=(1e30, 3e-3)))
     assert wild.learning_rate == 3e-3
