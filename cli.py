@@ -22,7 +22,7 @@ from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy
 from .leaderboards.commands import register as register_leaderboard
 from .pretraining import commands as pretraining
-from .terminal import console, replace_what_cannot_be_encoded, told
+from .terminal import console, printable, replace_what_cannot_be_encoded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,10 +129,10 @@ def _carry_out() -> int | str | None:
         _print_missing(error, console(stderr=True))
         return error.exit_code
     except CmbenchError as error:
-        typer.echo(f"Error: {told(error)}", err=True)
+        typer.echo(f"Error: {printable(error)}", err=True)
         return error.exit_code
     except OSError as error:
-        typer.echo(f"Error: {told(error)}. {remedy(error)}", err=True)
+        typer.echo(f"Error: {printable(error)}. {remedy(error)}", err=True)
         return 1
     except KeyboardInterrupt:
         # Where Ctrl-C meets typer outside of the command itself.

@@ -40,7 +40,7 @@ def shown(value: object) -> object:
     return visible(value) if type(value) is str else value
 
 
-def told(error: object) -> str:
+def printable(error: object) -> str:
     """Return what is printed of an error: visible, and not longer than a screen."""
     text = visible(str(error))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text) - LONGEST} more characters)"

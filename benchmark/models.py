@@ -53,7 +53,7 @@ class GivenEncoder:
         return self.inner.encode(audio)
 
 
-class Shelf:
+class Encoders:
     """Encoders by name, at most one of the named ones in memory at a time.
 
     Args:
@@ -74,7 +74,7 @@ class Shelf:
         return str(choose_device(self._options.device))
 
     def add(self, model: str | Encoder) -> str:
-        """Put a model on the shelf and return the name to ask for it by."""
+        """Add a model and return the name to ask for it by."""
         if isinstance(model, str):
             return model
         name = model.card.name

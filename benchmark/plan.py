@@ -19,7 +19,7 @@ from ..paths import data_root as configured_data_root
 from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
-from .models import Shelf
+from .models import Encoders
 from .needs import DATA_ROOT, Need, model_need, task_needs
 from .protocol import Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
@@ -150,8 +150,8 @@ def plan_run(
     loads = [found.load(task) for task in select_tasks(tasks)]
     if nothing_ready := all(load.left_out for load in loads):
         loads = [load.required() for load in loads]
-    shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
-    cards, lacking = _cards(shelf, names)
+    encoders = Encoders(LoadOptions("cpu", offline=True, precision=precision))
+    cards, lacking = _cards(encoders, names)
     needs = [*(need for load in loads for need in load.needs), *lacking]
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
@@ -191,13 +191,13 @@ def _data_root(named: str | os.PathLike[str] | None) -> Path | None:
     return root
 
 
-def _cards(shelf: Shelf, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
+def _cards(encoders: Encoders, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
     """Return the card of every model that is here, ``None`` for the others, and what these need."""
     cards: dict[str, EncoderCard | None] = {}
     needs: list[Need] = []
     for name in dict.fromkeys(names):
         try:
-            cards[name] = shelf.card(name)
+            cards[name] = encoders.card(name)
         except MissingError as error:
             cards[name] = None
             needs += [model_need(name, one) for one in error.missing]

@@ -78,7 +78,7 @@ class LoadContext:
         data_root: folder of the real data sets, or ``None`` if the user configured none.
         cache_root: folder for what can be made again (the rendered ``mini`` edition).
         workers: processes that a loader may use.
-        progress: told how far the loader is.
+        progress: notified of how far the loader is.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
         needs_audio: whether the audio must be there; if not, a loader names files that may be absent.

@@ -146,7 +146,7 @@ def _read_tracks(said: Description) -> tuple[Table, list[Track], list[Problem]]:
     problems = check_columns(table)
     if problems or "labels" not in table.columns:
         return table, [], [*problems, *table.problems]
-    # Labels that are wrong in task.yaml are told there; here they are known as they are written.
+    # Labels that are wrong in task.yaml are reported there; here they are known as they are written.
     tracks, wrong = Reader(table, folder, said.labels).tracks()
     tracks, taken = with_files_of_any_case(tracks)
     if taken:

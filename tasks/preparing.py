@@ -31,8 +31,8 @@ class PrepareContext:
         data_root: folder that holds one folder per task; need not exist.
         ask: asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer.
         tell: prints one line for the user.
-        progress: ``progress(what, done, total)``, told how far a download (bytes) or a step (files) is; a total of 0
-            means that it is not known.
+        progress: ``progress(what, done, total)``, called with how far a download (bytes) or a step (files)
+            is; a total of 0 means that it is not known.
         offline: never touch the network.
         source: another source than the usual one, where a task knows several (``saraga``); ``None`` for the usual.
         wait: sleeps for some seconds, between attempts.

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from cmbench.terminal import LONGEST, ProgressBar, console, shown, told, visible
+from cmbench.terminal import LONGEST, ProgressBar, console, printable, shown, visible
 
 
 def test_control_characters_are_written_out() -> None:
@@ -23,7 +23,7 @@ def test_control_characters_are_written_out() -> None:
 
 
 def test_an_error_is_no_flood() -> None:
-    assert told("x" * 10 * LONGEST).endswith(f"({9 * LONGEST} more characters)")
+    assert printable("x" * 10 * LONGEST).endswith(f"({9 * LONGEST} more characters)")
 
 
 @pytest.mark.parametrize("styled", [True, False])

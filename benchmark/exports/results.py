@@ -121,8 +121,8 @@ def _both(section: Section, row: Row) -> tuple[str, ...]:
         found = [section.metric(row, column, name) for name in HEADLINE]
         cells.append(" / ".join(percent(m.value) for m in found if m) or ABSENT)
     mean = section.mean(row, *HEADLINE)
-    told = percent(mean.value) if mean.value is not None else f"{ABSENT} ({mean.present}/{mean.total})"
-    return (row.name, *cells, told)
+    shown = percent(mean.value) if mean.value is not None else f"{ABSENT} ({mean.present}/{mean.total})"
+    return (row.name, *cells, shown)
 
 
 def _one(section: Section, row: Row, name: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from scipy.special import expit
 
 from ...errors import CmbenchError, UsageError
 from ...files import SEAL, seal_is_broken, sealed
-from .bank import FUSED, Member, Shape, Stack
+from .bank import FUSED, Probe, Shape, Stack
 from .inputs import Scaling, Windows
 from .training import TrackScorer
 
@@ -70,7 +70,7 @@ class Heads:
         calibration: ``None`` where validation has too few answers.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[Probe, ...]
     shape: Shape
     parameters: NDArray[np.float32]
     states: int
@@ -230,7 +230,7 @@ def read_heads(path: Path) -> tuple[Heads, dict[str, Any], dict[str, NDArray[np.
         shape = Shape(**facts["shape"] | {"fused": tuple(facts["shape"]["fused"])})
         calibration = Calibration(**facts["calibration"]) if facts["calibration"] else None
         heads = Heads(
-            tuple(Member(**member) for member in facts["members"]),
+            tuple(Probe(**member) for member in facts["members"]),
             shape, tensors["parameters"], int(facts["states"]), tensors.get("scaling"), calibration,
         )  # fmt: skip
         if heads.parameters.dtype != np.float32 or heads.parameters.shape != (len(heads.members), shape.size):

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 from ...baselines.tokens.kmeans import CODEBOOK_SIZE
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, LoadContext, TaskData
+from ...tasks.base import TRADITION_ORDER, LoadContext, Progress, TaskData
 from ...tasks.choice import only_if_ready, select_tasks
 from ...version import __version__
 from ...written import split_list
 from ..comparing.transfer import transfer_matrix
-from ..models import Shelf
+from ..models import Encoders
 from ..protocol import Protocol, get_protocol
 from ..run import preflight
 from .distance import RESAMPLES, Distances
 from .measures import feature_distances, token_distances
 from .relation import Relation, relate
 from .samples import TRACKS, FeatureSample, Sample, choose_state, draw_samples, read_features
-from .tokens import SECONDS, Progress, count_sample, fit_stand_in
+from .tokens import SECONDS, count_sample, fit_stand_in
 
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard, LoadOptions
@@ -118,13 +118,13 @@ def measure_similarity(
     protocol = get_protocol(request.protocol.partition("+")[0])
     edition = request.edition or _edition_of(found)
     codec = _codec(request, options)
-    shelf = Shelf(options)
+    encoders = Encoders(options)
     chosen, if_ready = select_tasks(request.tasks), only_if_ready(request.tasks)
-    data = sorted(preflight(shelf, models, chosen, edition, context, if_ready=if_ready), key=_by_tradition)
+    data = sorted(preflight(encoders, models, chosen, edition, context, if_ready=if_ready), key=_by_tradition)
     samples = draw_samples(data, request.tracks, request.seed)
     _require_same_tracks(found, data)
     matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES) if found else None
-    features = [_features(shelf.card(model), model, request, found, samples, protocol, context) for model in models]
+    features = [_features(encoders.card(model), model, request, found, samples, protocol, context) for model in models]
     distances = [feature_distances(one, samples, request.resamples) for one in features]
     if request.tokens is not None:
         tokeniser = codec or fit_stand_in(samples, request.seconds, request.codebook_size, request.seed, progress)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import Missing, MissingError, UsageError
 from ...tasks.base import TaskData, Track
-from ..features.store import Entry, FeatureStore, store_folder
+from ..features.store import FeatureStore, ShardTrack, store_folder
 from ..records.record import Record
 from ..scoring.bootstrap import cluster_count, cluster_numbers
 from ..scoring.metrics import Doubles
@@ -204,7 +204,7 @@ def read_features(
         MissingError: features are not in the store; the message has the command that makes them.
         UsageError: none of a task's tracks could be used.
     """
-    found: list[tuple[Sample, FeatureStore, Mapping[str, Entry]]] = []
+    found: list[tuple[Sample, FeatureStore, Mapping[str, ShardTrack]]] = []
     for sample in samples:
         data = sample.data
         store = FeatureStore(store_folder(root, card, data.task, data.edition, windowing), card.layers, card.dim)
@@ -229,7 +229,7 @@ def read_features(
     return FeatureSample(*named, tuple(features), tuple(tracks))
 
 
-def _track_mean(store: FeatureStore, entry: Entry, state: int) -> Doubles:
+def _track_mean(store: FeatureStore, entry: ShardTrack, state: int) -> Doubles:
     view = store.view([entry])
     windows = view.take(np.arange(len(view.track_of_window)))
     mean: Doubles = windows[:, state].astype(np.float64).mean(axis=0)

@@ -6,7 +6,7 @@ second; https://github.com/yizhilll/MERT, scripts/prepare_codecs_from_manifest.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ..features.windows import read_windows
 from ..protocol import Windowing
 
 if TYPE_CHECKING:
-    from ...tasks.base import Track
+    from ...tasks.base import Progress, Track
     from .samples import Sample
 
 SECONDS = 30.0
@@ -29,9 +29,6 @@ SECONDS = 30.0
 
 FIT_FRAMES = 24_000
 """Frames that the stand-in is fitted on, over all tasks: 94 for each token of a codebook."""
-
-Progress = Callable[[str, int, int], None]
-"""``progress(what, done, total)``."""
 
 
 @dataclass(frozen=True, eq=False)

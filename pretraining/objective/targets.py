@@ -160,7 +160,7 @@ def cached_tokens(
         read: gives the audio at 24 kHz ``[samples]``; called where the tokens are not there yet.
 
     A file is written under another name, synced and renamed, with the hash of its content at its end, which every
-    process checks before its first use: two processes may share the cache, and a file that was damaged is told in a
+    process checks before its first use: two processes may share the cache, and a file that was damaged is reported in a
     warning and made again.
 
     Returns:

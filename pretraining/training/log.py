@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from .checkpoints import Progress
+    from .checkpoints import TrainingState
     from .metrics import Metrics
-    from .tensorboard import Board
+    from .tensorboard import EventFiles
 
 FILE = "log.jsonl"
 
@@ -104,7 +104,7 @@ class Log(ProgressBar):
     """
 
     def __init__(
-        self, file: Path | None, steps: int, every: int, console: Console | None, board: Board | None = None
+        self, file: Path | None, steps: int, every: int, console: Console | None, board: EventFiles | None = None
     ) -> None:
         self._file = file
         self._board = board
@@ -146,7 +146,7 @@ class Log(ProgressBar):
             if self._board is not None:
                 self._board.add(line)
 
-    def update(self, progress: Progress, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
+    def update(self, progress: TrainingState, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
         """Report an update.
 
         Args:
@@ -172,7 +172,7 @@ class Log(ProgressBar):
             self.print(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
         self._spent, self._count = 0.0, 0
 
-    def measured(self, progress: Progress, found: Mapping[str, Metrics]) -> None:
+    def measured(self, progress: TrainingState, found: Mapping[str, Metrics]) -> None:
         """Report what was measured on held-out music, by tradition."""
         for tradition, metrics in found.items():
             line = {"kind": "held-out", "step": progress.step, "stage": progress.stage, "tradition": tradition}

@@ -18,7 +18,7 @@ from ...views.changes import STYLES
 from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
 from ...views.transfer.transfer_map import write_transfer
 from ...views.words import points
-from .claims import Claim, Finding, Reproduction, reported_models
+from .claims import Claim, ClaimOutcome, Reproduction, reported_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def tasks_words(claim: Claim) -> str:
     return "Western" if claim.western else "four traditions"
 
 
-def cells(finding: Finding) -> tuple[str, ...]:
+def cells(finding: ClaimOutcome) -> tuple[str, ...]:
     """Return the row of a finding; see :data:`HEAD`."""
     claim, d = finding.claim, finding.change
     return (
@@ -127,7 +127,7 @@ def facts(found: Reproduction, command: str) -> dict[str, object]:
     }
 
 
-def _row(finding: Finding) -> dict[str, object]:
+def _row(finding: ClaimOutcome) -> dict[str, object]:
     """Return a finding as a flat row: ``first`` and ``second`` are models, ``before`` and ``after`` their scores."""
     claim, change = finding.claim, finding.change
     models = reported_models(claim)
@@ -165,21 +165,21 @@ def findings_figure(found: Reproduction) -> Figure:
     return figure
 
 
-def _row_name(finding: Finding) -> str:
+def _row_name(finding: ClaimOutcome) -> str:
     claim = finding.claim
     return f"({claim.key}) {claim.words} · {tasks_words(claim)}"
 
 
-def _draw_finding(axes: Axes, y: int, finding: Finding) -> None:
+def _draw_finding(axes: Axes, y: int, finding: ClaimOutcome) -> None:
     change, colour = finding.change, COLOURS[1] if finding.claim.western else COLOURS[0]
     if change.change is None:
         return
     if change.low is not None and change.high is not None:
         axes.plot([100 * change.low, 100 * change.high], [y, y], color=colour, linewidth=1.4)
-    told = change.verdict in ("gained", "lost")
+    clear = change.verdict in ("gained", "lost")
     axes.plot(
         [100 * change.change], [y], marker="s" if finding.claim.western else "o", markersize=4.5,
-        color=colour, markerfacecolor=colour if told else "white",
+        color=colour, markerfacecolor=colour if clear else "white",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ...views.figures import figure_bytes, style
 from ...views.tables import csv_cell, markdown_cell
 from ...views.words import percent
 from .scale_curves import sweep_figure
-from .sweep import HONESTY, Level, Sweep
+from .sweep import HONESTY, Sweep, SweptModel
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,11 +67,11 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
     console.print(Text(HONESTY, style="yellow"))
 
 
-def _name(level: Level) -> str:
+def _name(level: SweptModel) -> str:
     return level.name if level.scale is None else f"scale {level.scale:g}"
 
 
-def _test(level: Level, task: str) -> str:
+def _test(level: SweptModel, task: str) -> str:
     return " / ".join(percent(level.records[task].metrics[metric].value) for metric in HEADLINE)
 
 

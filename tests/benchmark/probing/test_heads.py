@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from cmbench.benchmark.probing.bank import FUSED, Member, Shape, Stack
+from cmbench.benchmark.probing.bank import FUSED, Probe, Shape, Stack
 from cmbench.benchmark.probing.heads import (
     Heads,
     calibrate,
@@ -26,7 +26,7 @@ RANDOM = np.random.default_rng(0)
 
 def heads(layer: int, scaled: bool = True) -> tuple[Heads, Stack, Scaling | None]:
     shape = Shape(dim=6, hidden=4, labels=3, fused=(0, 1, 2))
-    members = [Member(layer, 1e-3, seed) for seed in (1, 2)]
+    members = [Probe(layer, 1e-3, seed) for seed in (1, 2)]
     stack = Stack(members, torch.from_numpy(RANDOM.normal(size=(2, shape.size)).astype(np.float32)), shape)
     drawn = torch.from_numpy(RANDOM.uniform(0.5, 2.0, (2, 3, 6)).astype(np.float32))
     scaling = Scaling(drawn[0], drawn[1]) if scaled else None
