@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -73,6 +71,8 @@ def console(stderr: bool = False) -> Console:
 
 def print_missing(missing: Sequence[Missing], console: Console) -> None:
     """Print everything that is missing: where it was looked for, its source and licence, and how to get it."""
+    from rich.markup import escape
+
     console.print(f"[bold red]{len(missing)} {'thing is' if len(missing) == 1 else 'things are'} missing:[/]")
     for one in missing:
         console.print(f"\n[bold]{escape(one.what)}[/]", highlight=False, soft_wrap=True)

@@ -12,9 +12,9 @@ from statistics import fmean
 
 from ...errors import UsageError
 from ...paths import cache_root
-from ...tasks.base import EDITION_ORDER, MINI_LABEL, PAPER_TASKS, TRADITION_ORDER
-from ...tasks.splits.names import LIMIT_LABEL, is_sample
+from ...tasks.base import EDITION_ORDER, PAPER_TASKS, TRADITION_ORDER
 from .record import Metric, Record
+from .setting import Setting
 
 METRIC_TITLES: Mapping[str, str] = {
     "roc_auc": "ROC-AUC",
@@ -118,14 +118,19 @@ class Section:
     cells: Mapping[tuple[ModelKey, TaskKey], Record]
 
     @property
+    def setting(self) -> Setting:
+        """Edition, split and protocol by name."""
+        return Setting(self.edition, self.split, self.protocol)
+
+    @property
     def title(self) -> str:
         """Edition, split and protocol in words."""
-        return f"{self.edition} edition · {self.split} split · protocol {self.protocol} ({self.protocol_sha256[:8]})"
+        return f"{self.setting.title} ({self.protocol_sha256[:8]})"
 
     @property
     def warning(self) -> str:
         """What must stand beside every number of this section; empty for the whole of real data."""
-        return warning_of(self.edition, self.split)
+        return self.setting.warning
 
     @property
     def on_published_data(self) -> bool:
@@ -196,12 +201,6 @@ class Section:
         values = [m.value for m in found if m and m.value is not None]
         complete = len(values) == len(found)
         return Mean(fmean(values) if complete else None, len(values), len(found))
-
-
-def warning_of(edition: str, split: str) -> str:
-    """Return what must stand beside every number of an edition and split; empty for the whole of real data."""
-    said = (MINI_LABEL if edition == "mini" else "", LIMIT_LABEL if is_sample(split) else "")
-    return "; ".join(filter(None, said))
 
 
 def sections(records: Iterable[Record]) -> tuple[Section, ...]:

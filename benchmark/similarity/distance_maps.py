@@ -218,8 +218,8 @@ def write_similarity(report: SimilarityReport, folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _similarity(section: Section, distances: Sequence[Distances]) -> Block:
-
+def similarity_block(section: Section, distances: Sequence[Distances]) -> Block:
+    """Return the block of a section: the distances of its edition."""
     there = [d for d in distances if d.edition == section.edition]
     return Block(
         "similarity",

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..records.record import FamilyScore, Interval, Metric, Record
+from ..records.record import FamilyScore, Metric, Record
 from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, sections
-from .base import Block, Part, ViewFiles
+from .base import Block, Part, Scope, View
 from .dots import Dot, DotLine, dots_figure
-from .figures import in_parts
-from .tables import Rows, ViewTable, cell_facts, not_run, not_scored, print_tables
+from .figures import figures_by_task
+from .tables import Rows, ViewTable, cell_facts, not_run, not_scored
 from .words import of_defined, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Console
 
 ALL = "all labels"
 
@@ -115,15 +114,9 @@ def _row(task: FamilyTask, k: int, row: Row, metric: str) -> tuple[str, ...]:
         score = task.scores[k].get(family)
         differs = len(_counts(task, family)) > 1
         count = f" ({of_defined(score.defined, score.labels)})" if score and differs else ""
-        cells.append(with_interval(*_value(score, metric)) + count if score else ABSENT)
+        cells.append(with_interval(*score.ranked(metric)) + count if score else ABSENT)
     overall = task.overall[k].get(metric)
     return (row.name, *cells, with_interval(overall.value, overall.interval) if overall else ABSENT)
-
-
-def _value(score: FamilyScore, metric: str) -> tuple[float | None, Interval | None]:
-    if metric == "roc_auc":
-        return score.roc_auc, score.roc_auc_interval
-    return score.average_precision, score.average_precision_interval
 
 
 def family_rows(view: FamilyView) -> Rows:
@@ -144,13 +137,8 @@ def family_rows(view: FamilyView) -> Rows:
         for k, row in enumerate(view.section.rows)
         for family, score in task.scores.get(k, {}).items()
         for metric in HEADLINE
-        for value, interval in [_value(score, metric)]
+        for value, interval in [score.ranked(metric)]
     ]
-
-
-def print_families(view: FamilyView, console: Console) -> None:
-    """Print scores by family."""
-    print_tables(family_tables(view), console)
 
 
 def family_figure(view: FamilyView, task: FamilyTask, rows: Sequence[Row] | None = None) -> Figure:
@@ -185,7 +173,7 @@ def family_figure(view: FamilyView, task: FamilyTask, rows: Sequence[Row] | None
 def _dot(score: FamilyScore | None, metric: str) -> Dot | None:
     if score is None:
         return None
-    value, interval = _value(score, metric)
+    value, interval = score.ranked(metric)
     return None if value is None else Dot(value, interval)
 
 
@@ -194,27 +182,27 @@ def _overall(metrics: Mapping[str, Metric] | None, name: str) -> Dot | None:
     return None if metric is None or metric.value is None else Dot(metric.value, metric.interval)
 
 
-def family_files(view: FamilyView) -> ViewFiles:
-    """Return what ``cmbench report families --out`` writes."""
-    parts = in_parts(view.section.rows)
-    figures: dict[str, Callable[[], Figure]] = {
-        f"{task.column.name}{f'-{i + 1}' if len(parts) > 1 else ''}": partial(family_figure, view, task, rows)
-        for task in view.tasks
-        for i, rows in enumerate(parts)
-    }
-    return ViewFiles(f"families-{view.section.slug}", family_tables(view), {"": family_rows(view)}, figures)
-
-
-def _families(records: Sequence[Record]) -> Block:
-    (view,) = family_views(records)
+def _blocks(scope: Scope) -> Iterator[Block]:
+    (view,) = family_views(scope.records)
     tables = family_tables(view)
     each = len(tables) // len(view.tasks)
-    return Block(
+    yield Block(
         "families",
         "Families side by side",
         "Macro means over the defined labels of each family.",
-        (),
-        tuple(
+        parts=tuple(
             Part(task.column.name, (), tuple(tables[each * i : each * (i + 1)])) for i, task in enumerate(view.tasks)
         ),
     )
+
+
+VIEW = View(
+    name="families",
+    help="Show scores by family of labels, models side by side.",
+    compute=family_views,
+    tables=family_tables,
+    rows=lambda view: {"": family_rows(view)},
+    figures=lambda view: figures_by_task(view.section, view.tasks, partial(family_figure, view)),
+    blocks=_blocks,
+    examples=("cmbench report families results --out views",),
+)

@@ -14,9 +14,10 @@ from ....pretraining.card import CURVE
 from ....tasks.base import MINI_LABEL
 from ...comparing.paired import Difference
 from ...records.sections import ABSENT
+from ...views import transfer
+from ...views.base import write_view
 from ...views.changes import STYLES
 from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
-from ...views.transfer.transfer_map import write_transfer
 from ...views.words import points
 from .claims import Claim, Finding, Reproduction, reported_models
 
@@ -265,4 +266,4 @@ def write_reproduction(found: Reproduction, folders: Mapping[str, Path], out: Pa
                 files[f"{name}.{ending}"] = figure_bytes(figure, ending)
     for name, content in files.items():
         write_atomically(out / name, content)
-    return [*(out / name for name in files), *write_transfer(found.matrix, out)]
+    return [*(out / name for name in files), *write_view(transfer.VIEW, transfer.Transfer(found.matrix), out)]

@@ -30,6 +30,7 @@ from ...records.evidence import Evidence
 from ...records.sections import ABSENT, Column, Row, Section, sections
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
+from ..base import Resamples
 from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import percent, with_interval
 
@@ -118,7 +119,7 @@ class CalibrationView:
     tasks: tuple[CalibrationTask, ...]
 
 
-def calibration_views(evidence: Sequence[Evidence], resamples: int = RESAMPLES) -> tuple[CalibrationView, ...]:
+def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAMPLES) -> tuple[CalibrationView, ...]:
     """Return the view for every edition, split and protocol.
 
     Args:

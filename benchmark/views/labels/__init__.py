@@ -1,39 +1,30 @@
-"""Every label, and which are taken for which: what the command writes and prints, and the block of the page."""
+"""Every label, and which are taken for which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...records.evidence import Evidence
 from ...records.record import LabelScore
-from ...records.sections import HEADLINE, Row, Section
-from ..base import DRAWN_MODELS, Block, Part, ViewFiles
+from ...records.sections import HEADLINE, Row
+from ..base import Block, Part, Scope, View
 from ..dots import Dot, DotLine, dots_figure
-from ..figures import in_parts, short_label
-from ..tables import print_tables
+from ..figures import figures_by_task, short_label
 from .labels import (
-    _by_family,
-    _shown_confusions,
-    _value,
+    LabelTask,
+    LabelView,
+    by_family,
     confusion_rows,
     confusion_tables,
     label_rows,
     label_tables,
     label_views,
+    shown_confusions,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Console
-
-    from .labels import LabelTask, LabelView
-
-
-def print_labels(view: LabelView, console: Console) -> None:
-    """Print scores by label and the most confused pairs."""
-    print_tables(label_tables(view), console)
 
 
 def label_figure(view: LabelView, task: LabelTask, rows: Sequence[Row] | None = None) -> Figure:
@@ -47,7 +38,7 @@ def label_figure(view: LabelView, task: LabelTask, rows: Sequence[Row] | None = 
     rows = view.section.rows if rows is None else rows
     places = [view.section.rows.index(row) for row in rows]
     lines, family = [], None
-    for label in _by_family(task):
+    for label in by_family(task):
         facts = task.facts(label)
         if facts.family != family:
             family = facts.family
@@ -64,34 +55,39 @@ def label_figure(view: LabelView, task: LabelTask, rows: Sequence[Row] | None = 
 
 
 def _dot(score: LabelScore | None, metric: str) -> Dot | None:
-    value, interval = _value(score, metric) if score else (None, None)
+    value, interval = score.ranked(metric) if score else (None, None)
     return None if value is None else Dot(value, interval)
 
 
-def label_files(view: LabelView) -> ViewFiles:
-    """Return what ``cmbench report labels --out`` writes."""
+def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:
     from .confusion_map import confusion_figure
 
-    parts = in_parts(view.section.rows)
-    figures: dict[str, Callable[[], Figure]] = {
-        f"{task.column.name}{f'-{i + 1}' if len(parts) > 1 else ''}": partial(label_figure, view, task, rows)
-        for task in view.tasks
-        for i, rows in enumerate(parts)
-    }
+    figures = figures_by_task(view.section, view.tasks, partial(label_figure, view))
     for task in view.tasks:
-        for row, c in _shown_confusions(view, task):
+        for row, c in shown_confusions(view, task):
             end = f"{task.column.name}-{c.family}-{row.name}"
             figures[end] = partial(confusion_figure, view.section, task.column, row, c)
-    rows = {"": label_rows(view), "confusion": confusion_rows(view)}
-    return ViewFiles(f"labels-{view.section.slug}", label_tables(view), rows, figures)
+    return figures
 
 
-def _confusions(section: Section, found: Sequence[Evidence]) -> Block:
-    tables = confusion_tables(label_views(found)[0]) if found and len(section.rows) <= DRAWN_MODELS else {}
-    return Block(
-        "confusion",
-        "Which labels are taken for which",
-        "Of families in which a track has one label: the most frequent mistakes of the most probable label.",
-        (),
-        tuple(Part(task, (), tuple(pairs)) for task, pairs in tables.items() if pairs),
-    )
+def _blocks(scope: Scope) -> Iterator[Block]:
+    tables = confusion_tables(label_views(scope.evidence)[0]) if scope.evidence and scope.few else {}
+    if parts := tuple(Part(task, (), tuple(pairs)) for task, pairs in tables.items() if pairs):
+        yield Block(
+            "confusion",
+            "Which labels are taken for which",
+            "Of families in which a track has one label: the most frequent mistakes of the most probable label.",
+            parts=parts,
+        )
+
+
+VIEW = View(
+    name="labels",
+    help="Show every label's support and scores, and which labels of a family are taken for which.",
+    compute=label_views,
+    tables=label_tables,
+    rows=lambda view: {"": label_rows(view), "confusion": confusion_rows(view)},
+    figures=_figures,
+    blocks=_blocks,
+    examples=("cmbench report labels results/mfcc results/chroma", "cmbench report labels results --out views"),
+)

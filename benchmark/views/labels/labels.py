@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...records.evidence import Evidence
-from ...records.record import Interval, LabelScore, Record
+from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section, sections
 from ..figures import short_label
 from ..tables import Rows, ViewTable, cell_facts, not_run, not_scored
@@ -87,33 +87,33 @@ def label_tables(view: LabelView) -> list[ViewTable]:
     tables = []
     for task in view.tasks:
         tables.append(_scores_table(view.section, task))
-        tables += [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
+        tables += [_pairs_table(view.section, task, row, c) for row, c in shown_confusions(view, task)]
     return tables
 
 
 def confusion_tables(view: LabelView) -> dict[str, list[ViewTable]]:
     """Return, by task, the most confused pairs of every single-choice family; none of too many models."""
     return {
-        task.column.name: [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
+        task.column.name: [_pairs_table(view.section, task, row, c) for row, c in shown_confusions(view, task)]
         for task in view.tasks
     }
 
 
-def _shown_confusions(view: LabelView, task: LabelTask) -> list[tuple[Row, Confusion]]:
+def shown_confusions(view: LabelView, task: LabelTask) -> list[tuple[Row, Confusion]]:
     """Models and single-choice families; none where there are too many models."""
     rows = view.section.rows if len(view.section.rows) <= CONFUSED_MODELS else ()
     return [(row, c) for k, row in enumerate(rows) for c in task.confusions.get(k, ()) if not c.reason]
 
 
 def _scores_table(section: Section, task: LabelTask) -> ViewTable:
-    order = _by_family(task)
+    order = by_family(task)
     rows = []
     for label in order:
         facts = task.facts(label)
         cells = [facts.family, short_label(label), str(facts.support), f"{100 * facts.prevalence:.1f}"]
         for k in range(len(section.rows)):
             score = task.scores.get(k, {}).get(label)
-            cells += [with_interval(*_value(score, m)) if score else ABSENT for m in HEADLINE]
+            cells += [with_interval(*score.ranked(m)) if score else ABSENT for m in HEADLINE]
         rows.append(tuple(cells))
     heads = [f"{row.name}\n{METRIC_TITLES[m]}" for row in section.rows for m in HEADLINE]
     return ViewTable(
@@ -128,7 +128,7 @@ def _scores_table(section: Section, task: LabelTask) -> ViewTable:
     )
 
 
-def _by_family(task: LabelTask) -> list[str]:
+def by_family(task: LabelTask) -> list[str]:
     """Labels by family, in the order in which the labels name the families."""
     families = list(dict.fromkeys(task.facts(label).family for label in task.labels))
     return sorted(task.labels, key=lambda label: families.index(task.facts(label).family))
@@ -152,12 +152,6 @@ def _without_confusion(task: LabelTask) -> tuple[str, ...]:
     if len(task.confusions) > CONFUSED_MODELS:
         notes.append(f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all.")
     return tuple(notes)
-
-
-def _value(score: LabelScore, metric: str) -> tuple[float | None, Interval | None]:
-    if metric == "roc_auc":
-        return score.roc_auc, score.roc_auc_interval
-    return score.average_precision, score.average_precision_interval
 
 
 def _pairs_table(section: Section, task: LabelTask, row: Row, confusion: Confusion) -> ViewTable:
@@ -203,7 +197,7 @@ def label_rows(view: LabelView) -> Rows:
         for k, row in enumerate(view.section.rows)
         for label, score in task.scores.get(k, {}).items()
         for metric in HEADLINE
-        for value, interval in [_value(score, metric)]
+        for value, interval in [score.ranked(metric)]
     ]
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 from ...records.record import LayerScore, Record
 from ...records.sections import ABSENT, METRIC_TITLES, Column, Row, Section, sections
@@ -15,6 +19,14 @@ from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import of_defined, percent
 
 ALL = "all labels"
+
+
+class RankedMetric(StrEnum):
+    """Metrics of a ranking."""
+
+    roc_auc = "roc_auc"
+    average_precision = "average_precision"
+
 
 NOT_STORED = (
     "scores by family are not stored by the record, which was written before cmbench kept them; `cmbench run --force` "
@@ -98,12 +110,15 @@ class LayerView:
     tasks: tuple[LayerTask, ...]
 
 
-def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[LayerView, ...]:
+def layer_views(
+    records: Iterable[Record],
+    metric: Annotated[RankedMetric, typer.Option(help="Validation score to show.")] = RankedMetric.roc_auc,
+) -> tuple[LayerView, ...]:
     """Return the view for every edition, split and protocol.
 
     Args:
         records: what to show.
-        metric: ``roc_auc``, which families of any prevalence share, or ``average_precision``.
+        metric: families of any prevalence share the scale of ROC-AUC.
 
     Raises:
         UsageError: there are no records, or two contradict each other.
@@ -111,11 +126,11 @@ def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[Lay
     return tuple(
         LayerView(
             section,
-            metric,
+            metric.value,
             tuple(
                 LayerTask(
                     column,
-                    tuple(_panel(row, r, metric) for row in section.rows if (r := section.record(row, column))),
+                    tuple(_panel(row, r, metric.value) for row in section.rows if (r := section.record(row, column))),
                 )
                 for column in section.columns
             ),

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import FailedTrack, LabelScore, Record
+from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.scores.table import print_table
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.audit.audit import audit, keep_audit
@@ -171,12 +172,12 @@ def test_tables_and_page_print_the_audit_with_every_result(
     data = replace(data, splits={**data.splits, "test": leaking})
     record = build_record()
     console = Console(width=200, record=True, file=io.StringIO())
-    print_table([record], console)
+    print_table(sections([record]), console)
     assert "Audit of" not in console.export_text()
     task = record.task.model_copy(update={"split_sha256": data.split_sha256, "label_sha256": data.label_sha256})
     shown = record.model_copy(update={"task": task})
     keep_audit(audit(data).model_copy(update={"task": task.name}), own_cache)
-    print_table([shown], console)
+    print_table(sections([shown]), console)
     assert "Audit of turkish_makam: 1 of 12 test tracks share a known album" in console.export_text()
     page = write_page([shown], tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<dt>audit of the split</dt><dd>1 of 12 test tracks share a known album" in page

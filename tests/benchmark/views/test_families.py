@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cmbench.benchmark.records.record import LabelScore, Record
 from cmbench.benchmark.views.base import write_view
-from cmbench.benchmark.views.families import family_figure, family_files, family_rows, family_views, print_families
+from cmbench.benchmark.views.families import VIEW, family_figure, family_rows, family_views
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.benchmark.views.words import percent
@@ -26,7 +26,7 @@ Build = Callable[..., Record]
 def printed(records: list[Record], width: int = 160) -> str:
     out = io.StringIO()
     for view in family_views(records):
-        print_families(view, Console(file=out, width=width))
+        VIEW.print(view, Console(file=out, width=width))
     return out.getvalue()
 
 
@@ -71,7 +71,7 @@ def test_editions_and_protocols_stay_apart(build_record: Build, tmp_path: Path) 
     views = family_views(records)
     assert [len(view.section.rows) for view in views] == [1, 1, 1]
     for view in views:
-        paths = write_view(family_files(view), tmp_path)
+        paths = write_view(VIEW, view, tmp_path)
         warned = [MINI_LABEL in p.read_text(encoding="utf-8") for p in paths if p.suffix in (".tex", ".md", ".csv")]
         assert warned == [view.section.edition == "mini"] * 3
         with style("none"):
@@ -84,7 +84,7 @@ def test_editions_and_protocols_stay_apart(build_record: Build, tmp_path: Path) 
 def test_many_models_are_drawn_in_parts(build_record: Build) -> None:
     records = [build_record(f"model {k}", "carnatic") for k in range(9)]
     (view,) = family_views(records)
-    figures = family_files(view).figures
+    figures = VIEW.figures(view)
     assert list(figures) == ["carnatic-1", "carnatic-2"]
     with style("none"):
         shown = [{t.get_text() for t in draw().findobj(Text)} for draw in figures.values()]

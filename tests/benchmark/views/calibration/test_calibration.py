@@ -17,7 +17,7 @@ from sklearn.metrics import brier_score_loss
 
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
-from cmbench.benchmark.views.calibration import calibration_files, print_calibration
+from cmbench.benchmark.views.calibration import VIEW
 from cmbench.benchmark.views.calibration.calibration import (
     ALL,
     BINS,
@@ -140,7 +140,7 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     evidence = [make(build_evidence, m, "mini") for m in ("A", "B")] + [make(build_evidence, "A")]
     real, mini = calibration_views(evidence, 100)
     out = io.StringIO()
-    print_calibration(mini, Console(file=out, width=220))
+    VIEW.print(mini, Console(file=out, width=220))
     text = out.getvalue()
     assert MINI_LABEL in text
     assert "n=330 test tracks" in text
@@ -149,7 +149,7 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_text(calibration_rows(real)))))
     assert [r["family"] for r in rows] == ["raga", "tala", ALL]
     assert float(rows[0]["brier"]) == real.tasks[0].found[0][0].brier
-    bins = list(csv.DictReader(io.StringIO(csv_text(calibration_files(mini).csv["bins"]))))
+    bins = list(csv.DictReader(io.StringIO(csv_text(VIEW.rows(mini)["bins"]))))
     assert {r["warning"] for r in bins} == {MINI_LABEL}
     assert "nan" not in (csv_text(calibration_rows(mini)) + text).lower()
     with style("path"):

@@ -14,8 +14,8 @@ from rich.console import Console
 from cmbench.benchmark.records.record import LayerFamilyScore, Record
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import style
-from cmbench.benchmark.views.layers import layer_files, print_layers
-from cmbench.benchmark.views.layers.layers import LayerView, layer_rows, layer_views
+from cmbench.benchmark.views.layers import VIEW
+from cmbench.benchmark.views.layers.layers import LayerView, RankedMetric, layer_rows, layer_views
 from cmbench.benchmark.views.layers.state_map import layer_figure, panels_by_page
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.tasks.base import MINI_LABEL
@@ -37,7 +37,7 @@ def with_families(record: Record, values: Mapping[str, Sequence[float | None]]) 
 
 def printed(view: LayerView) -> str:
     out = io.StringIO()
-    print_layers(view, Console(file=out, width=180))
+    VIEW.print(view, Console(file=out, width=180))
     return out.getvalue()
 
 
@@ -98,16 +98,16 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
     ]
     assert overlaps == []
-    assert len(write_view(layer_files(view), tmp_path)) == 5
+    assert len(write_view(VIEW, view, tmp_path)) == 5
 
 
 def test_many_models_fill_several_pages(build_record: Build) -> None:
     records = [with_families(build_record(f"m{k}", "lyra", hidden_states=5), VALUES) for k in range(12)]
-    (view,) = layer_views(records, "average_precision")
+    (view,) = layer_views(records, RankedMetric.average_precision)
     pages = panels_by_page(view.tasks[0])
     assert len(pages) > 1
     assert [panel.row.name for page in pages for panel in page] == [f"m{k}" for k in range(12)]
-    assert len(layer_files(view).figures) == len(pages)
+    assert len(VIEW.figures(view)) == len(pages)
     assert "AP on validation" in printed(view)
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...baselines.published import Reported, protocols, published, sources
-from ...tasks.base import TRADITION_ORDER
-from ...tasks.registry import built_in
-from ..records.record import Record
-from ..records.sections import METRIC_TITLES
-from .reported import WARNING
-from .words import percent, with_interval
+from ....baselines.published import Reported, protocols, published, sources
+from ....tasks.base import TRADITION_ORDER
+from ....tasks.registry import built_in
+from ...records.record import Record
+from ...records.sections import METRIC_TITLES
+from ..words import percent, with_interval
+from .rows import WARNING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +66,7 @@ class Against:
     differences: tuple[str, ...]
 
 
-def against(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
+def set_beside(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
     """Set records beside every published row of their model.
 
     Args:

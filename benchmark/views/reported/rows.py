@@ -1,4 +1,4 @@
-"""Reported figures in the terminal: apart from ours, grey, with their source; never ranked or averaged with ours."""
+"""What papers report, protocol by protocol: grey, with the source, never ranked or averaged with ours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ...baselines.published import Reported, notes, paper_average, protocols, published, sources
-from ...tasks.base import TRADITION_ORDER
-from ..records.sections import HEADLINE, METRIC_TITLES
-from .words import percent
+from ....baselines.published import Reported, notes, paper_average, protocols, published, sources
+from ....tasks.base import TRADITION_ORDER
+from ...records.sections import HEADLINE, METRIC_TITLES
+from ..words import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,7 @@ def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, 
     Args:
         tasks: the columns to show; all if not given. Rows that say nothing of them are left out.
     """
-    from ...tasks.registry import registry
+    from ....tasks.registry import registry
 
     known = registry()
     wanted = set(known if tasks is None else tasks)

@@ -12,7 +12,8 @@ from rich.console import Console
 from cmbench.baselines.published import published
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import Record
-from cmbench.benchmark.views.reported import WARNING, print_reported, reported_blocks
+from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.views.reported.rows import WARNING, print_reported, reported_blocks
 from cmbench.benchmark.views.scores.table import print_table
 
 
@@ -54,5 +55,5 @@ def test_the_page_shows_them_beside_real_data_only(build_record: Callable[..., R
 
 def test_they_are_never_among_ours(build_record: Callable[..., Record]) -> None:
     out = StringIO()
-    print_table([build_record("mfcc", "lyra"), build_record("chroma", "lyra")], Console(file=out, width=120))
+    print_table(sections([build_record("mfcc", "lyra"), build_record("chroma", "lyra")]), Console(file=out, width=120))
     assert "CultureMERT" not in out.getvalue()
