@@ -179,7 +179,7 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
 
 def _view(scope: Scope, anchor: str, distances: Sequence[Distances], heard: tuple[Answers, ...]) -> SectionView:
     section = scope.section
-    examples = tuple(next(r for row in section.rows if (r := section.record(row, c))) for c in section.columns)
+    examples = tuple(section.records_on(column)[0][1] for column in section.columns)
     found = views()
     order = sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     blocks = [block for name in order if name != WITH_COST for block in found[name].page(scope)]
@@ -219,11 +219,10 @@ def _software(environment: EnvironmentPart) -> str:
 def _failures(section: Section) -> Iterator[Failure]:
     for column in section.columns:
         found: dict[tuple[FailedTrack, str], list[str]] = {}
-        for row in section.rows:
-            if record := section.record(row, column):
-                for outcome, tracks in (("left out", record.coverage.failed), ("warning", record.coverage.warnings)):
-                    for track in tracks:
-                        found.setdefault((track, outcome), []).append(row.name)
+        for row, record in section.records_on(column):
+            for outcome, tracks in (("left out", record.coverage.failed), ("warning", record.coverage.warnings)):
+                for track in tracks:
+                    found.setdefault((track, outcome), []).append(row.name)
         for (track, outcome), models in found.items():
             yield Failure(column.name, track, outcome, tuple(models))
 

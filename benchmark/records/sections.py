@@ -168,21 +168,24 @@ class Section:
         found = ((column, self.record(row, column)) for column in self.columns)
         return [(column, record) for column, record in found if record]
 
+    def records_on(self, column: Column) -> list[tuple[Row, Record]]:
+        """Return the records of a task, in the order of the rows."""
+        found = ((row, self.record(row, column)) for row in self.rows)
+        return [(row, record) for row, record in found if record]
+
     def undefined_labels(self, column: Column) -> dict[str, str]:
         """Return the labels of a task that have no score for at least one model, with the reason."""
         found: dict[str, str] = {}
-        for row in self.rows:
-            if record := self.record(row, column):
-                for label, reason in record.undefined_labels.items():
-                    found.setdefault(label, reason)
+        for _, record in self.records_on(column):
+            for label, reason in record.undefined_labels.items():
+                found.setdefault(label, reason)
         return found
 
     def different_audio(self, column: Column) -> str:
         """Say that a task's audio was not the same for every model; empty if it was."""
         by_audio: dict[str, list[str]] = {}
-        for row in self.rows:
-            if record := self.record(row, column):
-                by_audio.setdefault(record.task.audio_sha256, []).append(row.name)
+        for row, record in self.records_on(column):
+            by_audio.setdefault(record.task.audio_sha256, []).append(row.name)
         if len(by_audio) < 2:
             return ""
         parts = "; ".join(f"{', '.join(names)} ({audio[:8]})" for audio, names in by_audio.items())

@@ -156,7 +156,8 @@ class View(Generic[T]):
         rows: end of a file's name -> tidy rows for CSV, as fractions; an empty field is a number that does not exist.
         figures: end of a file's name -> what draws the figure; written as SVG and PNG.
         texts: ending -> text of a file of another form.
-        stem: start of the files' names; the view's name and the section's if not given.
+        stem: start of the files' names; if not given, the view's name and that of the section (what was computed, or
+            its ``section``).
         show: prints what was computed; the tables if not given.
         blocks: of the page; the tables with their section's options as they are by default, if not given.
         examples: commands to show in the help.
@@ -212,7 +213,8 @@ class View(Generic[T]):
 
 def write_view(view: View[T], found: T, folder: Path) -> list[Path]:
     """Write a view's tables (LaTeX, Markdown), rows (CSV) and figures (SVG, PNG) and return the paths."""
-    stem = f"{view.name}-{found.section.slug}" if view.stem is None else view.stem(found)  # type: ignore[attr-defined]
+    section: Any = getattr(found, "section", found)
+    stem = f"{view.name}-{section.slug}" if view.stem is None else view.stem(found)
     contents: dict[str, bytes] = {}
 
     def put(end: str, ending: str, content: bytes) -> None:

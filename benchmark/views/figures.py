@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..records.sections import Column, Row, Section
 
@@ -155,25 +155,14 @@ def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-class OfTask(Protocol):
-    """What a view shows of one task."""
-
-    @property
-    def column(self) -> Column:
-        """The task."""
-
-
-OneTask = TypeVar("OneTask", bound=OfTask)
-
-
 def figures_by_task(
-    section: Section, tasks: Sequence[OneTask], draw: Callable[[OneTask, Sequence[Row]], Figure]
+    section: Section, draw: Callable[[Column, Sequence[Row]], Figure]
 ) -> dict[str, Callable[[], Figure]]:
     """Return what draws each task, for as many models at a time as a figure can tell apart, by ends of file names."""
     parts = in_parts(section.rows)
     return {
-        f"{task.column.name}{f'-{i}' if len(parts) > 1 else ''}": partial(draw, task, rows)
-        for task in tasks
+        f"{column.name}{f'-{i}' if len(parts) > 1 else ''}": partial(draw, column, rows)
+        for column in section.columns
         for i, rows in enumerate(parts, start=1)
     }
 

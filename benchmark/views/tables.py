@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,19 @@ class ViewTable:
     rows: tuple[tuple[str, ...], ...]
     keys: int = 1
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        section: Section,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        keys: int = 1,
+        notes: Iterable[str] = (),
+    ) -> ViewTable:
+        """Return a table with a section's title and warning."""
+        return cls(title, section.title, section.warning, tuple(columns), tuple(map(tuple, rows)), keys, tuple(notes))
 
 
 def section_facts(section: Section) -> dict[str, object]:

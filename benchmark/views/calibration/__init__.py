@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _figures(view: CalibrationView) -> dict[str, Callable[[], Figure]]:
     from .reliability import calibration_figure
 
-    return figures_by_task(view.section, view.tasks, partial(calibration_figure, view))
+    return figures_by_task(view.section, partial(calibration_figure, view))
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
@@ -28,11 +28,11 @@ def _blocks(scope: Scope) -> Iterator[Block]:
         return
     parts = []
     for view in calibration_views(scope.evidence, scope.resamples):
-        for task, table in zip(view.tasks, calibration_tables(view), strict=True):
-            title = f"Reliability: {task.column.name}"
-            drawings = (Drawing(title, partial(calibration_figure, view, task)),) if scope.few else ()
+        for column, table in zip(view.section.columns, calibration_tables(view), strict=True):
+            title = f"Reliability: {column.name}"
+            drawings = (Drawing(title, partial(calibration_figure, view, column)),) if scope.few else ()
             rows = table.rows if scope.few else tuple(row for row in table.rows if row[1] == "all labels")
-            parts.append(Part(task.column.name, drawings, (replace(table, rows=rows),)))
+            parts.append(Part(column.name, drawings, (replace(table, rows=rows),)))
     yield Block(
         "calibration",
         "Calibration",

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...records.record import LabelScore
-from ...records.sections import HEADLINE, Row
+from ...records.sections import HEADLINE, Column, Row, Section
 from ..base import Block, Part, Scope, View
-from ..dots import Dot, DotLine, dots_figure
+from ..dots import DotLine, dot, dots_figure
 from ..figures import figures_by_task, short_label
 from .labels import (
-    LabelTask,
     LabelView,
     by_family,
     confusion_rows,
@@ -20,59 +18,51 @@ from .labels import (
     label_rows,
     label_tables,
     label_views,
-    shown_confusions,
+    scores_of,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def label_figure(view: LabelView, task: LabelTask, rows: Sequence[Row] | None = None) -> Figure:
+def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = None) -> Figure:
     """Draw the scores of one task by label.
 
     Args:
-        view: the section's.
-        task: of the view.
+        section: the records.
+        column: the task.
         rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
-    rows = view.section.rows if rows is None else rows
-    places = [view.section.rows.index(row) for row in rows]
+    rows = section.rows if rows is None else rows
+    found = [scores_of(section.record(row, column)) for row in rows]
     lines, family = [], None
-    for label in by_family(task):
-        facts = task.facts(label)
+    for facts in by_family(section, column):
         if facts.family != family:
             family = facts.family
             lines.append(DotLine(family))
-        dots = {m: [_dot(task.scores.get(k, {}).get(label), m) for k in places] for m in HEADLINE}
-        lines.append(DotLine(short_label(label), f"n={facts.support}", dots, {"average_precision": facts.prevalence}))
-    return dots_figure(
-        view.section,
-        f"{task.column.name}: scores by label (n={task.column.test_tracks} test tracks)",
-        lines,
-        [row.name for row in rows],
-        "dotted: prevalence, the AP of chance; n: positives in the test split.",
-    )
-
-
-def _dot(score: LabelScore | None, metric: str) -> Dot | None:
-    value, interval = score.ranked(metric) if score else (None, None)
-    return None if value is None else Dot(value, interval)
+        scores = [own.get(facts.label) for own in found]
+        dots = {m: [dot(*score.ranked(m)) if score else None for score in scores] for m in HEADLINE}
+        chance = {"average_precision": facts.prevalence}
+        lines.append(DotLine(short_label(facts.label), f"n={facts.support}", dots, chance))
+    title = f"{column.name}: scores by label (n={column.test_tracks} test tracks)"
+    key = "dotted: prevalence, the AP of chance; n: positives in the test split."
+    return dots_figure(section, title, lines, [row.name for row in rows], key)
 
 
 def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:
     from .confusion_map import confusion_figure
 
-    figures = figures_by_task(view.section, view.tasks, partial(label_figure, view))
-    for task in view.tasks:
-        for row, c in shown_confusions(view, task):
-            end = f"{task.column.name}-{c.family}-{row.name}"
-            figures[end] = partial(confusion_figure, view.section, task.column, row, c)
+    figures = figures_by_task(view.section, partial(label_figure, view.section))
+    for column in view.section.columns:
+        for row, c in view.shown(column):
+            figures[f"{column.name}-{c.family}-{row.name}"] = partial(confusion_figure, view.section, column, row, c)
     return figures
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
-    tables = confusion_tables(label_views(scope.evidence)[0]) if scope.evidence and scope.few else {}
-    if parts := tuple(Part(task, (), tuple(pairs)) for task, pairs in tables.items() if pairs):
+    views = label_views(scope.evidence) if scope.evidence and scope.few else ()
+    pairs = [(column.name, confusion_tables(view, column)) for view in views for column in view.section.columns]
+    if parts := tuple(Part(task, (), tuple(tables)) for task, tables in pairs if tables):
         yield Block(
             "confusion",
             "Which labels are taken for which",
@@ -86,7 +76,7 @@ VIEW = View(
     help="Show every label's support and scores, and which labels of a family are taken for which.",
     compute=label_views,
     tables=label_tables,
-    rows=lambda view: {"": label_rows(view), "confusion": confusion_rows(view)},
+    rows=lambda view: {"": label_rows(view.section), "confusion": confusion_rows(view)},
     figures=_figures,
     blocks=_blocks,
     examples=("cmbench report labels results/mfcc results/chroma", "cmbench report labels results --out views"),

@@ -20,11 +20,11 @@ def _figures(view: LayerView) -> dict[str, Callable[[], Figure]]:
     from .state_map import layer_figure, panels_by_page
 
     figures: dict[str, Callable[[], Figure]] = {}
-    for task in view.tasks:
-        pages = panels_by_page(task)
+    for column, found in view.panels.items():
+        pages = panels_by_page(found)
         for i, panels in enumerate(pages):
-            end = f"{task.column.name}{f'-{i + 1}' if len(pages) > 1 else ''}"
-            figures[end] = partial(layer_figure, view, task, panels)
+            end = f"{column.name}{f'-{i + 1}' if len(pages) > 1 else ''}"
+            figures[end] = partial(layer_figure, view, column, panels)
     return figures
 
 
@@ -41,14 +41,14 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     (view,) = layer_views(scope.records)
     several = {row.name for row in section.rows if any(len(r.layers) > 1 for _, r in section.records_of(row))}
     parts = []
-    for task, table in zip(view.tasks, layer_tables(view), strict=True):
+    for (column, panels), table in zip(view.panels.items(), layer_tables(view), strict=True):
         # An encoder with one hidden state has nothing to choose from.
         rows = tuple(row for row in table.rows if row[0] in several)
-        drawn = scope.few and any(panel.stored for panel in task.panels)
-        title = f"Hidden states by family: {task.column.name}"
-        drawings = (Drawing(title, partial(layer_figure, view, task)),) if drawn else ()
+        drawn = scope.few and any(panel.stored for panel in panels)
+        title = f"Hidden states by family: {column.name}"
+        drawings = (Drawing(title, partial(layer_figure, view, column)),) if drawn else ()
         if rows:
-            parts.append(Part(task.column.name, drawings, (replace(table, rows=rows),)))
+            parts.append(Part(column.name, drawings, (replace(table, rows=rows),)))
     if parts:
         yield Block(
             "hidden",

@@ -16,26 +16,13 @@ def main_tables(found: Sequence[Section]) -> list[ViewTable]:
     for section in found:
         notes = [note for column in section.columns for note in not_run(section, column)]
         notes += [note for record in section.cells.values() for note in not_scored(record)]
-        tables.append(
-            ViewTable(
-                title="ROC-AUC / AP, percent, mean over labels and seeds; mean: of all cells",
-                source=section.title,
-                warning=section.warning,
-                columns=("model", *(_head(column) for column in section.columns), "mean"),
-                rows=tuple(_both(section, row) for row in section.rows),
-                notes=tuple(dict.fromkeys(notes)),
-            )
-        )
-        tables += [
-            ViewTable(
-                title=f"{METRIC_TITLES[metric]}, percent [{section.interval_name}]",
-                source=section.title,
-                warning=section.warning,
-                columns=("model", *(_head(column) for column in section.columns)),
-                rows=tuple(_one(section, row, metric) for row in section.rows),
-            )
-            for metric in HEADLINE
-        ]
+        heads = ("model", *(_head(column) for column in section.columns))
+        title = "ROC-AUC / AP, percent, mean over labels and seeds; mean: of all cells"
+        rows = [_both(section, row) for row in section.rows]
+        tables.append(ViewTable.of(section, title, (*heads, "mean"), rows, notes=dict.fromkeys(notes)))
+        for metric in HEADLINE:
+            title = f"{METRIC_TITLES[metric]}, percent [{section.interval_name}]"
+            tables.append(ViewTable.of(section, title, heads, [_one(section, row, metric) for row in section.rows]))
     return tables
 
 

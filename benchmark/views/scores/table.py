@@ -248,10 +248,7 @@ def _failures(section: Section) -> list[str]:
     """Return the tracks that were left out: the same track is named once, whatever the number of models."""
     lines = []
     for column in section.columns:
-        found = {}
-        for row in section.rows:
-            if record := section.record(row, column):
-                found.update({f.id: f.reason for f in record.coverage.failed})
+        found = {failed.id for _, record in section.records_on(column) for failed in record.coverage.failed}
         if found:
             lines.append(f"Tracks left out of {column.name}: {len(found)}; the page and the records name them.")
     return lines

@@ -85,7 +85,7 @@ def test_figures_and_files(build_evidence: Build, tmp_path: Path) -> None:
         with style("none"):
             assert MINI_LABEL in [t.get_text() for t in draw().findobj(Text)]
     with style("none"):
-        shown = [t.get_text() for t in label_figure(view, view.tasks[0]).findobj(Text)]
+        shown = [t.get_text() for t in label_figure(view.section, view.section.columns[0]).findobj(Text)]
     assert {"makam", "instrument", "0", "n=60", "A", "B"} <= set(shown)
     names = {p.name for p in write_view(VIEW, view, tmp_path)}
     assert all(name.startswith("labels-mini-official-cmbench-1-") for name in names)

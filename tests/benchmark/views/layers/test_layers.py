@@ -46,7 +46,7 @@ VALUES = {"raga": (0.5, 0.6, 0.91, 0.7, 0.6, 0.95), "instrument": (0.88, 0.6, 0.
 
 def test_the_best_state_of_each_family_is_found(build_record: Build) -> None:
     (view,) = layer_views([with_families(build_record("random-mert-nano", "carnatic"), VALUES)])
-    (panel,) = view.tasks[0].panels
+    (panel,) = view.panels[view.section.columns[0]]
     assert panel.fused == 5
     lines = {line.split()[1]: line.split() for line in printed(view).splitlines() if "random-mert-nano " in line}
     assert lines["raga"][4:7] == ["50.0", "60.0", "95.0"]
@@ -63,7 +63,7 @@ def test_the_best_state_of_each_family_is_found(build_record: Build) -> None:
 
 def test_old_records_keep_their_curve_and_say_what_they_lack(build_record: Build) -> None:
     (view,) = layer_views([build_record(m, "lyra") for m in ("mfcc", "random-mert-nano")])
-    for panel in view.tasks[0].panels:
+    for panel in view.panels[view.section.columns[0]]:
         assert [line.family for line in panel.lines] == ["all labels"]
     text = " ".join(printed(view).split())
     assert "mfcc, random-mert-nano: scores by family are not stored by the record" in text
@@ -84,7 +84,7 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
     values = {"makam": [0.5 + 0.01 * k for k in range(inputs)], "a longer family name": [0.7] * inputs}
     (view,) = layer_views([with_families(record, values)])
     with style("path"):
-        figure = layer_figure(view, view.tasks[0])
+        figure = layer_figure(view, view.section.columns[0])
         figure.draw_without_rendering()
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
     assert MINI_LABEL in [t.get_text() for t in texts]
@@ -104,7 +104,7 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
 def test_many_models_fill_several_pages(build_record: Build) -> None:
     records = [with_families(build_record(f"m{k}", "lyra", hidden_states=5), VALUES) for k in range(12)]
     (view,) = layer_views(records, RankedMetric.average_precision)
-    pages = panels_by_page(view.tasks[0])
+    pages = panels_by_page(view.panels[view.section.columns[0]])
     assert len(pages) > 1
     assert [panel.row.name for page in pages for panel in page] == [f"m{k}" for k in range(12)]
     assert len(VIEW.figures(view)) == len(pages)
@@ -115,9 +115,9 @@ def test_an_encoder_of_which_only_the_sum_was_a_candidate(build_record: Build) -
     record = with_families(build_record("random-mert-nano", "lyra"), VALUES)
     only = record.model_copy(update={"layers": record.layers[-1:]})
     (view,) = layer_views([only])
-    (panel,) = view.tasks[0].panels
+    (panel,) = view.panels[view.section.columns[0]]
     assert (panel.inputs, panel.fused) == (("fused",), 0)
     row = next(line.split() for line in printed(view).splitlines() if " raga " in line)
     assert (row[4:7], row[8:]) == (["–", "–", "95.0"], ["–", "–"])
     with style("path"):
-        layer_figure(view, view.tasks[0]).draw_without_rendering()
+        layer_figure(view, view.section.columns[0]).draw_without_rendering()
