@@ -79,11 +79,12 @@ def html(
     """Print the table of some records and write their page: one file, no network."""
     from dataclasses import replace
 
+    from ...paths import cache_root
     from ..comparing.equity import equities
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
-    from ..records.sections import sections
+    from ..records.sections import audited, sections
     from ..similarity.file import read_distances
     from ..views import equity, scores
     from ..views.base import nothing, write_view
@@ -96,18 +97,19 @@ def html(
     if base is not None and base not in (names := {record.model.name for record in records}):
         raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(sorted(names))}.")
     found, problems = read_what_is_there(*places)
-    scores.VIEW.print(sections(records), console())
+    shown = audited(sections(records), cache_root())
+    scores.VIEW.print(shown, console())
     equity.VIEW.print(equities(found, resamples), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
         print_reported(console(), sorted({record.task.name for record in records}))
-    page = write_page(records, out, found, base=base, resamples=resamples, distances=distances)
+    page = write_page(shown, out, found, base=base, resamples=resamples, distances=distances)
     typer.echo(f"Page: {page}")
     if figures is not None:
         drawn = replace(scores.VIEW, tables=nothing, texts=nothing)
-        for path in write_view(drawn, sections(records), figures):
+        for path in write_view(drawn, shown, figures):
             typer.echo(f"Figure: {path}")
 
 

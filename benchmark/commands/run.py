@@ -124,20 +124,22 @@ def run(
 
 def _show(records: Sequence[Record], out: Path) -> None:
     """Print the scores of a run, and write the page of everything that its folder holds, earlier models included."""
+    from ...paths import cache_root
     from ..comparing.equity import equities
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
-    from ..records.sections import sections
+    from ..records.sections import audited, sections
     from ..views import equity, scores
 
     found, problems = read_what_is_there(out)
-    scores.VIEW.print(sections(records), console())
+    scores.VIEW.print(audited(sections(records), cache_root()), console())
     cells = {record.cell_sha256 for record in records}
     equity.VIEW.print(equities([e for e in found if e.record.cell_sha256 in cells]), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
-    typer.echo(f"Records: {out}\nPage:    {write_page(list(iter_records(out)), out / 'report.html', found)}")
+    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
+    typer.echo(f"Records: {out}\nPage:    {page}")
 
 
 def _parts(values: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, WESTERN
+from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.setting import Setting
 from ..scoring.bootstrap import cluster_count
@@ -67,7 +67,7 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
     scores = {t: s for t, s in tradition_replicates(found, resamples).items() if not np.isnan(s[0])}
     if len(scores) < 2:
         return None
-    scores = {t: scores[t] for t in sorted(scores, key=_place)}
+    scores = {t: scores[t] for t in sorted(scores, key=tradition_place)}
     groups = min(cluster_count(e.groups) for e in found)
     model, setting, _ = kinds.pop()
     table = np.stack(list(scores.values()))
@@ -84,11 +84,6 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
         spread=level(table.max(axis=0) - table.min(axis=0), groups),
         gap=_gap(scores, groups),
     )
-
-
-def _place(tradition: str) -> tuple[int, str]:
-    known = tradition in TRADITION_ORDER
-    return (TRADITION_ORDER.index(tradition) if known else len(TRADITION_ORDER), tradition)
 
 
 def _groups(found: Sequence[Evidence], tradition: str) -> int:

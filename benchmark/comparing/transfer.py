@@ -11,7 +11,7 @@ import numpy as np
 
 from ...baselines.published import Reported, published
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, WESTERN
+from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.record import Record
 from ..records.setting import Setting
@@ -280,8 +280,7 @@ def _mean_changes(changes: Iterable[TaskChange]) -> dict[str, Difference]:
 
 
 def _ordered(traditions: Mapping[str, str]) -> tuple[str, ...]:
-    order = {name: i for i, name in enumerate(TRADITION_ORDER)}
-    return tuple(sorted(traditions, key=lambda t: (order.get(traditions[t], len(order)), traditions[t], t)))
+    return tuple(sorted(traditions, key=lambda task: (tradition_place(traditions[task]), task)))
 
 
 def _paper_average(cells: Sequence[Cell | None]) -> float | None:

@@ -8,11 +8,11 @@ from itertools import groupby
 from pathlib import Path
 
 from ...files import write_atomically
-from ...terminal import shown
+from ...terminal import shown as visible
 from ..comparing.compare import RESAMPLES
 from ..records.evidence import Evidence
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
-from ..records.sections import HEADLINE, METRIC_TITLES, NO_REASON, NOT_RUN, Column, Section, sections
+from ..records.sections import HEADLINE, METRIC_TITLES, NO_REASON, NOT_RUN, Column, Section
 from ..similarity.distance import Distances
 from ..similarity.distance_maps import similarity_block
 from ..views.base import Block, Drawing, Part, Scope
@@ -99,7 +99,7 @@ class SectionView:
 
 
 def write_page(
-    records: Sequence[Record],
+    shown: Sequence[Section],
     out: Path,
     found: Sequence[Evidence] = (),
     *,
@@ -110,7 +110,8 @@ def write_page(
     """Write scores, changes, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
 
     Args:
-        records: of any editions, splits and protocols; each combination is a section of its own.
+        shown: editions, splits and protocols, each a section of its own; the audits of their splits are told where
+            they have them (:func:`..records.sections.audited`).
         out: the file.
         found: those of them whose predictions are there, for what is judged on predictions.
         base: model that the others are compared with; the first of each section if not given.
@@ -119,16 +120,13 @@ def write_page(
 
     Returns:
         ``out``.
-
-    Raises:
-        UsageError: there are no records, or two contradict each other.
     """
-    shown_sections = []
-    for i, section in enumerate(sections(records), start=1):
+    drawn = []
+    for i, section in enumerate(shown, start=1):
         scope = scope_of(section, found, base, resamples)
         with style("none"):
-            shown_sections.append(_view(scope, f"s{i}", distances, answers(scope.evidence, out)))
-    write_atomically(out, _render(shown_sections).encode())
+            drawn.append(_view(scope, f"s{i}", distances, answers(scope.evidence, out)))
+    write_atomically(out, _render(drawn).encode())
     return out
 
 
@@ -138,7 +136,7 @@ def _render(found: Sequence[SectionView]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=shown,
+        finalize=visible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -6,13 +6,13 @@ drawn section by section, so numbers that were measured differently never share 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
 
 from ...errors import UsageError
-from ...paths import cache_root
-from ...tasks.base import EDITION_ORDER, PAPER_TASKS, TRADITION_ORDER
+from ...tasks.base import EDITION_ORDER, PAPER_TASKS, tradition_place
 from .record import Metric, Record
 from .setting import Setting
 
@@ -107,6 +107,7 @@ class Section:
         columns: tasks, by tradition.
         rows: models, in the order in which they were given.
         cells: the records.
+        audits: task -> what the audit of its split found, in one line; only of those that :func:`audited` was given.
     """
 
     edition: str
@@ -116,6 +117,7 @@ class Section:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     cells: Mapping[tuple[ModelKey, TaskKey], Record]
+    audits: Mapping[TaskKey, str] = field(default_factory=dict)
 
     @property
     def setting(self) -> Setting:
@@ -192,11 +194,8 @@ class Section:
         return f"The audio files of {column.name} were not the same for every model: {parts}"
 
     def audit(self, column: Column) -> str:
-        """Return the audit of a task's split in one line; empty if this machine keeps none."""
-        from ...tasks.audit.audit import find_audit, summary
-
-        found = find_audit(cache_root(), *column.key)
-        return summary(found) if found else ""
+        """Return what the audit of a task's split found, in one line; empty if none was given."""
+        return self.audits.get(column.key, "")
 
     def mean(self, row: Row, *metrics: str) -> Mean:
         """Return the plain mean of a model's cells; with ROC-AUC and AP, the paper's average."""
@@ -204,6 +203,22 @@ class Section:
         values = [m.value for m in found if m and m.value is not None]
         complete = len(values) == len(found)
         return Mean(fmean(values) if complete else None, len(values), len(found))
+
+
+def audited(found: Iterable[Section], root: Path) -> tuple[Section, ...]:
+    """Return sections with what the audits that a cache keeps found of their tasks' splits.
+
+    Args:
+        found: sections.
+        root: of the cache.
+    """
+    from ...tasks.audit.audit import find_audit, summary
+
+    told = []
+    for section in found:
+        audits = {column.key: find_audit(root, *column.key) for column in section.columns}
+        told.append(replace(section, audits={key: summary(audit) for key, audit in audits.items() if audit}))
+    return tuple(told)
 
 
 def sections(records: Iterable[Record]) -> tuple[Section, ...]:
@@ -219,12 +234,9 @@ def sections(records: Iterable[Record]) -> tuple[Section, ...]:
         raise UsageError(
             "There are no records to report on. `cmbench run` writes them below the folder given to --out."
         )
-    order = sorted(groups, key=lambda k: (_place(k[0], EDITION_ORDER), k))
+    known = {edition: i for i, edition in enumerate(EDITION_ORDER)}
+    order = sorted(groups, key=lambda k: (known.get(k[0], len(known)), k))
     return tuple(_section(key, groups[key]) for key in order)
-
-
-def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
 
 
 def _section(key: tuple[str, str, str, str], records: list[Record]) -> Section:
@@ -274,4 +286,4 @@ def _columns(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Column, 
                 total=found[0].total_labels,
             )
         )
-    return tuple(sorted(columns, key=lambda c: (_place(c.tradition, TRADITION_ORDER), c.key)))
+    return tuple(sorted(columns, key=lambda c: (tradition_place(c.tradition), c.key)))

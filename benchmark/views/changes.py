@@ -16,6 +16,7 @@ from ..comparing.ties import Standing, standings
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
 from .base import Block, Bound, Labels, Resamples, Scope, View
+from .tables import plain_table
 from .words import percent, points, span
 
 if TYPE_CHECKING:
@@ -145,20 +146,20 @@ def print_block(
 
 def print_standings(found: Sequence[Standing], console: Console) -> None:
     """Print places; models that cannot be told apart from one share a range of them."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text("Places", style="bold"), title_justify="left", box=None, header_style="dim", pad_edge=False
-    )
-    for name in ("place", "model", "mean [95 % interval]", "cannot be told apart from"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        place = str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
-        tied = ", ".join(name for name in one.tied if name != one.model) or ABSENT
-        table.add_row(place, Text(one.model), span(one.score), Text(tied))
+    rows = [
+        (
+            str(one.first) if one.first == one.last else f"{one.first}-{one.last}",
+            one.model,
+            span(one.score),
+            ", ".join(name for name in one.tied if name != one.model) or ABSENT,
+        )
+        for one in found
+    ]
+    heads = ("place", "model", "mean [95 % interval]", "cannot be told apart from")
     console.print()
-    console.print(table)
+    console.print(plain_table(heads, rows, heads, title=Text("Places", style="bold"), title_justify="left"))
     legend = (
         "Mean over traditions, each once, of ROC-AUC and AP; 0 at chance, 100 a perfect ranking. Pairs are told apart "
         "by the paired bootstrap at a false discovery rate of 5 %."

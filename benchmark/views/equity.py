@@ -10,7 +10,7 @@ from ..comparing.equity import Equity, equities
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
 from .base import Block, Resamples, Scope, View
-from .tables import Rows
+from .tables import Rows, plain_table
 from .words import span
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def gap(judged: Equity) -> str:
 
 def print_equity(judged: Sequence[Equity], console: Console) -> None:
     """Print one table for each edition, split and protocol; nothing where no model has two traditions."""
-    from rich.table import Table
     from rich.text import Text
 
     for setting, members in groupby(sorted(judged, key=lambda e: e.setting), key=lambda e: e.setting):
@@ -45,20 +44,20 @@ def print_equity(judged: Sequence[Equity], console: Console) -> None:
         console.print(Text(f"Equity over traditions: {setting.title}", style="bold"))
         if setting.warning:
             console.print(Text(setting.warning, style="yellow"))
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in ("model", "traditions", "mean", "worst", "its score", "spread", "gap"):
-            table.add_column(name, justify="left" if name in ("model", "worst") else "right", overflow="fold")
-        for one in members:
-            table.add_row(
-                Text(one.model),
+        rows = [
+            (
+                one.model,
                 str(len(one.traditions)),
                 span(one.mean, joint="\n"),
-                Text(worst(one)),
+                worst(one),
                 ABSENT if one.worst is None else span(one.traditions[one.worst], joint="\n"),
                 span(one.spread, joint="\n"),
                 gap(one),
             )
-        console.print(table)
+            for one in members
+        ]
+        heads = ("model", "traditions", "mean", "worst", "its score", "spread", "gap")
+        console.print(plain_table(heads, rows, left=("worst",)))
         console.print(Text(LEGEND, style="dim"))
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....baselines.published import Reported, protocols, published, sources
-from ....tasks.base import TRADITION_ORDER
+from ....tasks.base import tradition_place
 from ....tasks.registry import built_in
 from ...records.record import Record
 from ...records.sections import METRIC_TITLES
+from ..tables import plain_table
 from ..words import percent, with_interval
 from .rows import WARNING
 
@@ -81,7 +82,7 @@ def set_beside(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[st
     real = [r for r in records if r.task.edition == "full" and r.task.name in built_in()]
     if others := len(records) - len(real):
         alone.append(f"{others} record(s) of the mini edition or of own corpora: never set beside published figures.")
-    for record in sorted(real, key=lambda r: (r.model.name, TRADITION_ORDER.index(built_in()[r.task.name].tradition))):
+    for record in sorted(real, key=lambda r: (r.model.name, tradition_place(built_in()[r.task.name].tradition))):
         rows = [row for row in published() if row.model == published_name(record.model.name)]
         both = [_beside(record, row) for row in rows if record.task.name in row.scores]
         found += both
@@ -149,7 +150,6 @@ def _label_sha256(labels: tuple[str, ...]) -> str:
 
 def print_against(found: Iterable[Against], alone: Iterable[str], console: Console) -> None:
     """Print comparisons, published row by published row, each with what differs."""
-    from rich.table import Table
     from rich.text import Text
 
     console.print(Text(WARNING, style="yellow"))
@@ -159,11 +159,12 @@ def print_against(found: Iterable[Against], alone: Iterable[str], console: Conso
         console.print()
         console.print(Text(title, style="bold"), soft_wrap=True)
         console.print(Text(f"published in {source.citation}", style="dim"), soft_wrap=True)
-        table = Table("metric, %", "published", "ours", "published value", box=None, header_style="dim", pad_edge=False)
-        for cell in one.cells:
-            ours = with_interval(cell.value, cell.interval)
-            table.add_row(METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict)
-        console.print(table)
+        cells = [
+            (METRIC_TITLES[c.metric], percent(c.published), with_interval(c.value, c.interval), c.verdict)
+            for c in one.cells
+        ]
+        heads = ("metric, %", "published", "ours", "published value")
+        console.print(plain_table(heads, cells, left=heads))
         for difference in one.differences:
             console.print(Text(f"- {difference}"), soft_wrap=True)
     console.print()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..tables import Rows, escaped, latex_row, markdown_cell
+from ..tables import Rows, escaped, latex_lines, markdown_cell
 from ..words import percent, points
 
 if TYPE_CHECKING:
@@ -22,16 +22,15 @@ def print_transfer(matrix: TransferMatrix, console: Console) -> None:
     console.print(Text(f"Transfer: {matrix.title}; change against {matrix.base}", style="bold"))
     if matrix.warning:
         console.print(Text(matrix.warning, style="yellow"))
+    shown = [task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune") for task in matrix.tasks]
+    centred = ["centred\nmean"] if any(value is not None for value in matrix.centred.values()) else []
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("model", overflow="fold", min_width=12)
-    for task in matrix.tasks:
-        table.add_column(task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune"), justify="right", no_wrap=True)
-    centred = any(value is not None for value in matrix.centred.values())
-    for name in ("paper's\nmean", *(("centred\nmean",) if centred else ())):
-        table.add_column(name, justify="right")
+    for head in (*shown, "paper's\nmean", *centred):
+        table.add_column(head, justify="right", no_wrap=head in shown)
     for model in matrix.models:
         cells = [_printed(matrix.cells.get((model, task))) for task in matrix.tasks]
-        means = [percent(matrix.paper[model]), *((percent(matrix.centred[model]),) if centred else ())]
+        means = [percent(matrix.paper[model]), *(percent(matrix.centred[model]) for _ in centred)]
         table.add_row(Text(model, style="bold"), *cells, *means)
     console.print(table)
     legend = (
@@ -68,14 +67,7 @@ def latex_table(matrix: TransferMatrix) -> str:
         )
         for task in matrix.tasks
     }
-    lines = [
-        f"% {matrix.title}; needs \\usepackage{{booktabs}}",
-        *([f"% {matrix.warning}"] if matrix.warning else []),
-        f"\\begin{{tabular}}{{l{'r' * (len(matrix.tasks) + 1)}}}",
-        "\\toprule",
-        latex_row(["Model", *(escaped(task) for task in matrix.tasks), "Mean"]),
-        "\\midrule",
-    ]
+    rows = []
     for model in matrix.models:
         cells = []
         for task in matrix.tasks:
@@ -83,13 +75,9 @@ def latex_table(matrix: TransferMatrix) -> str:
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else "--"
             bold = cell is not None and cell.mean is not None and cell.mean == best[task]
             cells.append((f"\\textbf{{{text}}}" if bold else text).replace(ABSENT, "--"))
-        lines.append(latex_row([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]))
-    lines.append("\\bottomrule")
-    if matrix.warning:
-        # In the table, not only in a comment: it must be there in print.
-        told = escaped(matrix.warning)
-        lines.append(f"\\multicolumn{{{len(matrix.tasks) + 2}}}{{l}}{{\\footnotesize {told}}} \\\\")
-    return "\n".join([*lines, "\\end{tabular}", ""])
+        rows.append([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")])
+    head = [f"% {matrix.title}; needs \\usepackage{{booktabs}}", *([f"% {matrix.warning}"] if matrix.warning else [])]
+    return "\n".join([*head, *latex_lines(["Model", *matrix.tasks, "Mean"], rows, warning=matrix.warning), ""])
 
 
 def markdown_matrix(matrix: TransferMatrix) -> str:

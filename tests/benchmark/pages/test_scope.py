@@ -38,7 +38,7 @@ def made(build: Build, model: str, strength: float, tasks: Sequence[str] = TASKS
 
 def page_of(found: Sequence[Evidence], folder: Path, **settings: Any) -> str:
     records = [e.record for e in found]
-    out = write_page(records, folder / "page.html", found, resamples=100, **settings)
+    out = write_page(sections(records), folder / "page.html", found, resamples=100, **settings)
     return out.read_text(encoding="utf-8")
 
 
@@ -69,10 +69,10 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
 def test_without_predictions_nothing_is_claimed(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "before", 0.5), *made(build_evidence, "after", 3.0)]
     records = [e.record for e in found]
-    bare = write_page(records, tmp_path / "bare.html").read_text(encoding="utf-8")
+    bare = write_page(sections(records), tmp_path / "bare.html").read_text(encoding="utf-8")
     assert "-transfer" not in bare
     assert "Equity" not in bare
-    half = write_page(records, tmp_path / "half.html", found[:3], resamples=100).read_text(encoding="utf-8")
+    half = write_page(sections(records), tmp_path / "half.html", found[:3], resamples=100).read_text(encoding="utf-8")
     assert "Without predictions beside their records, so not compared: after." in half
     assert "-transfer" not in half
     assert "Equity over traditions" in half

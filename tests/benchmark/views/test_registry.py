@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import Record, write_record
+from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.registry import views
 from cmbench.cli import app
 from cmbench.errors import CmbenchError
@@ -86,7 +87,7 @@ def test_a_view_of_another_distribution_has_a_command_and_a_block(
     assert "Counted" in done.output
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".md", ".tex"}
     assert "guest        Count models." in CliRunner().invoke(app, ["report", "--help"]).output
-    page = write_page([record], tmp_path / "page.html").read_text(encoding="utf-8")
+    page = write_page(sections([record]), tmp_path / "page.html").read_text(encoding="utf-8")
     assert '<h3 id="s1-guest">Guest</h3>' in page
     assert page.index("s1-families") < page.index("s1-guest")
 
@@ -112,15 +113,12 @@ def test_a_view_that_breaks_is_named_and_spoils_no_page(
     offer: Callable[[str], None], build_record: Callable[..., Record], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     offer("BROKEN")
-    assert "s1-guest" not in write_page([build_record("mfcc", "lyra")], tmp_path / "page.html").read_text(
-        encoding="utf-8"
-    )
+    page = write_page(sections([build_record("mfcc", "lyra")]), tmp_path / "page.html")
+    assert "s1-guest" not in page.read_text(encoding="utf-8")
     assert "View guest of distribution cmbench-guest is left out of the page (ZeroDivisionError" in caplog.text
 
 
 def test_a_view_that_cannot_be_computed_is_named(offer: Callable[[str], None]) -> None:
     offer("UNREADY")
-    with pytest.raises(
-        CmbenchError, match=r"distribution cmbench-guest cannot be shown \(AttributeError"
-    ):
+    with pytest.raises(CmbenchError, match=r"distribution cmbench-guest cannot be shown \(AttributeError"):
         list(views()["guest"].compute(records=[]))

@@ -46,10 +46,10 @@ def test_only_the_tasks_asked_for() -> None:
 
 def test_the_page_shows_them_beside_real_data_only(build_record: Callable[..., Record], tmp_path: Path) -> None:
     real, mini = build_record("mfcc", "lyra"), build_record("mfcc", "lyra", edition="mini", split="own")
-    page = write_page([real, mini], tmp_path / "page.html").read_text()
+    page = write_page(sections([real, mini]), tmp_path / "page.html").read_text()
     assert page.count('class="reported"') == 1
     assert page.count("CultureMERT-95M (reported)") == 1
-    only_mini = write_page([mini], tmp_path / "mini.html").read_text()
+    only_mini = write_page(sections([mini]), tmp_path / "mini.html").read_text()
     assert "(reported)" not in only_mini
 
 
