@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy
 from .leaderboards.commands import register as register_leaderboard
 from .pretraining import commands as pretraining
-from .terminal import console, replace_what_cannot_be_encoded, told
+from .terminal import console, printable, replace_what_cannot_be_encoded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,30 +83,66 @@ def _print_missing(error: MissingError, screen: Console) -> None:
     screen.print(f"\nNothing was computed.{hint if error.mini_would_do else ''}", highlight=False)
 
 
-INTERRUPTED = 130
-KEPT = "Interrupted. What is finished is kept; the same command goes on from there (`cmbench pretrain` with --resume)."
+INTERRUPTED, READER_GONE = 130, 141
+"""Exit codes, as a shell has them: of Ctrl-C, and of writing to a pipe that nobody reads any more."""
+
+_GOES_ON = "What is finished is kept; the same command goes on from there."
+_LEFT_BEHIND = {
+    "run": _GOES_ON,
+    "tasks prepare": _GOES_ON,
+    "features export": _GOES_ON,
+    "reproduce family": _GOES_ON,
+    "reproduce nano": _GOES_ON,
+    "merge": "With --sweep, what is finished is kept and the same command goes on; otherwise it begins anew.",
+    "pretrain": "The checkpoints that were written are kept; the same command with --resume goes on from the last.",
+}
+"""By command, what an interrupt leaves; every other command begins anew."""
+
+
+def _interrupted() -> str:
+    """Say what is true of the command that was typed."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    left = _LEFT_BEHIND.get(" ".join(words[:1])) or _LEFT_BEHIND.get(" ".join(words[:2]))
+    return f"Interrupted. {left or 'The same command begins anew.'}"
 
 
 def main() -> None:
     """Run the command line; errors meant for people are printed without a traceback."""
+    code = _carry_out()
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except BrokenPipeError:
+        code = READER_GONE
+    if code == READER_GONE:
+        # Python flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def _carry_out() -> int | str | None:
+    """Run the command and return its exit code."""
     try:
         replace_what_cannot_be_encoded()
         app()
     except MissingError as error:
         _print_missing(error, console(stderr=True))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except CmbenchError as error:
-        typer.echo(f"Error: {told(error)}", err=True)
-        sys.exit(error.exit_code)
+        typer.echo(f"Error: {printable(error)}", err=True)
+        return error.exit_code
     except OSError as error:
-        typer.echo(f"Error: {told(error)}. {remedy(error)}", err=True)
-        sys.exit(1)
+        typer.echo(f"Error: {printable(error)}. {remedy(error)}", err=True)
+        return 1
     except KeyboardInterrupt:
         # Where Ctrl-C meets typer outside of the command itself.
-        typer.echo(KEPT, err=True)
-        sys.exit(INTERRUPTED)
+        typer.echo(_interrupted(), err=True)
+        return INTERRUPTED
     except SystemExit as stop:
-        # Typer turns Ctrl-C into this code and says nothing.
+        # Typer and rich end with 1 at a closed pipe (`| head`), and typer with 130 at Ctrl-C: neither says a word.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return READER_GONE
         if stop.code == INTERRUPTED:
-            typer.echo(KEPT, err=True)
-        raise
+            typer.echo(_interrupted(), err=True)
+        return stop.code
+    return 0

@@ -20,6 +20,22 @@ COUNTED_SUFFIXES = (".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus")
 
 _END_BYTES = 2**21
 
+_AFTER_DATA = (
+    b"LIST",
+    b"id3 ",
+    b"ID3 ",
+    b"bext",
+    b"cue ",
+    b"smpl",
+    b"fact",
+    b"PEAK",
+    b"JUNK",
+    b"iXML",
+    b"_PMX",
+    b"afsp",
+)
+"""What stands behind the samples of a wave, or behind none."""
+
 _BEGINNINGS = (
     (b"wvpk", "WavPack"),
     (b"MAC ", "Monkey's Audio"),
@@ -49,7 +65,16 @@ _MP4 = {
     b"sowt": "PCM",
     b"twos": "PCM",
     b"lpcm": "PCM",
+    b"in24": "PCM",
+    b"fl32": "PCM",
+    b"ipcm": "PCM",
+    b"ms\0\x55": "mp3",
 }
+_MPEG_4 = {0x69: "mp3", 0x6B: "mp3", 0xA5: "AC-3", 0xA6: "E-AC-3", 0xDD: "Vorbis"}
+"""Object types of what has the name ``mp4a`` and is no AAC (mp4ra.org); Layers 2 and 3 share theirs."""
+
+_OBJECT_TYPE = re.compile(rb"esds.{4}\x03(?:[\x80-\xff]{0,3}.)...\x04(?:[\x80-\xff]{0,3}.)(.)", re.DOTALL)
+_CAF = {b"aac ": "AAC", b"alac": "ALAC", b"opus": "Opus", b"lpcm": "PCM", b".mp3": "mp3"}
 _MATROSKA = {b"A_MPEG/L3": "mp3", b"A_MPEG/L2": "mp2", b"A_MS/ACM": "audio", b"A_OPUS": "Opus", b"A_VORBIS": "Vorbis"}
 _OGG = {b"\x7fFLAC": "FLAC", b"Speex  ": "Speex", b"\x80theora": "video", b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
 _WAVE = {
@@ -97,15 +122,17 @@ def foreign_name(beginning: bytes, data: bytes) -> str | None:
     if beginning[:4] == b"RIFF" and beginning[8:12] == b"AVI ":
         return "audio in AVI"
     if beginning[:4] == b"caff":
-        return {b"aac ": "AAC in CAF", b"opus": "Opus in CAF"}.get(beginning[28:32])
+        at = beginning.find(b"desc")
+        return f"{_CAF.get(beginning[at + 20 : at + 24], 'audio') if at >= 0 else 'audio'} in CAF"
     return _raw_name(beginning, data)
 
 
 def _raw_name(beginning: bytes, data: bytes) -> str | None:
-    """Name what has no container, or hardly one; a tag may stand before it."""
-    if beginning[:3] == b"ID3" and len(beginning) >= 10:
-        size = beginning[6] << 21 | beginning[7] << 14 | beginning[8] << 7 | beginning[9]
-        beginning = data[10 + size : 20 + size]
+    """Name what has no container, or hardly one; tags may stand before it."""
+    at = 0
+    while beginning[:3] == b"ID3" and len(beginning) >= 10:
+        at += 10 + (beginning[6] << 21 | beginning[7] << 14 | beginning[8] << 7 | beginning[9])
+        beginning = data[at : at + 10]
     if len(beginning) >= 7 and beginning[0] == 0xFF and beginning[1] & 0xF6 == 0xF0 and beginning[2] >> 2 & 15 < 13:
         size = (beginning[3] & 3) << 11 | beginning[4] << 3 | beginning[5] >> 5
         at = data.find(beginning[:2])
@@ -118,8 +145,12 @@ def _raw_name(beginning: bytes, data: bytes) -> str | None:
 
 def _in_mp4(data: bytes) -> str:
     """Return the first codec of sound in the sample descriptions (ISO/IEC 14496-12, section 8.5.2)."""
-    found = [data[m.end() + 12 : m.end() + 16] for m in re.finditer(b"stsd", data)]
-    return next((_MP4[codec] for codec in found if codec in _MP4), "audio")
+    for at in (m.end() + 12 for m in re.finditer(b"stsd", data)):
+        name = _MP4.get(data[at : at + 4])
+        if name is not None:
+            stated = _OBJECT_TYPE.search(data, at, at + 512) if name == "AAC" else None
+            return _MPEG_4.get(stated[1][0], name) if stated else name
+    return "audio"
 
 
 def _in_matroska(data: bytes) -> str:
@@ -169,3 +200,20 @@ def _promised_frames(log: str, present: int) -> tuple[int, bool]:
     if stated >= _STREAMED_BYTES and there < _STREAMED_BYTES:
         return present, False
     return (round(present * stated / there) if stated > there > 0 else present), True
+
+
+def unsized_data(beginning: bytes) -> int | None:
+    """Return where the samples of a wave begin whose header states that there are none; ``None`` if it states some.
+
+    Args:
+        beginning: of the file, with some bytes of what follows its header.
+    """
+    if beginning[:4] not in (b"RIFF", b"RF64") or beginning[8:12] != b"WAVE":
+        return None
+    at = 12
+    while at + 8 <= len(beginning):
+        name, size = beginning[at : at + 4], int.from_bytes(beginning[at + 4 : at + 8], "little")
+        if name == b"data":
+            return at + 8 if size == 0 and beginning[at + 8 : at + 12] not in _AFTER_DATA else None
+        at += 8 + size + size % 2
+    return None

@@ -19,7 +19,8 @@ import numpy as np
 
 from .errors import UnusableAudio
 from .ffmpeg import FfmpegError
-from .opening import SLACK_SECONDS, Sound, opened, said
+from .opening import SLACK_SECONDS, opened
+from .sound import Sound, said
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,8 @@ _SUFFIXES = {
     "W64": (".w64",),
     "CAF": (".caf",),
 }
+_REMEDY = "; fetch it again, or encode what is there anew"
+
 _KNOWN_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
 
@@ -110,12 +113,12 @@ def find_stretch(path: Path, sound: Sound, start: float, end: float | None, max_
     if promised - present > slack:
         story = f"cut short: the header promises {promised / rate:.2f} s, {present / rate:.2f} s are there"
         if stop - present > slack:
-            raise UnusableAudio(path, story)
+            raise UnusableAudio(path, story + _REMEDY)
         warnings.append(f"{story}; what is used of it is complete")
     elif sound.lacks_end:
         story = f"cut short: no end-of-stream mark after {present / rate:.2f} s"
         if stop >= present:
-            raise UnusableAudio(path, story)
+            raise UnusableAudio(path, story + _REMEDY)
         warnings.append(f"{story}; what is used of it is complete")
     if end is not None and asked == end and end * rate - promised > slack:
         warnings.append(f"the track should end at {end:g} s, but the file ends at {present / rate:.2f} s")
@@ -134,7 +137,8 @@ def missing_frames(path: Path, sound: Sound, stretch: Stretch, frames: int) -> l
     until = (stretch.first + frames) / rate
     if stretch.length_is_known or frames == 0:
         promised = stretch.stop / rate
-        raise UnusableAudio(path, f"cut short: {promised:.2f} s were to be read, the decoder stopped at {until:.2f} s")
+        story = f"cut short: {promised:.2f} s were to be read, the decoder stopped at {until:.2f} s"
+        raise UnusableAudio(path, story + _REMEDY)
     return [f"the file does not state its length; it ends at {until:.2f} s"]
 
 

@@ -74,6 +74,20 @@ def remedy(error: OSError) -> str:
     return f"{advice} (--out, CMBENCH_CACHE), and run the command again; what is finished is kept."
 
 
+def quoted(text: str) -> str:
+    """Return a text of the user's in quotation marks, as it is written: a backslash of a path stays one.
+
+    Characters that cannot be printed are escaped.
+    """
+    mark = '"' if "'" in text and '"' not in text else "'"
+    return mark + "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text) + mark
+
+
+def counted(count: int, thing: str) -> str:
+    """Return ``1 group`` or ``2 groups``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageError:
     """Build the error for a name that no registry has, with the closest known names.
 
@@ -87,7 +101,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageE
     folded = {n.lower(): n for n in names}
     close = [folded[c] for c in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return UsageError(f"There is no {kind} named {name!r}.{hint} `{see}` lists them all.")
+    return UsageError(f"There is no {kind} named {quoted(name)}.{hint} `{see}` lists them all.")
 
 
 class UnusableAudio(CmbenchError):  # noqa: N818 - it names what the audio is, like the reason it carries

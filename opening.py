@@ -8,23 +8,20 @@ at all is read through FFmpeg, if PyAV is installed. Both are another decoder, n
 from __future__ import annotations
 
 import io
-import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import ffmpeg
-from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name
+from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, unsized_data
 from .errors import UnusableAudio
-from .streams import Mp3Part, OggLink, flac_samples, mp3_parts, ogg_links
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from .ogg import OggLink, ogg_links
+from .sound import PLAIN, STRAIGHT, Sound, in_parts, of_parts, open_sound, part_of, plain_name, read_parts, said
+from .streams import Mp3Part, flac_samples, mp3_parts
 
 _RATES = (2_000, 768_000)
 """Sample rates in Hz that a file may state; outside, its header is taken to be damaged (a rate of 1 Hz would make
@@ -33,11 +30,8 @@ hours of nothing out of a small file)."""
 _MOST_FRAMES = 2**48
 """More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
 
-
-_NO_END = re.compile(r"lacks an end-of-stream bit")
-
-PLAIN = "libsndfile"
-"""The decoder of what was counted and is read by libsndfile to its end, whatever its version."""
+_WAVE_HEAD = 2**16
+"""Bytes at the beginning of a wave in which its data begin."""
 
 _FLAC_TAIL = 2**17
 """Bytes at the end of a FLAC file in which its last frame begins."""
@@ -53,36 +47,6 @@ _TRIMMED = 8192 + 529
 
 SLACK_SECONDS = 0.1
 """Missing audio shorter than this is rounding: padding of an encoder, header sizes that count themselves."""
-
-
-@dataclass(frozen=True)
-class Sound:
-    """An open audio file.
-
-    Attributes:
-        samplerate: Hz.
-        channels: number of.
-        frames: samples per channel that are there.
-        format: for example ``MP3``.
-        read: ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames.
-        promised: samples per channel that the header promises.
-        length_is_known: whether ``frames`` is stated or counted; if not, it is a guess.
-        lacks_end: whether the mark that ends such a file is not there.
-        decoder: what identifies its samples beside its bytes: ``None`` for a format whose header is believed,
-            :data:`PLAIN` where libsndfile reads all that was counted, else decoder and version.
-        warnings: what a reader should know of it.
-    """
-
-    samplerate: int
-    channels: int
-    frames: int
-    format: str
-    read: Callable[[int, int, int], Iterator[NDArray[np.float32]]]
-    promised: int
-    length_is_known: bool = True
-    lacks_end: bool = False
-    decoder: str | None = None
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,13 +94,7 @@ def decoder_of(path: Path) -> str | None:
 
 def decoders() -> frozenset[str]:
     """Return the decoders of this machine that give samples of their own."""
-    return frozenset(name for name in (_in_parts(), ffmpeg.ffmpeg_name()) if name)
-
-
-def _in_parts() -> str:
-    import soundfile
-
-    return f"libsndfile-in-parts {soundfile.__libsndfile_version__}"
+    return frozenset(name for name in (in_parts(), ffmpeg.ffmpeg_name()) if name)
 
 
 def _require_file(path: Path) -> None:
@@ -173,7 +131,7 @@ def _found(path: Path) -> Iterator[Sound | _Foreign]:
         stream.seek(0)
         with ExitStack() as held:
             try:
-                plain = held.enter_context(soundfile.SoundFile(stream.fileno(), closefd=False))
+                plain = held.enter_context(open_sound(stream.fileno()))
             except soundfile.LibsndfileError as error:
                 found = _otherwise(path, beginning, said(error))
             else:
@@ -189,11 +147,12 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         plain.channels,
         plain.frames,
         plain.format,
-        partial(_read_parts, [(plain, plain.frames)]),
+        partial(read_parts, [(plain, plain.frames)]),
         promised,
         known,
-        lacks_end=bool(_NO_END.search(plain.extra_info)),
     )
+    if plain.frames == 0 and (unsized := _unsized_wave(path)):
+        return unsized
     if plain.subtype.startswith("MPEG_LAYER"):
         return _counted_mp3(path, plain, sound)
     if plain.format == "FLAC":
@@ -202,8 +161,40 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         links = _walked(path).links
         if len(links) > 1 or (links and len(links[0].heads) > 1):
             return _chained(path, links)
-        return replace(sound, decoder=PLAIN)
+        return replace(sound, decoder=plain_name(plain), lacks_end=_lacks_end(links), warnings=_told(path, links))
     return sound
+
+
+def _lacks_end(links: Sequence[OggLink]) -> bool:
+    """Whether the last link of an Ogg file is not there to its end."""
+    return not all(link.ends for link in links[-1:])
+
+
+def _told(path: Path, links: Sequence[OggLink]) -> tuple[str, ...]:
+    """Return what a reader should know of the links of an Ogg file.
+
+    Raises:
+        UnusableAudio: its pages do not say how long it is.
+    """
+    if any(link.goes_back for link in links):
+        raise UnusableAudio(path, f"damaged: its pages go back in time; {conversion(path)}")
+    many = (f"{len(links)} Ogg streams chained; they are read one after the other",) if len(links) > 1 else ()
+    has_holes = any(link.is_damaged for link in links) or not all(link.ends for link in links[:-1])
+    return (*many, "damaged: some of its pages are not whole; the rest is read") if has_holes else many
+
+
+def _unsized_wave(path: Path) -> Sound | None:
+    """Return the sound of a wave whose header states no samples though some follow: a recorder was interrupted."""
+    with path.open("rb") as file:
+        at = unsized_data(file.read(_WAVE_HEAD))
+    if at is None or path.stat().st_size <= at:
+        return None
+    data = path.read_bytes()
+    size = min(len(data) - at, 2**32 - 1).to_bytes(4, "little")
+    wave = part_of(path, io.BytesIO(data[: at - 4] + size + data[at:]))
+    there = wave.frames / wave.samplerate
+    warning = f"its header states no samples, {there:.2f} s are there and are read"
+    return of_parts([(wave, wave.frames)], (warning,))
 
 
 def _counted_flac(path: Path, sound: Sound) -> Sound:
@@ -219,7 +210,7 @@ def _counted_flac(path: Path, sound: Sound) -> Sound:
     data = data[:21] + (data[21] >> 4 << 36 | end).to_bytes(5, "big") + data[26:]
     there = end / sound.samplerate
     warning = f"its header states {stated / sound.samplerate:.2f} s, {there:.2f} s are there and are read"
-    return _of_parts(path, [(_sound_file(path, io.BytesIO(data)), end)], (warning,) if stated else ())
+    return of_parts([(part_of(path, io.BytesIO(data)), end)], (warning,) if stated else ())
 
 
 @dataclass(frozen=True)
@@ -249,7 +240,7 @@ def _counted_mp3(path: Path, plain: Any, sound: Sound) -> Sound:
     """Return the sound of an mp3 that libsndfile opens: as it is where it reads all that is there, else in parts."""
     parts = _walked(path).parts
     if not parts:  # a free bit rate: its frames do not say how long they are
-        return replace(sound, length_is_known=False, decoder=PLAIN)
+        return replace(sound, length_is_known=False, decoder=STRAIGHT)
     part = parts[0]
     if len(parts) > 1 or part.index_lies or part.widest_gap > _GAP_BYTES:
         return _joined(path, parts)
@@ -260,8 +251,8 @@ def _counted_mp3(path: Path, plain: Any, sound: Sound) -> Sound:
     frames = min(plain.frames, part.promised)
     if sound.promised - sound.frames > SLACK_SECONDS * rate:  # a wave that is cut
         frames, cut = min(frames, part.samples), sound.promised - sound.frames
-        return replace(sound, frames=frames, promised=frames + cut, length_is_known=True, decoder=PLAIN)
-    return replace(sound, frames=frames - cut, promised=frames, length_is_known=True, decoder=PLAIN)
+        return replace(sound, frames=frames, promised=frames + cut, length_is_known=True, decoder=STRAIGHT)
+    return replace(sound, frames=frames - cut, promised=frames, length_is_known=True, decoder=STRAIGHT)
 
 
 def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
@@ -283,16 +274,16 @@ def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
             warnings.append(f"its index promises {promised:.2f} s, {there:.2f} s are there and are read")
         if part.widest_gap > _GAP_BYTES:
             warnings.append(f"damaged: {part.widest_gap} bytes between its frames are not mp3; the rest is read")
-    return _of_parts(path, files, tuple(warnings))
+    return of_parts(files, tuple(warnings))
 
 
 def _one_mp3(path: Path, part: Mp3Part, data: bytes) -> tuple[Any, int]:
     """Return a recording of an mp3 as a file of its own, and the samples that it holds."""
-    file = _sound_file(path, part.opened(data))
+    file = part_of(path, part.opened(data))
     if part.index and 0 <= max(part.samples, part.promised * part.is_cut) - file.frames <= _TRIMMED:
         return file, file.frames
     if part.index:  # of a kind that the decoder does not know
-        file = _sound_file(path, part.without_index(data).opened(data))
+        file = part_of(path, part.without_index(data).opened(data))
     return file, part.samples
 
 
@@ -301,55 +292,13 @@ def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
     if any(len(link.heads) != 1 or not link.heads[0].startswith((b"\x01vorbis", b"OpusHead")) for link in links):
         return _Foreign("several streams in Ogg")
     data = path.read_bytes()
-    files = [_sound_file(path, io.BytesIO(data[link.first : link.stop])) for link in links]
+    files = [part_of(path, io.BytesIO(data[link.first : link.stop])) for link in links]
     kinds = list(dict.fromkeys((one.samplerate, one.channels) for one in files))
     if len(kinds) > 1:
         shown = " and ".join(f"{channels} channels at {rate} Hz" for rate, channels in kinds)
         raise UnusableAudio(path, f"{len(files)} Ogg streams chained, {shown}: {conversion(path)}")
-    warning = f"{len(files)} Ogg streams chained; they are read one after the other"
-    return _of_parts(path, [(one, one.frames) for one in files], (warning,) if len(files) > 1 else ())
-
-
-def _sound_file(path: Path, content: io.BytesIO) -> Any:
-    import soundfile
-
-    try:
-        return soundfile.SoundFile(content)
-    except soundfile.LibsndfileError as error:
-        raise UnusableAudio(path, f"damaged: {said(error)}") from error
-
-
-def _of_parts(path: Path, files: Sequence[tuple[Any, int]], warnings: tuple[str, ...]) -> Sound:
-    """Return several files as one sound."""
-    last = files[-1][0]
-    frames = sum(count for _, count in files)
-    return Sound(
-        last.samplerate,
-        last.channels,
-        frames,
-        last.format,
-        partial(_read_parts, files),
-        frames,
-        lacks_end=bool(_NO_END.search(last.extra_info)),
-        decoder=_in_parts(),
-        warnings=warnings,
-    )
-
-
-def _read_parts(files: Sequence[tuple[Any, int]], first: int, stop: int, most: int) -> Iterator[NDArray[np.float32]]:
-    """Read a stretch of files, each with the frames that it holds, as if they were one."""
-    begun = 0
-    for one, count in files:
-        at, until = max(first, begun) - begun, min(stop - begun, count)
-        if at < until:
-            one.seek(at)
-        while at < until:
-            block = one.read(min(most, until - at), dtype="float32", always_2d=True)
-            if len(block) == 0:
-                return
-            at += len(block)
-            yield block
-        begun += count
+    sound = of_parts([(one, one.frames) for one in files], _told(path, links))
+    return replace(sound, lacks_end=_lacks_end(links))
 
 
 def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
@@ -382,10 +331,6 @@ def _through_ffmpeg(path: Path, name: str) -> Sound:
     except ffmpeg.FfmpegError as error:
         raise UnusableAudio(path, f"{name}: {error}") from error
     read = partial(ffmpeg.read, path)
-    return Sound(heard.rate, heard.channels, heard.frames, name, read, heard.promised, decoder=decoder)
-
-
-def said(error: Any) -> str:
-    """Return libsndfile's own words without the decoration that varies between its formats."""
-    words: str = error.error_string
-    return words.removeprefix("Error :").strip().rstrip(".")
+    sound = Sound(heard.rate, heard.channels, heard.frames, name, read, heard.promised, decoder=decoder)
+    links = _walked(path).links if name.endswith("in Ogg") else ()
+    return replace(sound, lacks_end=_lacks_end(links), warnings=_told(path, links))

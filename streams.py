@@ -1,11 +1,11 @@
-"""What an mp3, an Ogg or a FLAC file holds, counted from its bytes: nobody's word is taken for a length.
+"""What an mp3 or a FLAC file holds, counted from its bytes: nobody's word is taken for a length.
 
-An mp3 may have no index, one that lies, or those of several recordings joined into one file; an Ogg file may chain
-streams; a FLAC file may state a wrong length. libsndfile believes the first index it meets, or guesses from the first
-frames. Here every frame and page is visited, none is decoded: about a millisecond for a minute of mp3.
+An mp3 may have no index, one that lies, or those of several recordings joined into one file; a
+FLAC file may state a wrong length. libsndfile believes the first index it meets, or guesses from the first
+frames. Here every frame is visited, none is decoded: about a millisecond for a minute of mp3.
 
 Frame headers: ISO/IEC 11172-3 and 13818-3, section 2.4.2.3, and "MPEG 2.5" as every decoder knows it. Indexes: the
-Xing and Info frames of LAME (http://gabriel.mp3-tech.org/mp3infotag.html) and Fraunhofer's VBRI. Pages: RFC 3533.
+Xing and Info frames of LAME (http://gabriel.mp3-tech.org/mp3infotag.html) and Fraunhofer's VBRI.
 """
 
 from __future__ import annotations
@@ -297,38 +297,6 @@ def _indexes(data: bytes, first: int, family: Family) -> dict[int, Index]:
                 found |= {at - place: Index(at + offset, *stated) for place in places}
             at = data.find(mark, at + 1)
     return found
-
-
-@dataclass(frozen=True)
-class OggLink:
-    """One of the links of an Ogg file: its first byte, the byte after its last, how each of its streams begins.
-
-    Attributes:
-        first: byte.
-        stop: byte.
-        heads: the first bytes of each stream's first packet; they name the codec.
-    """
-
-    first: int
-    stop: int
-    heads: tuple[bytes, ...]
-
-
-def ogg_links(data: bytes) -> tuple[OggLink, ...]:
-    """Return the links of an Ogg file in their order; none if it is no such file."""
-    links: list[tuple[int, list[bytes]]] = []
-    at, beginning = 0, False
-    while (at := data.find(b"OggS", at)) >= 0 and at + 27 <= len(data):
-        segments = data[at + 26]
-        body = at + 27 + segments
-        if data[at + 5] & 2:  # the first page of a stream; those of one link stand together
-            if not beginning:
-                links.append((at, []))
-            links[-1][1].append(data[body : body + 9])
-        beginning = bool(data[at + 5] & 2)
-        at = body + sum(data[at + 27 : body])
-    edges = [first for first, _ in links] + [len(data)]
-    return tuple(OggLink(*edge, tuple(heads)) for edge, (_, heads) in zip(pairwise(edges), links, strict=True))
 
 
 def flac_samples(head: bytes, tail: bytes) -> tuple[int, int] | None:

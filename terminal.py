@@ -7,10 +7,11 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -37,7 +38,7 @@ def shown(value: object) -> object:
     return visible(value) if type(value) is str else value
 
 
-def told(error: object) -> str:
+def printable(error: object) -> str:
     """Return what is printed of an error: visible, and not longer than a screen."""
     text = visible(str(error))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text) - LONGEST} more characters)"
@@ -67,6 +68,62 @@ def console(stderr: bool = False) -> Console:
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = PIPE_WIDTH
     return made
+
+
+class ProgressBar:
+    """One bar with a detail and the time left, taken away at the end; a context manager.
+
+    Args:
+        console: where the bar and messages go; ``None`` for nowhere.
+    """
+
+    def __init__(self, console: Console | None) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = console or Console(quiet=True)
+        self.bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=self.console,
+            transient=True,
+            disable=console is None or not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        """Start the display."""
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the display away; what was printed stays."""
+        self.bars.stop()
+
+    def show(self, what: str, done: float, total: float | None, detail: str) -> bool:
+        """Show how far something is, and return whether it is something new.
+
+        Args:
+            what: is being done.
+            done: of it.
+            total: of it; ``None`` where that is not known.
+            detail: in words.
+        """
+        begins = [task.description for task in self.bars.tasks] != [what]
+        if begins:
+            for task in self.bars.task_ids:
+                self.bars.remove_task(task)
+            self.bars.add_task(what, total=total, detail=detail)
+        self.bars.update(self.bars.task_ids[0], completed=done, total=total, detail=detail)
+        return begins
+
+    def print(self, text: str, style: str | None = None) -> None:
+        """Print a line above the bar, as it is."""
+        self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_missing(missing: Sequence[Missing], console: Console) -> None:

@@ -1,7 +1,8 @@
 """The door for files that somebody else wrote: plain files only, with limits on bytes, depth and work; no code is run.
 
 Everything that reads a table, a description, a card or a note comes through here, so that a device, a file without
-end, a text nested without end or an array header that promises a terabyte is refused in a sentence.
+end, a text nested without end or an array header that promises a terabyte is refused in a sentence. There is no clock:
+what is done takes time in proportion to these limits, seconds at most for one file (``test_time_is_bounded_by_size``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import stat
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,10 @@ DEEPEST = 50
 MOST_NODES = 100_000
 """Values of a YAML text, what an alias stands for counted each time."""
 
+LONGEST_NUMBER = 400
+"""Characters of a number in a YAML text: half a megabyte of one in base 60 (``1:30``) takes most of a minute."""
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _KNOWN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")}
 _BAD_NPY = (
     UserWarning,
@@ -168,8 +174,7 @@ def read_object(path: Path, largest: int = LARGEST_TEXT) -> dict[str, Any]:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise UsageError(f"the key {twice[:80]!a} is there twice in one object.")
     return found
 
@@ -211,6 +216,13 @@ def parse_yaml(text: str, where: object, most: int = MOST_NODES) -> tuple[yaml.N
         raise UsageError(f"{where}{line}: not valid YAML: {said}.") from error
 
 
+def _yaml_loader() -> Any:
+    """Return the loader of libyaml, which is ten times as fast, where PyYAML has it."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def compose_yaml(text: str, where: object, most: int = MOST_NODES) -> yaml.Node | None:
     """Return the nodes of a YAML text, which know their lines; nothing in it is constructed.
 
@@ -223,7 +235,7 @@ def compose_yaml(text: str, where: object, most: int = MOST_NODES) -> yaml.Node 
     if len(text) > LARGEST_YAML:
         raise UsageError(f"{where}: it is larger than {LARGEST_YAML / 2**20:.1f} MiB.")
     require_shallow(text, where, most)
-    node = yaml.compose(text, yaml.SafeLoader)
+    node = yaml.compose(text, _yaml_loader())
     if node is not None:
         _require_few(node, where, most)
     return node
@@ -239,8 +251,7 @@ def require_shallow(text: str, where: object, most: int = MOST_NODES) -> None:
     import yaml
 
     depth = 0
-    # libyaml, where PyYAML has it, is ten times as fast.
-    for count, event in enumerate(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+    for count, event in enumerate(yaml.parse(text, _yaml_loader())):
         place = where if event.start_mark is None else f"{where}:{event.start_mark.line + 1}"
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
@@ -249,7 +260,10 @@ def require_shallow(text: str, where: object, most: int = MOST_NODES) -> None:
             raise UsageError(f"{place}: not valid YAML: more than {most} values.")
         tag = getattr(event, "tag", None)
         if tag is not None and tag not in _KNOWN_TAGS:
-            raise UsageError(f"{place}: not valid YAML: the YAML tag {tag[:80]!a} is not of a plain value.")
+            raise UsageError(
+                f"{place}: not valid YAML: the YAML tag {tag[:80]!a} is not of a plain value; put a text that begins "
+                "with `!` in quotes."
+            )
 
 
 def _require_few(root: yaml.Node, where: object, most: int) -> None:
@@ -262,9 +276,11 @@ def _require_few(root: yaml.Node, where: object, most: int) -> None:
         known = sizes.get(id(node), 0)
         place = f"{where}:{node.start_mark.line + 1}"
         if known is None:
-            raise UsageError(f"{place}: not valid YAML: an alias stands for what it is in.")
+            raise UsageError(f"{place}: not valid YAML: an alias stands for what it is in; write it out.")
         if not known:
             sizes[id(node)] = None
+            if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
+                raise UsageError(f"{place}: not valid YAML: a number of more than {LONGEST_NUMBER} characters.")
             parts = node.value if isinstance(node, yaml.CollectionNode) else ()
             flat = (part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,)))
             known = sizes[id(node)] = 1 + sum(map(size, flat))

@@ -1,10 +1,10 @@
-"""Paths as people write them: on other systems, in other Unicode forms, as addresses, in lists with commas."""
+"""Names and paths as people write them: of other systems, in either Unicode form, as addresses, with commas."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _FOREIGN_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
-def find_path(written: str, folder: Path | None = None) -> Path:
+def find_path(written: str, folder: Path | None = None, *, any_case: bool = False) -> Path:
     """Return the path that someone means, as it is spelled on this machine.
 
     What exists exactly as written is taken first. Else, in this order: ``file://`` addresses are decoded, ``~`` is the
@@ -23,16 +23,18 @@ def find_path(written: str, folder: Path | None = None) -> Path:
     Args:
         written: by a person or their program.
         folder: that relative paths start from; ``None`` for the working directory.
+        any_case: whether a name also counts as found where it differs from one file's only in upper and lower case.
 
     Returns:
         The file or folder; where there is none, the path that was most likely meant.
     """
     base = folder if folder is not None else Path()
     guesses = list(dict.fromkeys(_readings(written)))
-    for guess in guesses:
-        found = _on_disk(base / guess)
-        if found is not None:
-            return found
+    for form in (_one_form, folded)[: 1 + any_case]:
+        for guess in guesses:
+            found = _on_disk(base / guess, form)
+            if found is not None:
+                return found
     return base / guesses[-1]
 
 
@@ -59,6 +61,11 @@ def is_hidden(path: Path | PurePosixPath) -> bool:
 def looks_like_a_path(written: str) -> bool:
     """Whether a name can only be that of a file or folder: it has a separator in it, or begins with ``~`` or a dot."""
     return "/" in written or "\\" in written or written.startswith(("~", ".")) or written.lower().startswith("file:")
+
+
+def composed(text: str) -> str:
+    """Write accented letters in one way: file systems and editors differ, and the eye sees no difference."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def split_list(written: str) -> list[str]:
@@ -103,11 +110,25 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _on_disk(path: Path) -> Path | None:
-    """Return a path as it is spelled on disk, whatever its Unicode form; ``None`` if there is none, or several."""
+def _one_form(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """Return a name as it is alike in upper and lower case, in any Unicode form, the Turkish ``ı`` and ``İ`` too."""
+    return _one_form(_one_form(name).casefold()).replace("ı", "i").replace("i\u0307", "i")
+
+
+def _on_disk(path: Path, form: Callable[[str], str]) -> Path | None:
+    """Return a path as it is spelled on disk, in whatever form; ``None`` if there is none, or several.
+
+    Args:
+        path: to find.
+        form: makes names alike that count as the same.
+    """
     if _exists(path):
         return path
-    if str(path).isascii():
+    if form is _one_form and str(path).isascii():
         return None
     found = Path(path.anchor)
     for part in path.parts[1:] if path.anchor else path.parts:
@@ -115,7 +136,7 @@ def _on_disk(path: Path) -> Path | None:
         if part == ".." or _exists(exact):
             found = exact
             continue
-        same = _names(found, _changed(found)).get(unicodedata.normalize("NFC", part), ())
+        same = _names(found, _changed(found), form).get(form(part), ())
         if len(same) != 1:
             return None
         found /= same[0]
@@ -130,14 +151,13 @@ def _changed(folder: Path) -> int:
 
 
 @lru_cache(maxsize=256)
-def _names(folder: Path, changed: int) -> dict[str, tuple[str, ...]]:
-    """Return the names in a folder by their composed form; ``changed`` keeps what was read before a change apart."""
+def _names(folder: Path, changed: int, form: Callable[[str], str]) -> dict[str, tuple[str, ...]]:
+    """Return the names in a folder by their form; ``changed`` keeps what was read before a change apart."""
     names: dict[str, tuple[str, ...]] = {}
     try:
         listed = [entry.name for entry in folder.iterdir()]
     except (OSError, ValueError):
         return names
     for name in listed:
-        composed = unicodedata.normalize("NFC", name)
-        names[composed] = (*names.get(composed, ()), name)
+        names[form(name)] = (*names.get(form(name), ()), name)
     return names

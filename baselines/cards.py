@@ -1,8 +1,30 @@
-"""Licences of weights: the hub's identifiers, and which of several binds whoever uses a mixture."""
+"""The one model card of every folder that is written, and the licences of weights: which of several binds a mixture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+TEMPLATE = """\
+---
+{{ card_data }}
+---
+
+# {{ title }}
+
+{% for part in parts %}{{ part }}
+
+{% endfor %}## Use
+
+```python
+from transformers import HubertModel
+
+model = HubertModel.from_pretrained("path/to/this/folder", dtype="float32").eval()
+states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at {{ rate }} Hz
+```
+
+`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.
+"""
 
 _HEARD = "validation and test tracks of "
 
@@ -40,3 +62,57 @@ def heard(task: str) -> str:
 def contaminated_tasks(trained_on: Iterable[str]) -> tuple[str, ...]:
     """Return the tasks that a model with these corpora cannot be judged by, sorted."""
     return tuple(sorted({corpus[len(_HEARD) :] for corpus in trained_on if corpus.casefold().startswith(_HEARD)}))
+
+
+def model_card(
+    title: str,
+    parts: Sequence[str],
+    rate: int,
+    *,
+    licence: str,
+    trained_on: Sequence[str] | None,
+    base_model: str | list[str] | None = None,
+    relation: str | None = None,
+    tags: Sequence[str] = (),
+    **more: Any,
+) -> str:
+    """Return ``README.md`` of a model folder: front matter as the hub reads it, what the model is, how to load it.
+
+    Args:
+        title: its heading.
+        parts: paragraphs and tables in Markdown.
+        rate: of the audio that the model takes, Hz.
+        licence: of the weights.
+        trained_on: corpora; ``None`` where they are not stated.
+        base_model: what it was made of.
+        relation: to those, as the hub names it.
+        tags: besides those that every model gets.
+        more: of the front matter.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    known = hub_licence(licence)
+    front = ModelCardData(
+        license=known,
+        license_name="-".join(licence.lower().split()) if known == "other" else None,
+        base_model=base_model,
+        base_model_relation=relation,
+        library_name="transformers",
+        pipeline_tag="audio-classification",
+        tags=["music", "feature-extraction", *tags, "cmbench"],
+        trained_on=None if trained_on is None else list(trained_on),
+        **more,
+    )
+    card = ModelCard.from_template(front, template_str=TEMPLATE, title=title, parts=parts, rate=rate)
+    return f"{str(card).rstrip()}\n"
+
+
+def hub_name(source: str, name: str) -> str:
+    """Return ``owner/name`` where a model came from the hub, else its own name."""
+    return source.removeprefix("hf:").partition("@")[0].partition(" ")[0] if source.startswith("hf:") else name
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = ["| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in row) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])

@@ -8,9 +8,9 @@ from pathlib import Path
 from ..errors import UsageError
 from .anchors import RANDOM_SHAPES, random_checkpoint
 from .base import LoadOptions
-from .hub.about import read_trained_on
+from .hub.about import read_trained_on, require_stated_files
 from .hub.folders import open_folder
-from .mert.checkpoint import NORMALISED, Checkpoint, read_checkpoint
+from .mert.checkpoint import MASK_VECTOR, NORMALISED, Checkpoint, read_checkpoint
 from .mert.encoder import FORCED, RELEASED, read_released
 from .mert.shape import MODEL_TYPES
 from .nano import LICENCE, NANO, nano_folder
@@ -72,4 +72,5 @@ def open_network(name: str, options: LoadOptions) -> Network:
             f"{folder.path}: model_type is {kind!r}; only {' and '.join(MODEL_TYPES)} can be exported or merged."
         )
     read = read_checkpoint(folder.path)
+    require_stated_files(folder.path, read.training_only.get(MASK_VECTOR))
     return Network(folder.name, read, folder.path, read.licence, folder.source, read_trained_on(folder.path))

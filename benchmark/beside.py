@@ -13,7 +13,7 @@ from .records.answers import write_answers
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
-    from .features.store import Entry
+    from .features.store import ShardTrack
     from .probing.heads import Heads
     from .protocol import Protocol
 
@@ -26,7 +26,7 @@ def write_beside(
     card: EncoderCard,
     data: TaskData,
     protocol: Protocol,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, ShardTrack],
     heads: Heads,
     predictions: bytes,
 ) -> None:

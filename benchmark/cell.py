@@ -21,7 +21,7 @@ from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
 from .beside import write_beside
 from .features.extract import extract
-from .features.store import Entry, FeatureStore, audio_sha256, store_folder, touch_store, used_decoders
+from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
 from .records.environment import describe_environment
 from .records.evidence import read_evidence
@@ -45,7 +45,7 @@ from .scoring.bootstrap import cluster_count
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
-    from .models import Shelf
+    from .models import Encoders
     from .observer import Observer
     from .probing.search import ProbeResult, ProbeSplit
     from .protocol import Protocol
@@ -55,22 +55,22 @@ logger = logging.getLogger(__name__)
 
 
 def compute_cell(
-    shelf: Shelf, name: str, data: TaskData, protocol: Protocol, options: RunOptions, watch: Observer
+    encoders: Encoders, name: str, data: TaskData, protocol: Protocol, options: RunOptions, watch: Observer
 ) -> Record:
     """Return the record of one cell: the finished one if there is one, else a new one.
 
     Args:
-        shelf: has the encoder.
-        name: of the encoder on the shelf.
+        encoders: has the encoder.
+        name: of the encoder on the encoders.
         data: the task's tracks.
         protocol: the evaluation protocol.
         options: where and how.
-        watch: told how it goes.
+        watch: notified of how it goes.
 
     Raises:
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
     """
-    card = shelf.card(name)
+    card = encoders.card(name)
     windowing, cap = protocol.windowing, data.task.max_track_seconds
     # Shards are cut from all tracks: those of a sample would be others, and are kept apart.
     edition = f"{data.edition}-{data.split_name}" if is_sample(data.split_name) else data.edition
@@ -92,9 +92,9 @@ def compute_cell(
     store.describe(card, data.task, data.edition, windowing)
     entries = store.sound(entries)
     if len(entries) < len(tracks):
-        device = shelf.device
+        device = encoders.device
         entries = extract(
-            shelf.encoder(name),
+            encoders.encoder(name),
             tracks,
             store,
             windowing,
@@ -107,7 +107,9 @@ def compute_cell(
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
-    return _probe_and_record(shelf, card, data, protocol, options, watch, _Inputs(store, entries, coverage, audio, key))
+    return _probe_and_record(
+        encoders, card, data, protocol, options, watch, _Inputs(store, entries, coverage, audio, key)
+    )
 
 
 BATCH_SECONDS = {"cpu": 30.0, "accelerator": 480.0}
@@ -120,7 +122,7 @@ class _Inputs:
     """What a cell's probes start from."""
 
     store: FeatureStore
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, ShardTrack]
     coverage: Coverage
     audio_sha256: str
     key: str
@@ -167,7 +169,7 @@ def find_finished(path: Path, key: str) -> Record | None:
     return None
 
 
-def count_coverage(data: TaskData, entries: Mapping[str, Entry]) -> Coverage:
+def count_coverage(data: TaskData, entries: Mapping[str, ShardTrack]) -> Coverage:
     """Count the usable tracks of each split and name the others."""
     failed: list[FailedTrack] = []
     warnings: list[FailedTrack] = []
@@ -245,7 +247,7 @@ def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
 
 
 def _probe_and_record(
-    shelf: Shelf,
+    encoders: Encoders,
     card: EncoderCard,
     data: TaskData,
     protocol: Protocol,
@@ -264,7 +266,7 @@ def _probe_and_record(
         splits["test"][1],
         protocol.probe,
         card.layer_names,
-        shelf.device,
+        encoders.device,
         lambda done, total: watch.probing(card.name, data.task.name, done, total),
         [data.task.families[label] for label in data.labels],
     )
@@ -295,7 +297,7 @@ def _probe_and_record(
         layers=result.layers,
         coverage=inputs.coverage,
         predictions=PredictionsPart(file=f"{stem}.npz", sha256=sha256_of(predictions)),
-        environment=describe_environment(shelf.device, used_decoders(inputs.entries.values())),
+        environment=describe_environment(encoders.device, used_decoders(inputs.entries.values())),
         cost=_cost(inputs.entries.values(), probe_seconds),
         **vars(scores),
     )
@@ -347,7 +349,7 @@ def _task_part(data: TaskData, audio: str) -> TaskPart:
     )
 
 
-def _cost(entries: Iterable[Entry], probe_seconds: float) -> CostPart:
+def _cost(entries: Iterable[ShardTrack], probe_seconds: float) -> CostPart:
     entries = list(entries)
     pieces = {e.piece.path: e.piece for e in entries}
     return CostPart(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, EncoderCard, LoadOptions
 from ..baselines.registry import load_encoder, registry
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ class GivenEncoder:
         return self.inner.encode(audio)
 
 
-class Shelf:
+class Encoders:
     """Encoders by name, at most one of the named ones in memory at a time.
 
     Args:
@@ -74,12 +74,14 @@ class Shelf:
         return str(choose_device(self._options.device))
 
     def add(self, model: str | Encoder) -> str:
-        """Put a model on the shelf and return the name to ask for it by."""
+        """Add a model and return the name to ask for it by."""
         if isinstance(model, str):
             return model
         name = model.card.name
         if name in self._given or name in registry():
-            raise UsageError(f"Two models are named {name!r}; give the encoder that you pass another name in its card.")
+            raise UsageError(
+                f"Two models are named {quoted(name)}; give the encoder that you pass another name in its card."
+            )
         self._given[name] = GivenEncoder.of(model)
         return name
 

@@ -33,7 +33,7 @@ class Observer:
         """Probes of a cell are being trained: ``done`` of ``total`` steps at most."""
 
     def failed_tracks(self, task: str, edition: str, failed: tuple[FailedTrack, ...]) -> None:
-        """Tracks of a task cannot be used; told once per task, with every track."""
+        """Tracks of a task cannot be used; reported once per task, with every track."""
 
     def finished(self, record: Record, was_there: bool) -> None:
         """Hear that a cell has its record; ``was_there`` if it had been computed before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..baselines.base import EncoderCard, LoadOptions
@@ -19,7 +19,7 @@ from ..paths import data_root as configured_data_root
 from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
-from .models import Shelf
+from .models import Encoders
 from .needs import DATA_ROOT, Need, model_need, task_needs
 from .protocol import Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
@@ -31,6 +31,8 @@ FINISHED, STORED, PARTLY, TO_DO = "finished", "features stored", "features partl
 NO_DATA, NO_MODEL = "data missing", "model missing"
 LEFT_OUT = "left out: data missing"
 """Of a task that ``ready`` brings in."""
+
+NOTHING_READY = "Of `ready` nothing is here, so the run would stop: it needs one of these tasks at least."
 
 DONE = (FINISHED, LEFT_OUT)
 """Cells that a run has nothing to do for."""
@@ -146,8 +148,10 @@ def plan_run(
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     found = _Tasks(root, edition, split, mini_scale, mini_seed, only_if_ready(tasks))
     loads = [found.load(task) for task in select_tasks(tasks)]
-    shelf = Shelf(LoadOptions("cpu", offline=True, precision=precision))
-    cards, lacking = _cards(shelf, names)
+    if nothing_ready := all(load.left_out for load in loads):
+        loads = [load.required() for load in loads]
+    encoders = Encoders(LoadOptions("cpu", offline=True, precision=precision))
+    cards, lacking = _cards(encoders, names)
     needs = [*(need for load in loads for need in load.needs), *lacking]
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
@@ -176,7 +180,7 @@ def plan_run(
         expected=expected,
         unmeasured=tuple(name for name in cards if not any(rate.encode for rate in rates[name])),
         order=_order(needs, cells, command, root or DATA_ROOT),
-        notes=(*_notes(cells, needs), *problems),
+        notes=(*([NOTHING_READY] if nothing_ready else ()), *_notes(cells, needs), *problems),
     )
 
 
@@ -187,13 +191,13 @@ def _data_root(named: str | os.PathLike[str] | None) -> Path | None:
     return root
 
 
-def _cards(shelf: Shelf, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
+def _cards(encoders: Encoders, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
     """Return the card of every model that is here, ``None`` for the others, and what these need."""
     cards: dict[str, EncoderCard | None] = {}
     needs: list[Need] = []
     for name in dict.fromkeys(names):
         try:
-            cards[name] = shelf.card(name)
+            cards[name] = encoders.card(name)
         except MissingError as error:
             cards[name] = None
             needs += [model_need(name, one) for one in error.missing]
@@ -212,6 +216,10 @@ class _Load:
     seconds: float
     needs: tuple[Need, ...]
     left_out: bool = False
+
+    def required(self) -> _Load:
+        """Return the task as one that the run does not go on without."""
+        return replace(self, left_out=False, needs=tuple(replace(need, blocks=True) for need in self.needs))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, LoadOptions
-from ..errors import Missing, MissingError, UsageError
+from ..errors import Missing, MissingError, UsageError, quoted
 from ..files import safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
@@ -19,7 +19,7 @@ from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
 from .cell import RunOptions
-from .models import Shelf
+from .models import Encoders
 from .observer import Observer
 from .protocol import Protocol, get_protocol
 from .records.corpora import claim
@@ -75,7 +75,7 @@ def run(
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
         limit: about this many tracks of each task, a sample of whole groups: for a first look, never ranked.
-        observer: told how the run goes.
+        observer: notified of how the run goes.
 
     Raises:
         MissingError: data or weights are not on this machine; nothing has been computed.
@@ -100,14 +100,14 @@ def run(
     )
     if context.data_root is not None and not context.data_root.is_dir():
         raise UsageError(f"The data root {context.data_root} is not a folder; see --data-root and CMBENCH_DATA.")
-    shelf = Shelf(LoadOptions(device, offline, precision))
+    encoders = Encoders(LoadOptions(device, offline, precision))
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
-        _ = shelf.device
-    names = [shelf.add(m) for m in as_models(model)]
+        _ = encoders.device
+    names = [encoders.add(m) for m in as_models(model)]
     if not names:
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
-    data = preflight(shelf, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
+    data = preflight(encoders, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
     data = data if limit is None else [sample(one, limit) for one in data]
     claim(options.out, (one.task for one in data))
     for one in data:
@@ -115,13 +115,13 @@ def run(
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
-    return [compute_cell(shelf, name, one, chosen, options, watch) for name in names for one in data]
+    return [compute_cell(encoders, name, one, chosen, options, watch) for name in names for one in data]
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
     """Raise a usage error for a value that means nothing."""
     if edition is not None and edition not in EDITIONS:
-        raise UsageError(f"There is no edition {edition!r}; choose {' or '.join(EDITIONS)}.")
+        raise UsageError(f"There is no edition {quoted(edition)}; choose {' or '.join(EDITIONS)}.")
     if not (math.isfinite(mini_scale) and mini_scale > 0):
         raise UsageError(f"The scale of the mini edition must be positive, not {mini_scale}.")
     if workers is not None and workers < 1:
@@ -160,7 +160,7 @@ def as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Enco
 
 
 def preflight(
-    shelf: Shelf,
+    encoders: Encoders,
     names: Iterable[str],
     tasks: Sequence[Task],
     edition: str | None,
@@ -172,14 +172,14 @@ def preflight(
     """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
 
     Args:
-        shelf: has the models.
+        encoders: has the models.
         names: of the models.
         tasks: to load.
         edition: ``full`` or ``mini``; ``None`` for ``full``.
         context: where to look, and how.
         split: another than the usual one.
         if_ready: names of tasks that are left out, and named, if their data is not here.
-        watch: told which these are.
+        watch: notified of these.
 
     Raises:
         MissingError: with everything that is missing, of all models and tasks; or no task at all is here.
@@ -189,7 +189,7 @@ def preflight(
     cards: dict[str, str] = {}
     for name in dict.fromkeys(names):
         try:
-            card = shelf.card(name)
+            card = encoders.card(name)
         except MissingError as error:
             missing.extend(error.missing)
             continue
@@ -207,7 +207,7 @@ def preflight(
                 absent[task.name] = error.missing
             else:
                 missing.extend(error.missing)
-    if absent and not data and not missing:
+    if len(absent) == len(tasks):
         missing.extend(one for found in absent.values() for one in found)
     if missing:
         replaceable = any("mini" in t.editions and editions[t.name] == "full" for t in tasks if t.name not in data)

@@ -265,7 +265,7 @@ def _print_places(entry: Entry, others: Sequence[Entry], confirmed: Sequence[Suc
         typer.echo(f"  {rank:>5}  {percent(place.equity.mean.value):>5}  {place.name}{mine}")
     for one in board.incomplete:
         if one.name == entry.key:
-            typer.echo(f"It would be listed apart, without a place: {'; '.join(one.reasons)}.")
+            typer.echo(f"It would be listed apart, without a place: {one.why}")
 
 
 def _print_commands(target: Path, submission: Submission) -> None:

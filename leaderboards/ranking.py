@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -39,6 +39,13 @@ _ANCHOR_MODELS: Mapping[tuple[str, str], str] = {
     ("anchors", "random-mert-95m"): "random weights",
     ("spectral", "mfcc"): "MFCC",
 }
+
+WHY_EVERY_TRACK = (
+    "A place needs every test track: who may leave tracks out can choose those that the model gets wrong, and whatever "
+    "is put in their place, chance included, would reward that. A track that nobody can have (Dunya lists recordings "
+    "without audio) is left out for everybody, by a split of its own: open an issue with its id."
+)
+"""Said wherever an entry has no place for tracks that it lacks."""
 
 BoardKey = tuple[str, str, str, str]
 
@@ -133,12 +140,19 @@ class Incomplete:
         records: what it has.
         reasons: what it lacks, or why its scores mean nothing.
         contaminated: whether test tracks were heard.
+        lacks_tracks: whether it lacks some test tracks of a task that it has.
     """
 
     name: str
     records: tuple[Record, ...]
     reasons: tuple[str, ...]
     contaminated: bool = False
+    lacks_tracks: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it has no place, in sentences."""
+        return " ".join([f"{'; '.join(self.reasons)}.", *([WHY_EVERY_TRACK] if self.lacks_tracks else [])])
 
 
 @dataclass(frozen=True)
@@ -167,17 +181,14 @@ class Board:
 
     @property
     def title(self) -> str:
-        """Edition, split, protocol and data in words."""
-        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self._version})"
-
-    @property
-    def _version(self) -> str:
-        return self.protocol_sha256[:4] + self.data_sha256[:6]
+        """Edition, split, protocol and data in words, with what the hashes of the two begin with."""
+        data = f", data {self.data_sha256[:6]}" if self.data_sha256 else ""
+        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self.protocol_sha256[:4]}{data})"
 
     @property
     def slug(self) -> str:
         """Its address, for ever: another protocol or other data make another board."""
-        return f"{self.edition}-{self.split}-{self.protocol}-{self._version}"
+        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
 
     @property
     def tasks(self) -> tuple[Record, ...]:
@@ -266,23 +277,23 @@ def _content(found: Sequence[Evidence]) -> str:
     return digest.hexdigest()
 
 
-def _lacks(found: Sequence[Evidence]) -> tuple[str, ...]:
-    """Say what keeps an entry from being ranked; nothing if it is complete."""
-    absent = sorted(PAPER_TASKS - {e.record.task.name for e in found})
-    reasons = [f"no record of {', '.join(absent)}"] if absent else []
+def _lost_tracks(found: Sequence[Evidence]) -> Iterator[str]:
+    """Say of every task how many test tracks an entry lacks; nothing of one that has them all."""
     for e in found:
         task = e.record.task
         asked = max(e.record.coverage.asked.get("test", 0), task.tracks.get("test", 0))
         if lost := asked - len(e.track_ids):
-            reasons.append(f"{lost} of {asked} test tracks of {task.name} are missing")
-    return tuple(reasons)
+            yield f"{lost} of {asked} test tracks of {task.name} are missing"
 
 
 def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Scored | Incomplete:
     records = tuple(e.record for e in found)
     heard = (f"contaminated: {entrant.contaminated}",) if entrant.contaminated else ()
-    if reasons := (*heard, *_lacks(found)):
-        return Incomplete(entrant.name, records, reasons, bool(heard))
+    absent = sorted(PAPER_TASKS - {record.task.name for record in records})
+    lacking = (f"no record of {', '.join(absent)}",) if absent else ()
+    lost = tuple(_lost_tracks(found))
+    if reasons := (*heard, *lacking, *lost):
+        return Incomplete(entrant.name, records, reasons, bool(heard), bool(lost))
     replicate_all(found, resamples, os.cpu_count() or 1)
     traditions = tradition_replicates(found, resamples)
     judged = equity(found, resamples)

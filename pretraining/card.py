@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 
-from ..baselines.cards import SEE_SOURCES, contaminated_tasks, heard, hub_licence
+from ..baselines.cards import SEE_SOURCES, contaminated_tasks, heard, hub_name, markdown_table, model_card
 from ..version import __version__
 from .corpus.corpus import Corpus
 from .recipes.reading import OpenedRecipe
@@ -172,42 +172,51 @@ def _without_places(sources: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def pretraining_card(model: Pretrained) -> str:
-    """Return ``README.md``: front matter, what was done, what was left out, how to load it."""
-    import yaml
-
-    recipe, corpus = model.opened.recipe, model.corpus
-    rows = [f"| {t} | {hours:.4g} |" for t, hours in model.hours.items()]
-    losses = [f"| {t} | {first:.4f} | {last:.4f} |" for t, (first, last) in model.held_out.items()]
+    """Return ``README.md``: what was done, what was left out, how to load it."""
+    recipe, corpus, origin = model.opened.recipe, model.corpus, model.origin
     begun, perhaps = "from random weights", ""
-    if model.origin.name:
-        begun = f"continued from {model.origin.name} ({model.origin.source}; {model.origin.weights_sha256[:12]})"
+    if origin.name:
+        begun = f"continued from {origin.name} ({origin.source}; {origin.weights_sha256[:12]})"
         # What is held out of other than mini music depends on the recipe, so another run may have trained on it.
-        if model.origin.held_out_sha256 != corpus.held_out_sha256:
-            perhaps = f"; {model.origin.name} may have been trained on it"
+        if origin.held_out_sha256 != corpus.held_out_sha256:
+            perhaps = f"; {origin.name} may have been trained on it"
     done = (
         "" if model.steps == recipe.steps else f" **Stopped before its end: {model.steps} of {recipe.steps} updates.**"
     )
     drawn = f" Drawn at random at the beginning: {', '.join(model.drawn)}." if model.drawn else ""
-    lines = [
-        f"---\n{yaml.safe_dump(_front_matter(model), sort_keys=False, allow_unicode=True)}---",
-        f"# {model.name}",
+    losses = [(t, f"{first:.4f}", f"{last:.4f}") for t, (first, last) in model.held_out.items()]
+    parts = [
         f"MERT's pre-training by the recipe `{recipe.name}` of cmbench {__version__}, {begun}: {model.steps} updates "
         f"of {recipe.batch.crops} crops.{done}{drawn} Targets: {model.teacher}{_fitted_on(corpus)}. `{FACTS}` says "
         "every value and whose choice it is.",
-        "\n".join(["| tradition | hours |", "|---|---|", *rows]),
-        *(_warnings(model)),
+        markdown_table(("tradition", "hours"), [(t, f"{hours:.4g}") for t, hours in model.hours.items()]),
+        *_warnings(model),
         f"Left out: {sum(one.count for one in corpus.exclusions)} validation and test tracks are on the list, "
         f"{0 if corpus.contaminated else len(corpus.found)} recordings were recognised among the music and removed.",
         f"Loss on music that was not trained on here{perhaps}; `{CURVE}` has it from update to update:",
-        "\n".join(["| tradition | before | after |", "|---|---|---|", *losses]),
+        markdown_table(("tradition", "before", "after"), losses),
         f"Licence: {model.licence}. The music's own terms may ask for more.",
-        "## Use",
-        "```python\nfrom transformers import HubertModel\n\n"
-        'model = HubertModel.from_pretrained("path/to/this/folder", dtype="float32").eval()\n'
-        "states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at 24000 Hz\n```",
-        "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
-    return "\n\n".join(lines) + "\n"
+    return model_card(
+        model.name,
+        parts,
+        24_000,
+        licence=model.licence,
+        base_model=hub_name(origin.source, origin.name) or None,
+        relation="finetune" if origin.name else None,
+        trained_on=model.trained_on,
+        contamination=model.contamination,
+        pretraining={
+            "edition": corpus.edition,
+            "contaminated": bool(model.contaminated),
+            "recipe": recipe.name,
+            "recipe_sha256": recipe.sha256,
+            "corpus_sha256": corpus.sha256,
+            "exclusion_sha256": corpus.exclusion_sha256,
+            "steps": model.steps,
+            "hours": {t: round(hours, 4) for t, hours in model.hours.items()},
+        },
+    )
 
 
 def _fitted_on(corpus: Corpus) -> str:
@@ -232,34 +241,3 @@ def _warnings(model: Pretrained) -> list[str]:
             f"{', '.join(corpus.unchecked)}."
         )
     return found
-
-
-def _front_matter(model: Pretrained) -> dict[str, object]:
-    front: dict[str, object] = {"license": hub_licence(model.licence)}
-    if front["license"] == "other":
-        front["license_name"] = "-".join(model.licence.lower().split())
-    if model.origin.name:
-        source = model.origin.source
-        hub = source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
-        front |= {
-            "base_model": hub if source.startswith("hf:") else model.origin.name,
-            "base_model_relation": "finetune",
-        }
-    corpus = model.corpus
-    return front | {
-        "library_name": "transformers",
-        "pipeline_tag": "audio-classification",
-        "tags": ["music", "feature-extraction", "cmbench"],
-        "trained_on": list(model.trained_on),
-        "contamination": model.contamination,
-        "pretraining": {
-            "edition": corpus.edition,
-            "contaminated": bool(model.contaminated),
-            "recipe": model.opened.recipe.name,
-            "recipe_sha256": model.opened.recipe.sha256,
-            "corpus_sha256": corpus.sha256,
-            "exclusion_sha256": corpus.exclusion_sha256,
-            "steps": model.steps,
-            "hours": {t: round(hours, 4) for t, hours in model.hours.items()},
-        },
-    }

@@ -128,10 +128,10 @@ def _peak_memory() -> str:
 
     from ..processes import peak_memory_mib
 
-    told = f"{peak_memory_mib() / 1024:.2f} GiB"
+    memory = f"{peak_memory_mib() / 1024:.2f} GiB"
     if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
-        told += f", and {used / 2**30:.2f} GiB of the GPU's"
-    return told
+        memory += f", and {used / 2**30:.2f} GiB of the GPU's"
+    return memory
 
 
 def _processors() -> int:

@@ -35,7 +35,7 @@ choice)."""
 
 
 @dataclass(frozen=True)
-class Member:
+class FamilyModel:
     """A model that is made by a recipe, or merged from others.
 
     Attributes:
@@ -60,11 +60,11 @@ MERGED = "CultureMERT-TA-nano"
 MERGE_SCALE = 0.2
 """As reported for CultureMERT-TA-95M (its model card)."""
 
-FAMILY: tuple[Member, ...] = (
-    Member(NANO_BASE, "mert-nano"),
-    *(Member(name, name.removesuffix("MERT-nano").lower() + "-nano") for name in SINGLE),
-    Member(MULTI, "culturemert-nano"),
-    Member(MERGED, added=SINGLE, scale=MERGE_SCALE),
+FAMILY: tuple[FamilyModel, ...] = (
+    FamilyModel(NANO_BASE, "mert-nano"),
+    *(FamilyModel(name, name.removesuffix("MERT-nano").lower() + "-nano") for name in SINGLE),
+    FamilyModel(MULTI, "culturemert-nano"),
+    FamilyModel(MERGED, added=SINGLE, scale=MERGE_SCALE),
 )
 
 
@@ -92,14 +92,14 @@ class Making:
         return (self.folder / name).resolve()
 
 
-def make_member(member: Member, making: Making, console: Console, told: Tell) -> Path:
+def make_member(member: FamilyModel, making: Making, console: Console, say: Tell) -> Path:
     """Train or merge a model, unless that is done, and return its folder.
 
     Args:
         member: which.
         making: where and how.
         console: for the bars.
-        told: takes each sentence that a user should read.
+        say: takes each sentence that a user should read.
 
     Raises:
         UsageError: the folder holds something else.
@@ -108,9 +108,9 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
     out, base = making.place(member.name), making.base.resolve()
     if (out / WEIGHTS).is_file():
         require_made(member, making)
-        told(f"{member.name}: there already")
+        say(f"{member.name}: there already")
         return out
-    told(f"{member.name} …")
+    say(f"{member.name} …")
     if member.added:
         from .merging.folder import merge_models
         from .merging.merge import merge_settings
@@ -131,16 +131,16 @@ def make_member(member: Member, making: Making, console: Console, told: Tell) ->
         dtype=STORED,
         starts={NANO_BASE: base},
     )
-    pretrain(open_recipe(member.recipe, member.changes), options, console, told)
+    pretrain(open_recipe(member.recipe, member.changes), options, console, say)
     return out
 
 
-def make_family(making: Making, console: Console, told: Tell) -> list[Path]:
+def make_family(making: Making, console: Console, say: Tell) -> list[Path]:
     """Make the whole family, the base first; see :func:`make_member`."""
-    return [make_member(member, making, console, told) for member in FAMILY]
+    return [make_member(member, making, console, say) for member in FAMILY]
 
 
-def require_made(member: Member, making: Making) -> None:
+def require_made(member: FamilyModel, making: Making) -> None:
     """Check that a folder holds the model that would be made there.
 
     Raises:
@@ -161,7 +161,7 @@ def require_made(member: Member, making: Making) -> None:
 _REMEDY = "Remove that folder, or name another with --out."
 
 
-def _trained_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) -> str:
+def _trained_otherwise(member: FamilyModel, making: Making, facts: Mapping[str, Any]) -> str:
     from .recipes.reading import open_recipe
 
     recipe = open_recipe(member.recipe, member.changes).recipe
@@ -174,7 +174,7 @@ def _trained_otherwise(member: Member, making: Making, facts: Mapping[str, Any])
     return ""
 
 
-def _merged_otherwise(member: Member, making: Making, facts: Mapping[str, Any]) -> str:
+def _merged_otherwise(member: FamilyModel, making: Making, facts: Mapping[str, Any]) -> str:
     if facts["base"]["weights_sha256"] != _weights(making.base):
         return f"it was merged into another {NANO_BASE}"
     made = {(one["weights_sha256"], one["scale"]) for one in facts["added"]}

@@ -27,7 +27,7 @@ from .training.checkpoints import Checkpoints
 from .training.group import Group, joined, launched
 from .training.log import FILE, Log, read_log, require_sound
 from .training.sealed import read_sealed, sealed
-from .training.tensorboard import FOLDER, Board, require_tensorboard
+from .training.tensorboard import FOLDER, EventFiles, require_tensorboard
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ class PretrainOptions:
         return str(self.starts.get(recipe.start, recipe.start))
 
 
-def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, told: Tell) -> Pretrained:
+def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, say: Tell) -> Pretrained:
     """Pre-train a model and write its folder.
 
     Started by ``torchrun``, each process calls this; the first one writes.
@@ -90,7 +90,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         opened: the recipe.
         options: how.
         console: for the bars; of the first process only.
-        told: takes each sentence that a user should read.
+        say: takes each sentence that a user should read.
 
     Raises:
         UsageError: recipe, corpus, folder or device do not fit.
@@ -110,7 +110,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         require_whole(training)
     origin = _origin(recipe, options)
     with joined(device) as group:
-        tell = told if group.leads else _nothing
+        tell = say if group.leads else _nothing
         with console.status("Looking for music …") as status:
 
             def show(what: str, done: int, total: int) -> None:
@@ -126,7 +126,7 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, t
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
         log_file = training / FILE if group.leads else None
-        board = Board(training / FOLDER) if group.leads and options.tensorboard else None
+        board = EventFiles(training / FOLDER) if group.leads and options.tensorboard else None
         from .training.run import Run
         from .training.train import train
 
@@ -200,18 +200,18 @@ def _require_place(options: PretrainOptions) -> None:
         raise UsageError(f"{out} holds no run to resume; name another folder.")
 
 
-def tell_corpus(corpus: Corpus, told: Tell) -> None:
+def tell_corpus(corpus: Corpus, say: Tell) -> None:
     """Say what a user should know of a corpus."""
     if corpus.contaminated:
-        told(f"CONTAMINATED: {len(corpus.found)} validation or test tracks are among the music; the card says so.")
+        say(f"CONTAMINATED: {len(corpus.found)} validation or test tracks are among the music; the card says so.")
     elif corpus.found:
-        told(f"Left out: {len(corpus.found)} recordings that are validation or test tracks of a task.")
+        say(f"Left out: {len(corpus.found)} recordings that are validation or test tracks of a task.")
     if corpus.unchecked:
-        told(f"Not checked, for their lists are not on this machine: {', '.join(corpus.unchecked)}.")
+        say(f"Not checked, for their lists are not on this machine: {', '.join(corpus.unchecked)}.")
     for one in corpus.unusable[:5]:
-        told(f"Left out: {one.path}: {one.reason}")
+        say(f"Left out: {one.path}: {one.reason}")
     if len(corpus.unusable) > 5:
-        told(f"Left out: {len(corpus.unusable) - 5} more files that cannot be used.")
+        say(f"Left out: {len(corpus.unusable) - 5} more files that cannot be used.")
 
 
 def _open(
@@ -227,9 +227,8 @@ def _open(
     cache = options.context.cache_root / "targets"
     load = LoadOptions(str(device), options.offline)
     learner = open_learner(replace(recipe, start=options.start(recipe)), corpus, load, cache, device, fitted)
-    training.mkdir(
-        parents=True, exist_ok=True
-    )  # not before all is there: a folder with a run in it is not started anew
+    # Not before all is there: a folder with a run in it is not started anew.
+    training.mkdir(parents=True, exist_ok=True)
     if fitted is None and isinstance(learner.teacher, ResidualKMeans):
         save_teacher(training, learner.teacher)
     return learner
@@ -282,11 +281,14 @@ def require_whole(training: Path) -> None:
     """Compare what an interrupted run left with the hashes it noted, before anything is written.
 
     Raises:
-        UsageError: something is damaged, or gone while the rest is there.
+        UsageError: something is damaged, or gone while the rest is there; or a model that was written was changed.
         CmbenchError: a line of the log is damaged.
     """
+    from ..baselines.hub.about import require_stated_files
     from .objective.targets import TEACHER
 
+    # The end of the run replaces what was written, and what somebody may have made of it.
+    require_stated_files(training.parent, card=True)
     checkpoints = Checkpoints(training / "checkpoints")
     checkpoints.verify()
     require_sound(training / FILE)
@@ -388,7 +390,10 @@ def write_model(learner: MertLearner, model: Pretrained, out: Path, dtype: str =
         save_folder(learner.module, half, texts, dtype)
         if isinstance(learner.teacher, ResidualKMeans):
             save_teacher(half, learner.teacher)
-        files = sorted(half.iterdir(), key=lambda file: file.name == "model.safetensors")
+        last = (FACTS, "model.safetensors")
+        files = sorted(half.iterdir(), key=lambda file: file.name in last and 1 + last.index(file.name))
+        # Killed between two of them, the folder holds files of two moments, and nothing that says they were one.
+        (out / FACTS).unlink(missing_ok=True)
         for file in files:
             file.replace(out / file.name)
     finally:

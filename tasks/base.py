@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, quoted
 from ..terminal import silent
 from .splits.names import GROUP_SAFE, SPLITS
 
@@ -85,7 +85,7 @@ class LoadContext:
         data_root: folder of the real data sets, or ``None`` if the user configured none.
         cache_root: folder for what can be made again (the rendered ``mini`` edition).
         workers: processes that a loader may use.
-        progress: told how far the loader is.
+        progress: notified of how far the loader is.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
         needs_audio: whether the audio must be there; if not, a loader names files that may be absent.
@@ -191,13 +191,15 @@ class Task:
             MissingError: the data, or the groups that a ``group-safe`` split needs, are not on this machine.
         """
         if edition not in self.editions:
-            raise UsageError(f"Task {self.name} has no edition {edition!r}; it has {', '.join(sorted(self.editions))}.")
+            raise UsageError(
+                f"Task {self.name} has no edition {quoted(edition)}; it has {', '.join(sorted(self.editions))}."
+            )
         chosen = self.editions[edition]
         loaders = {chosen.split_name: chosen.load, **chosen.other_splits}
         name = split or chosen.split_name
         if name not in (known := [*loaders, GROUP_SAFE]):
             raise UsageError(
-                f"Task {self.name} ({edition}) has no split {name!r}; it has {', '.join(map(repr, known))}."
+                f"Task {self.name} ({edition}) has no split {quoted(name)}; it has {', '.join(map(quoted, known))}."
             )
         load = loaders.get(name, chosen.load)
         splits = {part: tuple(tracks) for part, tracks in load(self, context).items()}
@@ -269,16 +271,17 @@ def checked(data: TaskData) -> TaskData:
     known = set(data.labels)
     for name in SPLITS:
         if not data.splits.get(name):
-            raise UsageError(f"{where}: split {name!r} has no tracks; train, valid and test are all needed.")
+            raise UsageError(f"{where}: split {quoted(name)} has no tracks; train, valid and test are all needed.")
         for track in data.splits[name]:
             if track.id in seen:
                 raise UsageError(
-                    f"{where}: track id {track.id!r} occurs twice (in {seen[track.id]} and in {name}); "
+                    f"{where}: track id {quoted(track.id)} occurs twice (in {seen[track.id]} and in {name}); "
                     "ids must be unique."
                 )
             seen[track.id] = name
             if unknown := set(track.labels) - known:
                 raise UsageError(
-                    f"{where}: track {track.id!r} has the label {min(unknown)!r}, which is not among the task's labels."
+                    f"{where}: track {quoted(track.id)} has the label {quoted(min(unknown))}, which is not among the "
+                    "task's labels."
                 )
     return data

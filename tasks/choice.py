@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError, quoted, unknown_name
 from ..written import split_list
 from .base import PAPER_TASKS, TASK_WORDS, TRADITIONS
 from .registry import built_in, registry
@@ -55,7 +55,7 @@ def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
             tasks = (get_task(part),)
         for task in tasks:
             if task.name in chosen and chosen[task.name] is not task:
-                raise UsageError(f"Two different tasks are named {task.name!r}; rename one of them.")
+                raise UsageError(f"Two different tasks are named {quoted(task.name)}; rename one of them.")
             chosen[task.name] = task
     if not chosen:
         raise UsageError("No task was named. Try `--tasks all`, or `cmbench tasks` for the list.")

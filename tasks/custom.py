@@ -33,14 +33,14 @@ from collections import Counter
 from collections.abc import Container
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import UsageError, counted
 from ..written import find_path, looks_like_a_path
 from .base import Edition, LoadContext, Splits, Task, Track
 from .corpus.description import Description, read_description
 from .corpus.division import split_of, write_splits
 from .corpus.problems import Problem, require_all_sound
 from .corpus.table import Table, read_table
-from .corpus.tracks import OPTIONAL, REQUIRED, Reader, check_columns, with_likely_encoding
+from .corpus.tracks import OPTIONAL, REQUIRED, Reader, check_columns, with_files_of_any_case, with_likely_encoding
 from .splits.names import SPLITS
 
 TASK_FILES = ("task.yaml", "task.yml")
@@ -146,8 +146,14 @@ def _read_tracks(said: Description) -> tuple[Table, list[Track], list[Problem]]:
     problems = check_columns(table)
     if problems or "labels" not in table.columns:
         return table, [], [*problems, *table.problems]
-    # Labels that are wrong in task.yaml are told there; here they are known as they are written.
+    # Labels that are wrong in task.yaml are reported there; here they are known as they are written.
     tracks, wrong = Reader(table, folder, said.labels).tracks()
+    tracks, taken = with_files_of_any_case(tracks)
+    if taken:
+        _log.warning(
+            "%s: %s differ from their files in upper and lower case only, and are taken for them; the first is %s.",
+            file, counted(len(taken), "path"), taken[0],
+        )  # fmt: skip
     if not said.labels:
         wrong = [one for one in wrong if "label" not in one.kind]
     found = [*table.problems, *wrong]

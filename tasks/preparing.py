@@ -31,8 +31,8 @@ class PrepareContext:
         data_root: folder that holds one folder per task; need not exist.
         ask: asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer.
         tell: prints one line for the user.
-        progress: ``progress(what, done, total)``, told how far a download (bytes) or a step (files) is; a total of 0
-            means that it is not known.
+        progress: ``progress(what, done, total)``, called with how far a download (bytes) or a step (files)
+            is; a total of 0 means that it is not known.
         offline: never touch the network.
         source: another source than the usual one, where a task knows several (``saraga``); ``None`` for the usual.
         wait: sleeps for some seconds, between attempts.
@@ -79,6 +79,7 @@ class Step:
         source: where it fetches from; empty if it fetches nothing.
         files: how many it fetches.
         estimate: bytes of them, worked out where nobody states a size; ``None`` where that cannot be done.
+        asks: the secret that it will ask for: what it is, where to get it, how to give it beforehand; empty if none.
     """
 
     what: str
@@ -89,6 +90,7 @@ class Step:
     source: str = ""
     files: int = 0
     estimate: int | None = None
+    asks: str = ""
 
 
 @dataclass(frozen=True)

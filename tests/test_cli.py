@@ -190,6 +190,59 @@ def test_a_run_that_is_stopped_goes_on_and_ends_the_same(tmp_path: Path, blow: s
     assert cut == whole
 
 
+def test_ctrl_c_while_modules_are_imported_is_quiet() -> None:
+    code = (
+        "import sys\n"
+        "class Blow:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'cmbench.benchmark.commands.merge':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Blow())\n"
+        "from cmbench.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "tasks"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "Interrupted. Nothing had begun.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --model mfcc --tasks lyra", "same command goes on from there"),
+        ("tasks prepare lyra", "same command goes on from there"),
+        ("pretrain mert-nano --out x", "--resume goes on from the last"),
+        ("tasks verify lyra", "Interrupted. The same command begins anew."),
+        ("compare a b", "Interrupted. The same command begins anew."),
+    ],
+)
+def test_an_interrupt_says_what_is_true_of_the_command(
+    words: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cmbench import cli
+
+    def blow() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", blow)
+    monkeypatch.setattr(sys, "argv", ["cmbench", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    told = capsys.readouterr().err
+    assert stop.value.code == 130
+    assert said in told
+    assert ("--resume" in told) == words.startswith("pretrain")
+
+
+@pytest.mark.parametrize("words", [("report", "reported"), ("schema",), ("tasks", "--help")])
+def test_a_reader_that_leaves_early_is_no_error(words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        command = [sys.executable, "-m", "cmbench", *words]
+        done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_models_are_checked_exported_and_run_from_the_export(tmp_path: Path) -> None:
     checked = cmbench("models", "check", "random-mert-nano")
     assert checked.returncode == 0, checked.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import struct
 import sys
 from pathlib import Path
@@ -14,9 +15,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from cmbench import ffmpeg
+from cmbench.containers import conversion
 from cmbench.decoding import blocks, find_stretch, missing_frames
 from cmbench.errors import UnusableAudio
 from cmbench.opening import decoder_of, opened
+from cmbench.sound import STRAIGHT
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
@@ -44,10 +47,19 @@ def sound_of(seed: int, rate: int) -> NDArray[np.int16]:
     return np.stack(pair).astype(np.int16)
 
 
-def encode(path: Path, codec: str, samples: NDArray[np.int16], rate: int) -> Path:
+def encode(
+    path: Path,
+    codec: str,
+    samples: NDArray[np.int16],
+    rate: int,
+    options: dict[str, str] | None = None,
+    begins: float = 0.0,
+    pause: float = 0.0,
+) -> Path:
+    """Write a file; its sound begins and is interrupted for some seconds, in which nothing is recorded."""
     form = {".aac": "adts", ".oga": "ogg", ".wma": "asf", ".mka": "matroska", ".m4a": "ipod"}.get(path.suffix)
     layout = "mono" if len(samples) == 1 else "stereo"
-    with av.open(str(path), "w", format=form) as container:
+    with av.open(str(path), "w", format=form, options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
         context = stream.codec_context
         if codec == "wavpack":
@@ -56,8 +68,9 @@ def encode(path: Path, codec: str, samples: NDArray[np.int16], rate: int) -> Pat
             context.bit_rate = 128_000
         resampler = av.AudioResampler(context.format, layout, rate, context.frame_size or 1024)
         frame = av.AudioFrame.from_ndarray(samples, format="s16p", layout=layout)
-        frame.sample_rate, frame.pts = rate, 0
-        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+        frame.sample_rate, frame.pts = rate, round(begins * rate)
+        for number, piece in enumerate([*resampler.resample(frame), *resampler.resample(None)]):
+            piece.pts = (piece.pts or 0) + round(pause * rate) * (number > 5)
             container.mux(stream.encode(piece))
         container.mux(stream.encode(None))
     return path
@@ -96,7 +109,7 @@ def test_every_container_is_read_to_its_end(tmp_path: Path, name: str, seed: int
 @pytest.mark.parametrize(("name", "codec"), READ_BY_LIBSNDFILE.items())
 def test_mp2_needs_no_ffmpeg(tmp_path: Path, name: str, codec: str) -> None:
     samples, _, form, decoder = decode(encode(tmp_path / name, codec, sound_of(1, 44_100), 44_100))
-    assert (form, decoder) == ("MP3", "libsndfile")
+    assert (form, decoder) == ("MP3", STRAIGHT)
     assert abs(len(samples) - sound_of(1, 44_100).shape[1]) <= 2 * 1152
 
 
@@ -143,15 +156,7 @@ def test_without_pyav_both_remedies_are_named(tmp_path: Path, monkeypatch: pytes
         assert decoder_of(path) is None
 
 
-def test_a_film_without_sound_and_one_that_was_cut_are_named(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.mka", "flac", sound_of(1, 48_000), 48_000)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    with pytest.raises(UnusableAudio, match=r"cut short: the header promises|FFmpeg: "):
-        decode(path)
-    m4a = encode(tmp_path / "a.m4a", "aac", sound_of(1, 48_000), 48_000)
-    m4a.write_bytes(m4a.read_bytes()[: m4a.stat().st_size // 2])  # what describes it stands at the end
-    with pytest.raises(UnusableAudio, match=r"in MP4: FFmpeg: Invalid data"):
-        decode(m4a)
+def test_a_film_without_sound_is_named(tmp_path: Path) -> None:
     silent = tmp_path / "film.mp4"
     with av.open(str(silent), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
@@ -201,3 +206,101 @@ def test_a_wave_of_a_foreign_codec_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
     with pytest.raises(UnusableAudio, match="AC-3 in WAV: "):
         decode(path)
+
+
+# what lacks its end, and what does not
+
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "300000"}
+INDEXED = {"movflags": "dash+global_sidx", "frag_duration": "300000"}
+# container -> codec, options of the muxer, whether the seconds are told where the file is cut
+CUT = {
+    "fast.m4a": ("aac", {"movflags": "faststart"}, True),
+    "parts.mp4": ("aac", FRAGMENTED, True),
+    "index.mp4": ("aac", INDEXED, True),
+    "at end.m4a": ("alac", {}, False),
+    "a.mka": ("flac", {}, True),
+    "live.mka": ("flac", {"live": "1"}, True),
+    "live.webm": ("libopus", {"live": "1"}, True),
+    "a.wma": ("wmav2", {}, True),
+    "a.aac": ("aac", {}, True),
+    "a.ac3": ("ac3", {}, True),
+    "a.eac3": ("eac3", {}, True),
+    "a.wv": ("wavpack", {}, True),
+    "a.tta": ("tta", {}, True),
+    "a.oga": ("flac", {}, True),
+    "a.caf": ("pcm_s16be", {}, True),
+    "a.ts": ("aac", {}, True),
+    "a.avi": ("libmp3lame", {}, True),
+    "a.flv": ("aac", {}, True),
+}
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(UnusableAudio) as caught:
+        decode(path)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_lacks_its_end_is_named_with_its_seconds_and_a_remedy(tmp_path: Path, name: str) -> None:
+    codec, options, told = CUT[name]
+    rate = 48_000 if codec == "libopus" else 44_100
+    original = np.concatenate([sound_of(2, rate)[:1], sound_of(3, rate)[:1], sound_of(4, rate)[:1]], axis=1)
+    path = encode(tmp_path / name, codec, original, rate, options)
+    assert abs(len(decode(path)[0]) - original.shape[1]) <= 4096
+    content, draw = path.read_bytes(), np.random.default_rng(len(name))
+    for share in draw.uniform(0.45, 0.97, 3):
+        path.write_bytes(content[: int(len(content) * share)])
+        reason = refused(path)
+        assert "cut short: " in reason
+        assert "Fetch it again" in reason or "promises" in reason
+        # FFmpeg does not open a file that ends within what describes the next part.
+        seconds = r"\d\.\d\d s are there|in the middle of its moof box \(\S+ of \S+ bytes are there\)"
+        assert re.search(seconds if told else r"bytes are there\), and its index \(moov\) is not there", reason)
+        if "convert" in reason:
+            assert reason.endswith(f"convert it in its folder: {conversion(path).partition(': ')[2]}")
+
+
+@pytest.mark.parametrize("name", ["a.mka", "a.webm", "a.mp4", "a.wma"])
+def test_a_recording_whose_times_begin_late_is_not_cut_short(tmp_path: Path, name: str) -> None:
+    codec = KINDS.get(name, ("aac",))[0]
+    original = sound_of(1, 48_000)
+    samples = decode(encode(tmp_path / name, codec, original, 48_000, begins=33.0))[0]
+    assert abs(len(samples) - original.shape[1]) <= KINDS[name][2]
+
+
+def test_times_that_jump_are_told(tmp_path: Path) -> None:
+    reason = refused(encode(tmp_path / "a.webm", "libopus", sound_of(1, 48_000), 48_000, pause=2.0))
+    assert re.search(r"damaged after 0\.1\d s \(its times jump by 2\.\d\d s, as after a pause\)\. Fetch", reason)
+
+
+def test_damage_in_the_middle_is_not_called_a_cut(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.aac", "aac", np.concatenate([sound_of(1, 48_000)[:1]] * 3, axis=1), 48_000)
+    content = bytearray(path.read_bytes())
+    content[10_000:11_000] = np.random.default_rng(0).bytes(1000)
+    path.write_bytes(content)
+    assert re.search(
+        r"AAC in ADTS: damaged after \d\.\d\d s \(Invalid data .*\)\. Fetch it again, or keep", refused(path)
+    )
+
+
+def test_the_last_packet_of_alac_is_not_shortened_twice(tmp_path: Path) -> None:
+    original = sound_of(0, 44_100)
+    assert original.shape[1] % 4096 > 2048
+    samples, _, form, _ = decode(encode(tmp_path / "a.caf", "alac", original, 44_100))
+    assert form == "ALAC in CAF"
+    np.testing.assert_array_equal(samples, original.T / np.float32(32768))
+
+
+@pytest.mark.parametrize(("codec", "words"), [("libmp3lame", "mp3"), ("aac", "AAC"), ("ac3", "AC-3")])
+def test_codecs_that_share_a_name_in_mp4_are_told_apart(tmp_path: Path, codec: str, words: str) -> None:
+    path = encode(tmp_path / "a.mp4", codec, sound_of(1, 48_000), 48_000)
+    assert decode(path)[2] == f"{words} in MP4"
+
+
+def test_tags_around_a_stream_are_no_damage(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.aac", "aac", sound_of(1, 48_000), 48_000)
+    expected = decode(path)[0]
+    tag = b"ID3\x04\0\0\0\0\x07\x76" + bytes(1014)
+    path.write_bytes(2 * tag + path.read_bytes() + b"TAG" + b"x" * 125)
+    np.testing.assert_array_equal(decode(path)[0], expected)

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.streams import Family, _Longer, _sizes, flac_samples, mp3_parts, ogg_links
+from cmbench.streams import Family, _Longer, _sizes, flac_samples, mp3_parts
 
 FAMILIES = st.builds(
     Family, version=st.sampled_from([0, 2, 3]), layer=st.integers(1, 3), rate=st.integers(0, 2), mono=st.booleans()
@@ -102,14 +102,12 @@ def test_fraunhofers_index_is_known() -> None:
 )
 def test_what_holds_no_frames_has_no_parts(data: bytes) -> None:
     assert mp3_parts(data) == ()
-    assert ogg_links(data) == ()
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_anything_is_walked_to_its_end(before: bytes, after: bytes) -> None:
     mp3_parts(before + frames(Family(3, 1, 0, mono=True), 3, random.Random(0)) + after)
-    ogg_links(before + b"OggS" + after)
 
 
 def test_sizes_are_those_of_the_standard() -> None:
@@ -118,18 +116,6 @@ def test_sizes_are_those_of_the_standard() -> None:
     assert _sizes(family)[0xFFFB9200 >> 6] == 418  # padded
     assert Family(2, 1, 1, mono=True).size(64, padded=False) == 192  # MPEG 2, 24 kHz: 72 * 64000 / 24000
     assert Family(3, 3, 0, mono=True).size(384, padded=True) == 420  # layer I: slots of four bytes
-
-
-def test_links_of_an_ogg_file_and_their_codecs() -> None:
-    pieces = []
-    for kind in ("VORBIS", "OPUS"):
-        file = io.BytesIO()
-        soundfile.write(file, [0.1] * 48_000, 48_000, format="OGG", subtype=kind)
-        pieces.append(file.getvalue())
-    first, second = ogg_links(b"".join(pieces))
-    assert (first.first, first.stop, second.stop) == (0, len(pieces[0]), len(pieces[0]) + len(pieces[1]))
-    assert first.heads[0].startswith(b"\x01vorbis")
-    assert second.heads[0].startswith(b"OpusHead")
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])

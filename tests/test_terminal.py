@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 
-from cmbench.terminal import LONGEST, console, shown, told, visible
+from cmbench.terminal import LONGEST, ProgressBar, console, printable, shown, visible
 
 
 def test_control_characters_are_written_out() -> None:
@@ -22,7 +23,7 @@ def test_control_characters_are_written_out() -> None:
 
 
 def test_an_error_is_no_flood() -> None:
-    assert told("x" * 10 * LONGEST).endswith(f"({9 * LONGEST} more characters)")
+    assert printable("x" * 10 * LONGEST).endswith(f"({9 * LONGEST} more characters)")
 
 
 @pytest.mark.parametrize("styled", [True, False])
@@ -56,3 +57,16 @@ def test_output_that_cannot_be_encoded_is_replaced(tmp_path: Path, encoding: str
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     assert b"?" in done.stdout
+
+
+def test_one_bar_at_a_time_is_shown() -> None:
+    stream = io.StringIO()
+    with ProgressBar(Console(file=stream, force_terminal=True, width=100, color_system=None)) as bar:
+        assert [bar.show(what, 1, 2, "") for what in ("[a]", "[a]", "b")] == [True, False, True]
+        assert [task.description for task in bar.bars.tasks] == ["b"]
+        bar.bars.refresh()
+        bar.print("[plain]")
+    assert "[plain]" in stream.getvalue()
+    with ProgressBar(None) as nowhere:
+        assert nowhere.show("x", 1, None, "")
+        nowhere.print("x")

@@ -22,6 +22,8 @@ from cmbench.opening import opened
 from cmbench.tasks.custom import load_task
 from cmbench.untrusted import (
     DEEPEST,
+    LARGEST_TEXT,
+    LARGEST_YAML,
     MOST_NODES,
     open_plain,
     parse_json,
@@ -70,6 +72,29 @@ def test_yaml_that_is_refused(text: str, told: str) -> None:
         parse_yaml(text, "task.yaml")
     assert str(caught.value).startswith("task.yaml")
     assert len(str(caught.value)) < 300
+
+
+MANY_KEYS = ",".join(f'"{i:x}":1' for i in range(LARGEST_TEXT // 10))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: " + "1:" * (LARGEST_YAML // 2 - 10) + "1", "a number of more than 400 characters"),
+        ('a: "' + "\\x41" * (LARGEST_YAML // 4 - 10) + '"', None),
+        (f'{{{MANY_KEYS},"z":1,"z":1}}', "the key 'z' is there twice"),
+    ],
+    ids=["base 60", "escapes", "a key twice"],
+)
+def test_time_is_bounded_by_size(text: str, told: str | None) -> None:
+    """The worst that fits through the door takes a second or two; where time grew with the square, it took minutes."""
+    parse = parse_json if text[0] == "{" else parse_yaml
+    if told is None:
+        parse(text, "x")
+        return
+    with pytest.raises(UsageError, match=told):
+        parse(text, "x")
 
 
 def test_plain_yaml_with_an_alias_is_read() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ...files import read_json
+from ...files import SEAL, file_sha256, read_json, seal_is_broken, sealed
 from ...untrusted import parse_yaml, read_head
 from .layout import weight_files
 
@@ -44,7 +45,66 @@ def weights_sha256(weights: Mapping[str, Tensor]) -> str:
 
 
 FACTS = ("merge.json", "pretraining.json")
-"""Files in which cmbench states the hash of the weights that it wrote beside them."""
+"""Files in which cmbench states the hashes of what it wrote beside them."""
+
+CARD = "README.md"
+"""Prose that people rewrite; what cmbench reads of it counts as said by whoever wrote it last."""
+
+_FILES, _MASK = "files_sha256", "mask_vector_sha256"
+
+
+def with_hashes(facts: str, folder: Path, names: Iterable[str], mask_vector: Tensor | None) -> str:
+    """Return the text of one of :data:`FACTS` with the hashes of the files beside it, sealed.
+
+    Args:
+        facts: a JSON object.
+        folder: of the files.
+        names: of them.
+        mask_vector: as it is stored; ``None`` if the model has none.
+    """
+    said = json.loads(facts) | {_FILES: {name: file_sha256(folder / name) for name in sorted(names)}}
+    if mask_vector is not None:
+        said[_MASK] = weights_sha256({"": mask_vector.float()})
+    return json.dumps(sealed(said), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _facts(folder: Path) -> Iterator[tuple[Path, dict[str, object]]]:
+    for file in (folder / name for name in FACTS):
+        if not file.is_file():
+            continue
+        facts = read_json(file)
+        # Those of earlier releases have neither hashes of files nor a seal.
+        if seal_is_broken(facts) or (_FILES in facts) != (SEAL in facts):
+            raise UsageError(f"{file}: it is not as it was written. {_REMEDY} {file.name}.")
+        yield file, facts
+
+
+_REMEDY = "Copy the folder again or make it again; if it was changed on purpose, remove"
+
+
+def require_stated_files(folder: Path, mask_vector: Tensor | None = None, card: bool = False) -> None:
+    """Check that what lies beside a folder's weights is what cmbench wrote there, if it did.
+
+    Args:
+        folder: of the model.
+        mask_vector: as it was read, where it is used.
+        card: whether the model card, too, must be as it was written.
+
+    Raises:
+        UsageError: something is not, or the configuration is gone, or the file that says so is damaged.
+    """
+    for file, facts in _facts(folder):
+        stated = facts.get(_FILES, {})
+        for name, digest in stated.items() if isinstance(stated, dict) else ():
+            path = folder / name
+            there = path.is_file()
+            if (name == CARD and not card) or (not there and not name.endswith("config.json")):
+                continue
+            if not there or file_sha256(path) != digest:
+                what = "it is not the file that was written there" if there else "it is gone"
+                raise UsageError(f"{path}: {what} ({file.name} states its sha256). {_REMEDY} {file.name}.")
+        if mask_vector is not None and facts.get(_MASK, (own := weights_sha256({"": mask_vector.float()}))) != own:
+            raise UsageError(f"{folder}: the mask vector is not the one that was written there. {_REMEDY} {file.name}.")
 
 
 def require_stated_weights(folder: Path, digest: str) -> None:
@@ -57,15 +117,12 @@ def require_stated_weights(folder: Path, digest: str) -> None:
     Raises:
         UsageError: they are others, or the file that says so is damaged.
     """
-    for file in (folder / name for name in FACTS):
-        if not file.is_file():
-            continue
-        stated = read_json(file).get("weights_sha256")
+    for file, facts in _facts(folder):
+        stated = facts.get("weights_sha256")
         if stated and stated != digest:
             raise UsageError(
                 f"{folder}: the weights are not those that were written there ({file.name} states sha256 "
-                f"{str(stated)[:12]}, these have {digest[:12]}). Copy the folder again or make it again; if you "
-                f"changed the weights on purpose, remove {file.name}."
+                f"{str(stated)[:12]}, these have {digest[:12]}). {_REMEDY} {file.name}."
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...files import read_json
 from ...written import find_path, is_there
 from ..base import LoadOptions, ModelFolder
@@ -31,7 +31,7 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
     if text.startswith(ON_THE_HUB):
         repository, _, revision = text.removeprefix(ON_THE_HUB).partition("@")
         if not _REPOSITORY.fullmatch(repository) or (revision and not _REVISION.fullmatch(revision)):
-            raise UsageError(f"{text!r} should read hf:owner/name or hf:owner/name@revision.")
+            raise UsageError(f"{quoted(text)} should read hf:owner/name or hf:owner/name@revision.")
         found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
         return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
     if not is_there(text):

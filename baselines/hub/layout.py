@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ HEADS = "heads.safetensors"
 _FRONT_ENDS = ("feature_extractor", "audio_processor")
 _PREPROCESSOR, _PROCESSOR = "preprocessor_config.json", "processor_config.json"
 _DECISIVE = ("sampling_rate", "do_normalize")
-_SNAPSHOTS = "snapshots"
+_OF_A_FRONT_END = (*_DECISIVE, "feature_extractor_type", "feature_size")
+_CACHED, _SNAPSHOTS = "models--", "snapshots"
 
 
 @dataclass(frozen=True)
@@ -80,21 +82,29 @@ def require_content(files: list[Path]) -> None:
 def front_end(folder: Path) -> tuple[dict[str, object], Path] | None:
     """Return the settings of a model's front end, and the file that they stand in; ``None`` if there are none.
 
-    transformers 5 writes them into ``processor_config.json``, earlier releases into ``preprocessor_config.json``.
+    transformers 5 writes them into ``processor_config.json`` as a table of their own, earlier releases into
+    ``preprocessor_config.json``; either layout counts in either file. A processor's file may say nothing of audio.
 
     Raises:
         UsageError: a file is damaged, or the two contradict each other.
     """
     found: list[tuple[dict[str, object], Path]] = []
-    if (processor := folder / _PROCESSOR).is_file():
-        whole = read_json(processor)
+    last: list[tuple[dict[str, object], Path]] = []
+    for file in (folder / _PROCESSOR, folder / _PREPROCESSOR):
+        if not file.is_file():
+            continue
+        whole = read_json(file)
+        # As in transformers, a table that is null is none.
         nested = next((whole[key] for key in _FRONT_ENDS if key in whole), None)
         if isinstance(nested, dict):
-            found.append((nested, processor))
+            found.append((nested, file))
         elif nested is not None:
-            raise UsageError(f"{processor}: {' or '.join(_FRONT_ENDS)} should be a table of settings.")
-    if (alone := folder / _PREPROCESSOR).is_file():
-        found.append((read_json(alone), alone))
+            raise UsageError(f"{file}: {' or '.join(_FRONT_ENDS)} should be a table of settings.")
+        elif file.name == _PREPROCESSOR:
+            found.append((whole, file))
+        elif any(key in whole for key in _OF_A_FRONT_END):
+            last.append((whole, file))
+    found += last
     if len(found) == 2:
         (one, file), (other, second) = found
         for key in _DECISIVE:
@@ -114,18 +124,53 @@ def find_model(folder: Path) -> Place:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: this is a file. Name the folder that it is in, with its config.json.")
-    here = folder.resolve()
-    if here.name == _SNAPSHOTS and here.parent.name.startswith("models--"):
-        here = here.parent
-    if here.name.startswith("models--") and (here / _SNAPSHOTS).is_dir():
-        here = _snapshot(here)
-        folder = here
-    if not (folder / "config.json").is_file() or not weight_files(folder):
+    given = folder.resolve()
+    here = _in_cache(given)
+    folder = folder if here == given else here
+    cache = here.parent.parent if here.parent.name == _SNAPSHOTS else None
+    repository = _repository(cache) if cache and cache.name.startswith(_CACHED) else None
+    absent = [
+        name
+        for name, there in (("config.json", (folder / "config.json").is_file()), ("weights", weight_files(folder)))
+        if not there
+    ]
+    if repository and absent:
+        raise UsageError(
+            f"{here}: the hub's cache holds this model in part, without {' and '.join(absent)}. With a network "
+            f"the rest is fetched: --model hf:{repository}@{here.name}"
+        )
+    if absent:
         _refuse_what_it_is(folder)
-    if here.parent.name == _SNAPSHOTS and here.parent.parent.name.startswith("models--"):
-        repository = here.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    if repository:
         return Place(folder, repository, f"hf:{repository}@{here.name}")
-    return Place(folder, here.name, "a local folder")
+    return Place(folder, cache.name if cache and here != given else here.name, "a local folder")
+
+
+def _in_cache(here: Path) -> Path:
+    """Return the snapshot that a folder of the hub's cache stands for; other folders are themselves.
+
+    The whole cache stands for its model, if it holds one; with ``HF_HOME`` it is the folder ``hub`` in that.
+    """
+    if (here / "config.json").is_file():
+        return here
+    for cache in (here, here / "hub"):
+        models = [one for one in sorted(cache.glob(f"{_CACHED}*")) if (one / _SNAPSHOTS).is_dir()]
+        if len(models) > 1:
+            listed = ", ".join(_repository(one) for one in models)
+            raise UsageError(
+                f"{here}: this is the hub's cache, with {len(models)} models: {listed}. "
+                f"Name one: --model {shlex.quote(str(models[0]))}"
+            )
+        if models:
+            return _snapshot(models[0])
+    if here.name == _SNAPSHOTS:
+        here = here.parent
+    is_cache = here.name.startswith(_CACHED) or any((here / other).is_dir() for other in ("refs", "blobs"))
+    return _snapshot(here) if is_cache and (here / _SNAPSHOTS).is_dir() else here
+
+
+def _repository(cache: Path) -> str:
+    return cache.name.removeprefix(_CACHED).replace("--", "/", 1)
 
 
 def _snapshot(cache: Path) -> Path:
@@ -141,8 +186,8 @@ def _snapshot(cache: Path) -> Path:
         return found[0]
     if not found:
         raise UsageError(f"{cache}: the hub's cache has no snapshot of this model; fetch it again.")
-    listed = ", ".join(str(one) for one in found)
-    raise UsageError(f"{cache}: the hub's cache has several snapshots of this model; name one: {listed}.")
+    listed = " or ".join(f"--model {shlex.quote(str(one))}" for one in found)
+    raise UsageError(f"{cache}: the hub's cache has several snapshots of this model; name one: {listed}")
 
 
 def _refuse_what_it_is(folder: Path) -> None:
@@ -152,7 +197,7 @@ def _refuse_what_it_is(folder: Path) -> None:
         names = ", ".join(one.name for one in steps)
         raise UsageError(
             f"{folder}: this is the output of a Trainer, with {names}; the model is in these. "
-            f"Name one: --model {steps[-1]}"
+            f"Name one: --model {shlex.quote(str(steps[-1]))}"
         )
     # The files of `cmbench pretrain` while it is not finished.
     run = next((one for one in (folder, *folder.parents[:3]) if (one / "training" / "start.json").is_file()), None)
@@ -161,7 +206,7 @@ def _refuse_what_it_is(folder: Path) -> None:
         far = f", now at {last[-1].name}" if last else ""
         raise UsageError(
             f"{run}: this pre-training run is not finished{far}; the model is written at its end. Go on with "
-            f"`cmbench pretrain RECIPE --out {run} --resume`."
+            f"`cmbench pretrain RECIPE --out {shlex.quote(str(run))} --resume`."
         )
     if (folder / "adapter_config.json").is_file():
         raise UsageError(f"{folder}: adapter_config.json says that this is an adapter; merge it into its model first.")
@@ -170,7 +215,8 @@ def _refuse_what_it_is(folder: Path) -> None:
     inside = sorted(one.parent.name for one in folder.glob("[!.]*/config.json"))
     if inside:
         raise UsageError(
-            f"{folder}: there is no config.json, but in {', '.join(inside)}; name one: --model {folder / inside[0]}"
+            f"{folder}: there is no config.json, but in {', '.join(inside)}; name one: "
+            f"--model {shlex.quote(str(folder / inside[0]))}"
         )
     if weight_files(folder):
         raise UsageError(

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _USUAL = re.compile(r"(?:model(?:-\d+-of-\d+)?\.safetensors|pytorch_model(?:-\d+-of-\d+)?\.bin)")
-_PARALLEL = "module."
-"""What DataParallel puts before each name, once for each time that it wraps."""
+_WRAPPERS = ("module.", "model.")
+"""What DataParallel and training scripts put before each name, once for each time that they wrap. Of transformers' own
+parts only one of Whisper is called so, and is found without it, too."""
 
 
 def unwrapped_tensors(folder: Path) -> dict[str, Tensor] | None:
@@ -31,8 +32,8 @@ def unwrapped_tensors(folder: Path) -> dict[str, Tensor] | None:
         name = stored
         for part in TRANSPARENT:
             name = name.replace(part, "")
-        while name.startswith(_PARALLEL):
-            name = name.removeprefix(_PARALLEL)
+        while wrapper := next((one for one in _WRAPPERS if name.startswith(one)), ""):
+            name = name.removeprefix(wrapper)
         if name in bare:
             raise UsageError(f"{folder}: tensor {name!r} is there twice, as {bare[name]!r} and as {stored!r}.")
         bare[name] = stored

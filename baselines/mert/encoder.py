@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
 from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder
-from ..hub.about import NOT_STATED, read_is_merge, read_trained_on, require_stated_weights, weights_sha256
+from ..hub.about import (
+    NOT_STATED,
+    read_is_merge,
+    read_trained_on,
+    require_stated_files,
+    require_stated_weights,
+    weights_sha256,
+)
 from ..hub.repository import Located, Repository, locate
 from .checkpoint import NORMALISED, Checkpoint, Preprocessor, read_checkpoint
 from .network import HubertShape, pooled_states, prepare
@@ -208,6 +215,7 @@ def read_folder(folder: ModelFolder, options: LoadOptions) -> HubertEncoder:
     Raises:
         UsageError: it does not hold such a network; the message names the file and the tensor.
     """
+    require_stated_files(folder.path)
     read = read_checkpoint(folder.path)
     trained_on = read_trained_on(folder.path)
     what = "A merge of HuBERT networks" if read_is_merge(folder.path) else "A HuBERT network"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
 from ...files import whole_file
+from ..hub.about import FACTS, with_hashes
 from ..hub.layout import HEADS
 from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .network import HubertShape
@@ -97,9 +98,9 @@ def write_folder(
 ) -> None:
     """Write a folder that cmbench, transformers' ``HubertModel`` and MERT's published code read.
 
-    The halves of the weight norm get their old names (``weight_g``, ``weight_v``): every release of torch and
-    transformers reads those. The weights' file is written last and renamed into place, so that a folder with weights is
-    a whole one.
+    One of :data:`FACTS` among the further files gets the hashes of the others. The halves of the weight norm get their
+    old names (``weight_g``, ``weight_v``): every release of torch and transformers reads those. The weights' file is
+    written last and renamed into place, so that a folder with weights is a whole one.
 
     Args:
         folder: made if need be.
@@ -121,7 +122,9 @@ def write_folder(
         ("preprocessor_config.json", feature_extractor(shape, preprocessor)),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for name, text in (extra or {}).items():
+    texts = dict(extra or {})
+    facts = {name: texts.pop(name) for name in FACTS if name in texts}
+    for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     old = {new: spelling for spelling, new in SPELLINGS.items()}
@@ -130,6 +133,9 @@ def write_folder(
         tensors[MASK_VECTOR] = mask_vector
     if heads:
         _write_tensors(folder / HEADS, heads)
+    for name, text in facts.items():
+        beside = ["config.json", "preprocessor_config.json", *texts, *([HEADS] if heads else [])]
+        (folder / name).write_text(with_hashes(text, folder, beside, mask_vector), encoding="utf-8")
     _write_tensors(folder / "model.safetensors", tensors)
 
 

@@ -33,7 +33,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorPlace:
     """Where a tensor lies.
 
     Attributes:
@@ -72,7 +72,7 @@ def read_checkpoint_tensors(index: bytes, data: bytes) -> dict[str, NDArray[np.f
     return tensors
 
 
-def read_index(index: bytes) -> dict[str, Entry]:
+def read_index(index: bytes) -> dict[str, TensorPlace]:
     """Return where each tensor lies, by name.
 
     Raises:
@@ -84,7 +84,7 @@ def read_index(index: bytes) -> dict[str, Entry]:
         footer = index[-_FOOTER:]
         _, place = _handle(footer, 0)
         (offset, size), _ = _handle(footer, place)
-        found: dict[str, Entry] = {}
+        found: dict[str, TensorPlace] = {}
         for _, handle in _block(index, offset, size):
             (start, length), _ = _handle(handle, 0)
             for key, value in _block(index, start, length):
@@ -151,7 +151,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         place += length
 
 
-def _entry(message: bytes) -> Entry:
+def _entry(message: bytes) -> TensorPlace:
     """Read a ``BundleEntryProto``: 1 type, 2 shape, 3 shard, 4 offset, 5 size."""
     numbers: dict[int, int] = {}
     shape: list[int] = []
@@ -167,4 +167,4 @@ def _entry(message: bytes) -> Entry:
                     shape.append(size if isinstance(size, int) else 0)
     if numbers.get(3, 0):
         raise UsageError("The TensorFlow checkpoint lies in several data files, which is not read.")
-    return Entry(numbers.get(1, 0), tuple(shape), numbers.get(4, 0), numbers.get(5, 0))
+    return TensorPlace(numbers.get(1, 0), tuple(shape), numbers.get(4, 0), numbers.get(5, 0))

@@ -8,7 +8,6 @@ TensorFlow checkpoints are converted once (``cmbench models prepare musicnn``) a
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, Missing, MissingError, UsageError
+from ...files import whole_file
 from ...paths import models_root
 from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer
 
@@ -313,18 +313,13 @@ def prepare(source: Path | None) -> Path:
         with tempfile.TemporaryDirectory() as folder:
             return prepare(_download(Path(folder)))
     target = models_root() / "musicnn"
-    target.mkdir(parents=True, exist_ok=True)
     for model in TRAINED:
         index, data = (_checked(source, model, name) for name in (_INDEX, _DATA))
         weights = convert(read_checkpoint_tensors(index, data))
         if weights_sha256(weights) != model.weights_sha256:
             raise CmbenchError(f"{model.name}: the converted weights are not the known ones; please report this.")
-        half = target / f".{model.name}.{os.getpid()}.part"
-        try:
+        with whole_file(_file(model)) as half:
             save_file(weights, half, metadata={"source": PACKAGE, "licence": "ISC"})
-            half.replace(_file(model))
-        finally:
-            half.unlink(missing_ok=True)
     return target
 
 

@@ -8,6 +8,7 @@ and the word stand-in.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ CODEBOOK_SIZE = 256
 
 ROUNDS = 25
 """Passes of k-means at most; it stops before where no frame changes its token."""
+
+FIT = 2
+"""Version of the fit: other codebooks of the same name would be taken for the same."""
 
 RATE = 24_000
 HOP = 320
@@ -66,6 +70,7 @@ class ResidualKMeans:
         deviation: every frame is divided by ``[64]``.
         errors: mean squared residual of the frames it was fitted on, before the first level and after each.
         seed: of the fit.
+        fit: version of the fit; 1 was cmbench's own, 2 is scikit-learn's.
     """
 
     codebooks: NDArray[np.float32]
@@ -73,11 +78,13 @@ class ResidualKMeans:
     deviation: NDArray[np.float32]
     errors: tuple[float, ...]
     seed: int
+    fit: int = FIT
 
     @property
     def name(self) -> str:
         """Who it is, in words."""
-        return f"residual k-means on log-mel spectra ({self.levels} x {self.codebook_size}, seed {self.seed}; stand-in)"
+        how = f"{self.levels} x {self.codebook_size}, seed {self.seed}" + (f", fit {self.fit}" if self.fit > 1 else "")
+        return f"residual k-means on log-mel spectra ({how}; stand-in)"
 
     @property
     def fingerprint(self) -> str:
@@ -159,10 +166,10 @@ def fit_residual_kmeans(
         raise UsageError("All frames are the same: there is nothing to tell tokens apart by.")
     deviation = np.where(deviation > 0, deviation, 1.0)
     residual = ((frames - mean) / deviation).astype(np.float32)
-    draw = np.random.default_rng(seed)
     codebooks, errors = [], [float(np.square(residual).mean())]
+    draw = np.random.default_rng(seed)
     for _ in range(levels):
-        codebook = _kmeans(residual, size, draw)
+        codebook = _kmeans(residual, size, int(draw.integers(2**32)))
         residual = residual - codebook[_nearest(residual, codebook)]
         codebooks.append(codebook)
         errors.append(float(np.square(residual).mean()))
@@ -181,35 +188,15 @@ def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArr
     return np.concatenate(parts)
 
 
-def _kmeans(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
-    """Lloyd's algorithm from k-means++ (Arthur and Vassilvitskii 2007); a centre without points keeps its place."""
-    import numpy as np
+def _kmeans(points: NDArray[np.float32], size: int, seed: int) -> NDArray[np.float32]:
+    """Lloyd's algorithm from k-means++; the same for any number of threads."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    centres = _spread(points, size, draw)
-    known = None
-    for _ in range(ROUNDS):
-        nearest = _nearest(points, centres)
-        if known is not None and np.array_equal(nearest, known):
-            break
-        known = nearest
-        counts = np.bincount(nearest, minlength=size)
-        order = np.argsort(nearest, kind="stable")
-        taken = np.flatnonzero(counts)
-        starts = np.concatenate([[0], np.cumsum(counts[taken])[:-1]])
-        centres = centres.copy()
-        centres[taken] = np.add.reduceat(points[order], starts, axis=0) / counts[taken, None]
+    # Threads add up their sums in the order in which they end. Fewer kinds of frames than tokens are no fault.
+    with threadpool_limits(limits=1, user_api="openmp"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = KMeans(size, n_init=1, max_iter=ROUNDS, tol=0.0, random_state=seed).fit(points)
+    centres: NDArray[np.float32] = fitted.cluster_centers_
     return centres
-
-
-def _spread(points: NDArray[np.float32], size: int, draw: np.random.Generator) -> NDArray[np.float32]:
-    """Choose points as first centres, each with a chance that grows with the squared distance to those before."""
-    import numpy as np
-
-    chosen = [int(draw.integers(len(points)))]
-    gap = np.square(points - points[chosen[0]]).sum(axis=1, dtype=np.float64)
-    while len(chosen) < size:
-        total = gap.sum()
-        chances = gap / total if total > 0 else None
-        chosen.append(int(draw.choice(len(points), p=chances)))
-        gap = np.minimum(gap, np.square(points - points[chosen[-1]]).sum(axis=1, dtype=np.float64))
-    return points[chosen].copy()

@@ -196,16 +196,15 @@ def refused(
     limit(scarce)
     try:
         forward(sounds)
-        told = "was not refused"
+        outcome = "was not refused"
     except torch.OutOfMemoryError:
-        told = "was refused"
+        outcome = "was refused"
     finally:
         limit(1.0)
     again = forward(sounds).tobytes() == first.tobytes()
-    text = (
-        f"the batch {told} with {scarce:.1%} of the memory; afterwards it gives {'' if again else 'NOT '}the same bits"
-    )
-    yield Check("out of memory", text, told == "was refused" and again)
+    bits = f"{'' if again else 'NOT '}the same bits"
+    text = f"the batch {outcome} with {scarce:.1%} of the memory; afterwards it gives {bits}"
+    yield Check("out of memory", text, outcome == "was refused" and again)
 
 
 def report(checks: Iterable[Check], speeds: Iterable[Speed], device: str) -> str:

@@ -29,7 +29,7 @@ WINDOW_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineFact:
     """One line of the examination.
 
     Attributes:
@@ -74,17 +74,17 @@ class Speed:
         return self.windows * WINDOW_SECONDS / self.seconds
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[MachineFact]:
     """Yield what a run depends on: interpreter, packages, devices, folders."""
     from ...version import __version__
 
-    yield Finding("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
-    yield Finding("platform", platform.platform())
+    yield MachineFact("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
+    yield MachineFact("platform", platform.platform())
     for package in CORE:
         found = _version(package)
-        yield Finding(package, found or "not installed: install cmbench again", bool(found))
+        yield MachineFact(package, found or "not installed: install cmbench again", bool(found))
     for package, purpose in OPTIONAL.items():
-        yield Finding(package, _version(package) or f"not installed; only for {purpose}")
+        yield MachineFact(package, _version(package) or f"not installed; only for {purpose}")
     yield from _devices()
     yield _folder("cache (CMBENCH_CACHE)", cache_root(), needed=True)
     yield _folder("models (CMBENCH_MODELS)", models_root(), needed=False)
@@ -92,7 +92,7 @@ def examine() -> Iterator[Finding]:
     yield (
         _folder("data (CMBENCH_DATA)", data, needed=False)
         if data
-        else Finding("data (CMBENCH_DATA)", "not set; only the real data sets need it")
+        else MachineFact("data (CMBENCH_DATA)", "not set; only the real data sets need it")
     )
 
 
@@ -103,29 +103,29 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[MachineFact]:
     import torch
 
-    yield Finding("processor", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads of torch")
+    yield MachineFact("processor", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads of torch")
     for i in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(i)
-        yield Finding(f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+        yield MachineFact(f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
-        yield Finding("mps", "Apple GPU")
+        yield MachineFact("mps", "Apple GPU")
     if not torch.accelerator.is_available():
-        yield Finding("accelerator", "none found: encoders and probes compute on the processor")
+        yield MachineFact("accelerator", "none found: encoders and probes compute on the processor")
 
 
-def _folder(subject: str, folder: Path, needed: bool) -> Finding:
+def _folder(subject: str, folder: Path, needed: bool) -> MachineFact:
     """Say whether a folder is there and writable, and how much space is left on its disk."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     space = f"{shutil.disk_usage(there).free / 1e9:.0f} GB free"
     if there != folder:
-        return Finding(subject, f"{folder} (not made yet), {space}", os.access(there, os.W_OK) or not needed)
+        return MachineFact(subject, f"{folder} (not made yet), {space}", os.access(there, os.W_OK) or not needed)
     if not folder.is_dir():
-        return Finding(subject, f"{folder} is a file, where a folder is needed", False)
+        return MachineFact(subject, f"{folder} is a file, where a folder is needed", False)
     writable = os.access(folder, os.W_OK)
-    return Finding(subject, f"{folder}, {space}" + ("" if writable else ", not writable"), writable or not needed)
+    return MachineFact(subject, f"{folder}, {space}" + ("" if writable else ", not writable"), writable or not needed)
 
 
 def measure(device: str = "auto") -> Iterator[Speed]:
@@ -196,7 +196,7 @@ def _best(call: Callable[[], object], place: torch.device, times: int) -> float:
     return min(spans[1:])
 
 
-def print_findings(findings: Iterator[Finding], console: Console) -> bool:
+def print_findings(findings: Iterator[MachineFact], console: Console) -> bool:
     """Print an examination; return whether all is as a run needs it."""
     from rich.markup import escape
 

@@ -70,7 +70,7 @@ def export_features(
     from ...tasks.base import LoadContext
     from ...tasks.choice import select_tasks
     from ..exports.features import features_bytes, file_name, stored_features
-    from ..models import Shelf
+    from ..models import Encoders
     from ..protocol import get_protocol
     from ..run import preflight
     from .progress import TerminalObserver
@@ -81,11 +81,11 @@ def export_features(
         context = LoadContext(
             paths.data_root(data_root), paths.cache_root(), workers, watch.preparing, mini_scale, mini_seed
         )
-        shelf = Shelf(LoadOptions(device, offline))
-        names = [shelf.add(one) for one in _parts(model)]
-        for data in preflight(shelf, names, select_tasks(_parts(tasks)), edition, context):
+        encoders = Encoders(LoadOptions(device, offline))
+        names = [encoders.add(one) for one in _parts(model)]
+        for data in preflight(encoders, names, select_tasks(_parts(tasks)), edition, context):
             for name in names:
-                table = stored_features(shelf, name, data, windowing, workers, watch, by_track=by is Unit.track)
+                table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by is Unit.track)
                 file = out / file_name(table, form.value, by.value)
                 write_atomically(file, features_bytes(table, form.value))
                 rows, layers, dim = table.features.shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...terminal import console
 
 if TYPE_CHECKING:
@@ -143,4 +143,4 @@ def _numbers(text: str | None) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"--scale-each {text!r} should be numbers with commas between them.") from error
+        raise UsageError(f"--scale-each {quoted(text)} should be numbers with commas between them.") from error

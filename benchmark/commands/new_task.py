@@ -11,8 +11,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ...errors import UsageError
+from ...errors import UsageError, counted
 from ...terminal import console
+from ...written import composed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,9 @@ MOST_LOST = 0.1
 
 SHOWN = 20
 """Problems of one kind that are listed."""
+
+_CELL = 40
+"""Characters of a cell that are shown."""
 
 EXAMPLES = (
     "**Examples**\n\n"
@@ -91,7 +95,8 @@ def new_task(
     opened = open_source(source, table, audio, encoding)
     columns = opened.sheet.columns
     groups = _names([group] if group else None, columns)
-    choices = Choices(path, _names(labels, columns), groups, split, track_id, start, end)
+    single = (None if name is None else composed(name) for name in (path, split, track_id, start, end))
+    choices = Choices(next(single), _names(labels, columns), groups, *single)
     with console(stderr=True).status("Opening the recordings …"):
         found = propose_task(opened, choices, fewest, os.cpu_count() or 1)
     screen = console()
@@ -100,11 +105,14 @@ def new_task(
     for note in found.notes:
         screen.print(f"[bold]note[/]  {escape(note)}", highlight=False)
     _print_labels(found, screen)
+    _print_use(found, screen)
     folder = out.expanduser().absolute() if out else opened.folder
     _require_usable(found, leave_out)
     written = write_task(found, About(name, title, tradition, licence, citation), folder, force=force, dry=dry_run)
     for file in written:
         typer.echo(f"Written: {file}")
+    if not (written or dry_run):
+        typer.echo(f"{folder} has this very task already; nothing was written.")
     first = "Next, without --dry-run and then" if dry_run else "Next"
     typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {_quoted(out or folder)}")
 
@@ -113,7 +121,7 @@ def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...
     """Return the columns that an option names; one whose name holds a comma is one."""
     if values is None:
         return None
-    parts = (([value] if value in columns else value.split(",")) for value in values)
+    parts = (([value] if value in columns else value.split(",")) for value in map(composed, values))
     return tuple(name.strip() for several in parts for name in several if name.strip())
 
 
@@ -126,14 +134,18 @@ def _quoted(path: Path) -> str:
 def _print_columns(found: Proposal, screen: Console) -> None:
     source = found.source
     screen.print(
-        f"[bold]{escape(source.name)}[/]: {escape(source.kind)}; {found.rows} rows, "
-        f"{len(source.recordings.paths)} recordings",
+        f"[bold]{escape(source.name)}[/]: {escape(source.kind)}; {counted(found.rows, 'row')}, "
+        f"{counted(len(source.recordings.paths), 'recording')}",
         highlight=False,
     )
     table = Table("column", "read as", "first cell", box=None, header_style="bold")
     for column in source.sheet.columns:
         first = next((cell for cell in source.sheet.column(column) if cell), "")
-        table.add_row(escape(column), escape(found.roles.why[column]), escape(first[:40]))
+        table.add_row(
+            escape(column),
+            escape(found.roles.why[column]),
+            escape(first if len(first) <= _CELL else first[: _CELL - 1] + "…"),
+        )
     screen.print(table)
     screen.print()
 
@@ -141,11 +153,15 @@ def _print_columns(found: Proposal, screen: Console) -> None:
 def _print_problems(problems: tuple[Problem, ...], screen: Console) -> None:
     for kind, count in Counter(problem.kind for problem in problems).items():
         mine = [problem for problem in problems if problem.kind == kind]
-        screen.print(f"[bold]{count} × {escape(kind)}[/] ({escape(mine[0].remedy)})", highlight=False)
-        for problem in mine[:SHOWN]:
-            screen.print(f"  {escape(problem.where)}: {escape(problem.text)}", highlight=False, soft_wrap=True)
-        if count > SHOWN:
-            screen.print(f"  … and {count - SHOWN} more", highlight=False)
+        screen.print(f"[bold]{count} × {escape(kind)}[/] ({escape(mine[0].remedy)})", highlight=False, soft_wrap=True)
+        places: dict[str, list[str]] = {}
+        for problem in mine:
+            places.setdefault(problem.text, []).append(problem.where)
+        for text, where in list(places.items())[:SHOWN]:
+            again = f" (so in {len(where)}, up to {where[-1]})" if len(where) > 1 else ""
+            screen.print(f"  {escape(where[0] + ': ' + text + again)}", highlight=False, soft_wrap=True)
+        if rest := sum(map(len, list(places.values())[SHOWN:])):
+            screen.print(f"  … and {rest} more", highlight=False)
     if problems:
         screen.print()
 
@@ -166,11 +182,24 @@ def _print_labels(found: Proposal, screen: Console) -> None:
         table.add_row(escape(label), str(whole), *map(str, counts), said)
     sizes, groups = Counter(found.split_of.values()), {t.id: t.group for t in found.tracks if t.group}
     table.add_row("recordings", str(len(found.tracks)), *(str(sizes[split]) for split in SPLITS),
-                  "drawn" if found.drawn else "as given", style="bold")  # fmt: skip
+                  "drawn" if found.drawn else "as given" if found.split_of else "no splits", style="bold")  # fmt: skip
     if groups:
         counts = [len({g for id_, g in groups.items() if found.split_of.get(id_) == split}) for split in SPLITS]
         table.add_row("groups", str(len({*groups.values()})), *map(str, counts), "")
     screen.print(table)
+    screen.print()
+
+
+def _print_use(found: Proposal, screen: Console) -> None:
+    """Say where the rows and the recordings that are not used went."""
+    lost: Counter[str] = Counter()
+    for problem in found.problems:
+        lost[problem.kind] += problem.loses
+    why = ", ".join(f"{count} × {kind}" for kind, count in lost.items() if count)
+    used, there = len({track.path for track in found.tracks}), len(found.source.recordings.paths)
+    rows = f"{len(found.tracks)} of {counted(found.rows, 'row')}" + (f" (without {why})" if why else "")
+    rest = f" ({there - used} in no row that can be used)" if used < there else ""
+    screen.print(f"[bold]used[/]  {escape(rows)}; {used} of {counted(there, 'recording')}{rest}", highlight=False)
     screen.print()
 
 

@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from ...tasks.fetching.download import announced_size, spoken_bytes
+from ...terminal import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from types import TracebackType
 
     from ...tasks.preparing import Download, Plan, PrepareContext
 
@@ -100,8 +99,8 @@ def _check(download: Download) -> str:
     return f"checked by {download.digest.partition(':')[0]}"
 
 
-class PreparationBars:
-    """Shows downloads and steps on a console; a context manager, and called as a ``progress``.
+class PreparationBars(ProgressBar):
+    """Shows downloads and steps on a console; called as a ``progress``.
 
     Args:
         console: where bars and messages go (standard error, so that results can be piped).
@@ -109,43 +108,13 @@ class PreparationBars:
     """
 
     def __init__(self, console: Console, downloads: Collection[str]) -> None:
-        self._console = console
+        super().__init__(console)
         self._downloads = downloads
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._bar: TaskID | None = None
-        self._what = ""
-
-    def __enter__(self) -> PreparationBars:
-        """Start the display."""
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the display away; what was printed stays."""
-        self._bars.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show how far one download or step is; a total of 0 means that it is not known."""
-        if what != self._what or self._bar is None:
-            if self._bar is not None:
-                self._bars.remove_task(self._bar)
-            self._bar, self._what = self._bars.add_task(what, total=total or None, detail=""), what
         if what in self._downloads:
             detail = f"{spoken_bytes(done)} of {spoken_bytes(total)}" if total else spoken_bytes(done)
         else:
             detail = f"{done}/{total}"
-        self._bars.update(self._bar, completed=done, total=total or None, detail=detail)
-
-    def tell(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(escape(text), highlight=False, soft_wrap=True)
+        self.show(what, done, total or None, detail)

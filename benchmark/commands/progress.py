@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ...terminal import ProgressBar
 from ..observer import Observer, left_out
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ...errors import Missing
     from ..features.extract import Extracted
     from ..records.record import FailedTrack, Record
@@ -26,76 +24,47 @@ def spoken_seconds(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
-class TerminalObserver(Observer):
-    """Shows a run on a console; a context manager.
+class TerminalObserver(ProgressBar, Observer):
+    """Shows a run on a console.
 
     Args:
         console: where bars and messages go (standard error, so that results can be piped).
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._bar: TaskID | None = None
-        self._doing: tuple[str, ...] = ()
+        super().__init__(console)
+        self._doing = ""
         self._began = time.perf_counter()
         self._named: set[tuple[str, str]] = set()
 
-    def __enter__(self) -> TerminalObserver:
-        """Start the display."""
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Take the display away; what was printed stays."""
-        self._bars.stop()
-
-    def _show(self, doing: tuple[str, ...], share: float, detail: str) -> None:
-        if doing != self._doing:
-            if self._bar is not None:
-                self._bars.remove_task(self._bar)
-            self._bar = self._bars.add_task(" · ".join(doing), total=1.0, detail="")
-            self._doing = doing
-            self._began = time.perf_counter()
-            if not self._console.is_terminal:
-                self._console.print(" · ".join(doing) + " …", markup=False)
-        if self._bar is not None:
-            self._bars.update(self._bar, completed=share, detail=detail)
+    def _show(self, doing: str, share: float, detail: str) -> None:
+        if self.show(doing, share, 1.0, detail):
+            self._doing, self._began = doing, time.perf_counter()
+            if not self.console.is_terminal:
+                self.console.print(f"{doing} …", markup=False)
 
     def not_ready(self, task: str, missing: tuple[Missing, ...]) -> None:
         """Name a task of ``ready`` that is not here."""
-        self._console.print(
+        self.console.print(
             f"[yellow]not here[/] {escape(task)}: {escape(left_out(missing))}", highlight=False, soft_wrap=True
         )
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show how many tracks of a task are rendered."""
-        self._show((what,), done / max(total, 1), f"{done}/{total} tracks")
+        self._show(what, done / max(total, 1), f"{done}/{total} tracks")
 
     def extracting(self, model: str, task: str, state: Extracted) -> None:
         """Show audio done and its multiple of real time."""
         if state.tracks == state.total and state.audio_seconds == 0:
             return
-        doing = (model, task, "features")
+        doing = f"{model} · {task} · features"
         elapsed = time.perf_counter() - self._began if doing == self._doing else 0.0
         speed = f" at {state.audio_seconds / elapsed:.0f}x real time" if elapsed > 0 and state.audio_seconds else ""
         self._show(doing, state.share, f"{spoken_seconds(state.audio_seconds)} of audio{speed}")
 
     def probing(self, model: str, task: str, done: int, total: int) -> None:
         """Show how far the probes are."""
-        self._show((model, task, "probes"), done / max(total, 1), "")
+        self._show(f"{model} · {task} · probes", done / max(total, 1), "")
 
     def failed_tracks(self, task: str, edition: str, failed: tuple[FailedTrack, ...]) -> None:
         """Name every unusable file with its reason, once for all models."""
@@ -103,7 +72,7 @@ class TerminalObserver(Observer):
             return
         self._named.add((task, edition))
         for one in failed:
-            self._console.print(
+            self.console.print(
                 f"[yellow]unusable[/] {escape(task)} {one.split}: {escape(one.file)} ({escape(one.reason)})",
                 highlight=False,
                 soft_wrap=True,
@@ -114,7 +83,7 @@ class TerminalObserver(Observer):
         value = record.metrics["roc_auc"].value
         score = "–" if value is None else f"{100 * value:.1f}"
         note = "finished before" if was_there else f"{record.cost.encode_seconds + record.cost.probe_seconds:.0f} s"
-        self._console.print(
+        self.console.print(
             f"{escape(record.model.name)} · {escape(record.task.name)}: ROC-AUC {score} ({note})",
             highlight=False,
             soft_wrap=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 from typer.core import TyperGroup
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Edition, Out, Places, ProtocolName, Split
 from .plain import examples, make_plain
@@ -95,7 +95,7 @@ def html(
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
     if base is not None and base not in (names := {record.model.name for record in records}):
-        raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(sorted(names))}.")
+        raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
     found, problems = read_what_is_there(*places)
     shown = audited(sections(records), cache_root())
     scores.VIEW.print(shown, console())
@@ -189,10 +189,14 @@ def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> No
         own["read"] = lambda places: read_chosen(places, *which)
     with console(stderr=True).status("Computing …"):
         found = list(view.compute(**own))
+    written = 0
     for one in found:
         view.print(one, console())
         for path in write_view(view, one, out) if out is not None else ():
+            written += 1
             typer.echo(f"Written: {path}")
+    if out is not None and not written:
+        typer.echo(f"Nothing to write into {out}.", err=True)
 
 
 def read_chosen(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:

@@ -99,7 +99,7 @@ def nano(
     from ...pretraining.family import Making, make_member, require_family
     from ..records.evidence import evidence_of
     from ..run import run
-    from ..studies.reproduction.claims import VARIATIONS, judge
+    from ..studies.reproduction.claims import VARIATIONS, evaluate_claims
     from ..studies.reproduction.report import print_reproduction, write_reproduction
     from .progress import TerminalObserver
 
@@ -108,18 +108,18 @@ def nano(
         require_family(made)
     folders = {name: made / name if made else nano_folder(name) for name in NANO}
     screen = console(stderr=True)
-    told = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
+    say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
     if not family_only:
         making = Making(out / "models", folders[NANO_BASE], _context(workers), device)
         for variation in VARIATIONS:
-            folders[variation.member.name] = make_member(variation.member, making, screen, told)
+            folders[variation.member.name] = make_member(variation.member, making, screen, say)
     named = [name if made is None and name in NANO else str(folder) for name, folder in folders.items()]
     with TerminalObserver(screen) as observer:
         records = run(
             named, "all", edition="mini", out=out / "results", device=device, seeds=seeds, offline=True,
             workers=workers, mini_seed=mini_seed, mini_scale=mini_scale, observer=observer,
         )  # fmt: skip
-    found = judge(evidence_of(records, out / "results"))
+    found = evaluate_claims(evidence_of(records, out / "results"))
     print_reproduction(found, console())
     trained = {name: folder for name, folder in folders.items() if (folder / "held_out.csv").is_file()}
     for path in write_reproduction(found, trained, out, _command(made, family_only, seeds, mini_seed, mini_scale)):

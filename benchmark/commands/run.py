@@ -133,12 +133,13 @@ def _show(records: Sequence[Record], out: Path) -> None:
     from ..views import equity, scores
 
     found, problems = read_what_is_there(out)
+    # Before anything is printed: whoever reads may leave early (`| head`).
+    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
     scores.VIEW.print(audited(sections(records), cache_root()), console())
     cells = {record.cell_sha256 for record in records}
     equity.VIEW.print(equities([e for e in found if e.record.cell_sha256 in cells]), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
-    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
     typer.echo(f"Records: {out}\nPage:    {page}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...terminal import console
 
 EPILOG = (
@@ -127,6 +127,6 @@ def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
     for text in values or ():
         model, _, value = text.rpartition("=")
         if not value or (not model and option == "--in-culture"):
-            raise UsageError(f"{option} {text!r} should read MODEL=VALUE.")
+            raise UsageError(f"{option} {quoted(text)} should read MODEL=VALUE.")
         found[model.strip()] = value.strip()
     return found

@@ -45,7 +45,7 @@ def tag(
     from ...baselines.base import LoadOptions
     from ...files import write_atomically
     from ..cell import BATCH_SECONDS
-    from ..models import Shelf
+    from ..models import Encoders
     from ..probing.heads import heads_path
     from ..probing.tagging import open_tagger
     from ..probing.tagging import tag as tag_files
@@ -56,18 +56,18 @@ def tag(
     tagger = open_tagger(heads_path(path), made)
     paths = _recordings(files)
     low = made.model.name.endswith("@bfloat16")
-    shelf = Shelf(LoadOptions(device, offline, "bfloat16" if low else "float32"))
+    encoders = Encoders(LoadOptions(device, offline, "bfloat16" if low else "float32"))
     name = model or made.model.name.removesuffix("@bfloat16")
-    encoder = shelf.encoder(name)
+    encoder = encoders.encoder(name)
     if encoder.card.fingerprint != made.model.fingerprint:
         raise UsageError(
             f"The heads were trained on features of {made.model.name} ({made.model.fingerprint}); {name} here is "
             f"another ({encoder.card.fingerprint}): other weights, or another version of its code. Run it again."
         )
-    batch = BATCH_SECONDS["cpu" if shelf.device == "cpu" else "accelerator"]
+    batch = BATCH_SECONDS["cpu" if encoders.device == "cpu" else "accelerator"]
     found: list[Tagged] = []
     screen = console()
-    for one in tag_files(tagger, encoder, paths, shelf.device, batch):
+    for one in tag_files(tagger, encoder, paths, encoders.device, batch):
         found.append(one)
         _print_one(one, tagger, top, screen)
     for sentence in about(made, tagger):
@@ -85,13 +85,13 @@ def about(record: Record, tagger: Tagger) -> list[str]:
 
     task, calibration = record.task, tagger.heads.calibration
     where = f"{record.model.name} on {task.name} ({task.edition}, {task.split}, {record.protocol.name})"
-    told = (
+    heading = (
         f"Uncalibrated: the validation split has too few answers. Heads of {where}."
         if calibration is None
         else f"Probabilities calibrated on {calibration.tracks} validation tracks (one slope and offset for all "
         f"labels). Heads of {where}."
     )
-    return [told, *([MINI_LABEL] if task.edition == "mini" else [])]
+    return [heading, *([MINI_LABEL] if task.edition == "mini" else [])]
 
 
 def csv_of(found: Sequence[Tagged], tagger: Tagger, record: Record) -> str:

@@ -83,14 +83,22 @@ def prepare_task(
     if task.prepare is None:
         raise UsageError(f"Task {task.name} has nothing to prepare. {task.access}".rstrip())
     context = PrepareContext(root, _ask_secret, offline=offline, source=source)
-    plan = with_announced_sizes(task.prepare(task, context), context)
+    plan = task.prepare(task, context)
+    asked = () if offline else tuple(step.asks for step in plan.steps if step.asks)
+    if asked and not _has_terminal():
+        raise UsageError(f"{task.name}: nothing was fetched, there is no terminal to ask at. {'; '.join(asked)}.")
+    plan = with_announced_sizes(plan, context)
     print_notes(plan, screen)
     if not plan.nothing_to_do:
         print_plan(plan, screen)
         if not (yes or offline):
             _require_agreement()
+        # Before the first byte: nobody waits for a download to be asked after it.
+        given = {prompt: _ask_secret(prompt) for prompt in asked}
         with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
-            doing = PrepareContext(root, _ask_secret, bars.tell, bars, offline, source)
+            doing = PrepareContext(
+                root, lambda one: given.get(one) or _ask_secret(one), bars.print, bars, offline, source
+            )
             carry_out(plan, doing, root / task.name)
     # What was fetched may tell more about what is missing.
     rest = task.prepare(task, context)
@@ -209,13 +217,18 @@ def _root(named: Path | None) -> Path:
     return root
 
 
+def _has_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
 def _require_agreement() -> None:
     """Ask whether to go on.
 
     Raises:
         UsageError: there is nobody to ask.
     """
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         raise UsageError("Nothing was fetched: there is no terminal to ask at. Add --yes to agree to the list above.")
     typer.confirm("Go on?", abort=True, err=True)
 
@@ -226,7 +239,7 @@ def _ask_secret(prompt: str) -> str:
     Raises:
         UsageError: there is nobody to ask.
     """
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         raise UsageError(f"There is no terminal to ask at: {prompt}")
     return str(typer.prompt(prompt, hide_input=True, err=True))
 

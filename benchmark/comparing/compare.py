@@ -165,7 +165,7 @@ def refuse_mismatch(first: Record, second: Record) -> None:
     Raises:
         UsageError: naming what differs.
     """
-    told = (
+    compared = (
         ("edition", first.task.edition, second.task.edition),
         ("split", first.task.split, second.task.split),
         ("split's content (hash)", first.task.split_sha256[:12], second.task.split_sha256[:12]),
@@ -173,7 +173,7 @@ def refuse_mismatch(first: Record, second: Record) -> None:
         ("protocol", first.protocol.name, second.protocol.name),
         ("protocol's content (hash)", first.protocol.sha256[:12], second.protocol.sha256[:12]),
     )
-    for what, one, other in told:
+    for what, one, other in compared:
         if one != other:
             raise UsageError(
                 f"{first.model.name} and {second.model.name} cannot be compared on {first.task.name}: the {what} "

@@ -2,7 +2,7 @@
 
 Both models are scored on the same resamples of whole groups, so what makes a resample easy or hard cancels. The
 interval of a difference is that of a score (:func:`..scoring.bootstrap.interval`). How often these intervals hold is
-simulated in :mod:`.simulation`; docs/statistics.md has the figures.
+simulated by the tests; docs/statistics.md has the figures.
 """
 
 from __future__ import annotations

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...baselines.cards import markdown_table
 from ...errors import UsageError
 from ...tasks.splits.names import is_sample
-from ..views.words import percent
+from ..comparing.paired import RANKED
+from ..views.words import with_interval
 
 if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
     from ..records.record import Metric, Record
 
 NAMES = {
@@ -34,18 +38,14 @@ def _scored(records: Sequence[Record]) -> list[tuple[Record, str, Metric]]:
     return [(r, name, m) for r in records for name, m in r.metrics.items() if m.value is not None]
 
 
-def model_index(records: Sequence[Record], model: str) -> dict[str, object]:
-    """Return the ``model-index`` of a hub model card's front matter, made by ``huggingface_hub``.
+def evaluated(records: Sequence[Record]) -> list[EvalResult]:
+    """Return the scores of one model as the hub's model cards hold them.
 
     Values are fractions. The task's edition and split, the protocol and the interval are in the arguments of each.
-
-    Args:
-        records: of one model.
-        model: how the card names it.
     """
-    from huggingface_hub.repocard_data import EvalResult, eval_results_to_model_index
+    from huggingface_hub import EvalResult
 
-    results = [
+    return [
         EvalResult(
             task_type="audio-classification",
             task_name="music auto-tagging",
@@ -64,7 +64,6 @@ def model_index(records: Sequence[Record], model: str) -> dict[str, object]:
         )
         for record, name, metric in _scored(records)
     ]
-    return {"model-index": eval_results_to_model_index(model, results)}
 
 
 def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, object]]:
@@ -97,26 +96,19 @@ def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, obje
     ]
 
 
-def markdown_table(records: Sequence[Record]) -> str:
+def scores_table(records: Sequence[Record]) -> str:
     """Return a Markdown table: one row per record, ROC-AUC and average precision in percent with intervals."""
-    lines = [
-        "| task | split | protocol | labels | test tracks | ROC-AUC, % | AP, % |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for record in records:
-        cells = (
-            dataset_name(record),
-            record.task.split,
-            record.protocol.name,
-            f"{record.defined_labels} of {record.total_labels}",
-            str(record.coverage.used["test"]),
-            *(_with_interval(record.metrics[name]) for name in ("roc_auc", "average_precision")),
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
-
-
-def _with_interval(metric: Metric) -> str:
-    if metric.interval is None:
-        return percent(metric.value)
-    return f"{percent(metric.value)} [{percent(metric.interval.low)}, {percent(metric.interval.high)}]"
+    return markdown_table(
+        ("task", "split", "protocol", "labels", "test tracks", "ROC-AUC, %", "AP, %"),
+        [
+            (
+                dataset_name(record),
+                record.task.split,
+                record.protocol.name,
+                f"{record.defined_labels} of {record.total_labels}",
+                str(record.coverage.used["test"]),
+                *(with_interval(record.metrics[m].value, record.metrics[m].interval) for m in RANKED),
+            )
+            for record in records
+        ],
+    )

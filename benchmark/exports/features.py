@@ -27,8 +27,8 @@ from ..records.setting import warning_of
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard
     from ...tasks.base import TaskData, Track
-    from ..features.store import Entry
-    from ..models import Shelf
+    from ..features.store import ShardTrack
+    from ..models import Encoders
     from ..observer import Observer
     from ..protocol import Windowing
 
@@ -57,7 +57,7 @@ def feature_table(
     card: EncoderCard,
     data: TaskData,
     store: FeatureStore,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, ShardTrack],
     windowing: Windowing,
     *,
     by_track: bool,
@@ -97,32 +97,39 @@ def feature_table(
 
 
 def stored_features(
-    shelf: Shelf, name: str, data: TaskData, windowing: Windowing, workers: int, watch: Observer, *, by_track: bool
+    encoders: Encoders,
+    name: str,
+    data: TaskData,
+    windowing: Windowing,
+    workers: int,
+    watch: Observer,
+    *,
+    by_track: bool,
 ) -> FeatureTable:
     """Return the features of a model on a task, out of the store as far as they are there; the rest is encoded.
 
     Args:
-        shelf: has the encoder.
+        encoders: has the encoder.
         name: of the encoder.
         data: the tracks.
         windowing: of the protocol.
         workers: decoding threads.
-        watch: told how it goes.
+        watch: notified of how it goes.
         by_track: one row a track rather than one a window.
 
     Raises:
         CmbenchError: no track is usable, or the encoder misbehaves.
     """
-    card, task = shelf.card(name), data.task
+    card, task = encoders.card(name), data.task
     store = FeatureStore(store_folder(cache_root(), card, task, data.edition, windowing), card.layers, card.dim)
     store.describe(card, task, data.edition, windowing)
     entries = extract(
-        shelf.encoder(name),
+        encoders.encoder(name),
         [track for split in SPLITS for track in data.splits[split]],
         store,
         windowing,
         task.max_track_seconds,
-        batch_seconds=BATCH_SECONDS["cpu" if shelf.device == "cpu" else "accelerator"],
+        batch_seconds=BATCH_SECONDS["cpu" if encoders.device == "cpu" else "accelerator"],
         workers=workers,
         progress=lambda state: watch.extracting(card.name, task.name, state),
     )
@@ -130,7 +137,7 @@ def stored_features(
 
 
 def _spans(
-    track: Track, entry: Entry, card: EncoderCard, windowing: Windowing, count: int
+    track: Track, entry: ShardTrack, card: EncoderCard, windowing: Windowing, count: int
 ) -> list[tuple[float, float]]:
     """Return start and end of every window in the file, seconds."""
     samples = round(entry.track.seconds * card.sample_rate)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...baselines.base import LoadOptions
-from ...baselines.cards import hub_licence
+from ...baselines.cards import hub_name, model_card
 from ...errors import UsageError
 from ...files import whole_folder
 
@@ -94,7 +94,7 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
 
     own = _own(model, records)
     real = [r for r in own if r.task.edition != "mini"]
-    files = {"README.md": model_card(model, real or own)}
+    files = {"README.md": exported_card(model, real or own)}
     if eval_dataset is not None and own:
         content = yaml.safe_dump(eval_results(real or own, eval_dataset), sort_keys=False, allow_unicode=True)
         files[".eval_results/cmbench.yaml"] = content
@@ -126,45 +126,32 @@ def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
     return own
 
 
-def model_card(model: Exportable, records: Sequence[Record]) -> str:
-    """Return ``README.md``: front matter with ``model-index``, then what the model is, how to load it, its scores."""
-    import yaml
-
+def exported_card(model: Exportable, records: Sequence[Record]) -> str:
+    """Return ``README.md``: what the model is, its scores, how to load it; the scores also as ``model-index``."""
     from ...baselines.hub.about import NOT_STATED
-    from .cards import markdown_table, model_index
+    from .cards import evaluated, scores_table
 
-    front: dict[str, object] = {
-        "license": hub_licence(model.licence),
-        "library_name": "transformers",
-        "pipeline_tag": "audio-classification",
-        "tags": ["music", "feature-extraction", "cmbench"],
-    }
-    if model.source.startswith("hf:"):
-        front["base_model"] = model.source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
-    if model.trained_on != NOT_STATED:
-        front["trained_on"] = list(model.trained_on)
-    if records:
-        front |= model_index(records, model.name)
-    rate = model.preprocessor.sample_rate
-    lines = [
-        f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---",
-        f"# {model.name.rpartition('/')[2]}",
-        f"A HuBERT network with {model.shape.layers} layers of {model.shape.hidden} for music at {rate} Hz. "
-        f"Source of the weights: {model.source}. Trained on: {', '.join(model.trained_on) or 'nothing'}. "
-        f"Licence: {model.licence}.",
+    parts = [
+        f"A HuBERT network with {model.shape.layers} layers of {model.shape.hidden} for music at "
+        f"{model.preprocessor.sample_rate} Hz. Source of the weights: {model.source}. Trained on: "
+        f"{', '.join(model.trained_on) or 'nothing'}. Licence: {model.licence}.",
         f"Preprocessing: {model.preprocessor.words}.",
-        "## Use",
-        "```python\nfrom transformers import HubertModel\n\n"
-        'model = HubertModel.from_pretrained("path/to/this/folder").eval()\n'
-        f"states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at {rate} Hz\n```",
-        "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
     if records:
         editions = dict.fromkeys(record.task.edition for record in records)
         edition = " and ".join("mini (synthetic)" if name == "mini" else name for name in editions)
-        lines += [
+        parts += [
             "## Scores",
             f"Measured by cmbench, {edition} edition; means over the probes' seeds with 95 % intervals.",
-            markdown_table(records),
+            scores_table(records),
         ]
-    return "\n\n".join(lines) + "\n"
+    return model_card(
+        model.name.rpartition("/")[2],
+        parts,
+        model.preprocessor.sample_rate,
+        licence=model.licence,
+        base_model=hub_name(model.source, "") or None,
+        trained_on=None if model.trained_on == NOT_STATED else model.trained_on,
+        model_name=model.name,
+        eval_results=evaluated(records) or None,
+    )

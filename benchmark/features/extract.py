@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CmbenchError, UnusableAudio
-from .store import Entry, FeatureStore, shard_name
+from .store import FeatureStore, ShardTrack, shard_name
 from .stored import StoredTrack, identify
 from .windows import AudioWindows, read_windows
 
@@ -51,7 +51,7 @@ class Extracted:
     share: float
 
 
-Progress = Callable[[Extracted], None]
+OnExtracted = Callable[[Extracted], None]
 
 
 def expected_seconds(track: Track, max_seconds: float | None) -> float:
@@ -157,8 +157,8 @@ def extract(
     *,
     batch_seconds: float,
     workers: int,
-    progress: Progress,
-) -> dict[str, Entry]:
+    progress: OnExtracted,
+) -> dict[str, ShardTrack]:
     """Bring the features of every track into the store and return its entries by track id, failures included.
 
     What the store has already is not computed again. Decoding runs in ``workers`` threads one shard ahead of the
@@ -172,7 +172,7 @@ def extract(
         max_seconds: cap of the task on each track, seconds.
         batch_seconds: audio of one batch, seconds.
         workers: decoding threads.
-        progress: told after each shard, and at the start.
+        progress: called after each shard, and at the start.
 
     Raises:
         CmbenchError: the encoder misbehaves; see :func:`encode_windows`.
@@ -204,7 +204,7 @@ def extract(
 
 
 def _missing_shards(
-    tracks: Sequence[Track], entries: dict[str, Entry], max_seconds: float | None
+    tracks: Sequence[Track], entries: dict[str, ShardTrack], max_seconds: float | None
 ) -> list[tuple[Track, ...]]:
     """Shards of what is not stored yet; cut before what is stored is left out, so that a resumed run cuts alike."""
     shards = (tuple(t for t in shard if t.id not in entries) for shard in plan_shards(tracks, max_seconds))
@@ -217,7 +217,7 @@ class _Work:
 
     shard: tuple[Track, ...]
     lock: FileLock
-    found: dict[str, Entry]
+    found: dict[str, ShardTrack]
     decoded: list[Future[Decoded]]
 
 
@@ -272,7 +272,7 @@ def _released(work: _Work) -> Iterator[_Work]:
         work.lock.release()
 
 
-def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seconds: float) -> dict[str, Entry]:
+def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seconds: float) -> dict[str, ShardTrack]:
     """Encode one decoded shard and write it."""
     decoded = [future.result() for future in work.decoded]
     started = time.perf_counter()
@@ -284,4 +284,4 @@ def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seco
         tracks.append(replace(one.stored, rows=(row, row + count)))
         row += count
     piece = store.write(shard_name(work.shard), features, tracks, time.perf_counter() - started)
-    return {t.id: Entry(t, piece) for t in piece.tracks}
+    return {t.id: ShardTrack(t, piece) for t in piece.tracks}

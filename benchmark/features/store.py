@@ -33,7 +33,7 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
-from ...opening import PLAIN
+from ...sound import PLAIN, STRAIGHT
 from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece
 
 if TYPE_CHECKING:
@@ -47,12 +47,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_AS_IT_IS = (None, PLAIN, STRAIGHT)
+"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
+
 _TENSOR = "features"
 _OPEN_SHARDS = 256
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShardTrack:
     """One track and the shard that holds it."""
 
     track: StoredTrack
@@ -119,7 +122,7 @@ class FeatureStore:
             else:
                 _warn(f"{self.folder / piece.shard} was cut short and will be made again")
 
-    def valid_entries(self, tracks: Iterable[Track], *, sound: bool = True) -> dict[str, Entry]:
+    def valid_entries(self, tracks: Iterable[Track], *, sound: bool = True) -> dict[str, ShardTrack]:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
 
         A file whose path and :func:`cmbench.files.file_version` are the same is taken as unchanged; otherwise its hash
@@ -130,16 +133,16 @@ class FeatureStore:
             sound: only those whose shard is as it was written; see :meth:`sound`.
         """
         wanted = {t.id: t for t in tracks}
-        found: dict[str, Entry] = {}
+        found: dict[str, ShardTrack] = {}
         for piece in self.pieces():
             known = {s.id: wanted[s.id] for s in piece.tracks if s.id in wanted and s.id not in found}
             true = [s for s in piece.tracks if s.id in known and _still_true(s, known[s.id])]
-            found |= {s.id: Entry(s, piece) for s in true}
+            found |= {s.id: ShardTrack(s, piece) for s in true}
             if any(_only_looks_new(s, known[s.id]) for s in true):
                 self._look_again(piece, known)
         return self.sound(found) if sound else found
 
-    def sound(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    def sound(self, entries: Mapping[str, ShardTrack]) -> dict[str, ShardTrack]:
         """Those of some entries whose shard is as it was written; a shard that is not is named in a warning."""
         broken = {p.path: why for p in {e.piece.path: e.piece for e in entries.values()}.values() if (why := damage(p))}
         for why in broken.values():
@@ -209,7 +212,7 @@ class FeatureStore:
         write_atomically(piece.path, json.dumps(facts, ensure_ascii=False, allow_nan=False).encode())
         return read_piece(piece.path)
 
-    def view(self, entries: Sequence[Entry]) -> FeatureView:
+    def view(self, entries: Sequence[ShardTrack]) -> FeatureView:
         """Features of some usable tracks, read through memory maps.
 
         Args:
@@ -227,7 +230,7 @@ class FeatureView:
         track_of_window: position of each window's track among the given ones ``[windows]``.
     """
 
-    def __init__(self, store: FeatureStore, entries: Sequence[Entry]) -> None:
+    def __init__(self, store: FeatureStore, entries: Sequence[ShardTrack]) -> None:
         self.layers = store.layers
         self.dim = store.dim
         counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
@@ -297,7 +300,7 @@ def _open_shard(path: Path, sha256: str) -> NDArray[np.float16]:
     return cast("NDArray[np.float16]", mapped)
 
 
-def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
+def audio_sha256(tracks: Iterable[Track], known: dict[str, ShardTrack]) -> str:
     """Hash of the audio of some tracks, missing files included as missing, and of decoders that give other samples.
 
     Args:
@@ -307,14 +310,14 @@ def audio_sha256(tracks: Iterable[Track], known: dict[str, Entry]) -> str:
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):
         stored = known[track.id].track if track.id in known else identify(track)
-        reading = f"\t{stored.decoder}" if stored.decoder not in (None, PLAIN) else ""
+        reading = f"\t{stored.decoder}" if stored.decoder not in _AS_IT_IS else ""
         lines.append(f"{track.id}\t{stored.sha256 or 'missing'}{reading}\n")
     return sha256_of("".join(lines).encode())
 
 
-def used_decoders(entries: Iterable[Entry]) -> dict[str, str]:
+def used_decoders(entries: Iterable[ShardTrack]) -> dict[str, str]:
     """Return the versions, by name, of decoders that gave other samples than libsndfile as it is."""
-    named = {e.track.decoder for e in entries if e.track.failure is None} - {None, PLAIN}
+    named = {e.track.decoder for e in entries if e.track.failure is None} - set(_AS_IT_IS)
     return dict(sorted(name.rsplit(" ", 1) for name in named if name))
 
 

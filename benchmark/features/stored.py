@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ...containers import COUNTED_SUFFIXES
 from ...errors import CmbenchError
 from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken
-from ...opening import PLAIN, decoder_of, decoders
+from ...opening import decoder_of, decoders
+from ...sound import PLAIN, STRAIGHT
 
 if TYPE_CHECKING:
     from ...tasks.base import Track
@@ -120,14 +121,14 @@ def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
 def still_decoded_so(stored: StoredTrack, track: Track) -> bool:
     """Whether a file would be decoded as it was.
 
-    What was used is so with the same decoder. A file that could not be used is asked again, and so is one whose length
-    an earlier version took on trust: an mp3 or an Ogg of which no decoder is noted.
+    What was used is so with the same decoder. A file that could not be used is asked again, and so is one of which an
+    earlier version noted none, or one that it read with wrong samples: an mp3 or an Ogg.
     """
     if stored.failure is None:
         trusted = track.path.suffix.lower() not in COUNTED_SUFFIXES and not any(
             "wrong ext" in w for w in stored.warnings
         )
-        if stored.decoder in (PLAIN, *decoders()) or (stored.decoder is None and trusted):
+        if stored.decoder in (STRAIGHT, *decoders()) or (stored.decoder is None and trusted):
             return True
     return (decoder_of(track.path) or PLAIN) == (stored.decoder or PLAIN)
 

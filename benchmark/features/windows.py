@@ -17,7 +17,8 @@ import numpy as np
 
 from ...decoding import SILENCE, Stretch, blocks, channel_sums, find_stretch, missing_frames, suffix_warning, variances
 from ...errors import UnusableAudio, UsageError
-from ...opening import Sound, opened
+from ...opening import opened
+from ...sound import Sound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -30,7 +30,7 @@ _CPU_BLOCK = 8
 
 
 @dataclass(frozen=True)
-class Member:
+class Probe:
     """One probe to train: its input (a hidden state or :data:`FUSED`), its initial learning rate, its seed."""
 
     layer: int
@@ -151,7 +151,7 @@ class Stack:
         flat: ``[members, size]``.
     """
 
-    def __init__(self, members: Sequence[Member], flat: Tensor, shape: Shape) -> None:
+    def __init__(self, members: Sequence[Probe], flat: Tensor, shape: Shape) -> None:
         """Stack parameters ``[members, size]``."""
         self.members = tuple(members)
         self.flat = flat
@@ -225,7 +225,7 @@ class Trainer:
         best: the parameters that :meth:`keep_best` kept ``[members, size]``.
     """
 
-    def __init__(self, members: Sequence[Member], shape: Shape, settings: ProbeSettings, device: str) -> None:
+    def __init__(self, members: Sequence[Probe], shape: Shape, settings: ProbeSettings, device: str) -> None:
         """Draw the initial parameters: the same for all members of a seed."""
         seeds = dict.fromkeys(m.seed for m in members)
         drawn = {seed: SeedStream(seed).initial(shape, settings.fused_init) for seed in seeds}

@@ -11,8 +11,9 @@ fitted to the validation tracks. The same tracks chose the probe, so its confide
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,14 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from ...errors import CmbenchError, UsageError
-from .bank import FUSED, Member, Shape, Stack
+from ...files import SEAL, seal_is_broken, sealed
+from .bank import FUSED, Probe, Shape, Stack
 from .inputs import Scaling, Windows
 from .training import TrackScorer
 
-FORMAT = "cmbench-heads-1"
+FORMAT, _UNSEALED = "cmbench-heads-2", "cmbench-heads-1"
+"""The second states the hash of its tensors and of what it says of them; the first, which did not, is read too."""
+
 FEWEST = 10
 """True and false answers on validation, over all labels, that a calibration needs at least of each."""
 
@@ -66,7 +70,7 @@ class Heads:
         calibration: ``None`` where validation has too few answers.
     """
 
-    members: tuple[Member, ...]
+    members: tuple[Probe, ...]
     shape: Shape
     parameters: NDArray[np.float32]
     states: int
@@ -182,7 +186,26 @@ def heads_bytes(heads: Heads, about: dict[str, Any], audio: dict[str, NDArray[np
         "calibration": None if heads.calibration is None else asdict(heads.calibration),
         "about": about,
     }
+    facts = sealed(facts | {"tensors_sha256": _tensors_sha256(tensors)})
     return save(tensors, {"cmbench": json.dumps(facts, ensure_ascii=False, allow_nan=False, sort_keys=True)})
+
+
+def _tensors_sha256(tensors: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype.str} {list(tensors[name].shape)}\n".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).data)
+    return digest.hexdigest()
+
+
+def _require_unchanged(facts: dict[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Raise a ValueError for a file of another format, or one that is not as it was written."""
+    if facts["format"] not in (FORMAT, _UNSEALED):
+        raise ValueError(f"of format {facts['format']!r}")
+    sealed_as = facts.get("tensors_sha256"), SEAL in facts
+    wanted = (None, False) if facts["format"] == _UNSEALED else (_tensors_sha256(tensors), True)
+    if sealed_as != wanted or seal_is_broken(facts):
+        raise ValueError("it has changed since it was written; the same `cmbench run` with --force makes it again")
 
 
 def read_heads(path: Path) -> tuple[Heads, dict[str, Any], dict[str, NDArray[np.uint8]]]:
@@ -203,12 +226,11 @@ def read_heads(path: Path) -> tuple[Heads, dict[str, Any], dict[str, NDArray[np.
         with safe_open(path, "numpy") as file:
             facts = json.loads((file.metadata() or {})["cmbench"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - the file is no mapping
-        if facts["format"] != FORMAT:
-            raise ValueError(f"of format {facts['format']!r}")
+        _require_unchanged(facts, tensors)
         shape = Shape(**facts["shape"] | {"fused": tuple(facts["shape"]["fused"])})
         calibration = Calibration(**facts["calibration"]) if facts["calibration"] else None
         heads = Heads(
-            tuple(Member(**member) for member in facts["members"]),
+            tuple(Probe(**member) for member in facts["members"]),
             shape, tensors["parameters"], int(facts["states"]), tensors.get("scaling"), calibration,
         )  # fmt: skip
         if heads.parameters.dtype != np.float32 or heads.parameters.shape != (len(heads.members), shape.size):

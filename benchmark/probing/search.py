@@ -20,10 +20,10 @@ from torch import Tensor
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
 from ..records.record import LayerFamilyScore, LayerScore
-from .bank import FUSED, Member, Shape, Stack
+from .bank import FUSED, Probe, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
-from .training import Judge, Scores, TrackScorer, Trained, TrainingWindows, train_program
+from .training import Scores, TrackScorer, Trained, TrainingWindows, ValidationScorer, train_program
 
 __all__ = ["FUSED_NAME", "ProbeResult", "ProbeSplit", "WindowFeatures", "run_probes"]
 
@@ -82,7 +82,7 @@ class _Bench:
     shape: Shape
     settings: ProbeSettings
     scaling: Scaling | None
-    judge: Judge
+    validation: ValidationScorer
     device: str
     train_budget: int
 
@@ -132,7 +132,7 @@ def run_probes(
         families: of every label, in the labels' order; the layers' scores are then also given by family.
 
     Raises:
-        CmbenchError: no label is defined on the validation split; every probe went astray; features that are not
+        CmbenchError: no label is defined on the validation split; every probe diverged; features that are not
             finite; splits that do not fit together.
         UsageError: the settings leave no candidate or name an unknown choice.
     """
@@ -145,11 +145,11 @@ def run_probes(
     budget = memory_budget(device)
     valid_windows = Windows(valid.features, needed, scaling, device, budget)
     valid_scorer = TrackScorer(valid_windows, valid.features.track_of_window, fused)
-    judge = Judge(valid_scorer, valid.labels, settings.select)
+    validation = ValidationScorer(valid_scorer, valid.labels, settings.select)
     budget -= valid_windows.bytes if valid_windows.held else 0
-    bench = _Bench(train, shape, settings, scaling, judge, device, budget)
+    bench = _Bench(train, shape, settings, scaling, validation, device, budget)
 
-    grid = [Member(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
+    grid = [Probe(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
     meter = _Meter(progress, (len(grid) + len(others)) * settings.max_epochs)
     searched = _train(bench, grid, bench.training(needed), meter)
@@ -225,13 +225,15 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     return alone, summed
 
 
-def _train(bench: _Bench, members: Sequence[Member], training: TrainingWindows, meter: _Meter) -> list[Trained]:
+def _train(bench: _Bench, members: Sequence[Probe], training: TrainingWindows, meter: _Meter) -> list[Trained]:
     """Train members in as few programs as the memory allows."""
     limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
     trained: list[Trained] = []
     for low in range(0, len(members), limit):
         part = members[low : low + limit]
-        trained += train_program(part, bench.shape, training, bench.judge, bench.settings, bench.device, meter.settled)
+        trained += train_program(
+            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled
+        )
     return trained
 
 
@@ -240,11 +242,11 @@ def _train_seeds(
 ) -> tuple[Trained, dict[int, Trained]]:
     """Train the best configuration on the seeds that the search did not use.
 
-    A configuration that goes astray on some seed is passed over for the next best.
+    A configuration that diverges on some seed is passed over for the next best.
     """
     for index, chosen in enumerate(_ranked(searched)):
         layer, rate = chosen.member.layer, chosen.member.learning_rate
-        members = [Member(layer, rate, seed) for seed in others]
+        members = [Probe(layer, rate, seed) for seed in others]
         if index:
             meter.total += len(members) * bench.settings.max_epochs
         layers = bench.shape.fused if layer == FUSED else (layer,)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import CmbenchError
 from ..protocol import ProbeSettings
 from ..scoring.metrics import defined_labels, ranking_scores
-from .bank import FUSED, Batch, Member, SeedStream, Shape, Stack, Trainer
+from .bank import FUSED, Batch, Probe, SeedStream, Shape, Stack, Trainer
 from .inputs import Windows
 
 _PLATEAU_THRESHOLD = 1e-4
@@ -48,12 +48,12 @@ class Trained:
 
     Attributes:
         member: which probe.
-        weights: the parameters of its best epoch ``[size]``, on the CPU; ``None`` where training went astray.
-        scores: of its best epoch; ``None`` where training went astray.
+        weights: the parameters of its best epoch ``[size]``, on the CPU; ``None`` where training diverged.
+        scores: of its best epoch; ``None`` where training diverged.
         epochs: passes over the training windows until it stopped.
     """
 
-    member: Member
+    member: Probe
     weights: Tensor | None
     scores: Scores | None
     epochs: int
@@ -100,7 +100,7 @@ class TrackScorer:
         return out
 
 
-class Judge:
+class ValidationScorer:
     """Scores probes on the validation split."""
 
     def __init__(self, scorer: TrackScorer, labels: NDArray[np.bool_], select: str) -> None:
@@ -144,7 +144,7 @@ class Judge:
 
 
 @dataclass
-class Course:
+class EarlyStopping:
     """How far one member has come.
 
     Attributes:
@@ -152,14 +152,14 @@ class Course:
         best: scores of the best epoch.
         waited: epochs since then.
         epochs: epochs trained.
-        astray: whether its logits stopped being finite.
+        diverged: whether its logits stopped being finite.
     """
 
     rate: float
     best: Scores | None = None
     waited: int = 0
     epochs: int = 0
-    astray: bool = False
+    diverged: bool = False
     _plateau_best: float = field(default=-math.inf, repr=False)
     _plateau_waited: int = field(default=0, repr=False)
 
@@ -171,7 +171,7 @@ class Course:
         """
         self.epochs += 1
         if scores is None:
-            self.astray = True
+            self.diverged = True
             return False
         if scores.score > self._plateau_best * (1.0 + _PLATEAU_THRESHOLD):
             self._plateau_best, self._plateau_waited = scores.score, 0
@@ -190,7 +190,7 @@ class Course:
 
     def ended(self, settings: ProbeSettings) -> bool:
         """Whether the member is to be trained no further."""
-        return self.astray or self.waited >= settings.patience or self.epochs >= settings.max_epochs
+        return self.diverged or self.waited >= settings.patience or self.epochs >= settings.max_epochs
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,10 @@ class TrainingWindows:
 
 
 def train_program(
-    members: Sequence[Member],
+    members: Sequence[Probe],
     shape: Shape,
     training: TrainingWindows,
-    judge: Judge,
+    validation: ValidationScorer,
     settings: ProbeSettings,
     device: str,
     settled: Callable[[int], None],
@@ -223,27 +223,27 @@ def train_program(
         members: the probes.
         shape: their sizes.
         training: the examples.
-        judge: validation.
+        validation: scores on the validation tracks.
         settings: how to train.
         device: of torch.
         settled: called after each epoch with the number of epochs, over all members, that need no more work.
     """
     trainer = Trainer(members, shape, settings, device)
     streams = {seed: SeedStream(seed) for seed in trainer.stack.seeds}
-    places, courses = list(range(len(members))), [Course(m.learning_rate) for m in members]
+    places, stopping = list(range(len(members))), [EarlyStopping(m.learning_rate) for m in members]
     done: dict[int, Trained] = {}
     while places:
-        _train_epoch(trainer, [courses[p].rate for p in places], streams, training, settings, device)
-        scores = judge.scores(trainer.stack)
-        better = [courses[p].observe(s, settings) for p, s in zip(places, scores, strict=True)]
+        _train_epoch(trainer, [stopping[p].rate for p in places], streams, training, settings, device)
+        scores = validation.scores(trainer.stack)
+        better = [stopping[p].observe(s, settings) for p, s in zip(places, scores, strict=True)]
         trainer.keep_best([row for row, is_better in enumerate(better) if is_better])
-        live = [row for row, place in enumerate(places) if not courses[place].ended(settings)]
+        live = [row for row, place in enumerate(places) if not stopping[place].ended(settings)]
         work = len(places)
         for row in sorted(set(range(len(places))) - set(live)):
-            course, member = courses[places[row]], members[places[row]]
-            weights = None if course.astray else trainer.best[row].cpu().clone()
-            done[places[row]] = Trained(member, weights, None if course.astray else course.best, course.epochs)
-            work += settings.max_epochs - course.epochs
+            ended, member = stopping[places[row]], members[places[row]]
+            weights = None if ended.diverged else trainer.best[row].cpu().clone()
+            done[places[row]] = Trained(member, weights, None if ended.diverged else ended.best, ended.epochs)
+            work += settings.max_epochs - ended.epochs
         if live and len(live) < len(places):
             trainer.keep_only(live)
         places = [places[row] for row in live]

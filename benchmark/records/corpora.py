@@ -1,30 +1,45 @@
 """Whose results a folder holds, where users name their own corpora: two of one name never replace each other's.
 
-The folder of a run keeps, beside its records, which ``task.yaml`` each custom task was read from. Its name does not end
-in ``.json``: what does is a record.
+The folder of a run keeps, beside its records, which ``task.yaml`` each custom task was read from, and a hash of what is
+in the corpus. Its name does not end in ``.json``: what does is a record.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 from ...files import write_atomically
-from ...tasks.base import Task
+from ...tasks.base import LoadContext, Task
+from ...tasks.splits.names import SPLITS
 
 FILE = "corpora.jsonl"
 
+_SAMPLED = 2**16
+"""Bytes of the beginning and the end of a recording that tell it from another of its size."""
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """A corpus: its ``task.yaml``, and a hash of its content, empty where none was noted."""
+
+    file: str
+    content: str = ""
 
 
 def claim(out: Path, tasks: Iterable[Task]) -> None:
     """Note that a folder's records of custom tasks are of these corpora.
 
-    A corpus that was moved takes its results along: where the earlier place is gone, the new one stands for it, and the
-    log says so.
+    A corpus is the same at the same place, whatever was changed in it, and elsewhere if its content is the same: moved
+    or copied, it takes its results along.
 
     Args:
         out: folder of the records; made if there is something to note.
@@ -38,28 +53,72 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
     for task in tasks:
         if task.described_in is None:
             continue
-        here = str(task.described_in.resolve())
+        here = _Corpus(str(task.described_in.resolve()), content_sha256(task))
         other = noted.get(task.name, here)
-        if other != here and Path(other).is_file():
-            raise UsageError(
-                f"{out} holds results of another corpus that is named {task.name!r} too, {other}; they would be "
-                f"replaced. Give one of the two another `name:` ({here}), or write to another folder with --out."
-            )
-        if other != here:
-            _log.warning("%s: the corpus %r was at %s, and is now taken to be %s.", out, task.name, other, here)
+        if other.file != here.file:
+            _require_same(out, task.name, here, other)
         after[task.name] = here
     if after != noted:
-        lines = (json.dumps({"name": name, "file": file}, ensure_ascii=False) for name, file in sorted(after.items()))
+        lines = (json.dumps({"name": name} | vars(c), ensure_ascii=False) for name, c in sorted(after.items()))
         write_atomically(out / FILE, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _read(file: Path) -> dict[str, str]:
+def _require_same(out: Path, name: str, here: _Corpus, other: _Corpus) -> None:
+    """Check that a corpus at another place than the one noted is the same.
+
+    Raises:
+        UsageError: it is another.
+    """
+    if other.content == here.content:
+        return
+    gone = not Path(other.file).is_file()
+    if gone and not other.content:
+        _log.warning(
+            "%s: the corpus %s was at %s, and is now taken to be %s.", out, quoted(name), other.file, here.file
+        )
+        return
+    moved = (
+        f" If it is the same one, moved and changed since, remove {out / FILE}, and its results are replaced."
+        if gone
+        else ""
+    )
+    raise UsageError(
+        f"{out} holds results of another corpus that is named {quoted(name)} too, {other.file}; they would be "
+        f"replaced. Give one of the two another `name:` ({here.file}), or write to another folder with --out.{moved}"
+    )
+
+
+def content_sha256(task: Task) -> str:
+    """Hash of what is in a corpus: labels, tracks and splits, and of each file its size, first and last bytes."""
+    data = task.load("custom", LoadContext(None, Path(), writes=False))
+    digest = hashlib.sha256(f"{data.label_sha256}\n{data.split_sha256}\n".encode())
+    for path in dict.fromkeys(track.path for split in SPLITS for track in data.splits[split]):
+        digest.update(_sample(path))
+    return digest.hexdigest()
+
+
+def _sample(path: Path) -> bytes:
+    """Return size, first and last bytes of a file; nothing of what is no file or cannot be read."""
+    try:
+        if not path.is_file():
+            return b"-"
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            first = file.read(_SAMPLED)
+            file.seek(max(0, size - _SAMPLED))
+            return hashlib.sha256(b"%d\n" % size + first + file.read(_SAMPLED)).digest()
+    except (OSError, ValueError):  # told as an unusable track
+        return b"-"
+
+
+def _read(file: Path) -> dict[str, _Corpus]:
     if not file.is_file():
         return {}
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {str(row["name"]): str(row["file"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {str(row["name"]): _Corpus(str(row["file"]), str(row.get("content", ""))) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{file}: this should tell which corpora the results are of, and cannot be read ({error}). Remove it "
             "if the folder's results of your own corpora may be replaced."

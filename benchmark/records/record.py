@@ -314,7 +314,7 @@ def parse_record(content: bytes, path: Path) -> Record:
         record = Record.model_validate_json(content)
     except ValidationError as error:
         if (version := _stated_version(content)) not in (None, *READ_VERSIONS):
-            # What another version may hold would be told as an error of its fields.
+            # What another version may hold would be reported as an error of its fields.
             raise CmbenchError(_other_version(path, version)) from error
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the top level"

@@ -22,7 +22,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,6 @@ RESAMPLES = 1000
 MEASURES: Mapping[str, str] = {
     "mmd2": "Squared maximum mean discrepancy",
     "jensen_shannon": "Jensen-Shannon divergence",
-    "cosine": "Cosine distance of unigrams",
 }
 
 Groups = NDArray[np.intp]
@@ -48,22 +47,15 @@ Groups = NDArray[np.intp]
 class Grouped(Protocol):
     """Groups of tracks, reduced to what distances between weighted sets of them need."""
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """Names of the distances, keys of :data:`MEASURES`."""
-        ...
-
-    @property
-    def unbiased(self) -> bool:
-        """Whether the distances are right on average however few groups there are."""
-        ...
+    unbiased: ClassVar[bool]
+    """Whether the distances are right on average however few groups there are."""
 
     def only(self, groups: Groups) -> Self:
         """Return some of the groups, in the order given."""
         ...
 
     def distances(self, first: Doubles, second: Doubles) -> Doubles:
-        """Return the distances between weighted sets of groups, ``[rows, measures]``; NaN where one is not defined.
+        """Return the distances between weighted sets of groups, ``[rows]``; NaN where one is not defined.
 
         Args:
             first: how often each group is in the first set, ``[rows, groups]``.
@@ -125,7 +117,7 @@ class PairDistance:
 
     @property
     def separable(self) -> bool:
-        """Whether the two tasks are told apart at a false discovery rate of 5 %."""
+        """Whether the two tasks differ at a false discovery rate of 5 %."""
         return self.q_value is not None and self.q_value <= 1 - LEVEL
 
 
@@ -176,8 +168,8 @@ class Distances:
 
 def all_pairs(
     grouped: Grouped, members: Sequence[Groups], names: Sequence[str], resamples: int = RESAMPLES
-) -> dict[str, tuple[PairDistance, ...]]:
-    """Measure every two collections, by measure; q-values are among the pairs of a measure.
+) -> tuple[PairDistance, ...]:
+    """Measure every two collections; q-values are among all pairs (Benjamini and Hochberg 1995).
 
     Args:
         grouped: all groups of all collections.
@@ -188,24 +180,24 @@ def all_pairs(
     Raises:
         UsageError: there are fewer than two collections, or one has fewer than two groups.
     """
+    from scipy.stats import false_discovery_control
+
     if len(members) < 2:
         raise UsageError("A distance needs two tasks; name several with --tasks.")
     for name, groups in zip(names, members, strict=True):
         if len(groups) < 2:
             raise UsageError(f"{name}: its sample has {len(groups)} group of tracks; a distance needs two at least.")
-    found: dict[str, list[PairDistance]] = {measure: [] for measure in grouped.measures}
+    pairs = []
     for i, j in combinations(range(len(members)), 2):
         both = grouped.only(np.concatenate([members[i], members[j]]))
-        judged = judge_pair(both, (len(members[i]), len(members[j])), (names[i], names[j]), resamples)
-        for pairs, pair in zip(found.values(), judged, strict=True):
-            pairs.append(pair)
-    return {measure: _controlled(pairs) for measure, pairs in found.items()}
+        pairs.append(measure_pair(both, (len(members[i]), len(members[j])), (names[i], names[j]), resamples))
+    tested = [pair.p_value for pair in pairs if pair.p_value is not None]
+    adjusted = iter(false_discovery_control(tested).tolist() if tested else ())
+    return tuple(pair if pair.p_value is None else replace(pair, q_value=next(adjusted)) for pair in pairs)
 
 
-def judge_pair(
-    grouped: Grouped, sizes: tuple[int, int], names: tuple[str, str], resamples: int
-) -> tuple[PairDistance, ...]:
-    """Measure two collections, with interval and test, once for each measure.
+def measure_pair(grouped: Grouped, sizes: tuple[int, int], names: tuple[str, str], resamples: int) -> PairDistance:
+    """Measure two collections, with interval and test.
 
     Args:
         grouped: the groups of the first collection, then those of the second.
@@ -214,29 +206,25 @@ def judge_pair(
         resamples: of the bootstrap, and permutations of the test.
     """
     first = np.repeat([[1.0, 0.0]], sizes, axis=1)
-    observed = grouped.distances(first, 1 - first)[0]
+    observed = float(grouped.distances(first, 1 - first)[0])
     corrected = observed if grouped.unbiased else _jackknifed(grouped, first, observed)
-    pairs = [PairDistance(*names, float(v), float(c)) for v, c in zip(observed, corrected, strict=True)]
+    pair = PairDistance(*names, observed, corrected)
     if min(sizes) < MIN_CLUSTERS:
         name = names[int(sizes[0] > sizes[1])]
         reason = f"no interval and no test: {name} has fewer than {MIN_CLUSTERS} groups ({min(sizes)})"
-        return tuple(replace(pair, reason=reason) for pair in pairs)
+        return replace(pair, reason=reason)
     drawn = grouped.distances(*_resampled(sizes, names, resamples))
     draw = np.random.Generator(np.random.PCG64(_seed(*names, "permutation")))
     sides = draw.permuted(np.repeat(first, resamples, axis=0), axis=1)
-    permuted = grouped.distances(sides, 1 - sides)
-    return tuple(_judged(*columns, min(sizes)) for columns in zip(pairs, drawn.T, permuted.T, strict=True))
+    return _tested(pair, drawn, grouped.distances(sides, 1 - sides), min(sizes))
 
 
-def _jackknifed(grouped: Grouped, first: Doubles, observed: Doubles) -> Doubles:
-    """Take off what leaving out one group at a time says of the bias, ``[measures]``; each side has its own share."""
-    total = first.shape[1]
-    kept = 1 - np.eye(total)
+def _jackknifed(grouped: Grouped, first: Doubles, observed: float) -> float:
+    """Take off what leaving out one group at a time says of the bias; each side has its own share."""
+    kept = 1 - np.eye(first.shape[1])
     without = grouped.distances(first * kept, (1 - first) * kept)
-    corrected = observed.copy()
-    for side in (first[0] == 1, first[0] == 0):
-        corrected -= (np.count_nonzero(side) - 1) * (without[side].mean(axis=0) - observed)
-    return corrected
+    bias = [(side.sum() - 1) * (without[side].mean() - observed) for side in (first[0] == 1, first[0] == 0)]
+    return float(observed - sum(bias))
 
 
 def _seed(*words: str) -> int:
@@ -250,7 +238,7 @@ def _resampled(sizes: tuple[int, int], names: tuple[str, str], resamples: int) -
     return np.hstack([weights[0], nothing[1]]), np.hstack([nothing[0], weights[1]])
 
 
-def _judged(pair: PairDistance, drawn: Doubles, permuted: Doubles, groups: int) -> PairDistance:
+def _tested(pair: PairDistance, drawn: Doubles, permuted: Doubles, groups: int) -> PairDistance:
     """Fill in interval and test; both samples are ``[resamples]``, NaN where a draw does not define the distance."""
     from scipy.stats import norm, t
 
@@ -270,12 +258,3 @@ def _judged(pair: PairDistance, drawn: Doubles, permuted: Doubles, groups: int) 
         null_high=float(np.quantile(null, LEVEL)),
         p_value=(1 + int(reached)) / (1 + null.size),
     )
-
-
-def _controlled(pairs: Sequence[PairDistance]) -> tuple[PairDistance, ...]:
-    """Fill in the q-values of pairs that are judged together (Benjamini and Hochberg 1995)."""
-    from scipy.stats import false_discovery_control
-
-    tested = [pair.p_value for pair in pairs if pair.p_value is not None]
-    adjusted = iter(false_discovery_control(tested).tolist() if tested else ())
-    return tuple(pair if pair.p_value is None else replace(pair, q_value=next(adjusted)) for pair in pairs)

@@ -1,10 +1,9 @@
-"""Distances read back from the JSON that ``cmbench report similarity --out`` writes."""
+"""Distances as tidy rows and JSON, and read back from the JSON that ``cmbench report similarity --out`` writes."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from ... import untrusted
 from ...errors import CmbenchError, UsageError
-from .distance import Distances
+from .distance import MEASURES, Distances
 from .distance_tables import labels
 from .report import SimilarityReport
 
 LARGEST = 64 * 2**20
 """Bytes of one report."""
 
-CSV_HEAD = (
-    *("edition", "stand_in", "measure", "source", "first", "second", "codebook"),
-    *("as_sampled", "distance", "low", "high", "null_high", "p_value", "q_value", "reason"),
-)
-
 
 def read_distances(path: Path) -> list[Distances]:
-    """Read the distances of one report.
+    """Read the distances of one report; measures that earlier versions had are left out.
 
     Args:
         path: the ``similarity-<edition>.json``, or the folder that was given to ``--out``.
@@ -39,7 +33,7 @@ def read_distances(path: Path) -> list[Distances]:
     files = sorted(path.glob("similarity-*.json")) if path.is_dir() else [path]
     if not files or not path.exists():
         raise UsageError(f"{path} holds no similarity report; `cmbench report similarity --out DIR` writes one.")
-    return [distances for file in files for distances in _read(file)]
+    return [distances for file in files for distances in _read(file) if distances.measure in MEASURES]
 
 
 def _read(file: Path) -> list[Distances]:
@@ -57,20 +51,17 @@ def _read(file: Path) -> list[Distances]:
         ) from error
 
 
-def similarity_csv(report: SimilarityReport) -> str:
-    """Return one line for each pair and measure, and for each codebook; an empty field does not exist."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_HEAD)
+def similarity_rows(report: SimilarityReport) -> Iterator[dict[str, object]]:
+    """Yield a row for each pair and measure, and for each codebook; ``None`` does not exist."""
     for d in report.distances:
+        named = {"edition": d.edition, "stand_in": d.stand_in, "measure": d.measure, "source": d.source}
         for pair in d.pairs:
-            start = [d.edition, d.stand_in, d.measure, d.source, pair.first, pair.second]
-            found = [pair.value, pair.corrected, pair.low, pair.high]
-            tested = [*found, pair.null_high, pair.p_value, pair.q_value, pair.reason]
-            writer.writerow([*start, "mean" if d.by_codebook else "", *("" if v is None else v for v in tested)])
+            facts = asdict(pair)
+            row = named | {"first": facts.pop("first"), "second": facts.pop("second")}
+            facts = {"as_sampled": facts.pop("value"), "distance": facts.pop("corrected"), **facts}
+            yield row | {"codebook": "mean" if d.by_codebook else None} | facts
             for book, value in enumerate(d.by_codebook.get((pair.first, pair.second), ())):
-                writer.writerow([*start, book, value, *[""] * 7])
-    return out.getvalue()
+                yield row | {"codebook": book} | dict.fromkeys(facts) | {"as_sampled": value}
 
 
 def similarity_json(report: SimilarityReport) -> str:
@@ -81,12 +72,16 @@ def similarity_json(report: SimilarityReport) -> str:
         facts["by_codebook"] = [[*pair, list(values)] for pair, values in d.by_codebook.items()]
         facts["labels"] = labels(d.edition, d.stand_in)
         distances.append(facts)
+    relations = []
+    for r in report.relations:
+        of = r.distances
+        named = {"measure": of.measure, "source": of.source, "edition": of.edition, "stand_in": of.stand_in}
+        relations.append(named | {name: value for name, value in asdict(r).items() if name != "distances"})
     whole = {
         "edition": report.edition,
         "labels": labels(report.edition, stand_in=False),
         "settings": dict(report.settings),
         "distances": distances,
-        "agreements": [asdict(a) for a in report.agreements],
-        "relations": [asdict(r) for r in report.relations],
+        "relations": relations,
     }
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"

@@ -1,110 +1,232 @@
-"""From samples of tracks to distances between their tasks, and to how alike two encoders hear each task."""
+"""The two measures: maximum mean discrepancy of features, Jensen-Shannon divergence of tokens.
+
+Both work on groups of tracks, reduced to what the distance between weighted sets of groups needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...baselines.tokens.kmeans import ResidualKMeans
+from ...errors import UsageError
 from ...files import safe_name
-from ..scoring.bootstrap import cluster_numbers
 from ..scoring.metrics import Doubles
-from .distance import RESAMPLES, Collection, Distances, Grouped, Groups, PairDistance, all_pairs
-from .kernels import KernelGroups, cka_interval, debiased_cka, median_distance, standardised
-from .samples import FeatureSample, Sample, collection, number_groups
-from .unigrams import UnigramGroups
+from .distance import RESAMPLES, Distances, Groups, all_pairs
+from .samples import FeatureSample, Sample, collections, number_groups
 
 if TYPE_CHECKING:
     from ...baselines.tokens.base import Tokeniser
-    from ...tasks.base import Track
     from .tokens import Counted
 
-MIN_CKA_TRACKS = 4
+_MEDIAN_OF = 3000
+"""Tracks at most among which the median distance is taken."""
+
+_BLOCK = 1 << 23
+"""Numbers of one block of distributions: 64 MiB of float64."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How alike two encoders hear the same tracks of a task.
+def standardised(features: Doubles) -> Doubles:
+    """Scale every feature to mean 0 and deviation 1; features that never change are left out.
 
-    Attributes:
-        task: name of the task.
-        first: name of an encoder, with its hidden state.
-        second: of the other.
-        tracks: that both could use.
-        groups: they belong to.
-        value: debiased linear CKA: 1 for the same geometry, about 0 for none in common; ``None`` where not defined.
-        low: lower end of the 95 % jackknife interval; ``None`` where there is none.
-        high: upper end.
-        reason: why something is ``None``.
+    Args:
+        features: ``[tracks, dim]``.
+
+    Raises:
+        UsageError: no feature changes from track to track.
     """
+    deviation = features.std(axis=0)
+    changing = deviation > 1e-9 * np.maximum(np.abs(features).max(axis=0), 1e-30)
+    if not changing.any():
+        raise UsageError("The features are the same for every track: there is no distance between them.")
+    kept = features[:, changing]
+    scaled: Doubles = (kept - kept.mean(axis=0)) / deviation[changing]
+    return scaled
 
-    task: str
-    first: str
-    second: str
-    tracks: int
-    groups: int
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    reason: str | None = None
+
+def median_distance(features: Doubles, seed: int = 0) -> float:
+    """Return the median Euclidean distance between tracks: the bandwidth (Gretton et al. 2012, section 8).
+
+    Args:
+        features: ``[tracks, dim]`` of all collections together; of more than 3,000 tracks, that many at random.
+        seed: of the random ones.
+
+    Raises:
+        UsageError: more than half of all distances are zero.
+    """
+    from scipy.spatial.distance import pdist
+
+    if len(features) > _MEDIAN_OF:
+        features = features[np.random.default_rng(seed).choice(len(features), _MEDIAN_OF, replace=False)]
+    median = float(np.median(pdist(features)))
+    if median <= 0.0:
+        raise UsageError("More than half of the tracks have the same features: the kernel has no bandwidth.")
+    return median
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """One encoder's features of the samples.
+class KernelGroups:
+    """Squared maximum mean discrepancy between sets of groups of tracks.
+
+    Gretton, Borgwardt, Rasch, Schölkopf, Smola (2012, *A Kernel Two-Sample Test*, JMLR 13).
 
     Attributes:
-        model: its name.
-        fingerprint: of its card.
-        state: name of the hidden state.
-        why: that state, in words.
-        sample: the features.
+        sums: of an RBF kernel over the pairs of tracks of every two groups, ``[groups, groups]``.
+        pairs: number of pairs of tracks, ``[groups, groups]``. Both are zero on the diagonal: only tracks of different
+            groups are independent draws, so pairs within a group would make the estimate too large.
     """
 
-    model: str
-    fingerprint: str
-    state: str
-    why: str
-    sample: FeatureSample
+    unbiased: ClassVar[bool] = True
+    sums: Doubles
+    pairs: Doubles
+
+    @classmethod
+    def of(cls, features: Doubles, groups: Groups, bandwidth: float) -> KernelGroups:
+        """Sum ``exp(-d^2 / (2 bandwidth^2))`` by groups.
+
+        Args:
+            features: ``[tracks, dim]``.
+            groups: number of each track's group, from 0 without gaps, ``[tracks]``.
+            bandwidth: of the kernel.
+        """
+        from sklearn.metrics.pairwise import rbf_kernel
+
+        member = np.eye(int(groups.max()) + 1)[groups]
+        sums = member.T @ rbf_kernel(features, gamma=1 / (2 * bandwidth**2)) @ member
+        pairs = np.outer(member.sum(axis=0), member.sum(axis=0))
+        np.fill_diagonal(sums, 0.0)
+        np.fill_diagonal(pairs, 0.0)
+        return cls(sums, pairs)
+
+    def only(self, groups: Groups) -> KernelGroups:
+        """Return some of the groups, in the order given."""
+        chosen = np.ix_(groups, groups)
+        return KernelGroups(self.sums[chosen], self.pairs[chosen])
+
+    def distances(self, first: Doubles, second: Doubles) -> Doubles:
+        """Return the unbiased estimate of the squared discrepancy, ``[rows]`` (Gretton et al. 2012, equation 3).
+
+        With every track a group of its own, this is their estimate; else pairs within groups are left out. A set of a
+        single group has no such pairs, and its distance is NaN.
+
+        Args:
+            first: how often each group is in the first set, ``[rows, groups]``.
+            second: the same of the second set.
+        """
+        return self._mean(first, first) + self._mean(second, second) - 2 * self._mean(first, second)
+
+    def _mean(self, left: Doubles, right: Doubles) -> Doubles:
+        """Mean of the kernel over the pairs between two weighted sets, ``[rows]``."""
+        total, count = (np.einsum("rg,rg->r", left @ of, right) for of in (self.sums, self.pairs))
+        mean: Doubles = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        return mean
 
 
-def feature_distances(heard: Heard, samples: Sequence[Sample], resamples: int = RESAMPLES) -> Distances:
+def jensen_shannon(first: Doubles, second: Doubles) -> Doubles:
+    """Return the Jensen-Shannon divergence over the last axis, base 2: 0 for the same, 1 for disjoint distributions.
+
+    Lin (1991, *Divergence Measures Based on the Shannon Entropy*, equation 4.1 with equal weights).
+
+    Args:
+        first: probabilities ``[..., size]``.
+        second: the same shape.
+    """
+    from scipy.special import rel_entr
+
+    # scipy.spatial.distance.jensenshannon takes a root, which is NaN where rounding leaves less than zero.
+    middle = (first + second) / 2
+    nats = (rel_entr(first, middle) + rel_entr(second, middle)).sum(axis=-1) / 2
+    bits: Doubles = np.clip(nats / np.log(2), 0.0, 1.0)
+    return bits
+
+
+@dataclass(frozen=True, eq=False)
+class UnigramGroups:
+    """Jensen-Shannon divergence between the token shares of sets of groups of tracks.
+
+    Rare tokens that only one sample happened to have push two samples apart, so it is not right on average.
+
+    Attributes:
+        counts: ``[groups, codebooks, size]`` float32, which counts exactly to 16 million.
+    """
+
+    unbiased: ClassVar[bool] = False
+    counts: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, counts: NDArray[np.int64], groups: Groups) -> UnigramGroups:
+        """Sum the counts of tracks ``[tracks, codebooks, size]`` by their groups ``[tracks]``, 0 without gaps."""
+        total = np.zeros((int(groups.max()) + 1, *counts.shape[1:]), np.float32)
+        np.add.at(total, groups, counts)
+        return cls(total)
+
+    def only(self, groups: Groups) -> UnigramGroups:
+        """Return some of the groups, in the order given."""
+        return UnigramGroups(self.counts[groups])
+
+    def distances(self, first: Doubles, second: Doubles) -> Doubles:
+        """Return the divergence, mean over codebooks, ``[rows]``.
+
+        Args:
+            first: how often each group is in the first set, ``[rows, groups]``.
+            second: the same of the second set.
+        """
+        step = max(1, _BLOCK // self.counts[0].size)
+        blocks = [slice(start, start + step) for start in range(0, len(first), step)]
+        return np.concatenate([self.by_codebook(first[b], second[b]).mean(axis=1) for b in blocks])
+
+    def by_codebook(self, first: Doubles, second: Doubles) -> Doubles:
+        """Return the divergence on each codebook, ``[rows, codebooks]``; arguments as of :meth:`distances`."""
+        return jensen_shannon(self._shares(first), self._shares(second))
+
+    def _shares(self, weights: Doubles) -> Doubles:
+        """Share of each token in weighted sets of groups, ``[rows, codebooks, size]``."""
+        pooled = np.tensordot(weights.astype(np.float32), self.counts, 1).astype(np.float64)
+        shares: Doubles = pooled / pooled.sum(axis=-1, keepdims=True)
+        return shares
+
+
+def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resamples: int = RESAMPLES) -> Distances:
     """Measure the squared maximum mean discrepancy between the tasks.
 
     Args:
-        heard: features of one encoder.
+        sample: features of one encoder.
         samples: the tasks, in the same order.
         resamples: of the bootstrap, and permutations of the test.
 
     Raises:
         UsageError: features do not differ between tracks, or a task has a single group.
     """
-    features = standardised(np.concatenate(heard.sample.features))
+    features = standardised(np.concatenate(sample.features))
     bandwidth = median_distance(features)
-    groups, members = number_groups(heard.sample.tracks)
-    collections = _collections(samples, heard.sample.tracks)
-    definition = (
-        f"Squared maximum mean discrepancy between tracks (mean over windows of hidden state {heard.state} of "
-        f"{heard.model} {heard.fingerprint}: {heard.why}). Features scaled to mean 0 and deviation 1 over all tracks; "
-        f"RBF kernel, bandwidth {bandwidth:.4g}, the median distance over all tracks; unbiased estimate, without pairs "
-        "of tracks of one group."
+    groups, members = number_groups(sample.tracks)
+    used = collections(samples, sample.tracks)
+    grouped = KernelGroups.of(features, groups, bandwidth)
+    return Distances(
+        measure="mmd2",
+        source=f"features of {sample.model}, {sample.state}",
+        slug=f"mmd2-{safe_name(sample.model)}",
+        edition=samples[0].data.edition,
+        stand_in=False,
+        collections=used,
+        pairs=all_pairs(grouped, members, [c.task for c in used], resamples),
+        definition=(
+            f"Squared maximum mean discrepancy between tracks (mean over windows of hidden state {sample.state} of "
+            f"{sample.model} {sample.fingerprint}: {sample.why}). Features scaled to mean 0 and deviation 1 over all "
+            f"tracks; RBF kernel, bandwidth {bandwidth:.4g}, the median distance over all tracks; unbiased estimate, "
+            "without pairs of tracks of one group."
+        ),
     )
-    return _distances(
-        KernelGroups.of(features, groups, bandwidth),
-        members,
-        collections,
-        Named(f"features of {heard.model}, {heard.state}", safe_name(heard.model), samples[0].data.edition, definition),
-        resamples,
-    )[0]
 
 
 def token_distances(
     tokeniser: Tokeniser, counted: Sequence[Counted], samples: Sequence[Sample], seconds: float, resamples: int
-) -> tuple[Distances, ...]:
-    """Measure Jensen-Shannon divergence and cosine distance between the unigrams of the tasks, mean over codebooks.
+) -> Distances:
+    """Measure the Jensen-Shannon divergence between the unigrams of the tasks, mean over codebooks.
 
     Args:
         tokeniser: what made the tokens.
@@ -119,127 +241,25 @@ def token_distances(
     tracks = [c.tracks for c in counted]
     groups, members = number_groups(tracks)
     grouped = UnigramGroups.of(np.concatenate([c.counts for c in counted]), groups)
+    used = collections(samples, tracks)
+    pairs = all_pairs(grouped, members, [c.task for c in used], resamples)
+    every = np.arange(len(grouped.counts))
+    whole = {c.task: np.isin(every, own)[None].astype(float) for c, own in zip(used, members, strict=True)}
     stand_in = isinstance(tokeniser, ResidualKMeans)
-    definition = (
-        f"Unigrams of the tokens in the middle {seconds:g} s of each track, pooled over tracks; per codebook, then "
-        f"mean over {grouped.counts.shape[1]} codebooks of {tokeniser.codebook_size} tokens. "
-        f"Tokeniser: {tokeniser.name}. "
-        "Jensen-Shannon divergence in bits, 0 to 1; cosine distance, 0 to 1."
+    return Distances(
+        measure="jensen_shannon",
+        source=f"tokens of {tokeniser.name}",
+        slug=f"jensen-shannon-{'stand-in' if stand_in else 'tokens'}",
+        edition=samples[0].data.edition,
+        stand_in=stand_in,
+        collections=used,
+        pairs=pairs,
+        definition=(
+            f"Unigrams of the tokens in the middle {seconds:g} s of each track, pooled over tracks; per codebook, then "
+            f"mean over {grouped.counts.shape[1]} codebooks of {tokeniser.codebook_size} tokens. "
+            f"Tokeniser: {tokeniser.name}. Jensen-Shannon divergence in bits, 0 to 1."
+        ),
+        by_codebook={
+            (p.first, p.second): tuple(grouped.by_codebook(whole[p.first], whole[p.second])[0].tolist()) for p in pairs
+        },
     )
-    named = Named(
-        f"tokens of {tokeniser.name}",
-        "stand-in" if stand_in else "tokens",
-        samples[0].data.edition,
-        definition,
-        stand_in,
-    )
-    return _distances(grouped, members, _collections(samples, tracks), named, resamples)
-
-
-@dataclass(frozen=True)
-class Named:
-    """What the distances of one source have in common.
-
-    Attributes:
-        source: whose features or tokens.
-        slug: the same as part of a file name.
-        edition: of the tasks.
-        definition: what is computed.
-        stand_in: whether the tokeniser was fitted here.
-    """
-
-    source: str
-    slug: str
-    edition: str
-    definition: str
-    stand_in: bool = False
-
-
-def _collections(samples: Sequence[Sample], tracks: Sequence[Sequence[Track]]) -> tuple[Collection, ...]:
-    found = []
-    for sample, used in zip(samples, tracks, strict=True):
-        found.append(collection(sample.data, used, len(sample.tracks) - len(used)))
-    return tuple(found)
-
-
-def _distances(
-    grouped: Grouped, members: Sequence[Groups], collections: tuple[Collection, ...], named: Named, resamples: int
-) -> tuple[Distances, ...]:
-    found = all_pairs(grouped, members, [c.task for c in collections], resamples)
-    return tuple(
-        Distances(
-            measure=measure,
-            source=named.source,
-            slug=f"{measure.replace('_', '-')}-{named.slug}",
-            edition=named.edition,
-            stand_in=named.stand_in,
-            collections=collections,
-            pairs=pairs,
-            definition=named.definition,
-            by_codebook=_by_codebook(grouped, members, collections, pairs, k),
-        )
-        for k, (measure, pairs) in enumerate(found.items())
-    )
-
-
-def _by_codebook(
-    grouped: Grouped,
-    members: Sequence[Groups],
-    collections: Sequence[Collection],
-    pairs: Sequence[PairDistance],
-    measure: int,
-) -> Mapping[tuple[str, str], tuple[float, ...]]:
-    if not isinstance(grouped, UnigramGroups):
-        return {}
-    shares = np.zeros((len(members), sum(map(len, members))))
-    for row, groups in zip(shares, members, strict=True):
-        row[groups] = 1.0
-    place = {c.task: i for i, c in enumerate(collections)}
-    found = {}
-    for pair in pairs:
-        one, two = (shares[[place[task]]] for task in (pair.first, pair.second))
-        found[pair.first, pair.second] = tuple(grouped.by_codebook(one, two)[0, :, measure].tolist())
-    return found
-
-
-def agreements(first: Heard, second: Heard, samples: Sequence[Sample]) -> tuple[Agreement, ...]:
-    """Align two encoders' features of the same tracks, task by task.
-
-    Args:
-        first: features of an encoder.
-        second: of another.
-        samples: the tasks, in the same order.
-    """
-    found = []
-    for k, sample in enumerate(samples):
-        rows = [{t.id: i for i, t in enumerate(heard.sample.tracks[k])} for heard in (first, second)]
-        shared = [t for t in first.sample.tracks[k] if t.id in rows[1]]
-        groups = cluster_numbers([t.group for t in shared])
-        one, two = (
-            heard.sample.features[k][[where[t.id] for t in shared]]
-            for heard, where in zip((first, second), rows, strict=True)
-        )
-        named = Agreement(
-            task=sample.data.task.name,
-            first=f"{first.model} {first.state}",
-            second=f"{second.model} {second.state}",
-            tracks=len(shared),
-            groups=len(set(groups.tolist())),
-            value=None,
-        )
-        found.append(_aligned(named, one, two, groups))
-    return tuple(found)
-
-
-def _aligned(agreement: Agreement, first: Doubles, second: Doubles, groups: Groups) -> Agreement:
-    """Fill in the alignment of the features ``[tracks, dim]`` of two encoders, or why there is none."""
-    if len(first) < MIN_CKA_TRACKS:
-        return replace(agreement, reason=f"fewer than {MIN_CKA_TRACKS} tracks that both could use")
-    value = debiased_cka(first, second)
-    if value is None:
-        return replace(agreement, reason="the features of an encoder do not differ between tracks")
-    span = cka_interval(first, second, groups)
-    if span is None:
-        reason = f"no interval: too few groups ({agreement.groups}) to leave one out"
-        return replace(agreement, value=value, reason=reason)
-    return replace(agreement, value=value, low=span[0], high=span[1])

@@ -9,7 +9,7 @@ the matrix of distances, rows and columns together, and leaves the changes as th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from math import factorial
 from statistics import fmean
@@ -57,33 +57,25 @@ class Relation:
     """Distances and changes side by side.
 
     Attributes:
-        measure: of the distances.
-        source: whose features or tokens.
-        slug: the same as part of a file name.
-        edition: of the distances.
-        stand_in: whether the tokens are those of a tokeniser fitted here.
+        distances: between the tasks.
         base: the model that changes are against.
         cells: models by tasks of other traditions.
+        left_out: models that are in no cell, with the reason.
         rho: Spearman's rank correlation; ``None`` where there is none.
         p_value: two-sided, of the Mantel test; ``None`` where there is none.
         permutations: that were tried.
         exact: whether these are all there are.
-        left_out: models that are in no cell, with the reason.
         reason: why there is no correlation.
     """
 
-    measure: str
-    source: str
-    slug: str
-    edition: str
-    stand_in: bool
+    distances: Distances
     base: str
     cells: tuple[RelatedCell, ...]
-    rho: float | None
-    p_value: float | None
-    permutations: int
-    exact: bool
     left_out: tuple[str, ...]
+    rho: float | None = None
+    p_value: float | None = None
+    permutations: int = 0
+    exact: bool = False
     reason: str | None = None
 
 
@@ -97,29 +89,15 @@ def relate(distances: Distances, matrix: TransferMatrix, seed: int = 0) -> Relat
     """
     sources, left_out = _sources(matrix)
     cells = [cell for model, tradition in sources for cell in _cells(distances, matrix, model, tradition)]
-    why = _too_little(distances, matrix, cells)
-    rho, p_value, tried, exact = None, None, 0, False
-    if why is None:
-        orders = _orders(len(distances.tasks), seed)
-        permuted = _permuted(distances, cells, orders)
-        found = _spearman(permuted, np.array([c.change for c in cells]))
-        rho, tried, exact = float(found[0]), len(orders), len(distances.tasks) <= EXACT_TASKS
-        p_value = float(np.mean(np.abs(found) >= abs(rho) - 1e-9))
-    return Relation(
-        distances.measure,
-        distances.source,
-        distances.slug,
-        distances.edition,
-        distances.stand_in,
-        matrix.base,
-        tuple(cells),
-        rho,
-        p_value,
-        tried,
-        exact,
-        left_out,
-        why,
-    )
+    relation = Relation(distances, matrix.base, tuple(cells), left_out)
+    if why := _too_little(distances, matrix, cells):
+        return replace(relation, reason=why)
+    orders = _orders(len(distances.tasks), seed)
+    found = _spearman(_permuted(distances, cells, orders), np.array([c.change for c in cells]))
+    rho = float(found[0])
+    p_value = float(np.mean(np.abs(found) >= abs(rho) - 1e-9))
+    exact = len(distances.tasks) <= EXACT_TASKS
+    return replace(relation, rho=rho, p_value=p_value, permutations=len(orders), exact=exact)
 
 
 def _sources(matrix: TransferMatrix) -> tuple[list[tuple[str, str]], tuple[str, ...]]:

@@ -7,24 +7,23 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from ...baselines.tokens.kmeans import CODEBOOK_SIZE
 from ...errors import UsageError
-from ...tasks.base import LoadContext, TaskData, tradition_place
+from ...tasks.base import LoadContext, Progress, TaskData, tradition_place
 from ...tasks.choice import only_if_ready, select_tasks
 from ...version import __version__
 from ...written import split_list
 from ..comparing.transfer import transfer_matrix
-from ..models import Shelf
+from ..models import Encoders
 from ..protocol import Protocol, get_protocol
 from ..run import preflight
 from .distance import RESAMPLES, Distances
-from .measures import Agreement, Heard, agreements, feature_distances, token_distances
+from .measures import feature_distances, token_distances
 from .relation import Relation, relate
-from .samples import TRACKS, Sample, choose_state, draw_samples, read_features
-from .tokens import SECONDS, Progress, count_sample, fit_stand_in
+from .samples import TRACKS, FeatureSample, Sample, choose_state, draw_samples, read_features
+from .tokens import SECONDS, count_sample, fit_stand_in
 
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard, LoadOptions
@@ -80,7 +79,6 @@ class SimilarityReport:
     Attributes:
         edition: of all tasks.
         distances: one for each measure and source.
-        agreements: of every two encoders on every task.
         relations: of each of the distances with transfer; empty without records.
         settings: what a second measurement needs to come out the same.
     """
@@ -88,7 +86,6 @@ class SimilarityReport:
     edition: str
     settings: Mapping[str, object]
     distances: tuple[Distances, ...]
-    agreements: tuple[Agreement, ...] = ()
     relations: tuple[Relation, ...] = ()
 
 
@@ -102,7 +99,7 @@ def measure_similarity(
         found: records with predictions, of one edition, split and protocol; may be none.
         context: where the tasks' audio is.
         options: how models are loaded.
-        progress: told how far the tokens are.
+        progress: called after each track that is made into tokens.
 
     Raises:
         UsageError: nothing is asked for, a name means nothing, or editions are mixed.
@@ -121,27 +118,24 @@ def measure_similarity(
     protocol = get_protocol(request.protocol.partition("+")[0])
     edition = request.edition or _edition_of(found)
     codec = _codec(request, options)
-    shelf = Shelf(options)
+    encoders = Encoders(options)
     chosen, if_ready = select_tasks(request.tasks), only_if_ready(request.tasks)
-    data = sorted(
-        preflight(shelf, models, chosen, edition, context, if_ready=if_ready),
-        key=lambda one: (tradition_place(one.task.tradition), one.task.name),
-    )
+    data = preflight(encoders, models, chosen, edition, context, if_ready=if_ready)
+    data = sorted(data, key=lambda one: (tradition_place(one.task.tradition), one.task.name))
     samples = draw_samples(data, request.tracks, request.seed)
     _require_same_tracks(found, data)
     matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES) if found else None
-    heard = [_hear(shelf.card(model), model, request, found, samples, protocol, context) for model in models]
-    distances = [feature_distances(one, samples, request.resamples) for one in heard]
+    features = [_features(encoders.card(model), model, request, found, samples, protocol, context) for model in models]
+    distances = [feature_distances(one, samples, request.resamples) for one in features]
     if request.tokens is not None:
         tokeniser = codec or fit_stand_in(samples, request.seconds, request.codebook_size, request.seed, progress)
         counted = [count_sample(tokeniser, sample, request.seconds, progress) for sample in samples]
-        distances += token_distances(tokeniser, counted, samples, request.seconds, request.resamples)
+        distances.append(token_distances(tokeniser, counted, samples, request.seconds, request.resamples))
     relations = [relate(one, matrix, request.seed) for one in distances] if matrix else []
-    alike = [a for one, two in combinations(heard, 2) for a in agreements(one, two, samples)]
     settings = {"cmbench": __version__, "protocol": request.protocol} | {
         name: getattr(request, name) for name in ("tracks", "seconds", "codebook_size", "resamples", "seed")
     }
-    return SimilarityReport(samples[0].data.edition, settings, tuple(distances), tuple(alike), tuple(relations))
+    return SimilarityReport(samples[0].data.edition, settings, tuple(distances), tuple(relations))
 
 
 def _codec(request: Request, options: LoadOptions) -> Tokeniser | None:
@@ -172,7 +166,7 @@ def _require_same_tracks(found: Sequence[Evidence], data: Sequence[TaskData]) ->
             )
 
 
-def _hear(
+def _features(
     card: EncoderCard,
     model: str,
     request: Request,
@@ -180,14 +174,13 @@ def _hear(
     samples: Sequence[Sample],
     protocol: Protocol,
     context: LoadContext,
-) -> Heard:
+) -> FeatureSample:
     """Read one model's features in one hidden state."""
     tasks = [sample.data.task.name for sample in samples]
     asked = request.states.get(model, request.states.get(""))
-    state, why = choose_state(card, asked, [e.record for e in found], tasks)
+    state = choose_state(card, asked, [e.record for e in found], tasks)
     remedy = partial(_remedy, model, request, samples[0].data.edition, protocol, context)
-    sample = read_features(card, state, samples, protocol.windowing, context.cache_root, remedy)
-    return Heard(card.name, card.fingerprint, card.layer_names[state], why, sample)
+    return read_features(card, state, samples, protocol.windowing, context.cache_root, remedy)
 
 
 def _remedy(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import Missing, MissingError, UsageError
 from ...tasks.base import TaskData, Track
-from ..features.store import Entry, FeatureStore, store_folder
+from ..features.store import FeatureStore, ShardTrack, store_folder
 from ..records.record import Record
 from ..scoring.bootstrap import cluster_count, cluster_numbers
 from ..scoring.metrics import Doubles
@@ -49,10 +49,18 @@ class FeatureSample:
     """One encoder's features of the samples.
 
     Attributes:
+        model: its name.
+        fingerprint: of its card.
+        state: name of the hidden state.
+        why: that state, in words.
         features: of each task, mean over the windows of each track, ``[tracks, dim]``.
         tracks: of each task, those that could be used.
     """
 
+    model: str
+    fingerprint: str
+    state: str
+    why: str
     features: tuple[Doubles, ...]
     tracks: tuple[tuple[Track, ...], ...]
 
@@ -111,22 +119,24 @@ def number_groups(tracks: Sequence[Sequence[Track]]) -> tuple[Groups, list[Group
     return np.concatenate(of_tracks), of_tasks
 
 
-def collection(data: TaskData, tracks: Sequence[Track], failed: int) -> Collection:
-    """Say which tracks of a task a distance was measured on.
+def collections(samples: Sequence[Sample], tracks: Sequence[Sequence[Track]]) -> tuple[Collection, ...]:
+    """Say which tracks of the tasks a distance was measured on.
 
     Args:
-        data: the task.
-        tracks: those used.
-        failed: how many of the sample could not be.
+        samples: the tasks.
+        tracks: those used of each.
     """
-    return Collection(
-        task=data.task.name,
-        tradition=data.task.tradition,
-        tracks=len(tracks),
-        failed=failed,
-        groups=cluster_count([t.group for t in tracks]),
-        groups_known=all(t.group for t in tracks),
-        split_sha256=data.split_sha256,
+    return tuple(
+        Collection(
+            task=sample.data.task.name,
+            tradition=sample.data.task.tradition,
+            tracks=len(used),
+            failed=len(sample.tracks) - len(used),
+            groups=cluster_count([t.group for t in used]),
+            groups_known=all(t.group for t in used),
+            split_sha256=sample.data.split_sha256,
+        )
+        for sample, used in zip(samples, tracks, strict=True)
     )
 
 
@@ -174,7 +184,7 @@ def choose_state(
 
 def read_features(
     card: EncoderCard,
-    state: int,
+    state: tuple[int, str],
     samples: Sequence[Sample],
     windowing: Windowing,
     root: Path,
@@ -184,7 +194,7 @@ def read_features(
 
     Args:
         card: of the encoder.
-        state: position of the hidden state.
+        state: position of the hidden state, and why that one (:func:`choose_state`).
         samples: tracks of each task.
         windowing: under which the features were stored.
         root: of the cache.
@@ -194,38 +204,32 @@ def read_features(
         MissingError: features are not in the store; the message has the command that makes them.
         UsageError: none of a task's tracks could be used.
     """
-    found: dict[str, tuple[FeatureStore, Mapping[str, Entry]]] = {}
-    absent = []
+    found: list[tuple[Sample, FeatureStore, Mapping[str, ShardTrack]]] = []
     for sample in samples:
         data = sample.data
         store = FeatureStore(store_folder(root, card, data.task, data.edition, windowing), card.layers, card.dim)
-        found[data.task.name] = store, store.valid_entries(sample.tracks)
-        if len(found[data.task.name][1]) < len(sample.tracks):
-            absent.append(data.task.name)
-    if absent:
-        raise MissingError(
-            [
-                Missing(
-                    f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)",
-                    str(root / "features" / card.fingerprint),
-                    "computed on this machine from the tasks' audio",
-                    "that of the audio",
-                    remedy(absent),
-                )
-            ]
+        found.append((sample, store, store.valid_entries(sample.tracks)))
+    if absent := [sample.data.task.name for sample, _, known in found if len(known) < len(sample.tracks)]:
+        missing = Missing(
+            f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)",
+            str(root / "features" / card.fingerprint),
+            "computed on this machine from the tasks' audio",
+            "that of the audio",
+            remedy(absent),
         )
+        raise MissingError([missing])
     features, tracks = [], []
-    for sample in samples:
-        store, known = found[sample.data.task.name]
+    for sample, store, known in found:
         usable = tuple(t for t in sample.tracks if known[t.id].track.failure is None)
         if not usable:
             raise UsageError(f"{sample.data.task.name}: none of the {len(sample.tracks)} tracks could be used.")
-        features.append(np.stack([_track_mean(store, known[t.id], state) for t in usable]))
+        features.append(np.stack([_track_mean(store, known[t.id], state[0]) for t in usable]))
         tracks.append(usable)
-    return FeatureSample(tuple(features), tuple(tracks))
+    named = card.name, card.fingerprint, card.layer_names[state[0]], state[1]
+    return FeatureSample(*named, tuple(features), tuple(tracks))
 
 
-def _track_mean(store: FeatureStore, entry: Entry, state: int) -> Doubles:
+def _track_mean(store: FeatureStore, entry: ShardTrack, state: int) -> Doubles:
     view = store.view([entry])
     windows = view.take(np.arange(len(view.track_of_window)))
     mean: Doubles = windows[:, state].astype(np.float64).mean(axis=0)

@@ -6,7 +6,7 @@ second; https://github.com/yizhilll/MERT, scripts/prepare_codecs_from_manifest.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,9 @@ from ...errors import CmbenchError, UnusableAudio
 from ...opening import opened
 from ..features.windows import read_windows
 from ..protocol import Windowing
-from .unigrams import count_tokens
 
 if TYPE_CHECKING:
-    from ...tasks.base import Track
+    from ...tasks.base import Progress, Track
     from .samples import Sample
 
 SECONDS = 30.0
@@ -31,9 +30,6 @@ SECONDS = 30.0
 FIT_FRAMES = 24_000
 """Frames that the stand-in is fitted on, over all tasks: 94 for each token of a codebook."""
 
-Progress = Callable[[str, int, int], None]
-"""``progress(what, done, total)``."""
-
 
 @dataclass(frozen=True, eq=False)
 class Counted:
@@ -41,12 +37,10 @@ class Counted:
 
     Attributes:
         tracks: those that could be decoded.
-        failed: how many of the sample could not.
         counts: ``[tracks, codebooks, size]``.
     """
 
     tracks: tuple[Track, ...]
-    failed: int
     counts: NDArray[np.int64]
 
 
@@ -71,38 +65,29 @@ def middle(track: Track, max_seconds: float | None, seconds: float) -> Track:
     return replace(track, start=start, end=min(end, start + seconds))
 
 
-def decode(track: Track, rate: int) -> NDArray[np.float32]:
-    """Decode a track as one mono window ``[samples]`` at ``rate`` Hz.
-
-    Raises:
-        UnusableAudio: it cannot be decoded, is silent, or is shorter than a tenth of a second.
-    """
-    whole = Windowing(seconds=1e6, hop_seconds=1e6)
-    return read_windows(track.path, track.start, track.end, None, rate, whole, 0.1).windows[0]
-
-
 def decoded(
     sample: Sample, rate: int, seconds: float, progress: Progress, what: str
-) -> Iterator[tuple[Track, NDArray[np.float32] | UnusableAudio]]:
-    """Yield every track of a sample with the audio of its middle, or why there is none.
+) -> Iterator[tuple[Track, NDArray[np.float32]]]:
+    """Yield the tracks of a sample that can be decoded, with the mono audio of their middle ``[samples]``.
 
     Args:
         sample: tracks of one task.
         rate: of the audio, Hz.
         seconds: length of the middle.
-        progress: told of each track.
+        progress: called after each track.
         what: is done with them, for the progress.
 
     Raises:
-        CmbenchError: less than half of the tracks could be decoded; said after the last of them.
+        CmbenchError: less than half of the tracks could be decoded; raised after the last of them.
     """
+    whole = Windowing(seconds=1e6, hop_seconds=1e6)
     failed: list[UnusableAudio] = []
     for done, track in enumerate(sample.tracks, 1):
         try:
-            audio = decode(middle(track, sample.data.task.max_track_seconds, seconds), rate)
+            part = middle(track, sample.data.task.max_track_seconds, seconds)
+            audio = read_windows(part.path, part.start, part.end, None, rate, whole, 0.1).windows[0]
         except UnusableAudio as error:
             failed.append(error)
-            yield track, error
         else:
             yield track, audio
         progress(f"{what} {sample.data.task.name}", done, len(sample.tracks))
@@ -121,17 +106,17 @@ def count_sample(tokeniser: Tokeniser, sample: Sample, seconds: float, progress:
         tokeniser: what makes the tokens.
         sample: tracks of one task.
         seconds: audio of each track.
-        progress: told of each track.
+        progress: called after each track.
 
     Raises:
         CmbenchError: less than half of the tracks could be decoded.
     """
     tracks, counts = [], []
     for track, audio in decoded(sample, tokeniser.sample_rate, seconds, progress, "Tokens of"):
-        if not isinstance(audio, UnusableAudio):
-            tracks.append(track)
-            counts.append(count_tokens([tokeniser.tokens(audio)], tokeniser.codebook_size)[0])
-    return Counted(tuple(tracks), len(sample.tracks) - len(tracks), np.stack(counts))
+        tokens = tokeniser.tokens(audio)
+        tracks.append(track)
+        counts.append(np.stack([np.bincount(book, minlength=tokeniser.codebook_size) for book in tokens]))
+    return Counted(tuple(tracks), np.stack(counts))
 
 
 def fit_stand_in(samples: Sequence[Sample], seconds: float, size: int, seed: int, progress: Progress) -> ResidualKMeans:
@@ -142,7 +127,7 @@ def fit_stand_in(samples: Sequence[Sample], seconds: float, size: int, seed: int
         seconds: audio of each track.
         size: tokens of each codebook.
         seed: of the frames and of the fit.
-        progress: told of each track.
+        progress: called after each track.
 
     Raises:
         UsageError: there are too few frames for codebooks of that size.
@@ -153,7 +138,6 @@ def fit_stand_in(samples: Sequence[Sample], seconds: float, size: int, seed: int
     for sample in samples:
         wanted = -(-FIT_FRAMES // (len(samples) * len(sample.tracks)))
         for _, audio in decoded(sample, RATE, seconds, progress, "Spectra of"):
-            if not isinstance(audio, UnusableAudio):
-                frames = log_mel(audio)
-                found.append(frames[draw.permutation(len(frames))[:wanted]])
+            frames = log_mel(audio)
+            found.append(frames[draw.permutation(len(frames))[:wanted]])
     return fit_residual_kmeans(np.concatenate(found), size, seed)

@@ -215,23 +215,30 @@ def write_view(view: View[T], found: T, folder: Path) -> list[Path]:
     """Write a view's tables (LaTeX, Markdown), rows (CSV) and figures (SVG, PNG) and return the paths."""
     section: Any = getattr(found, "section", found)
     stem = f"{view.name}-{section.slug}" if view.stem is None else view.stem(found)
-    contents: dict[str, bytes] = {}
 
-    def put(end: str, ending: str, content: bytes) -> None:
-        contents[f"{safe_name('-'.join(filter(None, (stem, end))) or view.name)}.{ending}"] = content
+    def named(end: str) -> str:
+        return "-".join(filter(None, (stem, end))) or view.name
 
+    texts = {}
     if tables := view.tables(found):
-        put("", "tex", latex_tables(tables).encode())
-        put("", "md", markdown_tables(tables).encode())
-    for ending, text in view.texts(found).items():
-        put("", ending, text.encode())
-    for end, rows in view.rows(found).items():
-        put(end, "csv", csv_text(rows).encode())
+        texts = {f"{named('')}.tex": latex_tables(tables), f"{named('')}.md": markdown_tables(tables)}
+    texts |= {f"{named('')}.{ending}": text for ending, text in view.texts(found).items()}
+    texts |= {f"{named(end)}.csv": csv_text(rows) for end, rows in view.rows(found).items()}
+    return write_files(folder, texts, {named(end): draw for end, draw in view.figures(found).items()})
+
+
+def write_files(folder: Path, texts: Mapping[str, str], figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:
+    """Write texts by their names, and figures by theirs as SVG and PNG; return the paths."""
+    contents = {folder / _safe(name): text.encode() for name, text in texts.items()}
     with style("path"):
-        for end, draw in view.figures(found).items():
+        for name, draw in figures.items():
             figure = draw()
-            for ending in ("svg", "png"):
-                put(end, ending, figure_bytes(figure, ending))
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+            contents |= {folder / _safe(f"{name}.{end}"): figure_bytes(figure, end) for end in ("svg", "png")}
+    for path, content in contents.items():
+        write_atomically(path, content)
+    return list(contents)
+
+
+def _safe(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return f"{safe_name(stem)}.{ending}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from ...tasks.base import MINI_LABEL
 from ..claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED, WAY_OUT
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
-from ..ranking import RESAMPLES, Board, Place
+from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place
 from .board_json import board_json, compare_json
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -126,6 +127,7 @@ class _Drawing:
             entry_name=_entry_name,
             millions=_millions,
             shade=_shade,
+            with_code=_with_code,
         )
         css = self._text("page.css") + self._text("board.css")
         self._environment.globals.update(
@@ -141,6 +143,7 @@ class _Drawing:
             unverified=UNVERIFIED,
             claims=(*SHOWN_BY_A_RUN, *SAID),
             way_out=WAY_OUT,
+            why_every_track=WHY_EVERY_TRACK,
         )
 
     def _text(self, name: str) -> Any:
@@ -172,6 +175,20 @@ def _millions(parameters: int) -> str:
 def _shade(value: float, chance: float) -> str:
     """Return how dark a cell is, in percent: white at chance, and never so dark that its text cannot be read."""
     return f"{85 * min(1.0, max(0.0, (value - chance) / (1 - chance))):.0f}"
+
+
+_CODE = re.compile(r"^```[^`\n]*\n(.*?)\n```[ \t]*$|(?<!`)`([^`\n]+)`(?!`)", re.DOTALL | re.MULTILINE)
+
+
+def _with_code(text: str) -> Any:
+    """Return a text with what stands between backticks as code; all else of Markdown stays as it was written."""
+    from markupsafe import Markup, escape
+
+    parts, end = [], 0
+    for found in _CODE.finditer(text):
+        parts += [escape(text[end : found.start()]), Markup("<code>{}</code>").format(found[1] or found[2] or "")]
+        end = found.end()
+    return Markup("").join([*parts, escape(text[end:])])
 
 
 def _row_data(entry: Listed, anchor: str) -> Any:

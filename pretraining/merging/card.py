@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...baselines.cards import SEE_SOURCES, contaminated_tasks, hub_licence, most_restrictive
+from ...baselines.cards import SEE_SOURCES, contaminated_tasks, hub_name, markdown_table, model_card, most_restrictive
 from ...version import __version__
 from .merge import METHODS, MergeSettings
 from .parameters import Parameters
@@ -119,71 +119,41 @@ def _about(model: Parameters) -> dict[str, object]:
 
 
 def merge_card(merged: MergedModel) -> str:
-    """Return ``README.md``: front matter, what was merged and how, how to load it."""
-    import yaml
-
-    rate, licence = merged.base.preprocessor.sample_rate, merged.licence
-    unclear = licence == SEE_SOURCES
-    rows = [_row("base", merged.base), *(_row(f"{s.scale:g}", s.model) for s in merged.sources)]
-    lines = [
-        f"---\n{yaml.safe_dump(_front_matter(merged), sort_keys=False, allow_unicode=True)}---",
-        f"# {merged.name}",
+    """Return ``README.md``: what was merged and how, how to load it."""
+    how, keys = merged.how, ("name", "source", "weights_sha256")
+    scaled = [("base", merged.base), *((f"{s.scale:g}", s.model) for s in merged.sources)]
+    rows = [(scale, m.name, m.source, m.licence, f"`{m.weights_sha256}`") for scale, m in scaled]
+    unclear = " No licence among them is known to cover all the others." if merged.licence == SEE_SOURCES else ""
+    parts = [
         f"A merge of models: {merged.formula}. A task vector is a model minus the base. Merged by cmbench "
-        f"{__version__} with the weight norm {merged.how.weight_norm}; `{FACTS}` says the same to machines.",
-        "\n".join(["| scale | model | source | licence | sha256 of the weights |", "|---|---|---|---|---|", *rows]),
-        f"Licence: {licence}." + (" No licence among them is known to cover all the others." if unclear else ""),
+        f"{__version__} with the weight norm {how.weight_norm}; `{FACTS}` says the same to machines.",
+        markdown_table(("scale", "model", "source", "licence", "sha256 of the weights"), rows),
+        f"Licence: {merged.licence}.{unclear}",
         f"Trained on: {'; '.join(merged.trained_on) or 'nothing'}.",
-        *_contamination(merged),
         f"Preprocessing: {merged.base.preprocessor.words}, as for {merged.base.name}.",
         *(f"Note: {warning}" for warning in sorted(merged.warnings)),
-        "## Use",
-        "```python\nfrom transformers import HubertModel\n\n"
-        'model = HubertModel.from_pretrained("path/to/this/folder", dtype="float32").eval()\n'
-        f"states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at {rate} Hz\n```",
-        "`cmbench run --model path/to/this/folder --tasks all` evaluates it. No remote code is needed.",
     ]
-    return "\n\n".join(lines) + "\n"
-
-
-def _contamination(merged: MergedModel) -> list[str]:
-    if not merged.contaminated:
-        return []
-    return [
-        f"**Contaminated: a model among them was trained on validation or test tracks of "
-        f"{', '.join(merged.contaminated)}. Its scores there mean nothing.**"
-    ]
-
-
-def _front_matter(merged: MergedModel) -> dict[str, object]:
-    licence: dict[str, object] = {"license": hub_licence(merged.licence)}
-    if licence["license"] == "other":
-        licence["license_name"] = "-".join(merged.licence.lower().split())
-    how = {"method": merged.how.method, "weight_norm": merged.how.weight_norm, "dtype": merged.dtype}
-    optional = {"density": merged.how.density, "seed": merged.how.seed}
-    keys = ("name", "source", "weights_sha256")
-    return licence | {
-        "library_name": "transformers",
-        "pipeline_tag": "audio-classification",
-        "base_model": list(dict.fromkeys(map(_hub_name, merged.models))),
-        "base_model_relation": "merge",
-        "tags": ["music", "feature-extraction", "merge", "cmbench"],
-        "trained_on": list(merged.trained_on),
-        "merge": {
-            **how,
+    if merged.contaminated:
+        parts.insert(
+            4,
+            f"**Contaminated: a model among them was trained on validation or test tracks of "
+            f"{', '.join(merged.contaminated)}. Its scores there mean nothing.**",
+        )
+    settings = {"method": how.method, "weight_norm": how.weight_norm, "dtype": merged.dtype}
+    optional = {"density": how.density, "seed": how.seed}
+    return model_card(
+        merged.name,
+        parts,
+        merged.base.preprocessor.sample_rate,
+        licence=merged.licence,
+        base_model=list(dict.fromkeys(hub_name(m.source, m.name) for m in merged.models)),
+        relation="merge",
+        tags=("merge",),
+        trained_on=merged.trained_on,
+        merge={
+            **settings,
             **{key: value for key, value in optional.items() if value is not None},
             "base": {key: _about(merged.base)[key] for key in keys},
             "added": [{key: _about(s.model)[key] for key in keys} | {"scale": s.scale} for s in merged.sources],
         },
-    }
-
-
-def _row(scale: str, model: Parameters) -> str:
-    cells = (scale, model.name, model.source, model.licence, f"`{model.weights_sha256}`")
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
-def _hub_name(model: Parameters) -> str:
-    """Return ``owner/name`` of a model of the hub, else the model's own name."""
-    if not model.source.startswith("hf:"):
-        return model.name
-    return model.source.removeprefix("hf:").partition("@")[0].partition(" ")[0]
+    )

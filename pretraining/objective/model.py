@@ -246,7 +246,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
 
     The encoder is read. Token heads, codeword embeddings, CQT head and mask vector are read where the folder has them,
     which those that :func:`save_folder` wrote do; the published MERT folders have no heads. What is not there is drawn,
-    told in the log and listed in :attr:`PretrainingModel.drawn`.
+    reported in the log and listed in :attr:`PretrainingModel.drawn`.
 
     Args:
         name: a short name, a folder, or ``hf:owner/name@revision``; a file ``*.pt`` is for :func:`from_fairseq`.

@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import threading
 import zipfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -27,6 +26,7 @@ from ...baselines.tokens.encodec import load_encodec
 from ...baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
 from ...decoding import tell_unusable
 from ...errors import UnusableAudio, UsageError
+from ...files import whole_file
 
 SAMPLE_RATE = 24_000
 HOP = 320
@@ -113,14 +113,9 @@ def save_teacher(folder: Path, teacher: ResidualKMeans) -> None:
         folder: of the model; made if need be.
         teacher: fitted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = json.dumps({"errors": teacher.errors, "seed": teacher.seed})
-    half = folder / f".teacher.{os.getpid()}.npz"
-    try:
-        np.savez(half, codebooks=teacher.codebooks, mean=teacher.mean, deviation=teacher.deviation, facts=facts)
-        half.replace(folder / TEACHER)
-    finally:
-        half.unlink(missing_ok=True)
+    facts = json.dumps({"errors": teacher.errors, "seed": teacher.seed, "fit": teacher.fit})
+    with whole_file(folder / TEACHER) as half, half.open("wb") as out:
+        np.savez(out, codebooks=teacher.codebooks, mean=teacher.mean, deviation=teacher.deviation, facts=facts)
 
 
 def read_teacher(folder: Path) -> ResidualKMeans:
@@ -140,6 +135,7 @@ def read_teacher(folder: Path) -> ResidualKMeans:
                 deviation=np.asarray(stored["deviation"], np.float32),
                 errors=tuple(map(float, facts["errors"])),
                 seed=int(facts["seed"]),
+                fit=int(facts.get("fit", 1)),
             )
     except FileNotFoundError as error:
         raise UsageError(f"{folder}: there is no {TEACHER}: the model had no fitted teacher.") from error
@@ -164,7 +160,7 @@ def cached_tokens(
         read: gives the audio at 24 kHz ``[samples]``; called where the tokens are not there yet.
 
     A file is written under another name, synced and renamed, with the hash of its content at its end, which every
-    process checks before its first use: two processes may share the cache, and a file that was damaged is told in a
+    process checks before its first use: two processes may share the cache, and a file that was damaged is reported in a
     warning and made again.
 
     Returns:
@@ -184,13 +180,8 @@ def cached_tokens(
         tokens = teacher.tokens(read())
         if tokens.shape[0] != teacher.levels or tokens.min() < 0 or tokens.max() >= teacher.codebook_size:
             raise UsageError(f"{teacher.name} gives tokens {list(tokens.shape)} outside its codebooks.")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f".{key}.{os.getpid()}.{threading.get_ident()}.npy")
-        try:
+        with whole_file(file) as half:
             _write(half, tokens.astype(np.int16))
-            half.replace(file)
-        finally:
-            half.unlink(missing_ok=True)
     stored: NDArray[np.int16] = np.load(file, mmap_mode="r", allow_pickle=False)
     return stored
 

@@ -38,7 +38,7 @@ _KEPT = "Nothing was changed. Put back a copy of that file, or begin anew in ano
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a run is.
 
     Attributes:
@@ -129,7 +129,7 @@ class Checkpoints:
         self,
         model: Mapping[str, Tensor],
         optimiser: Mapping[str, Tensor],
-        progress: Progress,
+        progress: TrainingState,
         best: bool,
     ) -> Path:
         """Write a checkpoint, name it as the last (and as the best), and remove what is neither.
@@ -175,7 +175,7 @@ class Checkpoints:
         content = {kind: names.get(kind) for kind in _BEFORE} | {"files": files}
         write_atomically(self.folder / INDEX, (json.dumps(sealed(content)) + "\n").encode())
 
-    def load(self, kind: str = "last") -> tuple[dict[str, Tensor], dict[str, Tensor], Progress] | None:
+    def load(self, kind: str = "last") -> tuple[dict[str, Tensor], dict[str, Tensor], TrainingState] | None:
         """Read a checkpoint: model, optimiser, progress; ``None`` if there is none.
 
         Raises:
@@ -194,7 +194,7 @@ class Checkpoints:
             state = read_object(folder / "state.json")
             if state.pop("format") != FORMAT:
                 raise ValueError("written by another version of cmbench")
-            progress = Progress(**state)
+            progress = TrainingState(**state)
             model, optimiser = (load_file(folder / f"{part}.safetensors") for part in ("model", "optimiser"))
         except (OSError, UsageError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise UsageError(f"{folder}: this checkpoint is damaged ({error}). {_KEPT}") from error

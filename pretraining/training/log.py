@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections import deque
@@ -12,19 +11,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-
 from ...errors import CmbenchError
+from ...files import write_atomically
+from ...terminal import ProgressBar
 from ...untrusted import LARGEST_TABLE, read_bytes
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .checkpoints import Progress
+    from rich.console import Console
+
+    from .checkpoints import TrainingState
     from .metrics import Metrics
-    from .tensorboard import Board
+    from .tensorboard import EventFiles
 
 FILE = "log.jsonl"
 
@@ -93,7 +92,7 @@ def _lines(file: Path, torn: bool) -> Iterator[tuple[str, dict[str, Any]]]:
         yield text.decode("utf-8"), line
 
 
-class Log:
+class Log(ProgressBar):
     """The log of a run; a context manager.
 
     Args:
@@ -105,37 +104,21 @@ class Log:
     """
 
     def __init__(
-        self, file: Path | None, steps: int, every: int, console: Console | None, board: Board | None = None
+        self, file: Path | None, steps: int, every: int, console: Console | None, board: EventFiles | None = None
     ) -> None:
         self._file = file
         self._board = board
         self._every = every
-        self._console = console
+        super().__init__(console)
+        self._steps = steps
         self._spent = 0.0
         self._count = 0
-        self._bars = Bars(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=console or Console(quiet=True),
-            transient=True,
-            disable=console is None or not console.is_terminal,
-        )
-        self._bar = self._bars.add_task("pre-training", total=steps, detail="")
-
-    def __enter__(self) -> Log:
-        """Start the display."""
-        self._bars.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the display away; what was printed stays."""
-        self._bars.stop()
+        super().__exit__(kind, error, trace)
         if self._board is not None:
             self._board.close()
 
@@ -153,9 +136,7 @@ class Log:
         if self._file is None or not self._file.exists():
             return []
         kept = [text for text, line in _lines(self._file, torn=True) if line["step"] <= step]
-        half = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
-        half.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        half.replace(self._file)
+        write_atomically(self._file, "".join(line + "\n" for line in kept).encode())
         return kept
 
     def _write(self, line: Mapping[str, object]) -> None:
@@ -165,11 +146,7 @@ class Log:
             if self._board is not None:
                 self._board.add(line)
 
-    def _say(self, sentence: str) -> None:
-        if self._console is not None:
-            self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-    def update(self, progress: Progress, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
+    def update(self, progress: TrainingState, rate: float, metrics: Metrics, norm: float, seconds: float) -> None:
         """Report an update.
 
         Args:
@@ -182,7 +159,7 @@ class Log:
         self._spent += seconds
         self._count += 1
         detail = f"{progress.stage} · loss {metrics.loss:.3f}"
-        self._bars.update(self._bar, completed=progress.step, detail=detail)
+        self.show("pre-training", progress.step, self._steps, f"{progress.step}/{self._steps} · {detail}")
         if progress.step % self._every and progress.in_stage != 1:
             return
         line = {"kind": "update", "step": progress.step, "stage": progress.stage, "in_stage": progress.in_stage}
@@ -191,15 +168,15 @@ class Log:
             | {"learning_rate": rate, "gradient_norm": norm, "seconds": self._spent / self._count, "time": time.time()}
             | metrics.as_dict()
         )
-        if self._console is not None and not self._console.is_terminal:
-            self._say(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
+        if not self.console.is_terminal:
+            self.print(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
         self._spent, self._count = 0.0, 0
 
-    def measured(self, progress: Progress, found: Mapping[str, Metrics]) -> None:
+    def measured(self, progress: TrainingState, found: Mapping[str, Metrics]) -> None:
         """Report what was measured on held-out music, by tradition."""
         for tradition, metrics in found.items():
             line = {"kind": "held-out", "step": progress.step, "stage": progress.stage, "tradition": tradition}
             self._write(line | {"time": time.time()} | metrics.as_dict())
         if found:
             losses = ", ".join(f"{tradition} {metrics.loss:.3f}" for tradition, metrics in found.items())
-            self._say(f"update {progress.step} · held-out loss: {losses}")
+            self.print(f"update {progress.step} · held-out loss: {losses}")

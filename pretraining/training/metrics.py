@@ -1,4 +1,4 @@
-"""What a pass adds up over its masked frames, and the means that are told of it."""
+"""What a pass adds up over its masked frames, and the means that are reported of it."""
 
 from __future__ import annotations
 

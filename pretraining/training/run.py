@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ..corpus.corpus import Corpus
 from ..corpus.crops import Crop, read_crops
 from ..recipes.recipe import Recipe
-from .checkpoints import Checkpoints, Progress
+from .checkpoints import Checkpoints, TrainingState
 from .group import Group
 from .metrics import Sums
 
@@ -63,7 +63,7 @@ class Run:
         corpus: what to learn from.
         learner: what learns.
         checkpoints: where its states are kept.
-        log: told of everything.
+        log: notified of everything.
         device: where it computes.
         group: the processes.
         bfloat16: whether passes compute in bfloat16.
@@ -78,7 +78,7 @@ class Run:
     device: torch.device
     group: Group = field(default_factory=Group)
     bfloat16: bool = False
-    progress: Progress = field(default_factory=lambda: Progress("", ""))
+    progress: TrainingState = field(default_factory=lambda: TrainingState("", ""))
 
     def __post_init__(self) -> None:
         """Check that the passes of an update can be dealt out evenly."""
@@ -89,7 +89,7 @@ class Run:
                 f"{passes} passes ({batch.crops} crops, {batch.together} together) cannot be dealt out to "
                 f"{self.group.size} processes evenly; set batch.together={max(1, batch.crops // self.group.size)}"
             )
-        self.progress = Progress(self.recipe.sha256, self.corpus.sha256, stage=next(iter(self.recipe.stages)))
+        self.progress = TrainingState(self.recipe.sha256, self.corpus.sha256, stage=next(iter(self.recipe.stages)))
 
 
 def precision(run: Run) -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""Notes of a run that carry the hash of their own content, so that a changed byte is told and never used."""
+"""Notes of a run that carry the hash of their own content, so that a changed byte is reported and never used."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def scalars(line: Mapping[str, object]) -> Iterator[tuple[str, float]]:
             yield name, cast(float, line[name])
 
 
-class Board:
+class EventFiles:
     """The event files of a run.
 
     Args:

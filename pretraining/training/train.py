@@ -18,7 +18,7 @@ from ...errors import CmbenchError, UsageError
 from ..corpus.corpus import mix
 from ..corpus.crops import key
 from ..recipes.recipe import Stage
-from .checkpoints import Progress, optimiser_tensors, restore_optimiser
+from .checkpoints import TrainingState, optimiser_tensors, restore_optimiser
 from .held_out import measure
 from .metrics import Metrics, metrics_of
 from .passes import Passes
@@ -36,7 +36,7 @@ class Diverged(CmbenchError):  # noqa: N818 - it says what the run did
     """The loss or its gradient is not finite, or the loss rose far above where it was."""
 
 
-def train(run: Run, max_steps: int | None = None, resume: bool = False) -> Progress:
+def train(run: Run, max_steps: int | None = None, resume: bool = False) -> TrainingState:
     """Train all stages, or as many updates as are asked for.
 
     Args:

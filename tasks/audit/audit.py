@@ -1,4 +1,4 @@
-"""The audit of a split: one JSON file, kept on this machine and told with every result on the split.
+"""The audit of a split: one JSON file, kept on this machine and shown with every result on the split.
 
 It lies at ``audits/<hash of the split>.json`` below the cache root. A run makes the part that needs no audio by itself;
 ``cmbench tasks audit`` adds the comparison of the sound.
@@ -87,7 +87,7 @@ def audit_with_audio(data: TaskData, workers: int, progress: Progress) -> Audit:
     Args:
         data: the split.
         workers: decoding threads.
-        progress: told how many tracks are decoded.
+        progress: called with how many tracks are decoded.
     """
     audio = compare_audio(
         data, workers, lambda done, total: progress(f"Comparing the audio of {data.task.name}", done, total)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _QUALITY = "MQ"
 """soxr's name of the resampling quality: aliases lie 96 dB below, far under any peak that is used."""
 
-Progress = Callable[[int, int], None]
+DecodeProgress = Callable[[int, int], None]
 """``progress(done, total)``: called while tracks are decoded."""
 
 
 @dataclass(frozen=True)
-class Member:
+class TrackInSplit:
     """A track by its id and its split."""
 
     id: str
@@ -50,8 +50,8 @@ class NearCopy:
         shift: seconds by which the sound is later in the first.
     """
 
-    first: Member
-    second: Member
+    first: TrackInSplit
+    second: TrackInSplit
     share: float
     shift: float
 
@@ -60,7 +60,7 @@ class NearCopy:
 class Unheard:
     """A track that could not be compared, and why."""
 
-    track: Member
+    track: TrackInSplit
     reason: str
 
 
@@ -80,11 +80,11 @@ class AudioFindings:
 
     method: str
     compared: Mapping[str, int]
-    exact: tuple[tuple[Member, ...], ...]
+    exact: tuple[tuple[TrackInSplit, ...], ...]
     near: tuple[NearCopy, ...]
     leaking_tracks: Mapping[str, int]
     unheard: tuple[Unheard, ...]
-    plain: tuple[Member, ...]
+    plain: tuple[TrackInSplit, ...]
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,15 @@ def hear(track: Track, max_seconds: float | None) -> Heard:
     return Heard(digest.hexdigest(), fingerprint(np.concatenate(pieces)))
 
 
-def compare_audio(data: TaskData, workers: int, progress: Progress) -> AudioFindings:
+def compare_audio(data: TaskData, workers: int, progress: DecodeProgress) -> AudioFindings:
     """Decode every track of a split and compare each with each.
 
     Args:
         data: the split.
         workers: decoding threads.
-        progress: told how many tracks are decoded.
+        progress: called with how many tracks are decoded.
     """
-    heard: dict[Member, Heard] = {}
+    heard: dict[TrackInSplit, Heard] = {}
     unheard: list[Unheard] = []
     for member, result in _results(data, workers, progress):
         if isinstance(result, Heard):
@@ -153,7 +153,7 @@ def compare_audio(data: TaskData, workers: int, progress: Progress) -> AudioFind
     )
 
 
-def _results(data: TaskData, workers: int, progress: Progress) -> Iterator[tuple[Member, Heard | str]]:
+def _results(data: TaskData, workers: int, progress: DecodeProgress) -> Iterator[tuple[TrackInSplit, Heard | str]]:
     """Yield what is heard of each track, or why nothing is, in the order of the splits."""
 
     def attempt(track: Track) -> Heard | str:
@@ -168,20 +168,20 @@ def _results(data: TaskData, workers: int, progress: Progress) -> Iterator[tuple
         found = pool.map(attempt, (track for _, track in tracks))
         for done, ((split, track), result) in enumerate(zip(tracks, found, strict=True), start=1):
             progress(done, len(tracks))
-            yield Member(track.id, split), result
+            yield TrackInSplit(track.id, split), result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def exact_copies(heard: Mapping[Member, Heard]) -> tuple[tuple[Member, ...], ...]:
+def exact_copies(heard: Mapping[TrackInSplit, Heard]) -> tuple[tuple[TrackInSplit, ...], ...]:
     """Return the sets of tracks with the same samples, in the order of the tracks."""
-    alike: dict[str, list[Member]] = defaultdict(list)
+    alike: dict[str, list[TrackInSplit]] = defaultdict(list)
     for member, one in heard.items():
         alike[one.sha256].append(member)
     return tuple(tuple(members) for members in alike.values() if len(members) > 1)
 
 
-def near_copies(prints: Mapping[Member, Fingerprint]) -> tuple[NearCopy, ...]:
+def near_copies(prints: Mapping[TrackInSplit, Fingerprint]) -> tuple[NearCopy, ...]:
     """Return the pairs of tracks with the same sound, in the order of the tracks."""
     members = list(prints)
     return tuple(
@@ -190,13 +190,13 @@ def near_copies(prints: Mapping[Member, Fingerprint]) -> tuple[NearCopy, ...]:
     )
 
 
-def leaking(copies: Iterable[Sequence[Member]]) -> dict[str, int]:
+def leaking(copies: Iterable[Sequence[TrackInSplit]]) -> dict[str, int]:
     """Count, for each split, its tracks with a copy in an earlier split.
 
     Args:
         copies: sets of tracks with the same sound; a track in two of them joins them.
     """
-    home: dict[Member, set[Member]] = {}
+    home: dict[TrackInSplit, set[TrackInSplit]] = {}
     for some in copies:
         joined = set(some).union(*(home.get(member, ()) for member in some))
         home.update(dict.fromkeys(joined, joined))

@@ -15,7 +15,7 @@ from .audit import NOT_COMPARED, Audit, summary
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .sound import AudioFindings, Member
+    from .sound import AudioFindings, TrackInSplit
 
 SHOWN = 10
 """Findings of one kind that are printed; the file has them all."""
@@ -71,7 +71,7 @@ def _print_audio(audio: AudioFindings, console: Console) -> None:
     _list(console, "tracks too plain for a fingerprint", list(map(_name, audio.plain)))
 
 
-def _name(member: Member) -> str:
+def _name(member: TrackInSplit) -> str:
     return f"{member.id} ({member.split})"
 
 

@@ -95,7 +95,7 @@ class SplitFinding:
 
 
 @dataclass(frozen=True)
-class Finding:
+class VerifiedTask:
     """What a task's audio is like.
 
     Attributes:
@@ -137,7 +137,7 @@ class _Checked:
     reason: str = ""
 
 
-def verify(data: TaskData, workers: int = 1, progress: Progress = silent) -> Finding:
+def verify(data: TaskData, workers: int = 1, progress: Progress = silent) -> VerifiedTask:
     """Decode and hash every file of a task.
 
     Args:
@@ -166,7 +166,7 @@ def verify(data: TaskData, workers: int = 1, progress: Progress = silent) -> Fin
         pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for thousands of files
     published = data.task.counts if (data.edition, data.split_name) == ("full", "official") else {}
     splits = {name: _summary(data.splits[name], checked, hashes, published.get(name)) for name in SPLITS}
-    return Finding(
+    return VerifiedTask(
         task=data.task.name,
         edition=data.edition,
         split_name=data.split_name,
@@ -256,7 +256,7 @@ def _lines_sha256(lines: Iterator[str]) -> str:
     return digest.hexdigest()
 
 
-def print_finding(finding: Finding, console: Console, shown: int = 20) -> None:
+def print_finding(finding: VerifiedTask, console: Console, shown: int = 20) -> None:
     """Print a finding: a line for each split, the first faults, the checksum of the whole."""
     table = Table(
         "split", "listed", "published", "present", *FAULTS, "coverage", "hours", box=None, header_style="bold"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ... import untrusted
+from ...errors import quoted
+from ...written import composed
 from ..base import TASK_WORDS, TRADITIONS
 from ..registry import registry
 from .problems import Problem, closest, refuse
 from .table import encoding_problem, read_bytes, read_text
+from .yaml_remedies import flow_list, in_quotes, remedy
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -60,11 +62,6 @@ class Description:
     problems: tuple[Problem, ...]
 
 
-def composed(label: str) -> str:
-    """Write accented letters in one way: file systems and editors differ, and the eye sees no difference."""
-    return unicodedata.normalize("NFC", label.strip())
-
-
 def read_description(path: Path) -> Description:
     """Read a ``task.yaml``.
 
@@ -89,14 +86,14 @@ def _compose(path: Path, text: str) -> Node:
     try:
         node = untrusted.compose_yaml(text, path)
     except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
+        marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+        lines = [mark.line + 1 for mark in marks if mark is not None]
+        hint, line = remedy(text, [*lines, *(line - 1 for line in lines)])
         said = getattr(error, "problem", None) or str(error)
-        comment = re.search(r"[\[,][ \t]*(#[^\s,\]]*)", text)
-        hint = f"; `#` begins a comment: put {comment[1]!r} in quotes" if comment else ""
-        line = text.count("\n", 0, comment.start()) + 1 if comment else None if mark is None else mark.line + 1
-        refuse(path, line, f"not valid YAML: {said}{hint}")
+        refuse(path, line, f"not valid YAML: {said}; {hint}")
     if not isinstance(node, yaml.MappingNode):
-        refuse(path, None, f"it must hold `key: value` lines, {', '.join(KEYS)}")
+        hint, line = remedy(text, [1])
+        refuse(path, line, f"it must hold lines such as `name: my_corpus` and `labels: [low, high]`; {hint}")
     return node
 
 
@@ -112,9 +109,9 @@ class _Reading:
         for key_node, value in node.value:
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in self.lines:
-                self.wrong(f"the key {key!r} stands in line {self.lines[key]} already", line)
+                self.wrong(f"the key {quoted(key)} stands in line {self.lines[key]} already", line)
             elif key not in known:
-                self.wrong(f"unknown key {key!r}{closest(key, known) or '.'} Known are {', '.join(known)}", line)
+                self.wrong(f"unknown key {quoted(key)}{closest(key, known) or '.'} Known are {', '.join(known)}", line)
             else:
                 self.lines[key], self.values[key] = line, value
         if "license" in self.lines and "licence" in self.lines:
@@ -169,9 +166,9 @@ class _Reading:
         if not NAME.fullmatch(name):
             better = re.sub(r"[^\w.-]+", "_", name).strip("_.-")[:64]
             hint = f", for example {better}" if NAME.fullmatch(better) else ""
-            self.wrong(f"{name!r} cannot be a task's name; use letters, digits, `_`, `-` and `.`{hint}", line)
+            self.wrong(f"{quoted(name)} cannot be a task's name; use letters, digits, `_`, `-` and `.`{hint}", line)
         elif name in registry() or name in RESERVED:
-            self.wrong(f"the name {name!r} is taken by cmbench itself; choose another", line)
+            self.wrong(f"the name {quoted(name)} is taken by cmbench itself; choose another", line)
         return name
 
     def labels(self) -> tuple[str, ...]:
@@ -180,7 +177,9 @@ class _Reading:
             return ()
         node: Any = self.values["labels"]
         if not isinstance(node.value, list) or not node.value or node.tag != "tag:yaml.org,2002:seq":
-            self.wrong("`labels` must be a list with at least one label", self.lines["labels"])
+            parts = [part.strip() for part in re.split(r"[,;|\n]", self.written(node).strip("{}[]'\""))]
+            listed = flow_list([part for part in parts if part] or ["low", "high"])
+            self.wrong(f"`labels` must be a list with at least one label; write labels: {listed}", self.lines["labels"])
             return ()
         seen: dict[str, int] = {}
         for one in node.value:
@@ -193,16 +192,16 @@ class _Reading:
             clean = composed(one.value)
             if not clean or "|" in clean or not clean.isprintable():
                 why = "it is empty, or has `|` or a control character in it"
-                self.wrong(f"{one.value!r} cannot be a label: {why}", line, "label")
+                self.wrong(f"{quoted(one.value)} cannot be a label: {why}", line, "label")
             elif clean in seen:
-                self.wrong(f"the label {clean!r} is listed twice", line, "label")
+                self.wrong(f"the label {quoted(clean)} is listed twice", line, "label")
             seen.setdefault(clean, line)
         return tuple(seen)
 
     def not_text(self, node: Any, written: str, line: int) -> None:
         """Say what YAML takes a label for."""
         kind = str(node.tag).rpartition(":")[2]
-        quoted = "'" + written.replace("'", "''") + "'"
+        quoted = in_quotes(written)
         if kind == "null" and not written:
             self.wrong("this label is empty; write it, or remove its line", line, "label")
         elif kind == "null" and written.startswith("#"):
@@ -232,7 +231,7 @@ class _Reading:
         for label, (node, _) in zip(named, pairs, strict=False):
             if label not in labels:
                 hint = closest(label, labels)
-                self.wrong(f"`families` names {label!r}, which is no label{hint}", node.start_mark.line + 1)
+                self.wrong(f"`families` names {quoted(label)}, which is no label{hint}", node.start_mark.line + 1)
         return default | {label: family for label, family in named.items() if label in labels}
 
     def seconds(self) -> float | None:

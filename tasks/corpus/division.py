@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
 import tempfile
@@ -13,16 +12,10 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ..base import Track
-from ..splits.draw import SHARES, blocks_of, draw_splits
-from ..splits.names import SPLITS
+from ..splits.draw import draw_missing, few_to_judge
+from ..splits.names import SPLITS, split_named
 from .problems import Problem, require_sound
 from .table import Table, read_bytes
-
-PURPOSE: Mapping[str, str] = {
-    "train": "to learn from",
-    "valid": "to choose the settings by",
-    "test": "to be judged on",
-}
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +26,7 @@ def split_of(table: Table, tracks: Sequence[Track]) -> tuple[dict[str, str], lis
     Raises:
         UsageError: there are too few tracks to draw a split; the message says how many would do.
     """
-    found = {row["id"]: row.get("split", "") for row in table.rows}
+    found = {row["id"]: split_named(row.get("split", "")) for row in table.rows}
     missing = [split for split in SPLITS if split not in found.values()]
     if missing:
         found |= _drawn(table, tracks, found, missing)
@@ -50,50 +43,13 @@ def _drawn(table: Table, tracks: Sequence[Track], found: Mapping[str, str], miss
             "test into the column `split`, or empty all of it to have them drawn"
         )
         require_sound(table.path, [Problem("split", told)])
-    taken = {split: SHARES[split] for split in missing if split != "train"}
-    shares = {"train": 1.0 - sum(taken.values())} | taken
-    blocks = blocks_of(pool)
-    units = len(set(blocks.values())) + sum(track.id not in blocks for track in pool)
-    if units < len(shares):
-        require_sound(table.path, [Problem("few", _too_few(len(pool), units, shares))])
-    drawn = draw_splits(pool, shares)
-    for split in taken:
-        chosen = [track.labels for track in pool if drawn[track.id] == split]
-        if not any(0 < sum(label in labels for labels in chosen) < len(chosen) for label in {*sum(chosen, ())}):
-            require_sound(table.path, [Problem("few", _not_judgeable(pool, units, split, len(chosen)))])
-    return drawn
-
-
-def _too_few(tracks: int, units: int, shares: Mapping[str, float]) -> str:
-    parts = ", ".join(f"{split} ({PURPOSE[split]})" for split in shares)
-    grouped = f" in {units} groups" if units < tracks else ""
-    stay = " Recordings of one group (column `group`: an album, an artist) stay together." if grouped else ""
-    return (
-        f"there are too few recordings. They are divided into {len(shares)} parts: {parts}.{stay} You have "
-        f"{tracks}{grouped}; at least {len(shares)}{' groups' if grouped else ''} are needed. Add recordings"
-        f"{', or name smaller groups' if grouped else ''}, or fill in the column `split` yourself; nothing was written"
-    )
-
-
-def _not_judgeable(pool: Sequence[Track], units: int, split: str, chosen: int) -> str:
-    labels = Counter(label for track in pool for label in set(track.labels))
-    if not any(count < len(pool) for count in labels.values()):
-        return (
-            "no label tells one recording from another: each label stands at all of them or at none. A label needs "
-            "recordings that have it and recordings that have not; nothing was written"
-        )
-    share, what = SHARES[split], "recordings" if units == len(pool) else "groups"
-    enough = math.ceil(2 / share)
-    advice = (
-        f"From about {enough} {what} on it gets two or more; you have {units}. Add some"
-        if units < enough
-        else "Each label should be at several recordings and absent from several others. Add some"
-    )
-    return (
-        f"there are too few recordings or groups to draw the split {split!r} ({PURPOSE[split]}): it gets {share:.0%} "
-        f"of them, here {chosen}, and no label is at some of these and absent from others, so nothing can be compared "
-        f"on it. {advice}, or fill in the column `split` yourself; nothing was written"
-    )
+    try:
+        return draw_missing(pool, missing)
+    except UsageError as error:
+        smaller = ", or name smaller groups" if any(track.group for track in pool) else ""
+        remedy = f"Add recordings{smaller}, or fill in the column `split` yourself; nothing was written"
+        require_sound(table.path, [Problem("few", f"{error}. {remedy}")])
+        raise
 
 
 def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -> None:
@@ -108,7 +64,9 @@ def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -
     at = table.columns.index("split") if there else table.columns.index("path") + 1
     cells = [[*table.cells[0][:at], "split", *table.cells[0][at + there :]]]
     for row, cell in zip(table.rows, table.cells[1:], strict=True):
-        cells.append([*cell[:at], found[row["id"]], *cell[at + there :]])
+        split = found[row["id"]]
+        kept = cell[at] if there and split_named(cell[at]) == split else split
+        cells.append([*cell[:at], kept, *cell[at + there :]])
     filled, now = table.written(cells), read_bytes(table.path, "the list of tracks")
     if now == filled:
         return
@@ -123,10 +81,11 @@ def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -
         ) from error
     counts = Counter(found.values())
     _log.warning(
-        "%s had no tracks in %s: drew them by group and label and wrote them into the file (%s).",
+        "%s had no tracks in %s: drew them by group and label and wrote them into the file (%s).%s",
         table.path,
         " and ".join(drawn),
         ", ".join(f"{split} {counts[split]}" for split in SPLITS),
+        few_to_judge(counts["test"]),
     )
 
 

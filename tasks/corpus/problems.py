@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
 
 MOST_SHOWN = 20
 """Problems of one kind that are listed; of the others it is only said how many they are."""
+
+_LINES_SHOWN = 5
+"""Lines that are named of a problem that recurs word for word."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ def require_sound(path: Path, problems: Sequence[Problem]) -> None:
 def require_all_sound(found: Iterable[tuple[Path, Sequence[Problem]]]) -> None:
     """Raise one error that lists the problems of files, up to :data:`MOST_SHOWN` of each kind, as they come.
 
+    What recurs word for word, as one misspelt label does, is told once with its lines.
+
     Raises:
         UsageError: there are problems.
     """
@@ -53,13 +58,14 @@ def require_all_sound(found: Iterable[tuple[Path, Sequence[Problem]]]) -> None:
         raise UsageError(_told(files[0][0], files[0][1][0]))
     told = [f"{count} things are wrong in {' and '.join(str(path) for path, _ in files)}; nothing was computed."]
     for path, problems in files:
-        kinds: dict[str, list[Problem]] = defaultdict(list)
+        kinds: dict[str, dict[str, list[Problem]]] = defaultdict(lambda: defaultdict(list))
         for problem in problems:
-            kinds[problem.kind].append(problem)
-        for some in kinds.values():
-            told += [_told(path, one) for one in some[:MOST_SHOWN]]
-            if len(some) > MOST_SHOWN:
-                told.append(f"  … and {len(some) - MOST_SHOWN} more like the last one.")
+            kinds[problem.kind][problem.text].append(problem)
+        for texts in kinds.values():
+            some = list(texts.values())
+            told += [_told(path, same[0]) + _recurrence(same) for same in some[:MOST_SHOWN]]
+            if rest := sum(map(len, some[MOST_SHOWN:])):
+                told.append(f"  … and {rest} more like the last one.")
     raise UsageError("\n".join(told))
 
 
@@ -73,7 +79,16 @@ def _told(path: Path, problem: Problem) -> str:
     return f"{path}{'' if problem.line is None else f':{problem.line}'}: {problem.text}{end}"
 
 
+def _recurrence(same: Sequence[Problem]) -> str:
+    """Name the lines of a problem that stands in several."""
+    lines = [str(one.line) for one in same if one.line is not None]
+    if len(lines) < 2:
+        return ""
+    more = " …" if len(lines) > _LINES_SHOWN else ""
+    return f" So in {len(lines)} lines: {', '.join(lines[:_LINES_SHOWN])}{more}"
+
+
 def closest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return ``; did you mean 'this'?`` for a word that is close to a known one, else nothing."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {quoted(close[0])}?" if close else ""

@@ -20,6 +20,7 @@ import codecs
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +29,7 @@ from itertools import islice
 from pathlib import Path
 
 from ... import untrusted
-from ...errors import UsageError
+from ...errors import UsageError, counted, quoted
 from .problems import Problem, refuse
 
 SEPARATORS: Mapping[str, str] = {",": "comma", ";": "semicolon", "\t": "tab", "|": "`|`"}
@@ -41,6 +42,9 @@ LEGACY: Mapping[str, str] = {
     "cp1250": "windows-1250",
 }
 """Eight-bit encodings that a table which is not UTF-8 may have (Turkish, Greek, Western, Central European)."""
+
+ONE_NAME = "the first line names one column, and here are more cells; remove what stands above the names of the columns"
+"""Said of a table with a title above it."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -164,7 +168,9 @@ def read_text(path: Path, what: str, encoding: str | None = None) -> Text:
         text = data.removeprefix(mark).decode(codec)
     except LookupError:
         refuse(
-            path, None, f"there is no encoding {encoding!r}; Python knows, for example, {', '.join(LEGACY.values())}"
+            path,
+            None,
+            f"there is no encoding {quoted(encoding or '')}; Python knows, for example, {', '.join(LEGACY.values())}",
         )
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -196,7 +202,7 @@ def encoding_problem(source: Text) -> Problem:
     before = re.split(ends, source.content[max(0, first - 40) : first])[-1]
     word = before + re.split(ends, source.content[first : first + 40])[0]
     readings = {name: word.decode(codec) for codec, name in LEGACY.items() if _decodes(word, codec)}
-    listed = ", ".join(f"{text!r} in {name}" for name, text in readings.items())
+    listed = ", ".join(f"{quoted(text)} in {name}" for name, text in readings.items())
     return Problem(
         "encoding",
         f"the byte {source.content[first]:#04x} is not UTF-8 (the word would be {listed}); save the file with the "
@@ -274,20 +280,22 @@ def _fits(row: Sequence[str], columns: Sequence[str]) -> bool:
 
 
 def _uneven(row: Sequence[str], columns: Sequence[str], separator: str, line: int) -> Problem:
+    if len(columns) == 1:
+        return Problem("cells", ONE_NAME, line)
     name = SEPARATORS.get(separator, repr(separator))
     filled = max(len(_trimmed(row)), min(len(row), len(columns)))
-    text = f"{filled} cells under {len(columns)} columns; quote cells that hold a {name}"
+    text = f"{counted(filled, 'cell')} under {counted(len(columns), 'column')}; quote cells that hold a {name}"
     return Problem("cells", text, line)
 
 
 def _twice(columns: Sequence[str], line: int) -> list[Problem]:
     counted = Counter(column for column in columns if column)
-    return [Problem("columns", f"two columns are named {name!r}", line) for name, n in counted.items() if n > 1]
+    return [Problem("columns", f"two columns are named {quoted(name)}", line) for name, n in counted.items() if n > 1]
 
 
 def _clean(name: str) -> str:
-    """Remove what is invisible around a column's name: spaces, byte-order marks, spaces of no width."""
-    return name.strip("\ufeff\u200b\u200e\u200f \t\r\n\xa0")
+    """Compose a column's name, and remove what is invisible around it: spaces, byte-order marks, spaces of no width."""
+    return unicodedata.normalize("NFC", name).strip("\ufeff\u200b\u200e\u200f \t\r\n\xa0")
 
 
 def _trimmed(row: Sequence[str]) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ...written import find_path, is_hidden, is_of_another_system, is_there, is_web_address
+from ...errors import quoted
+from ...written import composed, find_path, is_hidden, is_of_another_system, is_there, is_web_address
 from ..base import Track
-from ..splits.names import SPLITS
-from .description import composed
+from ..splits.names import SPLITS, split_named
 from .problems import Problem, closest
 from .table import LEGACY, Table, Text, encoding_problem, parse_table
 
@@ -32,13 +33,13 @@ def check_columns(table: Table) -> list[Problem]:
     for column in columns:
         absent = [name for name in known if name not in columns]
         if column not in known and (hint := closest(column.lower(), absent, 0.8)):
-            found.append(Problem("columns", f"unknown column {column!r}{hint} Rename it", line))
+            found.append(Problem("columns", f"unknown column {quoted(column)}{hint} Rename it", line))
     hinted = " ".join(one.text for one in found)
     there = ", ".join(filter(None, columns))
     found += [
         Problem("columns", f"the column `{name}` is missing; found are {there}", line)
         for name in REQUIRED
-        if name not in columns and f"mean {name!r}" not in hinted
+        if name not in columns and f"mean {quoted(name)}" not in hinted
     ]
     if not found and not table.rows and not table.problems:
         found.append(Problem("columns", "no tracks below the line of column names"))
@@ -68,7 +69,7 @@ class Reader:
             found = len(problems)
             problems += [Problem("empty", f"the track has no {name}", line) for name in ("id", "path") if not row[name]]
             if row["id"] in lines_of:
-                told = f"the id {row['id']!r} stands in line {lines_of[row['id']]} already"
+                told = f"the id {quoted(row['id'])} stands in line {lines_of[row['id']]} already"
                 problems.append(Problem("id", told, line))
             elif row["id"]:
                 lines_of[row["id"]] = line
@@ -78,20 +79,24 @@ class Reader:
             path = self._path(row["path"], line, problems)
             labels = self._track_labels(row["labels"], line, problems)
             if len(problems) == found:
-                tracks.append(Track(row["id"], path, labels, row.get("group") or None, start or 0.0, end))
+                tracks.append(Track(row["id"], path, labels, composed(row.get("group", "")) or None, start or 0.0, end))
         return tracks, problems + self._split_problems()
 
     def _path(self, written: str, line: int, problems: list[Problem]) -> Path:
         path = find_path(written, self.folder)
         if is_web_address(written):
-            told = f"{written!r} is an address; fetch the file and write where it is on this machine"
+            told = f"{quoted(written)} is an address; fetch the file and write where it is on this machine"
             problems.append(Problem("address", told, line))
         elif written and is_hidden(path):
-            told = f"{path.name!r} begins with a dot: a note of a system or program, no recording. Remove the line"
+            told = (
+                f"{quoted(path.name)} begins with a dot: a note of a system or program, no recording. Remove the line"
+            )
             problems.append(Problem("hidden", told, line))
         elif is_of_another_system(written) and not is_there(written, self.folder):
             name = re.split(r"[\\/]", written)[-1]
-            told = f"{written!r} is a place on a Windows machine; write the path from {self.folder}, as in audio/{name}"
+            told = (
+                f"{quoted(written)} is a place on a Windows machine; write the path from {self.folder}, as audio/{name}"
+            )
             problems.append(Problem("foreign path", told, line))
         return path
 
@@ -103,11 +108,11 @@ class Reader:
         given = dict.fromkeys(composed(label) for label in cell.split("|") if label.strip())
         unknown = [label for label in given if label not in self._known]
         if unknown and (parts := self._joined_otherwise(cell)):
-            told = f"the labels {cell!r} are not joined with `|`; write {'|'.join(parts)}"
+            told = f"the labels {quoted(cell)} are not joined with `|`; write {'|'.join(parts)}"
             problems.append(Problem("joined labels", told, line))
             return ()
         for label in unknown:
-            told = f"the label {label!r} is not among the labels of the task{closest(label, self.labels)}"
+            told = f"the label {quoted(label)} is not among the labels of the task{closest(label, self.labels)}"
             problems.append(Problem("label", told, line))
         return tuple(given)
 
@@ -132,16 +137,33 @@ class Reader:
         found = []
         for row, line in zip(self.table.rows, self.table.lines, strict=True):
             split = row["split"]
-            if split in SPLITS:
+            if split_named(split):
                 continue
-            told = (
-                f"the split {split!r} is unknown" if split else f"the track {row['id']!r} has no split, but others have"
-            )
-            hint = {"val": "valid", "validation": "valid", "dev": "valid"}.get(split.lower())
-            advice = f"; did you mean {hint!r}?" if hint else closest(split.lower(), SPLITS) or "."
+            told = f"the split {quoted(split)} is unknown" if split else "the track has no split, but others have"
+            advice = closest(split.lower(), SPLITS) or "."
             rest = f"It is one of {', '.join(SPLITS)}; empty all to have them drawn"
             found.append(Problem("split", f"{told}{advice} {rest}", line))
         return found
+
+
+def with_files_of_any_case(tracks: Sequence[Track]) -> tuple[list[Track], list[str]]:
+    """Take the files that are meant where names differ from them only in upper and lower case, as some systems do.
+
+    A file that another track names as it is written is that track's alone; where two names would mean one file, or one
+    name two files, nothing is taken.
+
+    Returns:
+        The tracks, and the files that were taken.
+    """
+    there = {track.path for track in tracks if is_there(str(track.path))}
+    meant = {path: find_path(str(path), any_case=True) for path in {track.path for track in tracks} - there}
+    counts = Counter(meant.values())
+    taken = {
+        path: file
+        for path, file in meant.items()
+        if file != path and counts[file] == 1 and file not in there and is_there(str(file))
+    }
+    return [replace(t, path=taken.get(t.path, t.path)) for t in tracks], sorted(map(str, taken.values()))
 
 
 def _seconds(row: Mapping[str, str], line: int, column: str, problems: list[Problem]) -> float | None:
@@ -160,7 +182,7 @@ def _seconds(row: Mapping[str, str], line: int, column: str, problems: list[Prob
     elif clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", cell):
         hours, minutes, seconds = (float(part or 0) for part in clock.groups())
         hint = f"; write {3600 * hours + 60 * minutes + seconds:g}"
-    problems.append(Problem("seconds", f"`{column}` must be seconds, 0 or more, not {cell!r}{hint}", line))
+    problems.append(Problem("seconds", f"`{column}` must be seconds, 0 or more, not {quoted(cell)}{hint}", line))
     return None
 
 

@@ -29,6 +29,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ...errors import CmbenchError, UsageError
 from ..fetching.download import retry_after
+from ..fetching.unreachable import UnreachableError, never_connected
 from .answers import (
     DUNYA,
     PROFILE,
@@ -111,6 +112,7 @@ class DunyaClient:
         self._patience = patience or Patience()
         self._wait, self._clock = wait, clock
         self._last: float | None = None
+        self._reached = False
         self._session = requests.Session()
         token = checked_token(token)
         self._session.auth = _authorisation(token)
@@ -220,6 +222,7 @@ class DunyaClient:
             _NotFoundError: the answer is 404.
             TokenRefusedError: the answer is 401 or 403.
             DunyaUnavailableError: every attempt failed.
+            UnreachableError: the server was never reached; once it was, it is waited for.
         """
         import requests
 
@@ -235,6 +238,7 @@ class DunyaClient:
                     stream=True,
                     timeout=(self._patience.connect, self._patience.read),
                 ) as answer:
+                    self._reached = True
                     _hide_headers(answer, self._hide)
                     if answer.status_code not in _BUSY:
                         return read(_accepted(answer, path))
@@ -242,7 +246,9 @@ class DunyaClient:
                     asked = retry_after(answer.headers.get("Retry-After"))
             except requests.Timeout:
                 said = f"no answer for {self._patience.read:g} s"
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+                if not self._reached and (why := never_connected(error)):
+                    raise UnreachableError(self.url, why) from None
                 said = "the connection failed or was cut"
             except requests.exceptions.ContentDecodingError:
                 said = "an answer that cannot be unpacked"

@@ -54,6 +54,8 @@ BYTES_PER_SECOND = 16_000
 """Of an mp3 of 128 kbit/s, as the one whole recording of Saraga that was read for this project. Dunya states neither
 rates nor sizes; at 320 kbit/s it is two and a half times as much."""
 
+ASKED = f"Dunya token: register, copy it from {PROFILE}, and type it here (not shown, not kept) or set {TOKEN_VARIABLE}"
+
 Tell = Callable[[str], None]
 
 
@@ -89,7 +91,8 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
             f"mean (docs/tasks.md: of which recordings) at 128 kbit/s; at 320 kbit/s it would be "
             f"{spoken_bytes(round(2.5 * estimate))}."
         )
-    if not os.environ.get(TOKEN_VARIABLE):
+    asks = "" if os.environ.get(TOKEN_VARIABLE) else ASKED
+    if asks:
         notes.append(f"You will be asked for your Dunya token ({PROFILE}); or set {TOKEN_VARIABLE}.")
     step = Step(
         f"fetch from Dunya the tags of {tags_count} recordings and the mp3 of {mp3_count}",
@@ -99,6 +102,7 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
         source=DUNYA,
         files=mp3_count,
         estimate=estimate or None,
+        asks=asks,
     )
     return Plan(downloads, (step,), missing, tuple(notes))
 
@@ -134,7 +138,7 @@ def not_in_dunya(task: Task, folder: Path, without_tags: Iterable[str]) -> tuple
 
 def token(context: PrepareContext) -> str:
     """Return the user's token: from the environment, else asked for."""
-    return os.environ.get(TOKEN_VARIABLE) or context.ask(f"Dunya token, from {PROFILE} (not shown, not kept)")
+    return os.environ.get(TOKEN_VARIABLE) or context.ask(ASKED)
 
 
 def fetch(task: Task, folder: Path, context: PrepareContext) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ...errors import CmbenchError, Missing, MissingError, UsageError
 from ..base import Task
+from .unreachable import UnreachableError
 
 if TYPE_CHECKING:
     from ..preparing import Download, Plan, PrepareContext
@@ -63,16 +65,25 @@ def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
 
 
 def _fetch_all(plan: Plan, context: PrepareContext) -> None:
-    """Fetch every download; raise for all that failed together."""
+    """Fetch every download; raise for all that failed together. A server that is not reached is not asked again."""
     from .download import fetch
 
     failed: list[CmbenchError] = []
     missing: list[Missing] = []
+    unreachable: set[str] = set()
+    skipped = 0
     for download in plan.downloads:
+        server = urlsplit(download.url).netloc
+        if server in unreachable:
+            skipped += 1
+            continue
         try:
             fetch(download, context)
         except MissingError as error:
             missing += error.missing
+        except UnreachableError as error:
+            unreachable.add(server)
+            failed.append(error)
         except UsageError:
             raise
         except CmbenchError as error:
@@ -80,7 +91,8 @@ def _fetch_all(plan: Plan, context: PrepareContext) -> None:
     if missing:
         raise MissingError(missing)
     if failed:
-        raise CmbenchError("\n".join([f"{len(failed)} of {len(plan.downloads)} downloads failed:", *map(str, failed)]))
+        counted = f"{len(failed) + skipped} of {len(plan.downloads)} downloads failed:"
+        raise CmbenchError("\n".join([counted, *map(str, failed)]))
 
 
 def _bytes_there(download: Download) -> int:

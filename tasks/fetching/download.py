@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CmbenchError, Missing, MissingError, UsageError
 from ...untrusted import read_object
+from .unreachable import UnreachableError, never_connected, reason
 
 if TYPE_CHECKING:
     import requests
@@ -239,14 +240,24 @@ class _Resuming:
         return self.part.with_name(f"{self.part.name}.json")
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
-        """Download until all bytes are there, then give them to pooch."""
-        failures = 0
+        """Download until all bytes are there, then give them to pooch.
+
+        Raises:
+            UnreachableError: the server was never reached; once it was, it is waited for.
+        """
+        from requests import RequestException
+
+        failures, reached = 0, False
         while True:
             before = self.have()
             try:
                 self.attempt(url)
                 break
             except _TryAgain as error:
+                cause = error.__cause__
+                if not reached and isinstance(cause, RequestException) and (why := never_connected(cause)):
+                    raise UnreachableError(url, why) from error
+                reached = True
                 failures = 1 if self.have() - before >= _PROGRESS_BYTES else failures + 1
                 if failures >= ATTEMPTS:
                     raise CmbenchError(
@@ -275,7 +286,7 @@ class _Resuming:
             with requests.get(url, headers=_headers(asked), stream=True, timeout=TIMEOUTS) as answer:
                 self.receive(url, answer, offset)
         except requests.RequestException as error:
-            raise _TryAgain(f"the connection failed ({_reason(error)})") from error
+            raise _TryAgain(f"the connection failed ({reason(error)})") from error
         except ValueError as error:
             raise _TryAgain("the server sends on to what is no address") from error
 
@@ -373,17 +384,6 @@ def retry_after(value: str | None) -> float | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
     return min(max(0.0, (until - datetime.now(UTC)).total_seconds()), _LONGEST_REQUEST)
-
-
-def _reason(error: requests.RequestException) -> str:
-    """Say in a few words why a connection failed: the name of the innermost error that requests wraps."""
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    inner: object = error.args[0] if error.args else error
-    inner = getattr(inner, "reason", inner)
-    return type(inner).__name__ if isinstance(inner, Exception) else type(error).__name__
 
 
 def _one_line(error: Exception) -> str:

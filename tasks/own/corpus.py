@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import UnusableAudio, UsageError
+from ...errors import UnusableAudio, UsageError, counted, quoted
 from ...opening import opened
+from ...written import composed
 from ..base import Track
-from ..splits.draw import SHARES, blocks_of, draw_splits
-from ..splits.names import SPLITS
+from ..splits.draw import blocks_of, draw_missing, few_to_judge
+from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
 from .recordings import Named
 from .roles import Choices, Roles, family_of, is_true, propose, seconds
 from .sheet import Sheet
-from .sources import SPLIT_NAMES, Source
+from .sources import Source
 
 FEWEST_BLOCKS = 3
 """Groups (tracks, where there are no groups) of a label that is kept: one for each split."""
@@ -112,16 +113,14 @@ def propose_task(
     split_of, drawn = _splits(tracks, given, problems)
     _require_choice(tracks, split_of, problems)
     _tell_groups(tracks, split_of, roles, drawn, notes)
+    if split_of and (warning := few_to_judge(sum(split == "test" for split in split_of.values()))):
+        notes.append(warning.strip())
     support = Counter(label for track in tracks for label in track.labels)
     order = sorted(support, key=lambda label: (list(families.values()).index(families[label]), -support[label], label))
     return Proposal(
         source, roles, len(source.sheet.rows), tuple(tracks), tuple(order), {n: families[n] for n in order},
         split_of, drawn, tuple(problems), tuple(notes),
     )  # fmt: skip
-
-
-def _where(sheet: Sheet, row: int) -> str:
-    return f"{sheet.source.name}:{sheet.lines[row]}"
 
 
 def _labels(
@@ -136,14 +135,14 @@ def _labels(
     for column in roles.labels:
         cells, sign = read_cells(sheet.column(column))
         if sign and sign != "|":
-            notes.append(f"The labels in {column!r} are joined with {sign!r}; each counts by itself.")
+            notes.append(f"The labels in {quoted(column)} are joined with {quoted(sign)}; each counts by itself.")
         if marks := sorted({cell for cell in sheet.column(column) if is_mark(cell)}):
-            notes.append(f"{', '.join(map(repr, marks))} in {column!r} counts as an empty cell.")
+            notes.append(f"{', '.join(map(quoted, marks))} in {quoted(column)} counts as an empty cell.")
         family = family_of(column)
         for row, values in enumerate(cells):
             for value in values:
                 if not value.isprintable():
-                    problems.append(Problem("labels with control characters", _where(sheet, row), repr(value),
+                    problems.append(Problem("labels with control characters", sheet.where(row), quoted(value),
                                             "write the label anew in the table"))  # fmt: skip
                     continue
                 label = value if family is None or "--" in value else f"{family}--{value}"
@@ -156,15 +155,15 @@ def _labels(
     bare = [row for row, labels in enumerate(found) if not labels]
     if bare:
         notes.append(
-            f"{len(bare)} rows have no label (the first is {_where(sheet, bare[0])}). They count as having none of the "
-            "labels; if nobody has labelled them yet, take them out of the table."
+            f"{counted(len(bare), 'row')} without a label, {sheet.where(bare[0])} the first. Such a recording counts "
+            "as having none of the labels; if nobody has labelled it yet, take it out of the table."
         )
     alike: dict[str, list[str]] = defaultdict(list)
     for label in families:
         alike[re.sub(r"[\W_]+", "", label.casefold())].append(label)
     problems += [
-        Problem("labels that differ only in case, blanks or signs", ", ".join(map(repr, same)), "counted as different",
-                "write them alike in the table, if they are the same")
+        Problem("labels that differ only in case, blanks or signs", ", ".join(map(quoted, same)),
+                "counted as different", "write them alike in the table, if they are the same")
         for same in alike.values() if len(same) > 1
     ]  # fmt: skip
     return [tuple(dict.fromkeys(labels)) for labels in found], families
@@ -177,26 +176,31 @@ def _paths(
     sheet, cells = source.sheet, source.sheet.column(roles.path)
     used = {one.path for one in named}
     extra = [path for path in source.recordings.paths if source.recordings.folder / path not in used]
-    free = {path.name: str(path) for path in extra}
+    free = {composed(path.name): str(path) for path in extra}
 
     def wrong(row: int, kind: str, text: str, remedy: str) -> None:
-        problems.append(Problem(kind, _where(sheet, row), text, remedy, 1))
+        problems.append(Problem(kind, sheet.where(row), text, remedy, 1))
 
     folder = source.recordings.folder
     for row, (cell, one) in enumerate(zip(cells, named, strict=True)):
         if not cell:
-            wrong(row, "rows without a recording", f"{roles.path!r} is empty", "fill it in, or delete the row")
+            wrong(row, "rows without a recording", f"{quoted(roles.path)} is empty", "fill it in, or delete the row")
         elif not one.paths:
             remedy = f"put the file below {folder}, or mend its name"
-            wrong(row, "recordings that are not there", repr(cell) + _alike(cell, free), remedy)
+            wrong(row, "recordings that are not there", quoted(cell) + _alike(cell, free), remedy)
         elif one.path is None:
             listed = ", ".join(str(p.relative_to(folder)) for p in one.paths[:3])
             remedy = "write the folder too, with / between"
-            wrong(row, "names that several recordings have", f"{cell!r}: {listed}", remedy)
+            wrong(row, "names that several recordings have", f"{quoted(cell)}: {listed}", remedy)
     if other := sum(one.other_ending and one.path is not None for one in named):
-        notes.append(f"{other} recordings have another ending than the table says; their names are the same.")
+        notes.append(f"{counted(other, 'recording')} with another ending than the table says; the names are the same.")
+    if (zeros := [row for row, one in enumerate(named) if one.other_zeros and one.path is not None]) and (
+        first := named[zeros[0]].path
+    ):
+        notes.append(f"{counted(len(zeros), 'number')} without the zeros of the files' names, as Excel writes them: "
+                     f"{quoted(cells[zeros[0]])} is taken for {first.name}.")  # fmt: skip
     if extra:
-        notes.append(f"{len(extra)} recordings stand in no row and are not used: "
+        notes.append(f"{counted(len(extra), 'recording')} in no row, and not used: "
                      f"{', '.join(map(str, extra[:3]))}{' …' if len(extra) > 3 else ''}")  # fmt: skip
     return [one.path for one in named]
 
@@ -204,7 +208,7 @@ def _paths(
 def _alike(cell: str, free: Mapping[str, str]) -> str:
     """Ask whether one of the recordings that no row names is meant, if its name is much alike."""
     close = difflib.get_close_matches(re.split(r"[/\\\\]", cell)[-1], free, n=1, cutoff=0.8)
-    return f"; did you mean {free[close[0]]!r}?" if close else ""
+    return f"; did you mean {quoted(free[close[0]])}?" if close else ""
 
 
 def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: list[Problem]) -> None:
@@ -222,7 +226,7 @@ def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: li
         reasons = dict(zip(wanted, pool.map(why, wanted), strict=True))
     for row, path in enumerate(paths):
         if path is not None and (reason := reasons[path]):
-            problems.append(Problem("recordings that cannot be read", f"{_where(sheet, row)}, {path.name}", reason,
+            problems.append(Problem("recordings that cannot be read", f"{sheet.where(row)}, {path.name}", reason,
                                     "replace the file, or convert it to FLAC or WAV", 1))  # fmt: skip
             paths[row] = None
 
@@ -244,19 +248,21 @@ def _tracks(
             continue
         start = (seconds(cells[roles.start]) if roles.start else None) or 0.0
         end = seconds(cells[roles.end]) if roles.end else None
-        where = _where(sheet, row)
+        where = sheet.where(row)
         if end is not None and end <= start:
             problems.append(Problem("excerpts without a length", where, f"from {start:g} s to {end:g} s",
                                     "mend start and end", 1))  # fmt: skip
             continue
         if (other := seen.setdefault((path, start, end), row)) != row:
             problems.append(Problem("recordings that stand in two rows", where,
-                                    f"{path.name} stands in line {sheet.lines[other]} already",
+                                    f"{path.name} stands in {sheet.where(other)} already",
                                     "join the rows: several labels go into one cell with | between", 1))  # fmt: skip
             continue
-        split = SPLIT_NAMES.get(cells[roles.split].casefold(), "") if roles.split else ""
+        split = split_named(cells[roles.split]) if roles.split else ""
         if roles.split and cells[roles.split] and not split:
-            problems.append(Problem("unknown splits", where, repr(cells[roles.split]), "write train, valid or test", 1))
+            problems.append(
+                Problem("unknown splits", where, quoted(cells[roles.split]), "write train, valid or test", 1)
+            )
             continue
         id_ = cells[roles.id] if roles.id else _id_of(path, source.recordings.folder, start if roles.start else None)
         if id_ in ids:
@@ -295,11 +301,11 @@ def _without_rare(
     common = {label for label in families if label not in rare and all(label in t.labels for t in tracks)}
     kind = "groups" if block_of else "recordings"
     problems += [
-        Problem(f"labels of fewer than {fewest} {kind}, left out", repr(label), f"{len(blocks[label])} {kind}",
+        Problem(f"labels of fewer than {fewest} {kind}, left out", quoted(label), f"{len(blocks[label])} {kind}",
                 "add recordings; with --fewest 1 they are kept, and not scored where a split lacks them")
         for label in sorted(rare)
     ] + [
-        Problem("labels that every recording has, left out", repr(label), "nothing tells it apart",
+        Problem("labels that every recording has, left out", quoted(label), "nothing tells it apart",
                 "add recordings without it") for label in sorted(common)
     ]  # fmt: skip
     gone = rare | common
@@ -319,20 +325,17 @@ def _splits(
         return ({} if without else dict(given)), ()
     pool = [t for t in tracks if given.get(t.id, "train") == "train"]
     if not pool:
-        problems.append(
-            Problem(
-                "too few recordings for three splits", "all recordings", "none is in train", "split the column anew"
-            )
-        )
+        problems.append(Problem("no recordings to learn from", "all recordings", "none is in train",
+                                "fill the splits in anew, or have them drawn with --split none"))  # fmt: skip
         return {}, ()
-    shares = {split: SHARES[split] for split in missing if split != "train"}
-    shares = {"train": 1.0 - sum(shares.values())} | shares
     try:
-        return {**given, **draw_splits(pool, shares)}, missing
+        return {**given, **draw_missing(pool, missing)}, missing
     except UsageError as error:
-        problems.append(Problem("too few groups for three splits", "all recordings", str(error).split(".")[0],
-                                "name a finer group with --group COLUMN, or --group none if each stands for "
-                                "itself"))  # fmt: skip
+        remedy = "add recordings" if pool == list(tracks) else "add recordings, or draw all splits with --split none"
+        if any(track.group for track in pool):
+            remedy += (", or let each recording stand for itself with --group none (if two of one group are in train "
+                       "and test, scores then look better than they are)")  # fmt: skip
+        problems.append(Problem("no split can be drawn", "all recordings", str(error), remedy))
         return {}, ()
 
 
@@ -341,10 +344,10 @@ def _require_choice(tracks: Sequence[Track], split_of: dict[str, str], problems:
     for split in ("valid", "test") if split_of else ():
         mine = [track.labels for track in tracks if split_of[track.id] == split]
         if not any(0 < sum(label in labels for labels in mine) < len(mine) for label in {*sum(mine, ())}):
-            problems.append(Problem("too few recordings or groups to judge by", f"the split {split}",
-                                    f"none of its {len(mine)} recordings has a label that another of them lacks",
-                                    "add recordings, or name a finer group with --group COLUMN, or fill in a column "
-                                    "`split`"))  # fmt: skip
+            problems.append(Problem("splits with nothing to compare", f"the split {split}",
+                                    f"none of its {counted(len(mine), 'recording')} has a label that another of them "
+                                    "lacks", "fill in the column of the splits anew, or have them drawn with --split "
+                                    "none"))  # fmt: skip
             split_of.clear()
             return
 
@@ -358,6 +361,11 @@ def _tell_groups(
             "train and test, and scores then look better than they are. --group COLUMN names one."
         )
         return
+    if alone := sum(track.group is None for track in tracks):
+        notes.append(
+            f"{counted(alone, 'recording')} with an empty {' and '.join(map(quoted, roles.group))}: each counts as a "
+            "group of its own. If a cell stands for those below it, too, fill them in."
+        )
     block_of = blocks_of(tracks)
     at: dict[str, set[str]] = defaultdict(set)
     for id_, split in split_of.items():
@@ -365,8 +373,10 @@ def _tell_groups(
             at[block_of[id_]].add(split)
     torn = sorted(block for block, splits in at.items() if len(splits) > 1)
     if torn and not drawn:
-        notes.append(f"The given splits tear {len(torn)} groups apart ({', '.join(torn[:3])}); `--split group-safe` "
-                     "runs on splits that do not.")  # fmt: skip
+        notes.append(f"The given splits tear {counted(len(torn), 'group')} apart ({', '.join(torn[:3])}); `--split "
+                     "group-safe` runs on splits that do not.")  # fmt: skip
     tested = sum("test" in splits for splits in at.values())
     if split_of and tested < BLOCKS_FOR_INTERVALS:
-        notes.append(f"The test split has {tested} groups; scores have no intervals below {BLOCKS_FOR_INTERVALS}.")
+        notes.append(
+            f"The test split has {counted(tested, 'group')}; scores have no intervals below {BLOCKS_FOR_INTERVALS}."
+        )

@@ -1,19 +1,23 @@
 r"""The recordings below a folder, and which of them a cell of a table means.
 
 People write a recording as a path from the folder or from another machine, with or without folders and ending, with
-``\`` or ``/``, with accented letters in one Unicode form or the other. A column is read in one way for all its rows:
-a cell is never matched by less of its path than the others.
+``\`` or ``/``, with accented letters in one Unicode form or the other, as a number without the zeros before it
+(Excel makes ``1`` of ``001``). A column is read in one way for all its rows: a cell is never matched by less of its
+path than the others.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
+
+from ...written import find_path, folded, is_there
 
 ENDINGS = frozenset((
     ".wav", ".wave", ".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au",
@@ -32,10 +36,12 @@ class Named:
     Attributes:
         paths: the recordings that it may mean; one if it is clear, none if there is no such file.
         other_ending: whether the file has another ending than the cell says.
+        other_zeros: whether a number in the file's name has other zeros before it than in the cell.
     """
 
     paths: tuple[Path, ...]
     other_ending: bool = False
+    other_zeros: bool = False
 
     @property
     def path(self) -> Path | None:
@@ -56,6 +62,7 @@ class Recordings:
     paths: tuple[PurePosixPath, ...]
     _ends: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _stems: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
+    _numbers: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
 
     def name(self, cells: Sequence[str]) -> list[Named]:
         """Return what each cell of a column means.
@@ -76,11 +83,11 @@ class Recordings:
         text = _written(cell)
         if not text:
             return Named(())
-        if (there := Path(_local(cell.strip())).expanduser()).is_absolute() and there.is_file():
+        if (_begins_at_root(cell) or text.startswith("~")) and is_there(cell) and (there := find_path(cell)).is_file():
             return Named((there,))
         parts = [part for part in text.split("/") if part not in ("", ".")]
         wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
-        key = _key(wanted)
+        key = folded(wanted)
         if found := self._ends.get(key):
             return Named(self._those(found, wanted))
         if found := self._stems.get(key):
@@ -88,7 +95,25 @@ class Recordings:
         bare = PurePosixPath(key)
         if bare.suffix in ENDINGS and (found := self._stems.get(str(bare.with_suffix("")))):
             return Named(self._those(found, wanted), other_ending=True)
+        stem = str(bare.with_suffix("")) if bare.suffix in ENDINGS else re.sub(r"^(\d+)\.0+$", r"\1", key)
+        if found := self._numbers.get(_without_zeros(stem)):
+            return Named(self._those(found, wanted), other_zeros=True)
         return Named(())
+
+    def told_apart(self, named: Sequence[Named], cells: Sequence[str]) -> list[Named]:
+        """Return what is meant where several recordings have a name, and a cell of another column names a folder."""
+        return [
+            replace(one, paths=here)
+            if len(one.paths) > 1 and cell and len(here := tuple(p for p in one.paths if self._is_in(p, cell))) == 1
+            else one
+            for one, cell in zip(named, cells, strict=True)
+        ]
+
+    def _is_in(self, path: Path, cell: str) -> bool:
+        above = (
+            path.parent.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else str(path.parent)
+        )
+        return f"/{_without_zeros(folded(_written(cell)))}/" in f"/{_without_zeros(folded(above))}/"
 
     def _those(self, found: Sequence[PurePosixPath], wanted: str) -> tuple[Path, ...]:
         """Return the files of one name; what is written exactly so wins over what differs in case."""
@@ -110,17 +135,24 @@ def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
     """Return these recordings of a folder, ready to be looked up by any end of their path."""
     ends: dict[str, list[PurePosixPath]] = defaultdict(list)
     stems: dict[str, list[PurePosixPath]] = defaultdict(list)
+    numbers: dict[str, list[PurePosixPath]] = defaultdict(list)
     ordered = tuple(sorted(paths))
     for path in ordered:
         for first in range(len(path.parts)):
             end = PurePosixPath(*path.parts[first:])
-            ends[_key(str(end))].append(path)
-            stems[_key(str(end.with_suffix("")))].append(path)
-    return Recordings(folder, ordered, dict(ends), dict(stems))
+            ends[folded(str(end))].append(path)
+            stem = folded(str(end.with_suffix("")))
+            stems[stem].append(path)
+            numbers[_without_zeros(stem)].append(path)
+    return Recordings(folder, ordered, dict(ends), dict(stems), dict(numbers))
 
 
 def _clear(found: Iterable[Named]) -> int:
     return sum(one.path is not None for one in found)
+
+
+def _begins_at_root(cell: str) -> bool:
+    return Path(cell).is_absolute() or cell.lower().startswith("file:")
 
 
 def _local(cell: str) -> str:
@@ -132,5 +164,5 @@ def _written(cell: str) -> str:
     return unicodedata.normalize("NFC", _local(cell.strip())).replace("\\", "/").strip("/")
 
 
-def _key(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+def _without_zeros(key: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", key)

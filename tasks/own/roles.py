@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...errors import UsageError, unknown_name
+from ...errors import UsageError, counted, quoted, unknown_name
+from ..splits.names import split_named
 from .recordings import Named, Recordings
 from .sheet import Sheet
-from .sources import SPLIT_NAMES
 
 NONE = "none"
 """Says that no column has a role."""
@@ -23,7 +24,13 @@ _IDS = (
 _GROUPS = (
     "group", "album", "release", "concert", "disc", "disk", "cd", "session", "recording_session", "tape", "video",
     "youtube_id", "source", "collection", "artist", "performer", "singer", "musician", "player", "band", "ensemble",
-    "informant", "speaker", "composer",
+    "informant", "speaker", "composer", "cassette", "reel", "artiste", "kunstler", "interprete", "kaset", "plak",
+    "makara", "konser", "sanatci", "icraci", "okuyan", "kaynak_kisi", "δισκος", "κασετα", "καλλιτεχνης", "τραγουδιστης",
+    "ερμηνευτης",
+)  # fmt: skip
+_FILES = (
+    "file", "filename", "file_name", "path", "filepath", "file_path", "audio", "audio_file", "audio_path", "wav",
+    "recording", "clip",
 )  # fmt: skip
 _SPLITS = ["split", "subset", "partition", "set", "fold"]
 _STARTS = ["start", "start_s", "start_seconds", "start_time", "onset", "begin", "from"]
@@ -41,7 +48,7 @@ _PROSE = (
     "title", "name", "track", "song", "piece", "work", "url", "link", "www", "date", "year", "month", "day", "time",
     "duration", "length", "comment", "comments", "note", "notes", "remark", "remarks", "description", "lyrics",
     "text", "bpm", "tempo", "key_confidence", "bitrate", "size", "md5", "sha256", "checksum", "licence", "license",
-    "latitude", "longitude", "lat", "lon", "email",
+    "latitude", "longitude", "lat", "lon", "email", "folder", "directory", "dir",
 )  # fmt: skip
 _TRUE, _FALSE = {"1", "x", "yes", "true", "y", "+"}, {"0", "", "no", "false", "n", "-"}
 
@@ -92,7 +99,7 @@ class Roles:
 
 def plain_name(name: str) -> str:
     """Return a column's name in small letters without accents, its words joined with ``_``."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    bare = "".join(c for c in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(c))
     return re.sub(r"\W+", "_", bare.replace("ı", "i")).strip("_")
 
 
@@ -114,15 +121,17 @@ def propose(
     for name in [*chosen, choices.end]:
         if name not in (None, NONE, *sheet.columns):
             raise unknown_name("column", str(name), sheet.columns, f"the first line of {sheet.source}")
-    path, named = _path_column(sheet, recordings, choices.path or path)
-    why = {path: f"the recording: {sum(n.path is not None for n in named)} of {len(named)} found"}
+    path, named, apart = _path_column(sheet, recordings, choices.path or path)
+    by = f", with the folder in {quoted(apart)}" if apart else ""
+    why = {path: f"the recording{by}: {sum(n.path is not None for n in named)} of {len(named)} found"}
     taken = {path, *(choices.labels or ()), *(choices.group or ())}
 
     def single(
-        told: str | None, names: Sequence[str], reason: str, fits: Callable[[Sequence[str]], bool] | None = None
+        told: str | None, names: Sequence[str], reason: str, fits: Callable[[Sequence[str]], bool]
     ) -> str | None:
-        found = told or next((c for n in names for c in sheet.columns if plain_name(c) == n and c not in taken), None)
-        if found is None or found == NONE or (told is None and fits is not None and not fits(sheet.column(found))):
+        free = (c for n in names for c in sheet.columns if plain_name(c) == n and c not in taken)
+        found = told or next((c for c in free if fits(sheet.column(c))), NONE)
+        if found == NONE:
             return None
         taken.add(found)
         why[found] = reason
@@ -135,29 +144,81 @@ def propose(
     group = _group(sheet, choices.group, taken, why)
     taken |= set(group)
     labels, marks = _label_columns(sheet, choices.labels, taken, why)
-    why |= {c: "not used" for c in sheet.columns if c not in why}
+    why |= {c: "the recording's folder" if c == apart else "not used" for c in sheet.columns if c not in why}
     if not (labels or marks):
+        others = [quoted(column) for column in sheet.columns if column != path]
+        remedy = f"Name it with --labels COLUMN; there are {', '.join(others)}" if others else "Add one to the table"
         raise UsageError(
             f"{sheet.source}: no column seems to hold labels: one named labels, genre, makam … or whose values recur. "
-            f"Name it with --labels COLUMN; found are {', '.join(sheet.columns)}."
+            f"{remedy}."
         )
     return Roles(path, labels, marks, group, split, id_, start, end, why), named
 
 
-def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Named]]:
+def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Named], str]:
+    """Return the column that names the recordings, what its cells mean, and the column that tells the folder, if any.
+
+    Raises:
+        UsageError: no column does, or several that differ, or each of its names is that of several recordings.
+    """
     found = {c: recordings.name(sheet.column(c)) for c in ([told] if told else sheet.columns)}
-    count = {c: sum(n.path is not None for n in named) for c, named in found.items()}
-    # Of columns that name as many, the one whose cells look most like paths.
-    best = max(found, key=lambda c: (count[c], sum("." in cell or "/" in cell for cell in sheet.column(c))))
-    if not count[best]:
-        which = f"The column {told!r} names" if told else f"No column of {sheet.source} names"
-        cells = next((c for c in sheet.column(best) if c), "")
+
+    def rank(column: str) -> tuple[int, int, int, int]:
+        name, named = plain_name(column), found[column]
+        clear = sum(n.path is not None for n in named)
+        looks = sum("." in cell or "/" in cell or "\\" in cell for cell in sheet.column(column))
+        return sum(bool(n.paths) for n in named), clear, looks, 2 * (name in _FILES) + (name in _IDS)
+
+    best = max(found, key=rank)
+    if not any(n.paths for n in found[best]):
+        raise UsageError(_names_nothing(sheet, recordings, told))
+    if not told and plain_name(best) not in (*_FILES, *_IDS) and (first := recordings.name([best])[0]).paths:
         raise UsageError(
-            f"{which} {'none of ' if told else ''}the {len(recordings.paths)} recordings in {recordings.folder} (such "
-            f"as {recordings.paths[0]}); its first cell is {cells!r}. Name the column with --path COLUMN, or the "
-            "folder of the recordings with --audio."
+            f"{sheet.source}: its first line names a recording ({quoted(best)} is {first.paths[0].name}), not columns. "
+            "Put a line of names above it, one for each column: file, label …"
         )
-    return best, found[best]
+    rivals = [c for c in found if rank(c) == rank(best) and found[c] != found[best]]
+    if rivals:
+        raise UsageError(
+            f"{sheet.source}: the columns {quoted(best)} and {quoted(rivals[0])} both name the recordings, and not the "
+            f"same ones. Say which is right: --path {shlex.quote(best)}, or --path {shlex.quote(rivals[0])}."
+        )
+    named, apart = found[best], ""
+    for column in sheet.columns if any(len(n.paths) > 1 for n in named) else ():
+        told_apart = recordings.told_apart(found[best], sheet.column(column))
+        if column != best and _clear(told_apart) > _clear(named):
+            named, apart = told_apart, column
+    if not _clear(named):
+        raise UsageError(_names_several(sheet, recordings, best, named))
+    return best, named, apart
+
+
+def _clear(named: Sequence[Named]) -> int:
+    return sum(one.path is not None for one in named)
+
+
+def _names_nothing(sheet: Sheet, recordings: Recordings, told: str | None) -> str:
+    columns = [told] if told else sheet.columns
+    cells = {c: next((cell for cell in sheet.column(c) if cell), "") for c in columns}
+    shown = ", ".join(f"{quoted(column)} begins with {quoted(cell[:40])}" for column, cell in cells.items())
+    which = f"The column {quoted(told)} names" if told else f"No column of {sheet.source} names"
+    return (
+        f"{which} {'none of ' if told else ''}the {len(recordings.paths)} recordings in {recordings.folder} (such as "
+        f"{recordings.paths[0]}): {shown}. Write the names of the files into a column; or, if the recordings that are "
+        "meant are elsewhere, name their folder with --audio FOLDER."
+    )
+
+
+def _names_several(sheet: Sheet, recordings: Recordings, column: str, named: Sequence[Named]) -> str:
+    row = next(row for row, one in enumerate(named) if one.paths)
+    paths = [str(path.relative_to(recordings.folder)) for path in named[row].paths]
+    folder = named[row].paths[0].parent
+    return (
+        f"{sheet.where(row)}: {quoted(sheet.rows[row][column])} in the column {quoted(column)} is the name of "
+        f"{len(paths)} recordings ({', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}), and so are the others. "
+        f"Write the folder before the name, as in {paths[0]}, or into a column of its own; or take the recordings of "
+        f"one folder: --audio {shlex.quote(str(folder))}."
+    )
 
 
 def _group(sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[str, str]) -> tuple[str, ...]:
@@ -169,11 +230,25 @@ def _group(sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[
         c for n in _GROUPS for c in sheet.columns
         if plain_name(c) == n and c not in taken and (n == "group" or len({*sheet.column(c)} - {""}) >= 3)
     ]  # fmt: skip
+    numbered = [c for c in sheet.columns if c not in taken and c not in fit and _are_numbered(c, sheet.column(c))]
+    for name in numbered[: not fit]:
+        fit = [name]
     for name in fit[:1]:
         why[name] = f"the group that stays in one split ({len({*sheet.column(name)} - {''})} of them)"
-    for name in fit[1:]:
+    for name in [*fit[1:], *(c for c in numbered if c not in fit)]:
         why[name] = f"not used; could be the group (--group {name})"
     return tuple(fit[:1])
+
+
+def _are_numbered(column: str, cells: Sequence[str]) -> bool:
+    """Whether a column's cells are one word with numbers (``reel 1``, ``reel 2`` …) and recur: things, no labels."""
+    if plain_name(column) in (*_GENERIC, *_MUSICAL, *_PROSE, *_IDS):
+        return False
+    values = Counter(cell for cell in cells if cell)
+    words = {re.sub(r"\d+", "0", value) for value in values}
+    return (
+        len(values) >= 3 and len(words) == 1 and bool(re.search(r"[^\W\d]", words.pop())) and len(cells) > len(values)
+    )
 
 
 def _label_columns(
@@ -191,7 +266,7 @@ def _label_columns(
         named = plain_name(column) in (*_GENERIC, *_MUSICAL)
         if told is not None or named or _recurs(column, values, len(sheet.rows)):
             labels.append(column)
-            why[column] = f"labels: {len(values)} different values"
+            why[column] = f"labels: {counted(len(values), 'different value')}"
     why |= dict.fromkeys(marks, "a label by itself")
     return tuple(labels), marks
 
@@ -219,7 +294,8 @@ def _is_number(text: str) -> bool:
 
 
 def _are_splits(cells: Sequence[str]) -> bool:
-    return all(cell.casefold() in SPLIT_NAMES for cell in cells if cell) and any(cells)
+    """Whether most cells name a split: one typing error is a problem to be told, no reason to pass it by."""
+    return sum(bool(split_named(cell)) for cell in cells) > sum(map(bool, cells)) / 2
 
 
 def seconds(cell: str) -> float | None:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, counted, quoted
+from ...written import composed
 from ..corpus.problems import refuse, require_sound
-from ..corpus.table import LEGACY, Table, encoding_problem, parse_table, read_table
+from ..corpus.table import LEGACY, ONE_NAME, Table, encoding_problem, parse_table, read_table
 from .recordings import Recordings
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
@@ -25,14 +27,21 @@ class Sheet:
     Attributes:
         source: the file, or what the table was made of.
         columns: by name, in order.
-        rows: cells without white space around them, by column.
+        rows: cells without white space around them, by column; accented letters are composed (NFC), so that what looks
+            the same is the same.
         lines: of each row in the file, counted from 1.
+        files: name of the file of each row, where several were joined.
     """
 
     source: Path
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     lines: tuple[int, ...]
+    files: tuple[str, ...] = ()
+
+    def where(self, row: int) -> str:
+        """Return file and line of a row, for messages."""
+        return f"{self.files[row] if self.files else self.source.name}:{self.lines[row]}"
 
     def column(self, name: str) -> list[str]:
         """Return the cells of a column."""
@@ -67,19 +76,17 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
     Raises:
         UsageError: there is no row below the names, or two columns share one.
     """
-    kept = [(line, [cell.strip() for cell in cells]) for line, cells in lines if any(cell.strip() for cell in cells)]
+    kept = [(line, [composed(cell) for cell in cells]) for line, cells in lines if any(cell.strip() for cell in cells)]
     if len(kept) < 2:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
     names = [*kept[0][1]]
     for name in {n for n in names if n and names.count(n) > 1}:
-        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {name!r}; rename one.")
+        raise UsageError(f"{path}:{kept[0][0]}: two columns are named {quoted(name)}; rename one.")
     named = [(place, name) for place, name in enumerate(names) if name]
     for line, cells in kept[1:]:
         if any(cell for cell in cells[len(names) :]):
-            raise UsageError(
-                f"{path}:{line}: {len(cells)} cells under {len(names)} columns; put a cell that holds the separator in "
-                "double quotes."
-            )
+            told = f"{counted(len(cells), 'cell')} under {counted(len(names), 'column')}; name every column"
+            raise UsageError(f"{path}:{line}: {told if len(names) > 1 else ONE_NAME}.")
     rows = tuple({name: cells[place] if place < len(cells) else "" for place, name in named} for _, cells in kept[1:])
     return Sheet(path, tuple(name for _, name in named), rows, tuple(line for line, _ in kept[1:]))
 
@@ -91,7 +98,8 @@ def _text(path: Path, recordings: Recordings | None, encoding: str | None) -> Sh
     require_sound(path, table.problems)
     if not table.rows:
         raise UsageError(f"{path}: a line of column names and at least one recording below it are needed.")
-    return Sheet(path, table.columns, table.rows, table.lines)
+    rows = tuple({name: composed(cell) for name, cell in row.items() if name} for row in table.rows)
+    return Sheet(path, tuple(filter(None, table.columns)), rows, table.lines)
 
 
 def _confirmed(table: Table, recordings: Recordings | None) -> Table:
@@ -127,11 +135,11 @@ def _workbook(path: Path) -> list[tuple[int, list[str]]]:
             f'{path} is an Excel workbook: `pip install "cmbench[excel]"` reads it; or save it as CSV.'
         ) from error
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        book = openpyxl.load_workbook(path, data_only=True)
     except Exception as error:  # openpyxl raises whatever its zip and XML readers do
         raise UsageError(f"{path}: this is no Excel workbook ({error}); save the table as CSV.") from error
     try:
-        found = [[(n, [_cell(c) for c in row]) for n, row in enumerate(s.iter_rows(values_only=True), 1)] for s in book]
+        found = [_filled_down(sheet) for sheet in book.worksheets]
     finally:
         book.close()
     filled = [rows for rows in found if sum(any(cells) for _, cells in rows) > 1]
@@ -141,6 +149,15 @@ def _workbook(path: Path) -> list[tuple[int, list[str]]]:
             "it with --table."
         )
     return filled[0]
+
+
+def _filled_down(sheet: Any) -> list[tuple[int, list[str]]]:
+    """Return the rows of a worksheet; a cell that was merged over several rows stands in each of them."""
+    rows = [[_cell(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    for merged in sheet.merged_cells.ranges:
+        for row in rows[merged.min_row : merged.max_row]:
+            row[merged.min_col - 1] = rows[merged.min_row - 1][merged.min_col - 1]
+    return list(enumerate(rows, 1))
 
 
 def _cell(value: object) -> str:

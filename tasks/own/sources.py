@@ -12,18 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import UsageError, quoted
+from ...written import find_path
+from ..corpus.description import read_description
+from ..splits.names import split_named
 from .recordings import Recordings, find_recordings, recordings_of
 from .sheet import TABLES, WORKBOOKS, Sheet, plain, read_sheet, sheet_of
 
 MIRDATA = "mirdata:"
-
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "tr": "train",
-    "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "development": "valid",
-    "test": "test", "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
-"""What people call the splits."""
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _OURS = "task.yaml"
@@ -103,14 +99,25 @@ def _recordings(folder: Path) -> Recordings:
     return found
 
 
+def listed_tracks(folder: Path) -> Path | None:
+    """Return the table that the ``task.yaml`` of a folder lists its tracks in; ``None`` if there is no such file."""
+    if not (folder / _OURS).exists():
+        return None
+    try:
+        texts = read_description(folder / _OURS).texts
+    except UsageError:  # it is told when it would be replaced
+        texts = {}
+    return find_path(texts.get("tracks", "tracks.csv"), folder)
+
+
 def _tables(folder: Path) -> list[Path]:
-    """Return the files of a folder that may be its table; a ``tracks.csv`` that a task of ours lists is none."""
-    ours = (folder / _OURS).exists()
+    """Return the files of a folder that may be its table; the one in which a task that was made of it lists is none."""
+    ours = listed_tracks(folder)
     return sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in TABLES and path.is_file() and not path.name.startswith((".", "~$"))
-        and not (ours and path.name == "tracks.csv")
+        and path != ours
     )  # fmt: skip
 
 
@@ -145,6 +152,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
     """Join the metadata of all folders; a file's name is seen from the folder of its metadata."""
     rows: list[dict[str, str]] = []
     lines: list[int] = []
+    files: list[str] = []
     for path in metadata:
         sheet = read_sheet(path, recordings, encoding)
         if _AUDIO_KEY not in sheet.columns:
@@ -155,9 +163,10 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
         above = PurePosixPath(path.parent.relative_to(folder).as_posix())
         for row, line in zip(sheet.rows, sheet.lines, strict=True):
             file = str(above / row[_AUDIO_KEY].replace("\\", "/"))
-            split = SPLIT_NAMES.get(PurePosixPath(file).parts[0].casefold(), "")
+            split = split_named(PurePosixPath(file).parts[0])
             rows.append({"split": split, **row, _AUDIO_KEY: file})
             lines.append(line)
+            files.append(str(path.relative_to(folder)))
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not any(row["split"] for row in rows):
         columns.remove("split")
@@ -166,6 +175,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
         tuple(columns),
         tuple({name: row.get(name, "") for name in columns} for row in rows),
         tuple(lines),
+        tuple(files),
     )
     return Source("a Hugging Face audiofolder", folder.name, sheet, recordings, folder, _AUDIO_KEY)
 
@@ -179,7 +189,7 @@ def _by_folder(folder: Path, recordings: Recordings) -> Source:
             "their label. Put a table beside them (a column of file names and one of labels; CSV, or Excel), name one "
             "with --table, or move each into a folder named by its label."
         )
-    split = all(path.parts[0].casefold() in SPLIT_NAMES and len(path.parts) > 2 for path in recordings.paths)
+    split = all(split_named(path.parts[0]) and len(path.parts) > 2 for path in recordings.paths)
     label = 1 if split else 0
     depth = {len(path.parts) for path in recordings.paths}
     grouped = min(depth) > label + 2
@@ -189,7 +199,7 @@ def _by_folder(folder: Path, recordings: Recordings) -> Source:
         cells.append(
             (
                 str(path),
-                *((SPLIT_NAMES[parts[0].casefold()],) if split else ()),
+                *((split_named(parts[0]),) if split else ()),
                 parts[label],
                 *(("/".join(parts[label : label + 2]),) if grouped else ()),
             )
@@ -211,7 +221,7 @@ def _mirdata(name: str, home: Path | None) -> Source:
         dataset = mirdata.initialize(name, data_home=str(home.expanduser()) if home else None)
     except ValueError as error:
         known = ", ".join(mirdata.list_datasets())
-        raise UsageError(f"mirdata has no data set {name!r} ({error}); it has {known}.") from error
+        raise UsageError(f"mirdata has no data set {quoted(name)} ({error}); it has {known}.") from error
     words = f"import mirdata; mirdata.initialize({name!r}, data_home={str(dataset.data_home)!r}).download()"
     fetch = f'python -c "{words}"'
     root = Path(dataset.data_home)

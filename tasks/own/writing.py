@@ -6,17 +6,20 @@ import csv
 import io
 import os
 import re
+import shlex
 import tempfile
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import CmbenchError, UsageError
+from ...errors import CmbenchError, UsageError, counted
 from ...files import write_atomically
 from ..corpus.description import RESERVED
 from ..custom import load_task
 from ..registry import registry
 from .corpus import Proposal
+from .sources import listed_tracks
 
 TASK, TRACKS = "task.yaml", "tracks.csv"
 
@@ -49,7 +52,8 @@ def task_files(proposal: Proposal, about: About, folder: Path) -> dict[str, byte
     """
     import yaml
 
-    tracks = TRACKS if proposal.source.sheet.source != folder / TRACKS else "cmbench-tracks.csv"
+    ours = proposal.source.sheet.source != folder / TRACKS and listed_tracks(folder) == folder / TRACKS
+    tracks = TRACKS if ours or not (folder / TRACKS).exists() else "cmbench-tracks.csv"
     facts: dict[str, object] = {
         "name": about.name or task_name(proposal.source.name),
         "title": about.title or proposal.source.name,
@@ -91,8 +95,26 @@ def _tracks_csv(proposal: Proposal, folder: Path) -> str:
     return text.getvalue()
 
 
+def _there_already(folder: Path, names: Sequence[str]) -> str:
+    """Say what is there, and how to go on with it or without it."""
+    what, go_on = f"{' and '.join(names)} already", ""
+    if TASK in names:
+        try:
+            task = load_task(folder / TASK)
+        except CmbenchError:
+            what = f"a {TASK} already that describes no task"
+        else:
+            size = f"{counted(sum(task.counts.values()), 'recording')}, {counted(len(task.labels), 'label')}"
+            what = f"another task already, {task.name} ({size})"
+            go_on = f" To run that one: cmbench run --model mfcc,chroma --tasks {shlex.quote(str(folder))}."
+    return (
+        f"{folder} has {what}; nothing was written.{go_on} To replace {' and '.join(names)} by what is shown, add "
+        "--force; to keep both, add --out FOLDER."
+    )
+
+
 def write_task(proposal: Proposal, about: About, folder: Path, *, force: bool = False, dry: bool = False) -> list[Path]:
-    """Write a task and return the paths of its files.
+    """Write a task and return the paths of its files; none if they are there already, byte for byte.
 
     What is written is read back first, in a folder of its own, so that a task that cannot be used is never left.
 
@@ -104,12 +126,14 @@ def write_task(proposal: Proposal, about: About, folder: Path, *, force: bool = 
         dry: read it back, and write nothing.
 
     Raises:
-        UsageError: a task is there already, or this one would not be one.
+        UsageError: another task is there already, or this one would not be one.
     """
     files = task_files(proposal, about, folder)
-    there = [folder / name for name in files if (folder / name).exists()]
+    if all((folder / name).is_file() and (folder / name).read_bytes() == content for name, content in files.items()):
+        return []
+    there = [name for name in files if (folder / name).exists()]
     if there and not (force or dry):
-        raise UsageError(f"{there[0]} is there already; --force replaces it, --out FOLDER writes elsewhere.")
+        raise UsageError(_there_already(folder, there))
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in files.items():
             (Path(scratch) / name).write_bytes(content)

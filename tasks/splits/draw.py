@@ -16,7 +16,7 @@ from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError
+from ...errors import UsageError, counted
 from .names import memberships
 
 if TYPE_CHECKING:
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.7, "valid": 0.1, "test": 0.2})
 """Share of the tracks by split. Our choice, and that of the random splits of the published tasks."""
+
+PURPOSE: Mapping[str, str] = MappingProxyType(
+    {"train": "to learn from", "valid": "to choose the settings by", "test": "to be judged on"}
+)
+
+_LARGER_SHARES = (1 / 4, 1 / 3)
+"""Shares of every drawn split where a small corpus would leave one of :data:`SHARES` with nothing to compare."""
+
+_FEW = 10
+"""Test tracks below which scores are called a first look."""
 
 _OVERFILL = 0.1
 """How much fuller than its share a split may become for the sake of its labels. Our choice: with none, the label that
@@ -43,6 +53,67 @@ class _Unit:
     ids: tuple[str, ...]
     labels: Mapping[str, int]
     rank: str
+
+
+def draw_missing(tracks: Sequence[Track], missing: Sequence[str]) -> dict[str, str]:
+    """Return the split of every track by its id, some splits drawn out of tracks that are for training.
+
+    They get their :data:`SHARES`. Where that leaves a split without a label to judge by, as in a corpus of a dozen
+    tracks, they get a quarter each, or a third.
+
+    Args:
+        tracks: to draw from.
+        missing: splits that have no track; what is not drawn for them is for training.
+
+    Raises:
+        UsageError: there are too few tracks, groups or labels; in words, without a full stop or a remedy.
+    """
+    drawn = [split for split in missing if split != "train"]
+    units = len(_units(tracks))
+    if units <= len(drawn):
+        raise UsageError(_too_few(len(tracks), units, ["train", *drawn]))
+    if not _can_be_judged(tracks):
+        raise UsageError(
+            "no label tells one recording from another: each label stands at all of them or at none. A label needs "
+            "recordings that have it and recordings that have not"
+        )
+    for share in (None, *_LARGER_SHARES):
+        taken = {split: share or SHARES[split] for split in drawn}
+        found = draw_splits(tracks, {"train": 1.0 - sum(taken.values())} | taken)
+        judged = drawn if share is None else ["train", *drawn]
+        if all(_can_be_judged([t for t in tracks if found[t.id] == split]) for split in judged):
+            return found
+    raise UsageError(
+        f"there are too few recordings{' or groups' if units < len(tracks) else ''}: each of the {len(drawn) + 1} "
+        f"parts ({', '.join(f'{split} {PURPOSE[split]}' for split in ('train', *drawn))}) needs a recording that has a "
+        f"label and one that has not. You have {_size(len(tracks), units)}; each label should be at several and absent "
+        "from several others"
+    )
+
+
+def few_to_judge(tracks: int) -> str:
+    """Return a sentence, after a blank, that warns of scores on so few test tracks; nothing where they are enough."""
+    return "" if tracks >= _FEW else f" Scores on {counted(tracks, 'test recording')} are a first look, not a finding."
+
+
+def _too_few(tracks: int, units: int, splits: Sequence[str]) -> str:
+    parts = ", ".join(f"{split} ({PURPOSE[split]})" for split in splits)
+    grouped = units < tracks
+    stay = " Recordings of one group (an album, an artist) stay together." if grouped else ""
+    return (
+        f"there are too few recordings. They are divided into {len(splits)} parts: {parts}.{stay} You have "
+        f"{_size(tracks, units)}; at least {len(splits)}{' groups' if grouped else ''} are needed"
+    )
+
+
+def _size(tracks: int, units: int) -> str:
+    return counted(tracks, "recording") + (f" in {counted(units, 'group')}" if units < tracks else "")
+
+
+def _can_be_judged(tracks: Sequence[Track]) -> bool:
+    """Whether some label is at one of the tracks and absent from another."""
+    support = Counter(label for track in tracks for label in set(track.labels))
+    return any(count < len(tracks) for count in support.values())
 
 
 def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -> dict[str, str]:

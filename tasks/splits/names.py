@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 SPLITS = ("train", "valid", "test")
+
+_SYNONYMS = {
+    "train": "train", "training": "train", "tr": "train",
+    "valid": "valid", "validation": "valid", "validate": "valid", "val": "valid", "dev": "valid",
+    "development": "valid",
+    "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
+
+
+def split_named(written: str) -> str:
+    """Return the split that someone means (``Validation``, ``dev``, ``test set``); empty if it is none."""
+    plain = written.strip().casefold()
+    return _SYNONYMS.get(plain) or _SYNONYMS.get(re.sub(r"[\W_]*(set|split)$", "", plain), "")
+
 
 GROUP_SAFE = "group-safe"
 """Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""

@@ -1,12 +1,24 @@
-"""Licences: the hub's names, and the one that covers a mixture."""
+"""The model card, and licences: the hub's names, and the one that covers a mixture."""
 
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+import yaml
 
-from cmbench.baselines.cards import SEE_SOURCES, contaminated_tasks, heard, hub_licence, most_restrictive
+from cmbench.baselines.cards import (
+    SEE_SOURCES,
+    contaminated_tasks,
+    heard,
+    hub_licence,
+    hub_name,
+    markdown_table,
+    model_card,
+    most_restrictive,
+)
+from cmbench.baselines.hub.about import read_licence, read_trained_on
 
 
 def test_licences_of_the_hub() -> None:
@@ -45,3 +57,29 @@ def test_tasks_are_told_from_corpora() -> None:
     assert contaminated_tasks(()) == ()
     # What earlier cards say is read by later versions.
     assert heard("lyra") == "validation and test tracks of lyra"
+
+
+def test_the_card_is_what_the_hub_and_the_loader_read(tmp_path: Path) -> None:
+    card = model_card(
+        "mine {{ x }}",
+        ["Says {{ title }}."],
+        24_000,
+        licence="GPL 3",
+        trained_on=["a: b"],
+        tags=("merge",),
+        more={"x": 1},
+    )
+    (tmp_path / "README.md").write_text(card, encoding="utf-8")
+    assert card.count("# mine {{ x }}\n\nSays {{ title }}.\n\n## Use\n\n```python\n") == 1
+    assert "[batch, samples] at 24000 Hz" in card
+    assert (read_licence(tmp_path), read_trained_on(tmp_path)) == ("other", ("a: b",))
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert (front["license_name"], front["tags"][2], front["more"]) == ("gpl-3", "merge", {"x": 1})
+    unsaid = yaml.safe_load(model_card("x", [], 1, licence="mit", trained_on=None).split("---\n")[1])
+    assert unsaid.keys() == {"license", "library_name", "pipeline_tag", "tags"}
+
+
+def test_cells_of_a_table_cannot_break_it() -> None:
+    assert markdown_table(("a", "b"), [("1|2", "3\n4")]) == "| a | b |\n|---|---|\n| 1\\|2 | 3 4 |"
+    assert hub_name("hf:owner/name@rev (pinned)", "x") == "owner/name"
+    assert hub_name("a folder", "x") == "x"

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import cmbench
 from cmbench.benchmark import plan as plan_module
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.checks.machine import Speed
-from cmbench.benchmark.plan import FINISHED, LEFT_OUT, NO_DATA, NO_MODEL, PARTLY, STORED, TO_DO, RunPlan, plan_run
+from cmbench.benchmark.commands.planning import print_run_plan
+from cmbench.benchmark.plan import (
+    FINISHED,
+    LEFT_OUT,
+    NO_DATA,
+    NO_MODEL,
+    NOTHING_READY,
+    PARTLY,
+    STORED,
+    TO_DO,
+    RunPlan,
+    plan_run,
+)
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.rates import FILE, keep_speeds, read_rates
 from cmbench.benchmark.records.environment import describe_environment, device_words
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
+from cmbench.tasks.base import PAPER_TASKS
 from cmbench.tests.benchmark.test_run import QUICK
 
 
@@ -94,6 +109,16 @@ def test_what_ready_leaves_out_is_said_and_costs_no_hours(tmp_path: Path) -> Non
     (expected,) = plan.expected
     assert expected.encode_hours == pytest.approx(21105 * 29 / 3600 / 1000)
     assert {need.name for need in plan.needs if need.blocks} == {"magnatagatune", "CultureMERT-95M"}
+
+
+def test_a_plan_of_ready_with_nothing_here_does_not_say_that_the_run_goes_on() -> None:
+    plan = plan_run("mfcc", "ready")
+    assert set(states(plan).values()) == {NO_DATA}
+    assert {need.name for need in plan.needs if need.blocks} == set(PAPER_TASKS)
+    assert plan.notes[0] == NOTHING_READY
+    printed = StringIO()
+    print_run_plan(plan, Console(file=printed, width=200))
+    assert "the run goes on without" not in printed.getvalue()
 
 
 @pytest.fixture

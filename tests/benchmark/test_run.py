@@ -22,7 +22,7 @@ from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.audit.verify import verify
-from cmbench.tasks.base import LoadContext, Track
+from cmbench.tasks.base import PAPER_TASKS, LoadContext, Track
 
 QUICK = replace(
     get_protocol("cmbench-1"),
@@ -227,10 +227,10 @@ def test_another_decoder_is_in_the_key_and_the_environment(
     path.write_bytes((tmp_path / "a.mp3").read_bytes() * 2)
     task = make_task(extra=(Track("joined", path, ()), Track("plain", tmp_path / "b.mp3", ())))
     encoder, (plain,) = make_encoder(), go(make_encoder(), make_task())
-    assert "libsndfile-in-parts" not in plain.environment.packages
+    assert "libsndfile-parts" not in plain.environment.packages
     (first,) = go(encoder, task)
     version = soundfile.__libsndfile_version__
-    assert first.environment.packages["libsndfile-in-parts"] == version
+    assert first.environment.packages["libsndfile-parts"] == version
     assert any(
         warning.id == "joined" and "2 mp3 recordings joined" in warning.reason for warning in first.coverage.warnings
     )
@@ -239,7 +239,7 @@ def test_another_decoder_is_in_the_key_and_the_environment(
     monkeypatch.setattr(soundfile, "__libsndfile_version__", "9.9.9")
     (second,) = go(encoder, task)
     assert encoder.encoded == encoded + 2 * LOOK + 1  # the one track that another decoder reads
-    assert second.environment.packages["libsndfile-in-parts"] == "9.9.9"
+    assert second.environment.packages["libsndfile-parts"] == "9.9.9"
     assert second.task.audio_sha256 != first.task.audio_sha256
     assert second.protocol == first.protocol
 
@@ -318,6 +318,19 @@ def test_a_task_that_was_named_must_be_there_and_so_must_one_at_least(half_ready
     for names, if_ready in (("absent,here", "here"), ("absent", "absent")):
         with pytest.raises(MissingError, match="audio of absent"):
             half_ready(names, if_ready)
+
+
+def test_ready_with_nothing_here_names_every_task_beside_a_missing_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CMBENCH_DATA", raising=False)
+    monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingError) as error:
+        cmbench.run("CultureMERT-95M", "ready", offline=True)
+    named = " ".join(one.what for one in error.value.missing)
+    assert all(task in named for task in ("CultureMERT-95M", *PAPER_TASKS))
+    assert all("cmbench tasks prepare" in one.command for one in error.value.missing if "CultureMERT" not in one.what)
 
 
 def test_wrong_values_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.record import CostPart, Record
 from cmbench.errors import CmbenchError
 from cmbench.leaderboards.entry import ENTRIES
-from cmbench.leaderboards.ranking import ANCHORS, Board, Entrant, boards
+from cmbench.leaderboards.ranking import ANCHORS, WHY_EVERY_TRACK, Board, Entrant, boards
 from cmbench.leaderboards.reading import read_entry
 
 RESAMPLES = 60
@@ -120,6 +120,9 @@ def test_what_lacks_a_task_or_a_track_is_apart_and_never_filled_in() -> None:
     reasons = {one.name: one.reasons for one in made.incomplete}
     assert reasons["no-task"] == ("no record of lyra",)
     task = strong.found[0].record.task
+    why = {one.name: one.why for one in made.incomplete}
+    assert why["no-task"] == "no record of lyra."
+    assert why["no-track"].endswith(f"are missing. {WHY_EVERY_TRACK}")
     assert reasons["no-track"] == (f"2 of {task.tracks['test']} test tracks of {task.name} are missing",)
 
 

@@ -18,8 +18,8 @@ from cmbench.pretraining.corpus.corpus import build_corpus
 from cmbench.pretraining.family import (
     FAMILY,
     SINGLE,
+    FamilyModel,
     Making,
-    Member,
     deviations,
     make_family,
     make_member,
@@ -40,7 +40,7 @@ SMALL = (
 QUIET = Console(quiet=True)
 
 
-def members(tmp_path: Path) -> tuple[Member, ...]:
+def members(tmp_path: Path) -> tuple[FamilyModel, ...]:
     """A base, two models that continue from it and their merge, on a few tones."""
     for tradition in ("greek", "western"):
         for i in range(8):
@@ -59,10 +59,10 @@ def members(tmp_path: Path) -> tuple[Member, ...]:
         *(f"stages.{s}.hours.{t}=0" for s in ("first", "second") for t in others),
     )  # fmt: skip
     return (
-        Member(NANO_BASE, "mert-nano", one),
-        Member("A-nano", "greek-nano", two),
-        Member("B-nano", "greek-nano", (*two, "seed=5")),
-        Member("TA-nano", added=("A-nano", "B-nano"), scale=0.5),
+        FamilyModel(NANO_BASE, "mert-nano", one),
+        FamilyModel("A-nano", "greek-nano", two),
+        FamilyModel("B-nano", "greek-nano", (*two, "seed=5")),
+        FamilyModel("TA-nano", added=("A-nano", "B-nano"), scale=0.5),
     )
 
 

@@ -139,14 +139,14 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("yaml", "words"),
     [
-        ("", "task.yaml: it must hold `key: value` lines"),
-        ("- a\n- b\n", "task.yaml: it must hold `key: value` lines"),
+        ("", "task.yaml:1: it must hold lines such as `name: my_corpus`"),
+        ("- a\n- b\n", "task.yaml:1: it must hold lines such as `name: my_corpus`"),
         ("name: x\n", "task.yaml: the key `labels` is missing."),
         ("labels: [solo]\n", "task.yaml: the key `name` is missing."),
         (YAML + "lable: [x]\n", "task.yaml:3: unknown key 'lable'; did you mean 'labels'? Known are name,"),
         (YAML + "zzz: 1\n", "task.yaml:3: unknown key 'zzz'. Known are name,"),
         (YAML + "name: y\n", "task.yaml:3: the key 'name' stands in line 1 already."),
-        ("name: [x\nlabels: [a]\n", "task.yaml:2: not valid YAML: "),
+        ("name: [x\nlabels: [a]\n", "task.yaml:1: not valid YAML: "),
         (YAML + "citation: 2016-99-99\n", "task.yaml:3: `citation` must be text, not 2016-99-99; put it in quotes."),
         (YAML + "citation: 2016-01-09\n", "task.yaml:3: `citation` must be text"),
         (YAML + "title: 1001\n", "task.yaml:3: `title` must be text, not 1001; put it in quotes."),
@@ -213,10 +213,12 @@ HEAD = "id,path,split,group,labels\n"
         (CSV + ",d.wav,test,g,solo\n", "tracks.csv:5: the track has no id."),
         (CSV + "d,,test,g,solo\n", "tracks.csv:5: the track has no path."),
         (CSV + "\nb,d.wav,test,g,solo\n", "tracks.csv:6: the id 'b' stands in line 3 already."),
-        (CSV + "d,d.wav,val,g,solo\n", "tracks.csv:5: the split 'val' is unknown; did you mean 'valid'? It is one of"),
-        (CSV + "d,d.wav,Train,g,solo\n", "tracks.csv:5: the split 'Train' is unknown; did you mean 'train'?"),
+        (
+            CSV + "d,d.wav,vald,g,solo\n",
+            "tracks.csv:5: the split 'vald' is unknown; did you mean 'valid'? It is one of",
+        ),
         (CSV + "d,d.wav,xyz,g,solo\n", "tracks.csv:5: the split 'xyz' is unknown. It is one of train, valid, test"),
-        (CSV + "d,d.wav,,g,solo\n", "tracks.csv:5: the track 'd' has no split, but others have. It is one of"),
+        (CSV + "d,d.wav,,g,solo\n", "tracks.csv:5: the track has no split, but others have. It is one of"),
         (
             CSV + "d,d.wav,test,g,raga--Thodi\n",
             "tracks.csv:5: the label 'raga--Thodi' is not among the labels of the task; did",
@@ -393,10 +395,10 @@ def test_makam_contours_drawn(tmp_path: Path) -> None:
 
 def test_a_draw_that_could_not_be_judged_is_refused_and_not_written(tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_text("name: four\nlabels: [a, b]\n", encoding="utf-8")
-    rows = "".join(f"t{i},t{i}.wav,{'a' if i % 2 else 'b'}\n" for i in range(6))
+    rows = "".join(f"t{i},t{i}.wav,{'a' if i % 2 else 'b'}\n" for i in range(5))
     table = tmp_path / "tracks.csv"
     table.write_text("id,path,labels\n" + rows, encoding="utf-8")
     before = table.read_bytes()
-    with pytest.raises(UsageError, match="too few recordings or groups to draw the split"):
+    with pytest.raises(UsageError, match="too few recordings: each of the 3 parts"):
         load_task(tmp_path / "task.yaml")
     assert table.read_bytes() == before

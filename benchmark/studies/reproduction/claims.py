@@ -16,7 +16,7 @@ import numpy as np
 
 from ....baselines.nano import NANO_BASE
 from ....errors import CmbenchError
-from ....pretraining.family import FAMILY, MERGED, MULTI, Member
+from ....pretraining.family import FAMILY, MERGED, MULTI, FamilyModel
 from ....tasks.base import WESTERN
 from ...comparing.compare import BOUND, RESAMPLES, TaskChange, compare
 from ...comparing.paired import RANKED, Difference, control_false_discoveries, difference
@@ -50,17 +50,19 @@ class Variation:
         words: what is different.
     """
 
-    member: Member
+    member: FamilyModel
     words: str
 
 
 VARIATIONS: tuple[Variation, ...] = (
-    Variation(Member("one-stage-nano", "culturemert-nano-single-stage"), "one stage instead of two"),
-    Variation(Member("not-rewarmed-nano", "culturemert-nano", NOT_WARMED), "without re-warming"),
+    Variation(FamilyModel("one-stage-nano", "culturemert-nano-single-stage"), "one stage instead of two"),
+    Variation(FamilyModel("not-rewarmed-nano", "culturemert-nano", NOT_WARMED), "without re-warming"),
     Variation(
-        Member("no-replay-nano", "culturemert-nano", ("stages.first.hours.western=0",)), "without Western replay"
+        FamilyModel("no-replay-nano", "culturemert-nano", ("stages.first.hours.western=0",)), "without Western replay"
     ),
-    Variation(Member("western-nano", "culturemert-nano", ONLY_WESTERN), "as many updates on Western music instead"),
+    Variation(
+        FamilyModel("western-nano", "culturemert-nano", ONLY_WESTERN), "as many updates on Western music instead"
+    ),
 )
 
 MODELS = tuple(member.name for member in FAMILY)
@@ -86,7 +88,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimOutcome:
     """What came out of a claim.
 
     Attributes:
@@ -112,7 +114,7 @@ class Reproduction:
         missing: models that were not evaluated.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[ClaimOutcome, ...]
     matrix: TransferMatrix
     seeds: int
     title: str
@@ -167,7 +169,7 @@ def reported_change(claim: Claim) -> float | None:
     return fmean(after) - fmean(before)
 
 
-def judge(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduction:
+def evaluate_claims(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduction:
     """Compare models, claim by claim.
 
     Q-values are among all claims.
@@ -191,7 +193,7 @@ def judge(evidence: Iterable[Evidence], resamples: int = RESAMPLES) -> Reproduct
     record = first.record
     tracks = sorted({one.record.task.tracks["test"] for one in found[NANO_BASE]})
     return Reproduction(
-        findings=tuple(Finding(c, d, reported_change(c)) for c, d in zip(known, judged, strict=True)),
+        findings=tuple(ClaimOutcome(c, d, reported_change(c)) for c, d in zip(known, judged, strict=True)),
         matrix=transfer_matrix([e for name in MODELS for e in found[name]], NANO_BASE, resamples=resamples),
         seeds=len(first.probabilities),
         title=f"{Setting.of(record).title} · "

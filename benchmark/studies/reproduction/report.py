@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....files import write_atomically
 from ....pretraining.card import CURVE
 from ....tasks.base import MINI_LABEL
 from ...comparing.paired import Difference
 from ...records.sections import ABSENT
 from ...views import transfer
-from ...views.base import write_view
+from ...views.base import write_files, write_view
 from ...views.changes import STYLES
-from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
+from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure
 from ...views.words import points
-from .claims import Claim, Finding, Reproduction, reported_models
+from .claims import Claim, ClaimOutcome, Reproduction, reported_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def tasks_words(claim: Claim) -> str:
     return "Western" if claim.western else "four traditions"
 
 
-def cells(finding: Finding) -> tuple[str, ...]:
+def cells(finding: ClaimOutcome) -> tuple[str, ...]:
     """Return the row of a finding; see :data:`HEAD`."""
     claim, d = finding.claim, finding.change
     return (
@@ -128,7 +128,7 @@ def facts(found: Reproduction, command: str) -> dict[str, object]:
     }
 
 
-def _row(finding: Finding) -> dict[str, object]:
+def _row(finding: ClaimOutcome) -> dict[str, object]:
     """Return a finding as a flat row: ``first`` and ``second`` are models, ``before`` and ``after`` their scores."""
     claim, change = finding.claim, finding.change
     models = reported_models(claim)
@@ -166,21 +166,21 @@ def findings_figure(found: Reproduction) -> Figure:
     return figure
 
 
-def _row_name(finding: Finding) -> str:
+def _row_name(finding: ClaimOutcome) -> str:
     claim = finding.claim
     return f"({claim.key}) {claim.words} · {tasks_words(claim)}"
 
 
-def _draw_finding(axes: Axes, y: int, finding: Finding) -> None:
+def _draw_finding(axes: Axes, y: int, finding: ClaimOutcome) -> None:
     change, colour = finding.change, COLOURS[1] if finding.claim.western else COLOURS[0]
     if change.change is None:
         return
     if change.low is not None and change.high is not None:
         axes.plot([100 * change.low, 100 * change.high], [y, y], color=colour, linewidth=1.4)
-    told = change.verdict in ("gained", "lost")
+    clear = change.verdict in ("gained", "lost")
     axes.plot(
         [100 * change.change], [y], marker="s" if finding.claim.western else "o", markersize=4.5,
-        color=colour, markerfacecolor=colour if told else "white",
+        color=colour, markerfacecolor=colour if clear else "white",
     )  # fmt: skip
 
 
@@ -255,15 +255,9 @@ def write_reproduction(found: Reproduction, folders: Mapping[str, Path], out: Pa
         command: that was given.
     """
     text = json.dumps(facts(found, command), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    files: dict[str, bytes] = {
-        "findings.json": text.encode(),
-        "findings.md": markdown_findings(found, command).encode(),
-    }
-    with style("path"):
-        figures = {"findings": findings_figure(found)} | ({"held_out": curves_figure(folders)} if folders else {})
-        for name, figure in figures.items():
-            for ending in ("svg", "png"):
-                files[f"{name}.{ending}"] = figure_bytes(figure, ending)
-    for name, content in files.items():
-        write_atomically(out / name, content)
-    return [*(out / name for name in files), *write_view(transfer.VIEW, transfer.Transfer(found.matrix), out)]
+    texts = {"findings.json": text, "findings.md": markdown_findings(found, command)}
+    figures: dict[str, Callable[[], Figure]] = {"findings": partial(findings_figure, found)}
+    if folders:
+        figures["held_out"] = partial(curves_figure, folders)
+    matrix = write_view(transfer.VIEW, transfer.Transfer(found.matrix), out)
+    return [*write_files(out, texts, figures), *matrix]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...records.record import Record
 from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure
-from .sweep import Level, Sweep
+from .sweep import Sweep, SweptModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def _draw_panel(axes: Axes, sweep: Sweep, task: str, row: int) -> None:
     axes.locator_params(nbins=4)
 
 
-def _row_of(levels: Sequence[Level], task: str, row: int) -> tuple[list[float | None], list[Span]]:
+def _row_of(levels: Sequence[SweptModel], task: str, row: int) -> tuple[list[float | None], list[Span]]:
     """Values and intervals of one row of panels, percent."""
     found = [_value(level.records[task], row) for level in levels]
     return [value for value, _ in found], [span for _, span in found]

@@ -42,7 +42,7 @@ HONESTY = (
 
 
 @dataclass(frozen=True)
-class Level:
+class SweptModel:
     """A model of the sweep with its records.
 
     Attributes:
@@ -71,9 +71,9 @@ class Sweep:
         merged: one for each scale, ascending.
     """
 
-    base: Level
-    added: tuple[Level, ...]
-    merged: tuple[Level, ...]
+    base: SweptModel
+    added: tuple[SweptModel, ...]
+    merged: tuple[SweptModel, ...]
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -81,12 +81,12 @@ class Sweep:
         return tuple(self.base.records)
 
     @property
-    def levels(self) -> tuple[Level, ...]:
+    def levels(self) -> tuple[SweptModel, ...]:
         """All models: the base, what was added, the merges."""
         return (self.base, *self.added, *self.merged)
 
     @property
-    def chosen(self) -> Level:
+    def chosen(self) -> SweptModel:
         """The merge with the best mean validation score; of equal ones that nearest to the base."""
         return max(self.merged, key=lambda level: (level.valid_score, -abs(level.scale or 0.0)))
 
@@ -281,7 +281,7 @@ def sweep_scales(
         settings_of: the merge at a scale.
         evaluation: tasks and protocol.
         out: folder of the sweep.
-        observer: told how the runs go.
+        observer: notified of how the runs go.
         dtype: of the merged weights.
         keep: keep the merged models, below :data:`MODELS`.
 
@@ -328,14 +328,14 @@ def run_sweep(
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.note(notes)
 
-    def level(key: str, scale: float | None, evaluate: Callable[[], list[Record]], there: bool = True) -> Level:
+    def level(key: str, scale: float | None, evaluate: Callable[[], list[Record]], there: bool = True) -> SweptModel:
         records = folder.read(notes.get(key, {})) if there else []
         if not records:
             records = evaluate()
             files = [f"{safe_name(r.model.name)}/{r.stem}.json" for r in records]
             notes[key] = {"weights_sha256": records[0].model.weights_sha256, "records": files}
             folder.note(notes)
-        return Level(records[0].model.name, scale, {r.task.name: r for r in records})
+        return SweptModel(records[0].model.name, scale, {r.task.name: r for r in records})
 
     base, *added = [
         level(f"model {model.name} {model.weights_sha256}", None, partial(run_cells, name))

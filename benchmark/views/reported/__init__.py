@@ -12,7 +12,7 @@ import typer
 from ....errors import UsageError
 from ...records.folder import iter_records
 from ..base import Block, Scope, View
-from .against import Against, print_against, set_beside
+from .against import Against, against_rows, against_tables, print_against, set_beside
 from .rows import print_reported, reported_blocks
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ VIEW = View(
     With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
     """,
     compute=_compute,
+    tables=lambda found: against_tables(found.beside),
+    rows=lambda found: {"": against_rows(found.beside)} if found.beside else {},
+    stem=lambda found: "reported-against",
     show=_show,
     blocks=_blocks,
-    examples=("cmbench report reported", "cmbench report reported --against results"),
+    examples=("cmbench report reported", "cmbench report reported --against results --out views"),
 )

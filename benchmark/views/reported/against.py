@@ -6,7 +6,7 @@ and no source tells how far its own value would move.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ....tasks.base import tradition_place
 from ....tasks.registry import built_in
 from ...records.record import Record
 from ...records.sections import METRIC_TITLES
-from ..tables import plain_table
+from ..tables import Rows, ViewTable, plain_table
 from ..words import percent, with_interval
 from .rows import WARNING
 
@@ -26,6 +26,8 @@ INSIDE, BELOW, ABOVE, NO_INTERVAL = "inside", "outside: ours is lower", "outside
 
 ROUNDING = 0.0005
 """Published figures have three decimals."""
+
+_COLUMNS = ("metric, %", "published", "ours", "published value")
 
 VARIANTS = ("@bfloat16", "@marble-norm")
 """Endings of names under which a published model is evaluated in another way; the difference is declared."""
@@ -148,28 +150,77 @@ def _label_sha256(labels: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(labels).encode()).hexdigest()
 
 
-def print_against(found: Iterable[Against], alone: Iterable[str], console: Console) -> None:
+def against_tables(found: Iterable[Against]) -> list[ViewTable]:
+    """Return a table for each comparison: published and ours."""
+    return [
+        ViewTable(
+            title=f"{_title(one)}: published and ours, percent [95 % interval]",
+            source=f"published in {sources()[one.row.source].citation}",
+            warning=WARNING,
+            columns=_COLUMNS,
+            rows=tuple(_row(cell) for cell in one.cells),
+            notes=one.differences,
+        )
+        for one in found
+    ]
+
+
+def against_rows(found: Iterable[Against]) -> Rows:
+    """Return one row for each comparison and metric, as fractions."""
+    return [
+        {
+            "edition": one.record.task.edition,
+            "split": one.record.task.split,
+            "protocol": one.record.protocol.name,
+            "protocol_sha256": one.record.protocol.sha256,
+            "warning": WARNING,
+            "task": one.record.task.name,
+            "tradition": one.record.task.tradition,
+            "model": one.record.model.name,
+            "metric": cell.metric,
+            "value": cell.value,
+            "low": cell.interval[0] if cell.interval else None,
+            "high": cell.interval[1] if cell.interval else None,
+            "published_model": one.row.model,
+            "published_protocol": one.row.protocol,
+            "published_in": sources()[one.row.source].citation,
+            "published": cell.published,
+            "verdict": cell.verdict,
+            "differences": "; ".join(one.differences),
+        }
+        for one in found
+        for cell in one.cells
+    ]
+
+
+def _title(one: Against) -> str:
+    return f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
+
+
+def _row(cell: AgainstCell) -> tuple[str, ...]:
+    ours = with_interval(cell.value, cell.interval)
+    return METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict
+
+
+def print_against(found: Sequence[Against], alone: Iterable[str], console: Console) -> None:
     """Print comparisons, published row by published row, each with what differs."""
     from rich.text import Text
 
-    console.print(Text(WARNING, style="yellow"))
+    if found:
+        console.print(Text(WARNING, style="yellow"))
     for one in found:
-        source = sources()[one.row.source]
-        title = f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
         console.print()
-        console.print(Text(title, style="bold"), soft_wrap=True)
-        console.print(Text(f"published in {source.citation}", style="dim"), soft_wrap=True)
-        cells = [
-            (METRIC_TITLES[c.metric], percent(c.published), with_interval(c.value, c.interval), c.verdict)
-            for c in one.cells
-        ]
-        heads = ("metric, %", "published", "ours", "published value")
-        console.print(plain_table(heads, cells, left=heads))
+        console.print(Text(_title(one), style="bold"), soft_wrap=True)
+        console.print(Text(f"published in {sources()[one.row.source].citation}", style="dim"), soft_wrap=True)
+        console.print(plain_table(_COLUMNS, map(_row, one.cells), left=_COLUMNS))
         for difference in one.differences:
             console.print(Text(f"- {difference}"), soft_wrap=True)
     console.print()
     for sentence in alone:
         console.print(Text(f"Not compared: {sentence}"), soft_wrap=True)
+    if not found:
+        console.print("Nothing was compared: there is no record on real data of a model with published figures.")
+        return
     console.print(
         Text(
             "inside: the published value, give or take its last digit, is in our 95 % interval, which is of the draw "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ....errors import UsageError
+from ....errors import UsageError, quoted
 from ....tasks.splits.names import is_sample
 from ...comparing.equity import Equity, equities
 from ...comparing.summary import centred_score
@@ -61,7 +61,7 @@ def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
     for pair in pairs:
         model, _, traditions = pair.rpartition("=")
         if not model or not traditions:
-            raise UsageError(f"--in-culture {pair!r} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
+            raise UsageError(f"--in-culture {quoted(pair)} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
         found[model] = [tradition.strip() for tradition in traditions.split(",")]
     return found
 

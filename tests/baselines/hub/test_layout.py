@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.base import EncoderCard
-from cmbench.baselines.hub.layout import weight_files
+from cmbench.baselines.hub.layout import front_end, weight_files
 from cmbench.baselines.mert.checkpoint import NORMALISED, PREFIXES, TRANSPARENT, match_names
 from cmbench.baselines.mert.network import random_weights
 from cmbench.baselines.mert.shape import read_shape
@@ -67,11 +69,39 @@ def test_either_file_of_the_front_end_is_the_same(tmp_path: Path, caplog: pytest
         folder = save(tmp_path / key / "m", None)
         (folder / "processor_config.json").write_text(json.dumps({key: FRONT, "processor_class": "X"}))
         assert card(folder) == old
+    # Both files are written by hand, too: each in the layout of the other.
+    for file, content in (("processor_config.json", FRONT), ("preprocessor_config.json", {"feature_extractor": FRONT})):
+        folder = save(tmp_path / file / "m", None)
+        (folder / file).write_text(json.dumps(content))
+        assert card(folder) == old
     # Before transformers 5 a processor's file said nothing of audio.
+    folder = save(tmp_path / "both" / "m", None)
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "X"}))
     (folder / "preprocessor_config.json").write_text(json.dumps(FRONT))
     assert card(folder) == old
     assert not caplog.records
+
+
+@pytest.mark.parametrize("stated", [{"do_normalize": False}, {"sampling_rate": 8000}, {"feature_size": 1}])
+def test_a_front_end_at_the_top_of_a_processors_file_is_read(tmp_path: Path, stated: dict[str, Any]) -> None:
+    folder = save(tmp_path / "m", None)
+    (folder / "processor_config.json").write_text(json.dumps(stated | {"processor_class": "Wav2Vec2Processor"}))
+    found = card(folder)
+    assert found.sample_rate == stated.get("sampling_rate", 16000)
+    assert found.preprocessing == ("none" if "do_normalize" in stated else NORMALISED)
+
+
+def test_the_table_of_a_processor_comes_before_the_other_file_and_that_before_loose_settings(tmp_path: Path) -> None:
+    processor, other = tmp_path / "processor_config.json", tmp_path / "preprocessor_config.json"
+    loose = {"feature_size": 1, "from": "loose settings"}
+    processor.write_text(json.dumps(loose))
+    assert front_end(tmp_path) == (loose, processor)
+    other.write_text('{"from": "the other file"}')
+    assert front_end(tmp_path) == ({"from": "the other file"}, other)
+    processor.write_text(json.dumps(loose | {"feature_extractor": {"from": "a table"}}))
+    assert front_end(tmp_path) == ({"from": "a table"}, processor)
+    processor.write_text(json.dumps(loose | {"feature_extractor": None}))  # as in transformers
+    assert front_end(tmp_path) == ({"from": "the other file"}, other)
 
 
 def test_a_front_end_that_is_absent_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -207,13 +237,42 @@ def test_the_hubs_cache_is_opened(tmp_path: Path) -> None:
         assert (found.name, found.source) == ("some/one", f"hf:some/one@{one}")
     save(cache / "snapshots" / two)
     told = refused(cache)
-    assert "several snapshots of this model; name one" in told
+    assert "several snapshots of this model; name one: --model" in told
     assert str(cache / "snapshots" / two) in told
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text(two)
     assert card(cache).source == f"hf:some/one@{two}"
     (tmp_path / "models--no--thing" / "snapshots").mkdir(parents=True)
     assert "has no snapshot" in refused(tmp_path / "models--no--thing")
+
+
+def test_a_copy_of_the_hubs_cache_under_another_name_is_opened(tmp_path: Path) -> None:
+    save(tmp_path / "my model" / "snapshots" / ("a" * 40))
+    (tmp_path / "my model" / "blobs").mkdir()
+    found = card(tmp_path / "my model")
+    assert (found.name, found.source) == ("my model", "a local folder")
+
+
+def test_the_whole_cache_stands_for_its_model_or_names_them(tmp_path: Path) -> None:
+    hub, commit = tmp_path / "my home" / "hub", "a" * 40
+    save(hub / "models--some--one" / "snapshots" / commit)
+    (hub / ".locks" / "models--some--one").mkdir(parents=True)
+    (hub / "datasets--some--one" / "snapshots").mkdir(parents=True)
+    for place in (hub, hub.parent):
+        assert card(place).source == f"hf:some/one@{commit}"
+    save(hub / "models--some--two" / "snapshots" / commit)
+    told = refused(hub)
+    assert "the hub's cache, with 2 models: some/one, some/two" in told
+    (named,) = shlex.split(told.rpartition("--model ")[2])
+    assert card(named).name == "some/one"
+
+
+@pytest.mark.parametrize(("gone", "word"), [("model.safetensors", "weights"), ("config.json", r"config\.json")])
+def test_a_model_that_the_cache_holds_in_part_is_called_that(tmp_path: Path, gone: str, word: str) -> None:
+    snapshot = save(tmp_path / "models--some--one" / "snapshots" / ("a" * 40))
+    (snapshot / gone).unlink()
+    for place in (tmp_path, snapshot.parent.parent, snapshot):
+        assert re.search(rf"in part, without {word}\. .*--model hf:some/one@{'a' * 40}$", refused(place))
 
 
 def test_a_trainers_output_names_its_checkpoints(tmp_path: Path) -> None:

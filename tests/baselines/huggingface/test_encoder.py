@@ -458,7 +458,10 @@ def test_a_named_model_is_found_in_the_models_folder(
     assert registry()["encodec-24khz"].load(CPU).card.layers == 3
 
 
-@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.wav2vec2.", "module.module."])
+@pytest.mark.parametrize(
+    "wrapper",
+    ["module.", "_orig_mod.", "module._orig_mod.wav2vec2.", "module.module.", "model.", "module.model.model."],
+)
 def test_wrapped_names_and_odd_files_give_the_same_model(
     wrapper: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -54,7 +56,8 @@ def test_a_seed_is_a_tokeniser(frames: Frames) -> None:
     one, same, other = (fit_residual_kmeans(frames, 16, seed, levels=2) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.codebooks, same.codebooks)
     assert not np.array_equal(one.codebooks, other.codebooks)
-    assert one.name == "residual k-means on log-mel spectra (2 x 16, seed 1; stand-in)"
+    assert one.name == "residual k-means on log-mel spectra (2 x 16, seed 1, fit 2; stand-in)"
+    assert replace(one, fit=1).name == "residual k-means on log-mel spectra (2 x 16, seed 1; stand-in)"
 
 
 def test_fewer_kinds_of_frames_than_tokens_are_no_obstacle() -> None:

@@ -74,6 +74,37 @@ def test_no_more_than_twenty_of_a_kind_are_listed(fieldwork: Fieldwork) -> None:
     assert "… and 10 more" in result.output
 
 
+def test_what_is_not_used_is_accounted_for(fieldwork: Fieldwork) -> None:
+    folder = fieldwork(lacking=1)
+    soundfile.write(folder / "ses" / "fazla.wav", np.zeros(800), 8000)
+    lines = (folder / "liste.csv").read_text(encoding="cp1254")
+    (folder / "liste.csv").write_text(lines.replace(";1950", f";{'uzun ' * 20}"), encoding="cp1254")
+    shown = " ".join(run("new", folder).output.split())
+    assert "used 39 of 40 rows (without 1 × recordings that are not there); 39 of 40 recordings (1 in no row" in shown
+    assert "uzun uzun uzun uzun uzun uzun uzun uzun…" in shown
+
+
+def test_a_second_time_says_what_is_there(fieldwork: Fieldwork) -> None:
+    folder = fieldwork()
+    run("new", folder)
+    before = (folder / "task.yaml").read_bytes()
+    again = run("new", folder).output
+    assert f"{folder} has this very task already; nothing was written.\nNext: cmbench run" in again
+    with pytest.raises(UsageError, match=rf"{folder} has another task already, derleme \(40 recordings, 2 labels\)"):
+        run("new", folder, "--group", "none")
+    assert (folder / "task.yaml").read_bytes() == before
+    assert "Written" in run("new", folder, "--group", "none", "--force").output
+
+
+def test_one_mistake_in_many_rows_is_told_once(fieldwork: Fieldwork) -> None:
+    folder = fieldwork()
+    lines = (folder / "liste.csv").read_text(encoding="cp1254").splitlines()
+    splits = ["split", *("trin" if i in (3, 9, 12) else ("train", "dev", "test")[i % 3] for i in range(1, 41))]
+    written = "\n".join(f"{line};{split}" for line, split in zip(lines, splits, strict=True))
+    (folder / "liste.csv").write_text(written, encoding="cp1254")
+    assert "liste.csv:4: 'trin' (so in 3, up to liste.csv:13)" in run("new", folder).output
+
+
 def test_columns_may_be_named_with_commas(fieldwork: Fieldwork) -> None:
     shown = run("new", fieldwork(), "--labels", "Makam", "--group", "none", "--dry-run")
     assert "--group COLUMN" in shown.output

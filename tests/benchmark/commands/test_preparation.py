@@ -102,12 +102,12 @@ def test_bars_show_bytes_of_downloads_and_files_of_steps() -> None:
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)
     with PreparationBars(console, {"a.zip"}) as bars:
         bars("a.zip", 1_500_000, 3_000_000)
-        bars._bars.refresh()
+        bars.bars.refresh()
         bars("a.zip", 2_000_000, 0)
-        bars._bars.refresh()
+        bars.bars.refresh()
         bars("mp3.zip", 3, 4)
-        bars._bars.refresh()
-        bars.tell("[not markup]")
+        bars.bars.refresh()
+        bars.print("[not markup]")
     text = stream.getvalue()
     for words in ("1.5 MB of 3.0 MB", "2.0 MB", "3/4", "[not markup]"):
         assert words in text

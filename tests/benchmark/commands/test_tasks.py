@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from cmbench.benchmark.commands import tasks as tasks_module
 from cmbench.benchmark.commands.tasks import tasks_app
 from cmbench.errors import Missing, UsageError
 from cmbench.tasks import choice
 from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
 from cmbench.tasks.fetching.carry_out import pending
-from cmbench.tasks.preparing import Download, Plan, PrepareContext
+from cmbench.tasks.preparing import Download, Plan, PrepareContext, Step
 
 Serve = Callable[[Path], str]
 MakeTask = Callable[..., Task]
@@ -77,6 +78,33 @@ def test_nothing_is_fetched_unless_it_is_agreed_to(task: Task, root: Path) -> No
     with pytest.raises(UsageError, match=r"Nothing was fetched: there is no terminal to ask at\. Add --yes"):
         run("prepare", "tones", "--data-root", root)
     assert not root.exists()
+
+
+def test_a_secret_is_asked_for_before_anything_is_fetched(
+    task: Task, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def prepare(one: Task, context: PrepareContext) -> Plan:
+        assert task.prepare is not None
+        plan = task.prepare(one, context)
+        step = Step("fetch", lambda running: told.append(running.ask("a token")), asks="a token")
+        return replace(plan, steps=() if told else (step,))
+
+    monkeypatch.setattr(choice, "get_task", lambda name: replace(task, prepare=prepare))
+    with pytest.raises(UsageError, match=r"tones: nothing was fetched, there is no terminal to ask at\. a token\."):
+        run("prepare", "tones", "--data-root", root, "--yes")
+    assert not root.exists()
+    monkeypatch.setattr(tasks_module, "_has_terminal", lambda: True)
+    asked: list[tuple[str, bool]] = []
+
+    def ask(prompt: str) -> str:
+        asked.append((prompt, root.exists()))
+        return "s3cret"
+
+    monkeypatch.setattr(tasks_module, "_ask_secret", ask)
+    run("prepare", "tones", "--data-root", root, "--yes")
+    assert (asked, told) == ([("a token", False)], ["s3cret"])
 
 
 def test_a_data_root_is_needed(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cmbench.benchmark.comparing.delong import delong_test
 from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, replicate
-from cmbench.benchmark.comparing.simulation import draw_pair, simulate
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.metrics import average_precision, roc_auc
+from cmbench.tests.benchmark.comparing.simulation import draw_pair, simulate
 
 Build = Callable[..., Evidence]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import yaml
-from huggingface_hub.repocard_data import model_index_to_eval_results
+from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
-from cmbench.benchmark.exports.cards import dataset_name, eval_results, markdown_table, model_index
+from cmbench.benchmark.exports.cards import dataset_name, eval_results, evaluated, scores_table
 from cmbench.benchmark.records.record import Metric, Record
 
 
@@ -19,8 +19,8 @@ def undefined(record: Record) -> Record:
 
 def test_model_index_reads_back(build_record: Callable[..., Record]) -> None:
     records = [build_record("MERT-v1-95M", "lyra"), build_record("MERT-v1-95M", "carnatic")]
-    content = yaml.safe_load(yaml.safe_dump(model_index(records, "MERT-v1-95M")))
-    name, results = model_index_to_eval_results(content["model-index"])
+    content = yaml.safe_load(yaml.safe_dump(eval_results_to_model_index("MERT-v1-95M", evaluated(records))))
+    name, results = model_index_to_eval_results(content)
     assert name == "MERT-v1-95M"
     found = {(r.dataset_name, r.metric_type): r.metric_value for r in results}
     assert found == {(r.task.title, name): m.value for r in records for name, m in r.metrics.items()}
@@ -30,11 +30,11 @@ def test_synthetic_data_says_so_and_undefined_metrics_are_left_out(
     build_record: Callable[..., Record],
 ) -> None:
     records = [build_record("MERT-v1-95M", "lyra", edition="mini")]
-    assert "mini, synthetic" in str(model_index(records, "x"))
-    assert "mini, synthetic" in markdown_table(records)
+    assert "mini, synthetic" in str(evaluated(records))
+    assert "mini, synthetic" in scores_table(records)
     gone = [undefined(record) for record in records]
     assert eval_results(gone, "a/b") == []
-    assert "–" in markdown_table(gone)
+    assert "–" in scores_table(gone)
 
 
 def test_what_was_measured_differently_is_never_the_same_result(build_record: Callable[..., Record]) -> None:
@@ -49,10 +49,9 @@ def test_what_was_measured_differently_is_never_the_same_result(build_record: Ca
         "Lyra (marble split)",
         "Lyra",
     ]
-    content: list[dict[str, object]] = yaml.safe_load(yaml.safe_dump(model_index(records, "x")["model-index"]))
-    results = model_index_to_eval_results(content)[1]
-    told = {(r.dataset_type, r.dataset_split, str((r.metric_args or {})["protocol"])) for r in results}
-    assert len(told) == len(kinds), "the protocol is an argument of the metric"
+    results = evaluated(records)
+    found = {(r.dataset_type, r.dataset_split, str((r.metric_args or {})["protocol"])) for r in results}
+    assert len(found) == len(kinds), "the protocol is an argument of the metric"
 
 
 def test_eval_results_read_back(build_record: Callable[..., Record]) -> None:

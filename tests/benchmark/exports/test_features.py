@@ -11,7 +11,7 @@ import pytest
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.benchmark.exports.features import FeatureTable, features_bytes, file_name, stored_features
-from cmbench.benchmark.models import Shelf
+from cmbench.benchmark.models import Encoders
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.errors import UsageError
@@ -28,9 +28,9 @@ def make(make_task: MakeTask, encoder: Any, tmp_path: Path) -> Callable[..., Fea
         gone = Track("gone", tmp_path / "gone.wav", ())
         task = make_task(sizes=(4, 2, 2), seconds=2.5, extra=[gone])
         data = task.load("custom", LoadContext(None, tmp_path))
-        shelf = Shelf(LoadOptions("cpu"))
+        encoders = Encoders(LoadOptions("cpu"))
         windowing = replace(get_protocol("cmbench-1").windowing, seconds=1.0, hop_seconds=1.0, min_tail_seconds=0.1)
-        return stored_features(shelf, shelf.add(encoder), data, windowing, 1, Observer(), by_track=by_track)
+        return stored_features(encoders, encoders.add(encoder), data, windowing, 1, Observer(), by_track=by_track)
 
     return table
 

@@ -233,6 +233,21 @@ def test_header_of_a_streaming_program_is_believed(tmp_path: Path) -> None:
     assert audio.warnings == ()
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_recorder_that_was_interrupted_left_its_samples(tmp_path: Path, subtype: str) -> None:
+    path = write(tmp_path / "interrupted.wav", noise(2.0), subtype=subtype)
+    expected = joined(read(path))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data")
+    data[4:8] = data[at + 4 : at + 8] = bytes(4)
+    path.write_bytes(data)
+    audio = read(path)
+    np.testing.assert_array_equal(joined(audio), expected)
+    assert audio.warnings == ("its header states no samples, 2.00 s are there and are read",)
+    path.write_bytes(data[: at + 8] + b"LIST" + bytes(4))
+    assert reason(path) == "a header without any samples"
+
+
 def test_header_off_by_a_few_bytes_is_believed(tmp_path: Path) -> None:
     path = write(tmp_path / "padded.wav", noise(2.0))
     data = bytearray(path.read_bytes())
@@ -286,7 +301,8 @@ def test_flac_is_read_to_its_last_frame(tmp_path: Path, seed: int, rate: int, ch
         np.testing.assert_array_equal(joined(audio), honest)
         words = f"its header states {stated / rate:.2f} s, {frames / rate:.2f} s are there and are read"
         assert audio.warnings == ((words,) if stated else ())
-    assert "damaged: the decoder fails" in reason(flac_that_states(path, 5 * frames))
+    words = f"cut short: {5 * frames / rate:.2f} s were to be read, the decoder stopped at {frames / rate:.2f} s"
+    assert words in reason(flac_that_states(path, 5 * frames))
 
 
 def test_flac_of_unknown_length_that_does_not_end_with_a_frame_is_named(tmp_path: Path) -> None:

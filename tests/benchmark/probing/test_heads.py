@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
-from cmbench.benchmark.probing.bank import FUSED, Member, Shape, Stack
+from cmbench.benchmark.probing.bank import FUSED, Probe, Shape, Stack
 from cmbench.benchmark.probing.heads import (
     Heads,
     calibrate,
@@ -25,7 +26,7 @@ RANDOM = np.random.default_rng(0)
 
 def heads(layer: int, scaled: bool = True) -> tuple[Heads, Stack, Scaling | None]:
     shape = Shape(dim=6, hidden=4, labels=3, fused=(0, 1, 2))
-    members = [Member(layer, 1e-3, seed) for seed in (1, 2)]
+    members = [Probe(layer, 1e-3, seed) for seed in (1, 2)]
     stack = Stack(members, torch.from_numpy(RANDOM.normal(size=(2, shape.size)).astype(np.float32)), shape)
     drawn = torch.from_numpy(RANDOM.uniform(0.5, 2.0, (2, 3, 6)).astype(np.float32))
     scaling = Scaling(drawn[0], drawn[1]) if scaled else None
@@ -95,6 +96,45 @@ def test_the_order_of_labels_is_never_turned_round() -> None:
 def test_too_few_answers_give_no_calibration(positives: int) -> None:
     labels = np.arange(100).reshape(50, 2) < positives
     assert calibrate(np.zeros((1, 50, 2), np.float32), labels) is None
+
+
+def test_any_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    made, _, _ = heads(1)
+    whole = heads_bytes(made, {"task": "t", "labels": ("a", "b")}, {"train": short_hashes(["ab" * 32])})
+    path = tmp_path / "a.heads.safetensors"
+    same = 0
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        try:
+            read, about, audio = read_heads(path)
+        except CmbenchError:
+            continue
+        same += 1
+        assert (heads_bytes(read, about, audio), about["task"]) == (whole, "t"), place
+    assert same < len(whole) / 50, "blanks of the header, and nothing else"
+
+
+def test_heads_without_hashes_are_read(tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.numpy import save
+
+    made, _, _ = heads(1)
+    path = tmp_path / "a.heads.safetensors"
+    path.write_bytes(heads_bytes(made, {"task": "t"}, {}))
+    with safe_open(path, "numpy") as file:
+        facts, tensors = (
+            json.loads(file.metadata()["cmbench"]),
+            {n: file.get_tensor(n) for n in ("parameters", "scaling")},
+        )
+    del facts["tensors_sha256"], facts["content_sha256"]
+    facts["format"] = "cmbench-heads-1"
+    path.write_bytes(save(tensors, {"cmbench": json.dumps(facts)}))
+    read, about, _ = read_heads(path)
+    assert (about, read.parameters.tolist()) == ({"task": "t"}, made.parameters.tolist())
+    facts["format"] = "cmbench-heads-2"
+    path.write_bytes(save(tensors, {"cmbench": json.dumps(facts)}))
+    with pytest.raises(CmbenchError, match="it has changed since it was written; the same `cmbench run` with --force"):
+        read_heads(path)
 
 
 def test_heads_that_are_absent_or_none(tmp_path: Path) -> None:

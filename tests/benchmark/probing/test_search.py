@@ -17,16 +17,16 @@ from torch import nn
 from cmbench.benchmark.probing import bank as bank_module
 from cmbench.benchmark.probing import inputs as inputs_module
 from cmbench.benchmark.probing import search
-from cmbench.benchmark.probing.bank import FUSED, Member, SeedStream, Shape, Stack, Trainer
+from cmbench.benchmark.probing.bank import FUSED, Probe, SeedStream, Shape, Stack, Trainer
 from cmbench.benchmark.probing.inputs import Windows, fit_scaling
 from cmbench.benchmark.probing.search import ProbeResult, ProbeSplit, probabilities_of, run_probes
 from cmbench.benchmark.probing.training import (
-    Course,
-    Judge,
+    EarlyStopping,
     Scores,
     TrackScorer,
     Trained,
     TrainingWindows,
+    ValidationScorer,
     train_program,
 )
 from cmbench.benchmark.protocol import PROTOCOLS, ProbeSettings
@@ -111,7 +111,7 @@ class PlainProbe(nn.Module):
 
 
 def train_plainly(
-    member: Member, train: ProbeSplit, valid: ProbeSplit, settings: ProbeSettings, fused: tuple[int, ...]
+    member: Probe, train: ProbeSplit, valid: ProbeSplit, settings: ProbeSettings, fused: tuple[int, ...]
 ) -> tuple[dict[str, torch.Tensor], Scores, int, list[float]]:
     """Train one probe in the textbook way; return its best weights, their scores, epochs and the rates it used."""
     shape = Shape(train.features.dim, settings.hidden, train.labels.shape[1], fused)
@@ -169,7 +169,7 @@ def score_plainly(module: PlainProbe, windows: torch.Tensor, split: ProbeSplit, 
 
 
 def train_bank(
-    members: Sequence[Member], splits: Sequence[ProbeSplit], settings: ProbeSettings, fused: tuple[int, ...]
+    members: Sequence[Probe], splits: Sequence[ProbeSplit], settings: ProbeSettings, fused: tuple[int, ...]
 ) -> list[Trained]:
     train, valid = splits[:2]
     scaling = fit_scaling(train.features, NAMES) if settings.standardise else None
@@ -182,9 +182,9 @@ def train_bank(
     scorer = TrackScorer(
         Windows(valid.features, wanted, scaling, "cpu", 1 << 30), valid.features.track_of_window, fused
     )
-    judge = Judge(scorer, valid.labels, settings.select)
+    validation = ValidationScorer(scorer, valid.labels, settings.select)
     shape = Shape(DIM, settings.hidden, LABELS, fused)
-    return train_program(members, shape, held, judge, settings, "cpu", lambda epochs: None)
+    return train_program(members, shape, held, validation, settings, "cpu", lambda epochs: None)
 
 
 def assert_same(found: Trained, expected: dict[str, torch.Tensor], shape: Shape, tolerance: float = 1e-5) -> None:
@@ -208,7 +208,7 @@ FLAVOURS = {
 def test_every_member_of_a_bank_equals_the_probe_trained_alone(flavour: str, splits: tuple[ProbeSplit, ...]) -> None:
     settings = FLAVOURS[flavour]
     fused = tuple(range(settings.fused_from, LAYERS))
-    grid = [Member(i, r, s) for s in (1, 7) for i in (0, 1, 2, FUSED) for r in settings.learning_rates]
+    grid = [Probe(i, r, s) for s in (1, 7) for i in (0, 1, 2, FUSED) for r in settings.learning_rates]
     bank = train_bank(grid, splits, settings, fused)
     shape = Shape(DIM, settings.hidden, LABELS, fused)
     reduced = stopped = 0
@@ -231,7 +231,7 @@ def test_every_member_of_a_bank_equals_the_probe_trained_alone(flavour: str, spl
 
 def test_a_bank_of_one_equals_a_bank_of_many(splits: tuple[ProbeSplit, ...]) -> None:
     fused = (0, 1, 2)
-    grid = [Member(i, r, 1) for i in (0, 1, 2, FUSED) for r in (1e-3, 3e-3, 1e-2)]
+    grid = [Probe(i, r, 1) for i in (0, 1, 2, FUSED) for r in (1e-3, 3e-3, 1e-2)]
     many = train_bank(grid, splits, QUICK, fused)
     for member, found in list(zip(grid, many, strict=True))[1::5]:
         alone = train_bank([member], splits, QUICK, fused)[0]
@@ -242,7 +242,7 @@ def test_a_bank_of_one_equals_a_bank_of_many(splits: tuple[ProbeSplit, ...]) -> 
 
 
 def test_one_large_block_equals_small_blocks(splits: tuple[ProbeSplit, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = [Member(i, r, s) for i in (0, 1, FUSED) for r in (1e-3, 3e-3) for s in (1, 2)]
+    grid = [Probe(i, r, s) for i in (0, 1, FUSED) for r in (1e-3, 3e-3) for s in (1, 2)]
     small = train_bank(grid, splits, QUICK, (0, 1, 2))
     monkeypatch.setattr(bank_module, "_CPU_BLOCK", 100)
     stack = Trainer(grid, Shape(DIM, QUICK.hidden, LABELS, (0, 1, 2)), QUICK, "cpu").stack
@@ -253,11 +253,11 @@ def test_one_large_block_equals_small_blocks(splits: tuple[ProbeSplit, ...], mon
         torch.testing.assert_close(one.weights, other.weights, rtol=1e-5, atol=1e-5)
 
 
-def record_programs(monkeypatch: pytest.MonkeyPatch) -> list[list[Member]]:
+def record_programs(monkeypatch: pytest.MonkeyPatch) -> list[list[Probe]]:
     """Note the members of every program that is trained."""
-    programs: list[list[Member]] = []
+    programs: list[list[Probe]] = []
 
-    def recorded(members: Sequence[Member], *rest: Any) -> list[Trained]:
+    def recorded(members: Sequence[Probe], *rest: Any) -> list[Trained]:
         programs.append(list(members))
         return train_program(members, *rest)
 
@@ -353,7 +353,7 @@ def test_family_scores_are_those_of_the_labels(splits: tuple[ProbeSplit, ...]) -
     names = [f"family {k}" for k in range(LABELS)]
     result = run_probes(train, valid, test, settings, NAMES, "cpu", silent, names)
     for index, layer in enumerate(result.layers):
-        weights, _, _, _ = train_plainly(Member(index, 3e-3, settings.search_seed), train, valid, settings, ())
+        weights, _, _, _ = train_plainly(Probe(index, 3e-3, settings.search_seed), train, valid, settings, ())
         module = PlainProbe(index, (), settings, DIM, LABELS)
         module.load_state_dict(weights)
         data = [s.features.take(np.arange(len(s.features.track_of_window))).astype(np.float64) for s in (train, valid)]
@@ -367,8 +367,8 @@ def test_family_scores_are_those_of_the_labels(splits: tuple[ProbeSplit, ...]) -
 
 
 def test_a_layer_that_cannot_be_trained_has_no_family_scores() -> None:
-    astray = Trained(Member(0, 1.0, 1), None, None, 1)
-    layer = search._layer_score(0, [astray], NAMES, ["raga", "raga", "form", "form"])
+    diverged = Trained(Probe(0, 1.0, 1), None, None, 1)
+    layer = search._layer_score(0, [diverged], NAMES, ["raga", "raga", "form", "form"])
     assert [(f.labels, f.defined, f.roc_auc) for f in layer.families or ()] == [(2, 0, None), (2, 0, None)]
 
 
@@ -381,7 +381,7 @@ def test_test_probabilities_are_sigmoids_of_mean_window_logits(splits: tuple[Pro
     owner = test.features.track_of_window
     windows = (test.features.take(np.arange(len(owner))) - data.mean(axis=0)) / data.std(axis=0)
     for row, seed in enumerate(settings.seeds):
-        weights, _, epochs, _ = train_plainly(Member(layer, 3e-3, seed), train, valid, settings, ())
+        weights, _, epochs, _ = train_plainly(Probe(layer, 3e-3, seed), train, valid, settings, ())
         module = PlainProbe(layer, (), settings, DIM, LABELS)
         module.load_state_dict(weights)
         with torch.no_grad():
@@ -477,7 +477,7 @@ def test_equal_windows_get_equal_logits_wherever_they_stand(monkeypatch: pytest.
     scorer = TrackScorer(windows, np.arange(301, dtype=np.int64), (0, 2))
     shape = Shape(DIM, 16, LABELS, (0, 2))
     flat = torch.stack([SeedStream(s).initial(shape, "zeros") for s in (1, 2, 3)])
-    logits = scorer.track_logits(Stack([Member(0, 1.0, 1), Member(2, 1.0, 2), Member(FUSED, 1.0, 3)], flat, shape))
+    logits = scorer.track_logits(Stack([Probe(0, 1.0, 1), Probe(2, 1.0, 2), Probe(FUSED, 1.0, 3)], flat, shape))
     assert (logits[0][1::2] == logits[0][0]).all()
     assert (logits[0][2::4] == logits[0][2]).all()
     assert not (logits[1][2::4] == logits[1][2]).all()
@@ -496,15 +496,15 @@ def test_rate_and_patience_follow_torch(mode: str) -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimiser = torch.optim.Adam([parameter], lr=1e-2)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, mode="max", factor=0.5, patience=3)
-    course = Course(1e-2)
+    stopping = EarlyStopping(1e-2)
     for value in series[mode]:
-        course.observe(Scores(value, value, value), settings)
+        stopping.observe(Scores(value, value, value), settings)
         plateau.step(value)
-        assert course.rate == optimiser.param_groups[0]["lr"]
-        if course.ended(settings):
+        assert stopping.rate == optimiser.param_groups[0]["lr"]
+        if stopping.ended(settings):
             break
-    assert course.rate < 1e-2
-    assert course.epochs == {"rise": 40, "wobble": course.epochs, "fall": 11}[mode]
+    assert stopping.rate < 1e-2
+    assert stopping.epochs == {"rise": 40, "wobble": stopping.epochs, "fall": 11}[mode]
 
 
 def altered(split: ProbeSplit, change: Callable[[NDArray[np.float16]], NDArray[np.float16]]) -> ProbeSplit:
@@ -516,7 +516,7 @@ def infinite_state(values: NDArray[np.float16]) -> NDArray[np.float16]:
     return np.concatenate([np.full_like(values[:, :1], np.inf), values[:, 1:]], axis=1)
 
 
-def test_a_member_that_goes_astray_is_dropped_and_the_others_go_on(splits: tuple[ProbeSplit, ...]) -> None:
+def test_a_member_that_diverges_is_dropped_and_the_others_go_on(splits: tuple[ProbeSplit, ...]) -> None:
     calm = run(splits, replace(QUICK, fused=False, learning_rates=(3e-3,)))
     wild = run(splits, replace(QUICK, fused=False, learning_rates=(1e30, 3e-3)))
     assert wild.learning_rate == 3e-3
@@ -542,7 +542,7 @@ def test_a_configuration_that_fails_on_one_seed_gives_way_to_the_next(
 ) -> None:
     plain = run(splits)
 
-    def failing(members: Sequence[Member], *rest: Any) -> list[Trained]:
+    def failing(members: Sequence[Probe], *rest: Any) -> list[Trained]:
         trained = train_program(members, *rest)
         first = (search._name(members[0].layer, NAMES), members[0].learning_rate)
         if len(members) == 1 and first == (plain.layer, plain.learning_rate):

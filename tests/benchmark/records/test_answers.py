@@ -74,6 +74,14 @@ def test_they_lie_beside_the_record_and_are_not_written_twice(data: TaskData, tm
     path.write_text("mine")
     write_answers(record, "mfcc", data, again=False)
     assert path.read_text() == "mine"
+    (tmp_path / "a.wav").touch()
+    path.write_text(f"file\n{tmp_path / 'a.wav'}\n")
+    write_answers(record, "mfcc", data, again=False)
+    assert path.read_text() == f"file\n{tmp_path / 'a.wav'}\n"
+    (tmp_path / "a.wav").unlink()
+    write_answers(record, "mfcc", data, again=False)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfmodel,task,")
+    path.write_text("mine")
     write_answers(record, "mfcc", data)
     assert path.read_text() != "mine"
 

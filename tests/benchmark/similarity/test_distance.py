@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.similarity.distance import Collection, Distances, Grouped, PairDistance, all_pairs, judge_pair
-from cmbench.benchmark.similarity.kernels import KernelGroups
-from cmbench.benchmark.similarity.unigrams import UnigramGroups, jensen_shannon
+from cmbench.benchmark.similarity.distance import Collection, Distances, Grouped, PairDistance, all_pairs, measure_pair
+from cmbench.benchmark.similarity.measures import KernelGroups, UnigramGroups, jensen_shannon
 from cmbench.errors import UsageError
 
 Draw = Callable[[np.random.Generator], Grouped]
@@ -38,7 +37,7 @@ def test_the_test_is_right_as_often_as_it_says_in_clusters() -> None:
     for run in range(runs):
         names = (f"a{run}", f"b{run}")
         for grouped in (alike_in_groups(draw), bursty(draw, same, same)):
-            p_values.append(judge_pair(grouped, (GROUPS, GROUPS), names, 100)[0].p_value)  # noqa: PERF401
+            p_values.append(measure_pair(grouped, (GROUPS, GROUPS), names, 100).p_value)  # noqa: PERF401
     for measured in (p_values[::2], p_values[1::2]):
         rejected = np.mean([p is not None and p <= 0.05 for p in measured])
         # Bounds are four standard errors wide.
@@ -50,7 +49,7 @@ def test_the_test_is_right_as_often_as_it_says_in_clusters() -> None:
         features = draw.standard_normal((2 * GROUPS, 3))[groups] + 0.2 * draw.standard_normal((len(groups), 3))
         kernel = KernelGroups.of(features, np.arange(len(groups)), 2.0)
         half = GROUPS * SIZE
-        naive.append((judge_pair(kernel, (half, half), (f"a{run}", "b"), 100)[0].p_value or 1) <= 0.05)
+        naive.append((measure_pair(kernel, (half, half), (f"a{run}", "b"), 100).p_value or 1) <= 0.05)
     assert np.mean(naive) > 0.5
 
 
@@ -58,7 +57,7 @@ def test_the_interval_holds_the_true_distance_and_the_correction_finds_it() -> N
     draw, runs = np.random.default_rng(1), 100
     first, second = np.random.default_rng(2).dirichlet(np.ones(32), 2)
     true = float(jensen_shannon(first, second))
-    found = [judge_pair(bursty(draw, first, second), (GROUPS, GROUPS), ("a", f"b{i}"), 100)[0] for i in range(runs)]
+    found = [measure_pair(bursty(draw, first, second), (GROUPS, GROUPS), ("a", f"b{i}"), 100) for i in range(runs)]
     inside = [p.low is not None and p.high is not None and p.low <= true <= p.high for p in found]
     assert np.mean(inside) >= 0.95 - 4 * np.sqrt(0.05 * 0.95 / runs)
     excess = np.mean([p.value - true for p in found])
@@ -68,7 +67,7 @@ def test_the_interval_holds_the_true_distance_and_the_correction_finds_it() -> N
 
 
 def test_a_planted_difference_is_found_and_its_interval_is_that_of_the_estimate() -> None:
-    found = judge_pair(alike_in_groups(np.random.default_rng(3), 1.5), (GROUPS, GROUPS), ("a", "b"), 500)[0]
+    found = measure_pair(alike_in_groups(np.random.default_rng(3), 1.5), (GROUPS, GROUPS), ("a", "b"), 500)
     assert found.p_value == 1 / 501
     assert found.low is not None
     assert found.high is not None
@@ -80,7 +79,7 @@ def test_a_planted_difference_is_found_and_its_interval_is_that_of_the_estimate(
 def test_draws_are_the_same_every_time_and_another_pair_has_others() -> None:
     grouped = alike_in_groups(np.random.default_rng(4), 0.5)
     one, same, other = (
-        judge_pair(grouped, (GROUPS, GROUPS), names, 100)[0] for names in (("a", "b"), ("a", "b"), ("a", "c"))
+        measure_pair(grouped, (GROUPS, GROUPS), names, 100) for names in (("a", "b"), ("a", "b"), ("a", "c"))
     )
     assert one == same
     assert one.low != other.low
@@ -88,7 +87,7 @@ def test_draws_are_the_same_every_time_and_another_pair_has_others() -> None:
 
 def test_few_groups_give_a_distance_alone() -> None:
     grouped = alike_in_groups(np.random.default_rng(5)).only(np.arange(10))
-    found = judge_pair(grouped, (4, 6), ("few", "more"), 100)[0]
+    found = measure_pair(grouped, (4, 6), ("few", "more"), 100)
     assert found.value == pytest.approx(
         grouped.distances(np.repeat([[1.0, 0]], [4, 6], 1), np.repeat([[0.0, 1]], [4, 6], 1))
     )
@@ -103,7 +102,7 @@ def test_pairs_are_judged_together() -> None:
     features = np.tile(draw.standard_normal((10, 2)), (4, 1))
     features[30:] += 2
     members = [np.arange(i, i + 10) for i in range(0, 40, 10)]
-    found = all_pairs(KernelGroups.of(features, groups, 2.0), members, "abcd", 200)["mmd2"]
+    found = all_pairs(KernelGroups.of(features, groups, 2.0), members, "abcd", 200)
     assert [(p.first, p.second) for p in found] == [tuple(x) for x in ("ab", "ac", "ad", "bc", "bd", "cd")]
     assert {p.second for p in found if p.separable} == {"d"}
     assert all(p.q_value is not None and p.p_value is not None and p.q_value >= p.p_value for p in found)

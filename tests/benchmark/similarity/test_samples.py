@@ -18,7 +18,7 @@ from cmbench.benchmark.records.record import LayerScore, Record
 from cmbench.benchmark.similarity.samples import (
     Sample,
     choose_state,
-    collection,
+    collections,
     draw_samples,
     number_groups,
     read_features,
@@ -63,7 +63,8 @@ def test_groups_of_two_tasks_are_never_one(make_task: MakeTask, tmp_path: Path) 
     of_tracks, of_tasks = number_groups([first, second])
     assert of_tracks.tolist() == [0, 0, 1, 2, 3, 4, 4]
     assert [g.tolist() for g in of_tasks] == [[0, 1, 2], [3, 4]]
-    found = collection(task_data(make_task, tmp_path, "a", first), first, 3)
+    sample = Sample(task_data(make_task, tmp_path, "a", first), (*first, *second))
+    (found,) = collections([sample], [first])
     assert (found.task, found.tracks, found.failed, found.groups, found.groups_known) == ("a", 4, 3, 3, False)
 
 
@@ -110,14 +111,15 @@ def test_features_are_means_over_the_stored_windows(
         return f"cmbench run --tasks {','.join(tasks)}"
 
     with pytest.raises(MissingError) as raised:
-        read_features(given.card, 0, [sample], windowing, own_cache, remedy)
+        read_features(given.card, (0, "the only one"), [sample], windowing, own_cache, remedy)
     (missing,) = raised.value.missing
     assert missing.what == "stored features of counting on tones (custom edition)"
     assert missing.command == "cmbench run --tasks tones"
     store_features(task, make_encoder(), given.card, windowing, tmp_path, own_cache)
-    found = read_features(given.card, 0, [sample], windowing, own_cache, remedy)
+    found = read_features(given.card, (0, "the only one"), [sample], windowing, own_cache, remedy)
     usable = [t for t in sample.tracks if t.id != "broken"]
     assert list(found.tracks[0]) == usable
+    assert (found.model, found.state, found.why) == ("counting", given.card.layer_names[0], "the only one")
     assert found.features[0].shape == (len(usable), 3)
     assert found.features[0].dtype == np.float64
     import soundfile

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cmbench.benchmark.similarity.samples import Sample
-from cmbench.benchmark.similarity.tokens import count_sample, decode, fit_stand_in, middle
+from cmbench.benchmark.similarity.tokens import count_sample, decoded, fit_stand_in, middle
 from cmbench.errors import CmbenchError, UnusableAudio
 from cmbench.tasks.base import LoadContext, Task, Track
 
@@ -42,8 +42,9 @@ def test_the_middle_of_a_track(make_task: Callable[..., Task], tmp_path: Path) -
     assert (middle(track, None, 9.0).start, middle(track, None, 9.0).end) == (0.0, 2.0)
     stretch = Track("x", track.path, (), start=0.5, end=1.7)
     assert middle(stretch, None, 0.2).start == pytest.approx(1.0)
-    heard = decode(middle(track, None, 1.0), RATE)
-    np.testing.assert_array_equal(heard, decode(track, RATE)[4000:12_000])
+    sample = sample_of(make_task(seconds=2.0), tmp_path)
+    (_, part), (_, whole) = (next(decoded(sample, RATE, seconds, silent, "x")) for seconds in (1.0, 2.0))
+    np.testing.assert_array_equal(part, whole[4000:12_000])
     with pytest.raises(UnusableAudio, match="no such file"):
         middle(Track("gone", tmp_path / "gone.wav", ()), None, 1.0)
 
@@ -57,7 +58,6 @@ def test_every_token_of_every_usable_track_is_counted(make_task: Callable[..., T
     assert found.counts.shape == (16, 2, 4)
     assert (found.counts.sum(axis=2) == 4000).all()
     assert found.counts[:, 0, 2:].sum() == 0
-    assert found.failed == 1
     assert [t.id for t in found.tracks] == [t.id for t in sample.tracks[:-1]]
     assert told[-1] == ("Tokens of tones", 17, 17)
 

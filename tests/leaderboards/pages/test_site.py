@@ -28,7 +28,7 @@ from cmbench.files import sha256_of
 from cmbench.leaderboards.entry import ENTRIES, Board, FileFacts, Manifest, Submission, Withdrawal
 from cmbench.leaderboards.listing import Site, read_site
 from cmbench.leaderboards.pages.serving import server
-from cmbench.leaderboards.pages.site import build, pages
+from cmbench.leaderboards.pages.site import _with_code, build, pages
 from cmbench.leaderboards.reading import read_entry
 from cmbench.leaderboards.succession import confirm, version_order
 from cmbench.tasks.base import MINI_LABEL
@@ -101,7 +101,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_untrained(root)
     chroma = read_entry(ENTRIES / "chroma" / "1").evidence
     write_entry(root, "evil", "1", chroma, card=f"---\nlicense: '{EVIL[:40]}'\nbase_model: lab/mfcc\n---\n{EVIL}")
-    write_entry(root, "partial", "1", chroma[:4])
+    write_entry(root, "partial", "1", [chroma[0].rows(chroma[0].track_ids[:-2]), *chroma[1:4]])
     gone = write_entry(root, "gone", "1", chroma)
     tombstone = Withdrawal(withdrawn="2026-02-03", reason=f"trained on the test tracks {EVIL}")
     (gone / "withdrawal.json").write_text(tombstone.model_dump_json(), encoding="utf-8")
@@ -123,6 +123,30 @@ def site(entries: Path) -> Path:
 def board_page(site: Path) -> Path:
     (found,) = (site / "boards").iterdir()
     return found / "index.html"
+
+
+def test_why_an_entry_without_some_tracks_has_no_place_is_said(site: Path, board_page: Path) -> None:
+    for page in (board_page, site / "entries/partial/1/index.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "2 of 80 test tracks of carnatic are missing" in text
+        assert "A place needs every test track" in text
+    assert "A place needs every" not in (site / "entries/mfcc/1/index.html").read_text(encoding="utf-8")
+
+
+def test_the_address_and_the_hashes_of_a_board_are_told_apart(board_page: Path) -> None:
+    text = board_page.read_text(encoding="utf-8")
+    title, slug = re.search(r"<h1>(.*)</h1>", text), board_page.parent.name
+    assert title is not None
+    assert title[1].endswith(f"({slug[-10:-6]}, data {slug[-6:]})")
+    starts = re.findall(r"SHA-256(?:</dt><dd>| )<code>([0-9a-f]{64})", text)
+    assert starts[0].startswith(slug[-10:-6])
+    assert starts[1].startswith(slug[-6:])
+
+
+def test_a_card_shows_code_as_code_and_nothing_else_as_markup() -> None:
+    assert str(_with_code("use `cmbench run <x>` & go")) == "use <code>cmbench run &lt;x&gt;</code> &amp; go"
+    assert str(_with_code("```bash\na `b`\n```\nend")) == "<code>a `b`</code>\nend"
+    assert str(_with_code("`` ` <b>")) == "`` ` &lt;b&gt;"
 
 
 class Reader(HTMLParser):

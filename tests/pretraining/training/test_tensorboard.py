@@ -15,7 +15,7 @@ from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.pretraining.training.log import Log
 from cmbench.pretraining.training.run import Run
-from cmbench.pretraining.training.tensorboard import Board, require_tensorboard, scalars
+from cmbench.pretraining.training.tensorboard import EventFiles, require_tensorboard, scalars
 from cmbench.pretraining.training.train import train
 from cmbench.tests.pretraining.training.test_train import RECIPE, build_run
 
@@ -27,7 +27,7 @@ accumulator = pytest.importorskip(
 def boarded(folder: Path) -> Run:
     run = build_run(folder, "run")
     training = folder / "run"
-    run.log = Log(training / "log.jsonl", RECIPE.steps, 1, None, Board(training / "tensorboard"))
+    run.log = Log(training / "log.jsonl", RECIPE.steps, 1, None, EventFiles(training / "tensorboard"))
     return run
 
 

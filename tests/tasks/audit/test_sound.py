@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from cmbench.tasks.audit.landmarks import RATE
-from cmbench.tasks.audit.sound import Member, compare_audio, hear, leaking
+from cmbench.tasks.audit.sound import TrackInSplit, compare_audio, hear, leaking
 from cmbench.tasks.base import Edition, LoadContext, Task, TaskData, Track
 
 FULL = 16000
@@ -74,7 +74,7 @@ def test_the_same_samples_in_another_file_are_an_exact_copy(corpus: TaskData) ->
     target.unlink()
     soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
     found = compare(corpus)
-    assert found.exact == ((Member("train3", "train"), Member("test1", "test")),)
+    assert found.exact == ((TrackInSplit("train3", "train"), TrackInSplit("test1", "test")),)
     assert found.near == ()
     assert found.leaking_tracks == {"train": 0, "valid": 0, "test": 1}
 
@@ -95,7 +95,7 @@ def test_a_planted_copy_encoded_anew_is_found(
     found = compare(corpus)
     assert found.exact == ()
     (copy,) = found.near
-    assert (copy.first, copy.second) == (Member("valid0", "valid"), Member("test2", "test"))
+    assert (copy.first, copy.second) == (TrackInSplit("valid0", "valid"), TrackInSplit("test2", "test"))
     assert copy.shift == pytest.approx(0.087, abs=0.1)
     assert found.leaking_tracks == {"train": 0, "valid": 0, "test": 1}
 
@@ -110,7 +110,7 @@ def test_files_that_cannot_be_read_are_said_and_the_rest_is_compared(corpus: Tas
         ("test0", "text, not audio"),
     ]
     assert found.compared == {"train": 9, "valid": 3, "test": 3}
-    assert found.plain == (Member("valid1", "valid"),)
+    assert found.plain == (TrackInSplit("valid1", "valid"),)
 
 
 def test_only_the_tracks_stretch_is_heard(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_audio_at_the_fingerprints_rate_is_heard_too(tmp_path: Path) -> None:
     assert len(hear(Track("a", path, ()), None).print.names) > 0
 
 
-def members(text: str) -> Sequence[Member]:
-    return [Member(word, {"t": "train", "v": "valid", "x": "test"}[word[0]]) for word in text.split()]
+def members(text: str) -> Sequence[TrackInSplit]:
+    return [TrackInSplit(word, {"t": "train", "v": "valid", "x": "test"}[word[0]]) for word in text.split()]
 
 
 def test_copies_of_copies_leak() -> None:
@@ -147,4 +147,4 @@ def test_two_tracks_of_one_file_are_compared_as_two(corpus: TaskData) -> None:
     twice = replace(corpus.splits["train"][0], id="again")
     splits = {**corpus.splits, "test": (*corpus.splits["test"], twice)}
     found = compare(replace(corpus, splits=splits))
-    assert found.exact == ((Member("train0", "train"), Member("again", "test")),)
+    assert found.exact == ((TrackInSplit("train0", "train"), TrackInSplit("again", "test")),)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from cmbench.tasks.audit.verify import FAULTS, Finding, print_finding, verify
+from cmbench.tasks.audit.verify import FAULTS, VerifiedTask, print_finding, verify
 from cmbench.tasks.base import LoadContext, Task, TaskData, Track
 
 MakeTask = Callable[..., Task]
@@ -49,7 +49,7 @@ def noise(seconds: float, rate: int = 8000) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).standard_normal(int(seconds * rate))
 
 
-def fault_of(finding: Finding, track: str) -> tuple[str, str]:
+def fault_of(finding: VerifiedTask, track: str) -> tuple[str, str]:
     (fault,) = [one for one in finding.faults if one.id == track]
     return fault.fault, fault.reason
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.errors import UsageError
+from cmbench.errors import UsageError, quoted
 from cmbench.tasks.base import LoadContext, Task, Track
 from cmbench.tasks.choice import get_task, select_tasks
 from cmbench.tasks.custom import load_task
@@ -121,13 +121,23 @@ def test_labels_joined_with_another_sign(tmp_path: Path, cell: str) -> None:
     some = [[*row[:4], cell] for row in rows(30)]
     told = error_of(made(tmp_path, some, yaml="name: x\nlabels: [low, high]\n"))
     assert told[0] == "30 things are wrong in tracks.csv; nothing was computed."
-    assert told[1] == f"tracks.csv:2: the labels {cell!r} are not joined with `|`; write low|high."
-    assert len(told) == 22
-    assert told[-1] == "  … and 10 more like the last one."
+    said = f"tracks.csv:2: the labels {quoted(cell)} are not joined with `|`; write low|high."
+    assert told[1:] == [f"{said} So in 30 lines: 2, 3, 4, 5, 6 …"]
     # The remedy works.
     assert load_task(
         made(tmp_path, [[*row[:4], "low|high"] for row in rows(30)], yaml="name: x\nlabels: [low, high]\n")
     )
+
+
+def test_twenty_of_a_kind_are_listed_and_what_recurs_once(tmp_path: Path) -> None:
+    some = [[*row[:4], f"low{i:02d}" if i < 25 else "no|high"] for i, row in enumerate(rows(30))]
+    told = error_of(made(tmp_path, some, yaml="name: x\nlabels: [low, high]\n"))
+    assert told[0] == "30 things are wrong in tracks.csv; nothing was computed."
+    assert len(told) == 22
+    assert told[-1] == "  … and 10 more like the last one."
+    told = error_of(made(tmp_path, some[24:], yaml="name: x\nlabels: [low, high]\n"))
+    assert told[1].startswith("tracks.csv:2: the label 'low24' is not among the labels of the task")
+    assert told[2].endswith(" So in 5 lines: 3, 4, 5, 6, 7")
 
 
 def test_a_label_with_a_comma_is_one_label(tmp_path: Path) -> None:
@@ -143,7 +153,7 @@ def test_every_error_of_both_files_is_told_at_once(tmp_path: Path) -> None:
     some[2][1] = "audio/._a.wav"
     some[3][1] = r"D:\music\a.wav"
     some[4][4] = "makam--Ussak"
-    some[5][2] = "val"
+    some[5][2] = "vali"
     some[7][0] = some[6][0]
     some[8] = [*some[8], "more"]
     told = error_of(made(tmp_path, some, yaml=YAML + "lable: x\ntitle: 1990\n"))
@@ -154,9 +164,9 @@ def test_every_error_of_both_files_is_told_at_once(tmp_path: Path) -> None:
         "tracks.csv:2: the track has no id.",
         "tracks.csv:3: 'https://x.org/a.wav' is an address; fetch the file",
         "tracks.csv:4: '._a.wav' begins with a dot",
-        r"tracks.csv:5: 'D:\\music\\a.wav' is a place on a Windows machine",
+        r"tracks.csv:5: 'D:\music\a.wav' is a place on a Windows machine",
         "tracks.csv:6: the label 'makam--Ussak' is not among the labels of the task; did you mean 'makam--Uşşak'?",
-        "tracks.csv:7: the split 'val' is unknown; did you mean 'valid'?",
+        "tracks.csv:7: the split 'vali' is unknown; did you mean 'valid'?",
         "tracks.csv:9: the id 'ş6' stands in line 8 already.",
         "tracks.csv:10: 6 cells under 5 columns; quote cells that hold a comma.",
     ]
@@ -208,7 +218,7 @@ def test_seconds_as_people_write_them(tmp_path: Path, start: str, hint: str) -> 
     (tmp_path / "tracks.csv").write_text("\n".join(lines))
     (tmp_path / "task.yaml").write_text("name: x\nlabels: [low]\n")
     told = error_of(tmp_path / "task.yaml")
-    assert told[1] == f"tracks.csv:2: `start` must be seconds, 0 or more, not {start!r}; {hint}."
+    assert told[1] == f"tracks.csv:2: `start` must be seconds, 0 or more, not {start!r}; {hint}. So in 3 lines: 2, 3, 4"
 
 
 @pytest.mark.parametrize(
@@ -216,11 +226,17 @@ def test_seconds_as_people_write_them(tmp_path: Path, start: str, hint: str) -> 
     [
         (
             [[f"t{i}", f"{i}.wav", "", "album", LABELS[i % 3]] for i in range(9)],
-            "You have 9 in 1 groups; at least 3 groups are needed. Add recordings, or name smaller groups",
+            "You have 9 recordings in 1 group; at least 3 groups are needed. Add recordings, or name smaller groups",
         ),
-        ([[f"t{i}", f"{i}.wav", "", "", LABELS[i % 3]] for i in range(2)], "You have 2; at least 3 are needed."),
+        (
+            [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 3]] for i in range(2)],
+            "You have 2 recordings; at least 3 are needed. Add recordings, or fill",
+        ),
         ([[f"t{i}", f"{i}.wav", "", "", LABELS[0]] for i in range(40)], "no label tells one recording from another"),
-        ([[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(8)], "From about 20 recordings on it gets two"),
+        (
+            [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(5)],
+            "needs a recording that has a label and one that",
+        ),
         ([[f"t{i}", f"{i}.wav", "test", "", LABELS[i % 2]] for i in range(8)], "nothing to learn from (8 in `test`)"),
     ],
 )
@@ -229,9 +245,60 @@ def test_too_few_recordings_in_words(tmp_path: Path, some: list[list[str]], word
     assert words in told
 
 
-def test_from_the_number_that_is_named_on_splits_are_drawn(tmp_path: Path) -> None:
-    some = [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(20)]
-    assert load_task(made(tmp_path, some)).counts["valid"] >= 2
+@pytest.mark.parametrize("count", [6, 12, 20])
+def test_a_small_corpus_gets_splits_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int) -> None:
+    some = [[f"t{i}", f"{i}.wav", "", "", LABELS[i % 2]] for i in range(count)]
+    data = data_of(load_task(made(tmp_path, some)), tmp_path)
+    for tracks in data.values():
+        assert {track.labels for track in tracks} == {(LABELS[0],), (LABELS[1],)}
+    assert f"Scores on {len(data['test'])} test recordings are a first look" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names", [("Training", "VALIDATION", "testing"), ("tr", "dev set", "eval"), ("x", "val", "test")]
+)
+def test_splits_by_other_names(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    called = dict(zip(("train", "valid", "test"), names, strict=True))
+    some = [[*row[:2], called[row[2]], *row[3:]] for row in rows()]
+    if "x" in names:
+        assert error_of(made(tmp_path, some))[1].startswith(
+            "tracks.csv:2: the split 'x' is unknown. It is one of train"
+        )
+    else:
+        assert load_task(made(tmp_path, some)).counts == load_task(made(tmp_path, rows())).counts
+
+
+def test_a_split_by_another_name_stays_as_it_is_written(tmp_path: Path) -> None:
+    path = made(tmp_path, [[*row[:2], "Training" if i < 30 else "Dev", *row[3:]] for i, row in enumerate(rows(40))])
+    data = data_of(load_task(path), tmp_path)
+    with (tmp_path / "tracks.csv").open(encoding="utf-8") as file:
+        written = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    assert {written[track.id] for track in data["valid"]} == {"Dev"}
+    assert {written[track.id] for track in data["train"]} == {"Training"}
+    assert {written[track.id] for track in data["test"]} == {"test"}
+
+
+def test_groups_are_one_in_either_unicode_form(tmp_path: Path) -> None:
+    form: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    some = [[*row[:3], unicodedata.normalize(form[i % 2], "Uşşak"), row[4]] for i, row in enumerate(rows())]
+    assert {t.group for t in data_of(load_task(made(tmp_path, some)), tmp_path)["train"]} == {"Uşşak"}
+
+
+def test_files_whose_names_differ_in_case_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = made(tmp_path, [[a, b.upper(), *c] for a, b, *c in rows()])
+    data = data_of(load_task(path), tmp_path)
+    assert all(track.path.is_file() for tracks in data.values() for track in tracks)
+    assert "12 paths differ from their files in upper and lower case only" in caplog.text
+
+
+def test_a_file_is_taken_for_one_track_only(tmp_path: Path) -> None:
+    """Names of videos differ in case only, too: what one names exactly is no other's."""
+    some = rows()
+    for row, name in ((1, "şarkı 0"), (2, "ŞARKI 2"), (3, "ŞARKI 3"), (4, "şarkı 3")):
+        some[row][1] = f"audio/{name}.wav"
+    path = made(tmp_path, some)
+    tracks = {t.id: t for part in data_of(load_task(path), tmp_path).values() for t in part}
+    assert [tracks[f"ş{i}"].path.is_file() for i in range(6)] == [True, False, True, False, False, True]
 
 
 def test_names_of_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from cmbench.errors import CmbenchError, UsageError
 from cmbench.tasks.dunya.answers import PROFILE, DunyaUnavailableError, TokenRefusedError
 from cmbench.tasks.dunya.client import DunyaClient, Patience, checked_url
 from cmbench.tasks.fetching.download import retry_after
+from cmbench.tasks.fetching.unreachable import UnreachableError
 
 Server = Any
 Faults = Any
@@ -241,6 +242,11 @@ def test_a_server_that_stays_silent_or_is_not_there(dunya_server: Server, fault:
     with client, pytest.raises(DunyaUnavailableError, match=r"no answer for 0\.1 s \(2 attempts\)"):
         client.recording("makam", "a1")
     client = DunyaClient("t", "http://127.0.0.1:9", patience, waits.append)
+    waits.clear()
+    with client, pytest.raises(UnreachableError, match=r"cannot be reached: no connection .* HTTPS_PROXY"):
+        client.recording("makam", "a1")
+    assert waits == []
+    client._reached = True
     with client, pytest.raises(DunyaUnavailableError, match="the connection failed or was cut"):
         client.recording("makam", "a1")
 

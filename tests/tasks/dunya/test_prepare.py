@@ -302,6 +302,8 @@ def test_a_plan_says_what_is_absent_and_touches_nothing(
     assert made.notes[0] == "Whole recordings are fetched, of which the first 150 s are used."
     monkeypatch.delenv("CMBENCH_DUNYA_TOKEN")
     assert "You will be asked for your Dunya token" in plan(context).notes[-1]
+    assert step.asks == ""
+    assert "set CMBENCH_DUNYA_TOKEN" in plan(context).steps[0].asks
     assert server.asked == []
     assert sorted(folder.rglob("*")) == before
     assert not (context.data_root / "nowhere").exists()
@@ -338,7 +340,7 @@ def test_the_token_is_asked_for_where_the_environment_has_none(
     context: PrepareContext, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CMBENCH_DUNYA_TOKEN", "")
-    with pytest.raises(UsageError, match=r"nobody to answer: Dunya token, from https://.*/user/profile/"):
+    with pytest.raises(UsageError, match=r"nobody to answer: Dunya token: .*/user/profile/.*TOKEN"):
         plan(context).steps[0].run(context)
     plan(context).steps[0].run(replace(context, ask=lambda prompt: f" {server.token}\n"))
     assert plan(context).nothing_to_do

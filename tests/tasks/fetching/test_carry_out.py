@@ -12,6 +12,7 @@ from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.choice import get_task
 from cmbench.tasks.fetching import download as download_module
 from cmbench.tasks.fetching.carry_out import LOCK, carry_out
+from cmbench.tasks.fetching.unreachable import UnreachableError
 from cmbench.tasks.preparing import Download, Plan, PrepareContext, Step
 
 
@@ -31,6 +32,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise MissingError([Missing(download.path.name, "", "", "", "")])
         if download.url == "full":
             raise UsageError("no room")
+        if download.url.startswith("https://off"):
+            raise UnreachableError(download.url, "no name")
         if download.url == "gone":
             raise CmbenchError(f"{download.path.name} is gone")
 
@@ -59,6 +62,17 @@ def test_a_failed_download_lets_the_others_come_but_no_step(
     with pytest.raises(CmbenchError, match="2 of 3 downloads failed:\n0 is gone\n2 is gone"):
         carry_out(plan_of(folder, done, "gone", "a", "gone"), context, folder)
     assert done == ["0", "1", "2"]
+
+
+def test_a_server_that_is_not_reached_is_not_asked_for_the_next_file(
+    folder: Path, done: list[str], context: PrepareContext
+) -> None:
+    with pytest.raises(
+        CmbenchError, match="2 of 3 downloads failed:\nhttps://off/a cannot be reached: no name"
+    ) as error:
+        carry_out(plan_of(folder, done, "https://off/a", "https://off/b", "https://other/c"), context, folder)
+    assert done == ["0", "2"]
+    assert "HTTPS_PROXY" in str(error.value)
 
 
 def test_all_that_cannot_come_offline_is_named_at_once(folder: Path, done: list[str], context: PrepareContext) -> None:

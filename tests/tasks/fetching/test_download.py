@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.tasks.fetching import download as download_module
 from cmbench.tasks.fetching.download import announced_size, fetch, is_fetched, read_receipt, receipt_path, require_room
+from cmbench.tasks.fetching.unreachable import UnreachableError
 from cmbench.tasks.preparing import Download, PrepareContext
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -312,11 +314,27 @@ def test_a_slow_answer_is_given_up_and_tried_again(
     assert download.path.read_bytes() == BODY
 
 
-def test_nobody_listens(download: Download, context: PrepareContext, told: Told) -> None:
-    with pytest.raises(CmbenchError, match="given up after 5 failures in a row"):
+def test_a_server_that_was_never_reached_is_not_waited_for(
+    download: Download, context: PrepareContext, told: Told
+) -> None:
+    with pytest.raises(UnreachableError, match=r"cannot be reached: no connection \(Connection refused\)"):
         fetch(replace(download, url="http://127.0.0.1:9/clips.zip"), context)
-    assert told.waits == [2.0, 4.0, 8.0, 16.0]
+    with pytest.raises(UnreachableError, match="its name cannot be resolved"):
+        fetch(replace(download, url="http://nowhere.invalid/clips.zip"), context)
+    assert told.waits == []
     assert announced_size(replace(download, url="http://127.0.0.1:9/clips.zip"), context) is None
+
+
+def test_a_server_that_was_reached_once_is_waited_for(
+    server: Server, download: Download, context: PrepareContext, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = iter([server.url])
+    real = requests.get
+    monkeypatch.setattr(requests, "get", lambda url, **how: real(next(addresses, "http://127.0.0.1:9/"), **how))
+    server.faults = [503]
+    with pytest.raises(CmbenchError, match="given up after 5 failures in a row"):
+        fetch(download, context)
+    assert told.waits == [2.0, 4.0, 8.0, 16.0]
 
 
 def test_wrong_bytes_are_thrown_away(server: Server, download: Download, context: PrepareContext) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from cmbench.errors import UsageError
 from cmbench.tasks.own.corpus import Proposal, propose_task
 from cmbench.tasks.own.roles import Choices
 from cmbench.tasks.own.sources import open_source
@@ -72,7 +76,7 @@ def test_everything_that_is_wrong_is_told_at_once(corpus: Corpus, sound: Sound) 
     assert len(found.tracks) == 34
     [absent] = [p for p in found.problems if p.kind == "recordings that are not there"]
     assert (absent.where, absent.text) == ("songs.csv:2", "'99.wav'")
-    assert any("stand in no row" in note for note in found.notes)
+    assert any("in no row, and not used" in note for note in found.notes)
 
 
 def test_a_missing_name_that_is_nearly_there(corpus: Corpus) -> None:
@@ -99,9 +103,14 @@ def test_given_splits_that_tear_a_group_are_told(corpus: Corpus) -> None:
 
 def test_too_few_groups_is_said_in_words(corpus: Corpus) -> None:
     listed = [row | {"album": "one"} for row in rows(12)]
-    found = propose(corpus(listed, files(12)), Choices(group=("album",)), fewest=1)
+    folder = corpus(listed, files(12))
+    found = propose(folder, Choices(group=("album",)), fewest=1)
     assert found.split_of == {}
-    assert "too few groups for three splits" in kinds(found)
+    [problem] = found.problems
+    assert problem.kind == "no split can be drawn"
+    assert "You have 12 recordings in 1 group; at least 3 groups are needed" in problem.text
+    assert "--group none" in problem.remedy
+    assert set(propose(folder, Choices(group=("none",)), fewest=1).split_of.values()) == {"train", "valid", "test"}
 
 
 def test_a_split_that_tells_no_label_apart_is_refused(corpus: Corpus) -> None:
@@ -109,15 +118,95 @@ def test_a_split_that_tells_no_label_apart_is_refused(corpus: Corpus) -> None:
     for i, row in enumerate(listed):
         row["split"] = "train" if i < 8 else "valid" if i < 10 else "test"
         row["makam"] = "a" if 8 <= i < 10 else "ab"[i % 2]
-    found = propose(corpus(listed, files(12)))
+    folder = corpus(listed, files(12))
+    found = propose(folder)
     assert found.split_of == {}
-    assert kinds(found)["too few recordings or groups to judge by"] == 1
+    [problem] = found.problems
+    assert problem.kind == "splits with nothing to compare"
+    assert "--split none" in problem.remedy
+    assert propose(folder, Choices(split="none")).split_of
+
+
+def test_a_dozen_recordings_without_groups(corpus: Corpus) -> None:
+    listed = [{"file": f"{i:02d}.wav", "genre": "ab"[i % 2]} for i in range(12)]
+    found = propose(corpus(listed, files(12)))
+    assert not found.problems
+    assert all(set(found.support(split)) == {"genre--a", "genre--b"} for split in ("train", "valid", "test"))
+    assert "Scores on 3 test recordings are a first look, not a finding." in found.notes
+
+
+def test_labels_and_groups_are_the_same_in_either_unicode_form(corpus: Corpus) -> None:
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    listed = [
+        {unicodedata.normalize("NFD", "dosyâ"): f"{i:02d}.wav", "makam": unicodedata.normalize(forms[i // 2 % 2], "hâ"
+         if i % 2 else "şû"), "albüm": unicodedata.normalize(forms[i % 2], f"â{i // 4}")} for i in range(40)
+    ]  # fmt: skip
+    found = propose(corpus(listed, files(40)), Choices(path="dosyâ"))
+    assert not found.problems
+    assert (found.labels, len({t.group for t in found.tracks})) == (("makam--hâ", "makam--şû"), 10)
+    assert found.roles.why["makam"] == "labels: 2 different values"
+
+
+def test_a_column_of_folders_tells_names_apart(corpus: Corpus) -> None:
+    listed = [{"file": f"{i}.wav", "side": f"Side {s}", "label": "ab"[i % 2]} for i in range(9) for s in (1, 2)]
+    folder = corpus(listed, [f"side 0{s}/{i}.wav" for i in range(9) for s in (1, 2)])
+    found = propose(folder)
+    assert not found.problems
+    assert found.roles.why["file"] == "the recording, with the folder in 'side': 18 of 18 found"
+    assert len({track.path for track in found.tracks}) == 18
+
+
+def test_names_that_all_are_of_two_recordings(corpus: Corpus) -> None:
+    """What the message says is typed."""
+    listed = [{"file": f"{i}.wav", "label": "ab"[i % 2]} for i in range(20)]
+    folder = corpus(listed, [f"{s}/{i}.wav" for i in range(20) for s in "xy"])
+    with pytest.raises(UsageError) as caught:
+        propose(folder)
+    assert "'0.wav' in the column 'file' is the name of 2 recordings (x/0.wav, y/0.wav)" in str(caught.value)
+    remedy = re.search(r"--audio (\S+)\.$", str(caught.value))
+    assert remedy is not None
+    found = propose_task(open_source(str(folder), audio=Path(remedy[1])), Choices())
+    assert {track.path.parent.name for track in found.tracks} == {"x"}
+
+
+def test_numbers_as_excel_writes_them(corpus: Corpus) -> None:
+    listed = [{"id": f"{i}{'.0' * (i % 2)}", "label": "ab"[i % 2]} for i in range(1, 121)]
+    found = propose(corpus(listed, [f"{i:03d}.wav" for i in range(1, 121)]))
+    assert [track.path.name for track in found.tracks] == [f"{i:03d}.wav" for i in range(1, 121)]
+    assert any("'1.0' is taken for 001.wav" in note for note in found.notes)
+
+
+def test_two_columns_of_numbers_are_not_chosen_from(corpus: Corpus) -> None:
+    listed = [{"rank": str(21 - i), "order": str(i), "label": "ab"[i % 2]} for i in range(1, 21)]
+    folder = corpus(listed, [f"{i:03d}.wav" for i in range(1, 21)])
+    with pytest.raises(UsageError, match=r"--path rank, or --path order\."):
+        propose(folder)
+    assert propose(folder, Choices(path="order")).tracks[0].path.name == "001.wav"
+
+
+def test_a_typing_error_in_a_split_is_told(corpus: Corpus) -> None:
+    listed = [row | {"split": ["train", "dev", "Test set"][i // 12]} for i, row in enumerate(rows(36))]
+    listed[3]["split"] = "tarin"
+    found = propose(corpus(listed, files(36)))
+    assert kinds(found) == {"unknown splits": 1}
+    assert (found.drawn, Counter(found.split_of.values())) == ((), {"train": 11, "valid": 12, "test": 12})
+
+
+def test_numbered_things_are_no_labels(corpus: Corpus) -> None:
+    listed = [{"file": f"{i:02d}.wav", "Rulle": f"rulle {i // 3}", "label": "ab"[i % 2]} for i in range(36)]
+    found = propose(corpus(listed, files(36)))
+    assert (found.roles.labels, found.roles.group) == (("label",), ("Rulle",))
 
 
 def test_several_groups_are_joined_and_told_apart(corpus: Corpus) -> None:
     listed = [row | {"artist": f"disc {i // 6}"} for i, row in enumerate(rows(36))]
     found = propose(corpus(listed, files(36)), Choices(group=("album", "artist")))
     assert found.tracks[7].group == "album disc 2|artist disc 1"
+
+
+def test_empty_groups_are_told(corpus: Corpus) -> None:
+    listed = [row | {"album": f"disc {i // 3}" * (i % 3 == 0)} for i, row in enumerate(rows(36))]
+    assert any("24 recordings with an empty 'album'" in note for note in propose(corpus(listed, files(36))).notes)
 
 
 def test_excerpts_of_one_file_are_tracks_of_their_own(corpus: Corpus) -> None:

@@ -42,7 +42,7 @@ def test_columns_are_known_by_name_and_contents(corpus: Corpus) -> None:
         )
     )
     assert (found.path, found.id, found.group, found.split) == ("Dosya", "No", ("Albüm",), "Split")
-    assert found.labels == ("Makam", "Köken", "Sanatçı")
+    assert found.labels == ("Makam", "Köken")
     assert found.why["Artist"] == "not used; could be the group (--group Artist)"
     assert found.why["year"] == found.why["Başlık"] == "not used"
 
@@ -77,14 +77,27 @@ def test_excerpts_need_times(corpus: Corpus) -> None:
 
 def test_a_table_that_names_no_recording(corpus: Corpus) -> None:
     folder = corpus(rows(file=lambda i: f"other{i}.wav", tag=lambda i: "ab"[i % 2]), FILES)
-    with pytest.raises(UsageError, match=r"No column of .*songs.csv names the 12 recordings .*--path"):
+    with pytest.raises(
+        UsageError,
+        match=r"No column of .*songs.csv names the 12 recordings .*: 'file' begins with 'other0.wav'.*--audio",
+    ):
         roles_of(folder)
 
 
 def test_a_table_without_labels(corpus: Corpus) -> None:
     folder = corpus(rows(file=lambda i: f"{i}.wav", title=lambda i: f"t{i}"), FILES)
-    with pytest.raises(UsageError, match=r"no column seems to hold labels.*--labels COLUMN; found are file, title"):
+    with pytest.raises(UsageError, match=r"no column seems to hold labels.*--labels COLUMN; there are 'title'"):
         roles_of(folder)
+
+
+def test_a_table_without_a_line_of_names(corpus: Corpus) -> None:
+    folder = corpus(rows(file=lambda i: f"{i}.wav", tag=lambda i: "ab"[i % 2]), FILES)
+    table = folder / "songs.csv"
+    table.write_text(table.read_text().split("\n", 1)[1])
+    with pytest.raises(UsageError, match=r"'0.wav' is 0.wav\), not columns.*one for each column: file, label …$"):
+        roles_of(folder)
+    table.write_text("file,label\n" + table.read_text())
+    assert roles_of(folder).labels == ("label",)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +107,8 @@ def test_times(cell: str, value: float | None) -> None:
     assert seconds(cell) == value
 
 
-@pytest.mark.parametrize(("name", "plain"), [("Albüm", "album"), ("Çalgı ", "calgi"), ("Start (s)", "start_s")])
+@pytest.mark.parametrize(
+    ("name", "plain"), [("Albüm", "album"), ("Çalgı ", "calgi"), ("Start (s)", "start_s"), ("Δρόμος", "δρομος")]
+)
 def test_names_without_accents(name: str, plain: str) -> None:
     assert plain_name(name) == plain

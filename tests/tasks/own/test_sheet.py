@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cmbench.errors import UsageError
 from cmbench.tasks.own.recordings import recordings_of
-from cmbench.tasks.own.sheet import plain, read_sheet
+from cmbench.tasks.own.sheet import plain, read_sheet, sheet_of
+from cmbench.written import composed
 
 ROWS = [["Dosya", "Makam", "Yıl"], ["a.wav", "Hicâz", "1990"], ["b.wav", "Uşşak", ""]]
 
@@ -98,7 +99,7 @@ def test_what_json_and_mirdata_hold_becomes_a_cell() -> None:
 def test_cells_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], separator: str) -> None:
     path = tmp_path_factory.mktemp("t") / "a.csv"
     path.write_text("\n".join(separator.join(r) for r in [["a", "b", "c"], *rows]), encoding="utf-8")
-    assert [[*row.values()] for row in read_sheet(path).rows] == rows
+    assert [[*row.values()] for row in read_sheet(path).rows] == [[composed(cell) for cell in row] for row in rows]
 
 
 def test_an_encoding_is_taken_where_recordings_confirm_it_or_the_user_says_so(tmp_path: Path) -> None:
@@ -109,3 +110,21 @@ def test_an_encoding_is_taken_where_recordings_confirm_it_or_the_user_says_so(tm
     assert read_sheet(path, encoding="cp1253").column("label") == ["ρε"]
     with pytest.raises(UsageError, match="--encoding"):
         read_sheet(path, recordings_of(tmp_path, [PurePosixPath("abc.wav")]))
+
+
+def test_a_cell_merged_over_rows_stands_in_each(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["file", "album"], ["a.wav", "first"], ["b.wav", None], ["c.wav", None], ["d.wav", "last"]):
+        book.active.append(row)
+    book.active.merge_cells("B2:B4")
+    book.save(tmp_path / "a.xlsx")
+    assert read_sheet(tmp_path / "a.xlsx").column("album") == ["first", "first", "first", "last"]
+
+
+def test_a_title_above_the_names_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Fieldwork 1990\nfile,label\na.wav,x\n")
+    with pytest.raises(UsageError, match=r"a\.csv:2: the first line names one column.* remove what stands above"):
+        read_sheet(tmp_path / "a.csv")
+    with pytest.raises(UsageError, match=r"a\.xlsx:2: the first line names one column.* remove what stands above"):
+        sheet_of(tmp_path / "a.xlsx", [(1, ["Fieldwork"]), (2, ["file", "label"]), (3, ["a.wav", "x"])])

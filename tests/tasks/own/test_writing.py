@@ -46,8 +46,9 @@ def test_what_is_written_is_read_back_the_same(corpus: Corpus, tmp_path: Path) -
 def test_a_task_that_is_there_is_not_replaced(corpus: Corpus) -> None:
     folder, found = proposal(corpus)
     write_task(found, About(), folder)
-    with pytest.raises(UsageError, match=r"task.yaml is there already; --force"):
-        write_task(found, About(), folder)
+    assert write_task(found, About(), folder) == []
+    with pytest.raises(UsageError, match=r"has another task already, corpus \(40 recordings, 4 labels\).*--force"):
+        write_task(found, About(title="Other"), folder)
     assert write_task(found, About(), folder, dry=True) == []
     write_task(found, About(title="Another"), folder, force=True)
     assert get_task(str(folder)).title == "Another"
@@ -61,6 +62,11 @@ def test_a_table_called_tracks_csv_is_not_overwritten(corpus: Corpus) -> None:
     assert write_task(found, About(), folder)[1].name == "cmbench-tracks.csv"
     assert (folder / "tracks.csv").read_bytes() == before
     assert len(get_task(str(folder)).labels) == 4
+    # Nor when a task that was made of it is there.
+    again = propose_task(open_source(str(folder)), Choices())
+    assert again.source.sheet.source == folder / "tracks.csv"
+    assert write_task(again, About(title="Another"), folder, force=True)[1].name == "cmbench-tracks.csv"
+    assert (folder / "tracks.csv").read_bytes() == before
 
 
 def test_a_task_beside_elsewhere_names_whole_paths(corpus: Corpus, tmp_path: Path) -> None:
@@ -92,3 +98,10 @@ def test_every_folder_gives_a_name_that_a_task_may_have(wanted: str) -> None:
     from cmbench.tasks.corpus.description import NAME
 
     assert NAME.fullmatch(task_name(wanted))
+
+
+def test_a_foreign_tracks_csv_beside_the_table_stays(corpus: Corpus) -> None:
+    folder, found = proposal(corpus)
+    (folder / "tracks.csv").write_text("mine")
+    assert write_task(found, About(), folder)[1].name == "cmbench-tracks.csv"
+    assert (folder / "tracks.csv").read_text() == "mine"

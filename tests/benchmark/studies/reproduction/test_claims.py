@@ -22,7 +22,7 @@ from cmbench.benchmark.studies.reproduction.claims import (
     VARIATIONS,
     Claim,
     claims,
-    judge,
+    evaluate_claims,
     mean_change,
     reported_change,
     reported_models,
@@ -63,7 +63,7 @@ def measured(build: Build) -> list[Evidence]:
 
 
 def test_every_claim_of_the_family_comes_out_as_it_was_planted(build_evidence: Build) -> None:
-    found = judge(measured(build_evidence), 200)
+    found = evaluate_claims(measured(build_evidence), 200)
     verdicts = {(f.claim.key, f.claim.after, f.claim.western): f.change.verdict for f in found.findings}
     assert verdicts["a", MULTI, False] == "gained"
     assert verdicts["b", MULTI, True] == "kept"
@@ -78,7 +78,7 @@ def test_every_claim_of_the_family_comes_out_as_it_was_planted(build_evidence: B
 
 def test_changes_have_the_sign_and_the_tasks_of_their_claim(build_evidence: Build) -> None:
     evidence = measured(build_evidence)
-    for finding in judge(evidence, 100).findings:
+    for finding in evaluate_claims(evidence, 100).findings:
         claim, change = finding.claim, finding.change
         means = [
             np.mean(
@@ -101,7 +101,7 @@ def test_changes_have_the_sign_and_the_tasks_of_their_claim(build_evidence: Buil
 
 def test_q_values_are_among_all_claims(build_evidence: Build) -> None:
     """Benjamini and Hochberg (1995), written out: the smallest p m / rank at this rank or a later one."""
-    found = judge(measured(build_evidence), 100).findings
+    found = evaluate_claims(measured(build_evidence), 100).findings
     p = np.array([f.change.p_value for f in found], dtype=float)
     assert len(p) == 8
     order = np.argsort(p)
@@ -164,7 +164,7 @@ def test_a_folder_that_is_no_family_is_refused_before_anything_is_trained(tmp_pa
 def test_a_model_of_the_family_may_not_be_missing(build_evidence: Build) -> None:
     rest = [e for e in measured(build_evidence) if e.record.model.name != MERGED]
     with pytest.raises(CmbenchError, match=f"no record of {MERGED}"):
-        judge(rest, 100)
+        evaluate_claims(rest, 100)
 
 
 def test_the_mean_change_counts_each_task_and_metric_once(build_evidence: Build) -> None:
@@ -204,7 +204,7 @@ def test_the_variations_are_recipes() -> None:
 
 
 def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
-    found = judge(measured(build_evidence), 100)
+    found = evaluate_claims(measured(build_evidence), 100)
     text = markdown_findings(found, "cmbench reproduce nano --seeds 1")
     assert text.startswith("`cmbench reproduce nano --seeds 1`: mini edition")
     assert text.count("\n| a |") == text.count("\n| b |") == 1
@@ -242,14 +242,14 @@ def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
 
 
 def test_a_bound_shows_on_which_side_of_zero_it_lies(build_evidence: Build) -> None:
-    finding = judge(measured(build_evidence), 100).findings[0]
+    finding = evaluate_claims(measured(build_evidence), 100).findings[0]
     near = replace(finding, change=replace(finding.change, low=-0.0002, high=0.0004))
     assert cells(near)[4] == "[-0.02, +0.04]"
     assert cells(replace(finding, change=replace(finding.change, low=-0.0102, high=0.0006)))[4] == "[-1.0, +0.1]"
 
 
 def test_the_terminal_says_why_there_is_no_interval(build_evidence: Build) -> None:
-    found = judge(measured(build_evidence), 100)
+    found = evaluate_claims(measured(build_evidence), 100)
     first, *others = found.findings
     bare = replace(first, change=replace(first.change, low=None, high=None, reason="fewer than 5 groups (4)"))
     console = Console(width=200, record=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 from cmbench.benchmark.records.record import LabelScore, Record
 from cmbench.benchmark.studies.sweep.scale_curves import ROWS, sweep_figure
 from cmbench.benchmark.studies.sweep.scale_tables import csv_sweep, markdown_sweep, print_sweep, verdict, write_sweep
-from cmbench.benchmark.studies.sweep.sweep import HONESTY, Level, Sweep
+from cmbench.benchmark.studies.sweep.sweep import HONESTY, Sweep, SweptModel
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.base import MINI_LABEL
@@ -26,13 +26,13 @@ TASKS = ("lyra", "turkish_makam")
 @pytest.fixture
 def make_sweep(build_record: Callable[..., Record]) -> Callable[..., Sweep]:
     def make(edition: str = "full") -> Sweep:
-        def level(name: str, scale: float | None, valid: float) -> Level:
+        def level(name: str, scale: float | None, valid: float) -> SweptModel:
             records = {}
             for task in TASKS:
                 record = build_record(name, task, edition=edition, skill=0.3 + (scale or 0.0))
                 chosen = record.selection.model_copy(update={"valid_score": valid})
                 records[task] = record.model_copy(update={"selection": chosen})
-            return Level(name, scale, records)
+            return SweptModel(name, scale, records)
 
         added = (level("gree|k", None, 0.6), level("türk", None, 0.62))
         merged = tuple(level(f"s-{s}", s, 0.7 - abs(s - 0.2)) for s in (0.1, 0.2, 0.3))
@@ -91,7 +91,7 @@ def test_a_score_that_is_not_defined_leaves_a_gap(
 ) -> None:
     sweep = make_sweep()
     empty = build_record("s-0.4", "lyra", labels=[build_label("a", "form", None)])
-    last = Level("s-0.4", 0.4, {**sweep.merged[0].records, "lyra": empty})
+    last = SweptModel("s-0.4", 0.4, {**sweep.merged[0].records, "lyra": empty})
     sweep = replace(sweep, merged=(*sweep.merged, last))
     assert "–" in markdown_sweep(sweep)
     paths = write_sweep(sweep, tmp_path)

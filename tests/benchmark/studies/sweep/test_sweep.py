@@ -20,7 +20,7 @@ from cmbench.benchmark.comparing.transfer import cultures_of
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.records.record import Record, write_record
 from cmbench.benchmark.studies.sweep import sweep as sweep_module
-from cmbench.benchmark.studies.sweep.sweep import Evaluation, Level, Sweep, merge_name, parse_scales, sweep_scales
+from cmbench.benchmark.studies.sweep.sweep import Evaluation, Sweep, SweptModel, merge_name, parse_scales, sweep_scales
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.merging.merge import merge_settings
 
@@ -166,10 +166,10 @@ def test_a_merge_is_of_the_cultures_of_its_sources(models: list[str], runs: Runs
 
 
 def test_validation_chooses_and_the_test_does_not(build_record: Callable[..., Record]) -> None:
-    def level(name: str, scale: float | None, valid: float, skill: float) -> Level:
+    def level(name: str, scale: float | None, valid: float, skill: float) -> SweptModel:
         record = build_record(name, "lyra", skill=skill)
         chosen = record.selection.model_copy(update={"valid_score": valid})
-        return Level(name, scale, {"lyra": record.model_copy(update={"selection": chosen})})
+        return SweptModel(name, scale, {"lyra": record.model_copy(update={"selection": chosen})})
 
     base = level("b", None, 0.9, 0.1)
     merged = (level("x", 0.1, 0.5, 0.9), level("y", 0.2, 0.7, 0.1), level("z", 0.3, 0.7, 0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable
 from io import StringIO
@@ -105,9 +106,33 @@ def test_the_command_prints_cells_differences_and_what_the_words_mean(build_reco
     assert "ROC-AUC 89.6 50.0 [40.0, 60.0] outside: ours is lower" in flat
     assert "AP 60.6 50.0 [40.0, 60.0] outside: ours is lower" in flat
     assert "docs/reach.md" in flat
+    assert not list(tmp_path.glob("*.csv"))
+    done = CliRunner().invoke(app, ["report", "reported", "--against", str(tmp_path), "--out", str(tmp_path / "v")])
+    assert sorted(p.name for p in (tmp_path / "v").iterdir()) == [f"reported-against.{e}" for e in ("csv", "md", "tex")]
+    rows = list(csv.DictReader((tmp_path / "v/reported-against.csv").read_text(encoding="utf-8").splitlines()))
+    first = rows[0]
+    assert [first[key] for key in ("task", "metric", "value", "low", "high", "published", "verdict")] == [
+        *("turkish_makam", "roc_auc", "0.5", "0.4", "0.6", "0.896"),
+        BELOW,
+    ]
+    assert "protocol: ours is cmbench-1" in first["differences"]
+    assert "never ranked" in (tmp_path / "v/reported-against.md").read_text(encoding="utf-8")
     nothing = CliRunner().invoke(app, ["report", "reported", "--against", str(tmp_path / "absent")])
     assert nothing.exit_code == 1
     assert "does not exist" in str(nothing.exception)
+
+
+def test_nothing_compared_explains_no_word_and_writes_nothing(build_record: Build, tmp_path: Path) -> None:
+    write_record(build_record("mfcc", "lyra"), tmp_path)
+    done = CliRunner().invoke(app, ["report", "reported", "--against", str(tmp_path), "--out", str(tmp_path / "v")])
+    assert done.exit_code == 0, done.output
+    assert "mfcc on lyra: no published figure" in done.output
+    assert "Nothing was compared" in done.output
+    assert "inside" not in done.output
+    assert not (tmp_path / "v").exists()
+    alone = CliRunner().invoke(app, ["report", "reported", "--out", str(tmp_path / "v")])
+    assert alone.exit_code == 0
+    assert f"Nothing to write into {tmp_path / 'v'}." in alone.output.replace("\n", "")
 
 
 def test_rows_come_in_the_order_of_the_published_tables(build_record: Build) -> None:

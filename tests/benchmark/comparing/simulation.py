@@ -1,6 +1,7 @@
 """Proof by simulation: how often intervals hold, how often a difference is found that is none, how often one is missed.
 
-``python -m cmbench.benchmark.simulation`` prints the table of docs/statistics.md (about half an hour of one core).
+``python -m cmbench.tests.benchmark.comparing.simulation`` prints the table of docs/statistics.md (about half an hour of
+one core).
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scoring.bootstrap import cluster_weights
-from ..scoring.metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
-from .paired import RANKED, Level, difference, level
+from cmbench.benchmark.comparing.paired import RANKED, Level, difference, level
+from cmbench.benchmark.scoring.bootstrap import cluster_weights
+from cmbench.benchmark.scoring.metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""The pages of an Ogg file (RFC 3533): which streams it chains, whether they are whole; none is decoded.
+
+libsndfile reads the first of chained streams, passes over pages that fail their checksum, and takes what is there for
+all there was.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+_BEGINS, _ENDS = 2, 4
+"""Bits of a page's header: its stream begins, ends with it."""
+
+_NO_TIME = -1
+"""What a page states within which no packet ends."""
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""Every byte with its bits in the other order."""
+
+
+@dataclass(frozen=True)
+class OggLink:
+    """One of the links of an Ogg file.
+
+    Attributes:
+        first: byte.
+        stop: byte after its last.
+        heads: the first bytes of each of its streams' first packet; they name the codec.
+        ends: whether the page that ends a stream is there for each of them.
+        is_damaged: whether a page is missing between its pages, is not whole, or fails its checksum.
+        goes_back: whether a page states an earlier time than one before it.
+    """
+
+    first: int
+    stop: int
+    heads: tuple[bytes, ...]
+    ends: bool = False
+    is_damaged: bool = False
+    goes_back: bool = False
+
+
+def ogg_links(data: bytes) -> tuple[OggLink, ...]:
+    """Return the links of an Ogg file in their order; none if it is no such file (RFC 3533, section 6).
+
+    What stands behind the last whole page, a tag or the beginning of a page, is not called damage: whether something
+    is missing there is told by ``ends``.
+    """
+    links: list[OggLink] = []
+    running: set[bytes] = set()
+    times: dict[bytes, int] = {}
+    numbers: dict[bytes, int] = {}
+    end, beginning = 0, False
+    for first, stop in _ogg_pages(data):
+        kind, serial = data[first + 5], data[first + 14 : first + 18]
+        time = int.from_bytes(data[first + 6 : first + 14], "little", signed=True)
+        number = int.from_bytes(data[first + 18 : first + 22], "little")
+        gap, end = first > end, stop
+        if kind & _BEGINS:  # those of one link stand together
+            if not beginning:
+                links.append(OggLink(first, stop, ()))
+                running.clear()
+                times.clear()
+            body = first + 27 + data[first + 26]
+            links[-1] = replace(links[-1], heads=(*links[-1].heads, data[body : body + 9]))
+            running.add(serial)
+        elif links and (gap or number != numbers.get(serial, number) + 1):
+            links[-1] = replace(links[-1], is_damaged=True)
+        numbers[serial] = number
+        beginning = bool(kind & _BEGINS)
+        if kind & _ENDS:
+            running.discard(serial)
+        if links:
+            back = links[-1].goes_back or (time != _NO_TIME and time < times.get(serial, 0))
+            links[-1] = replace(links[-1], stop=stop, ends=not running, goes_back=back)
+            times[serial] = max(time, times.get(serial, 0))
+    return tuple(links)
+
+
+def _ogg_pages(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the first byte of every whole page of an Ogg file and the one after its last."""
+    at = 0
+    while (at := data.find(b"OggS", at)) >= 0:
+        body = at + 27 + (data[at + 26] if at + 27 <= len(data) else 0)
+        stop = body + sum(data[at + 27 : body])
+        if stop <= len(data) and _ogg_sum(data[at:stop]) == data[at + 22 : at + 26]:
+            yield at, stop
+            at = stop
+        else:
+            at += 4
+
+
+def _ogg_sum(page: bytes) -> bytes:
+    """Return the checksum of a page: that of zlib with all bits mirrored and nothing inverted."""
+    content = (page[:22] + bytes(4) + page[26:]).translate(_MIRRORED)
+    return (zlib.crc32(content, 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "big").translate(_MIRRORED)
