@@ -8,6 +8,7 @@ Tables, figures and boards are views over records and hold no number of their ow
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -323,7 +324,33 @@ def parse_record(content: bytes, path: Path) -> Record:
         ) from error
     if record.schema_version not in READ_VERSIONS:
         raise CmbenchError(_other_version(path, record.schema_version))
+    if empty := next(_empty_parts(record), ""):
+        raise CmbenchError(
+            f"{path} is no whole record: {empty}. `cmbench run` with the same --out computes it again; or delete it."
+        )
     return record
+
+
+def _empty_parts(record: Record) -> Iterator[str]:
+    """Say which parts that every run fills are empty, or lack what others count on: their types allow it."""
+    task, coverage = record.task, record.coverage
+    if lacking := [name for name in METRICS if name not in record.metrics]:
+        yield f"it has no {' and no '.join(lacking)} among its metrics"
+    if not all(metric.per_seed for metric in record.metrics.values()):
+        yield "a metric has no seeds"
+    if sorted(one.label for one in record.labels) != sorted(task.labels) or not task.labels:
+        yield "its scores by label are not of the labels of its task"
+    if sorted(task.families) != sorted(task.labels) or {f.family for f in record.families} != {*task.families.values()}:
+        yield "its families are not those of its labels"
+    if not record.layers or not record.model.layer_names:
+        yield "it has no layers"
+    counts = {"task.tracks": task.tracks, "coverage.asked": coverage.asked, "coverage.used": coverage.used}
+    for what, counted in counts.items():
+        if not {"train", "valid", "test"} <= counted.keys():
+            yield f"{what} does not count every split"
+    for what, text in {"model": record.model.name, "task": task.name, "protocol": record.protocol.name}.items():
+        if not text:
+            yield f"its {what} has no name"
 
 
 def _other_version(path: Path, version: object) -> str:

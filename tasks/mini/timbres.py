@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,10 @@ class Timbre:
     drive: float = 0.0
 
 
+_Peak = tuple[float, float, float]
+_Pair = tuple[float, float]
+
+
 def _plucked(
     name: str,
     centre: float,
@@ -72,54 +77,17 @@ def _plucked(
     slope: float,
     pluck: float,
     course: float,
-    *peaks: tuple[float, float, float],
-    breath: float = 0.05,
-    drive: float = 0.0,
-    attack: float = 0.003,
+    *peaks: _Peak,
+    **k: Any,
 ) -> Timbre:
-    return Timbre(
-        name,
-        "plucked",
-        centre,
-        slope,
-        1.0,
-        peaks,
-        attack,
-        decay,
-        damping,
-        pluck,
-        course,
-        breath,
-        (1500.0, 7000.0),
-        (5.0, 0.0),
-        0.015,
-        0.0,
-        drive,
-    )
+    usual: dict[str, Any] = {"attack": 0.003, "breath": 0.05, "breath_band": (1500.0, 7000.0), "glide": 0.015} | k
+    figures: dict[str, Any] = {"decay": decay, "damping": damping, "pluck": pluck, "course": course}
+    return Timbre(name, "plucked", centre, slope, peaks=peaks, **figures | usual)
 
 
-def _bowed(
-    name: str,
-    centre: float,
-    slope: float,
-    vibrato: tuple[float, float],
-    *peaks: tuple[float, float, float],
-    breath: float = 0.03,
-    glide: float = 0.05,
-) -> Timbre:
-    return Timbre(
-        name,
-        "bowed",
-        centre,
-        slope,
-        1.0,
-        peaks,
-        0.06,
-        breath=breath,
-        breath_band=(2000.0, 8000.0),
-        vibrato=vibrato,
-        glide=glide,
-    )
+def _bowed(name: str, centre: float, slope: float, vibrato: _Pair, *peaks: _Peak, **k: Any) -> Timbre:
+    usual: dict[str, Any] = {"attack": 0.06, "breath": 0.03, "breath_band": (2000.0, 8000.0), "glide": 0.05} | k
+    return Timbre(name, "bowed", centre, slope, peaks=peaks, vibrato=vibrato, **usual)
 
 
 def _blown(
@@ -127,49 +95,24 @@ def _blown(
     centre: float,
     slope: float,
     even: float,
-    vibrato: tuple[float, float],
+    vibrato: _Pair,
     breath: float,
-    band: tuple[float, float],
-    *peaks: tuple[float, float, float],
-    attack: float = 0.05,
-    glide: float = 0.05,
+    band: _Pair,
+    *peaks: _Peak,
+    **k: Any,
 ) -> Timbre:
-    return Timbre(
-        name, "blown", centre, slope, even, peaks, attack, breath=breath, breath_band=band, vibrato=vibrato, glide=glide
-    )
+    usual: dict[str, Any] = {"attack": 0.05, "glide": 0.05} | k
+    return Timbre(name, "blown", centre, slope, even, peaks, vibrato=vibrato, breath=breath, breath_band=band, **usual)
 
 
 def _voice(name: str, centre: float, formant: float) -> Timbre:
-    return Timbre(
-        name,
-        "voice",
-        centre,
-        -8.0,
-        1.0,
-        (),
-        0.05,
-        breath=0.02,
-        breath_band=(2500.0, 8000.0),
-        vibrato=(5.3, 30.0),
-        glide=0.07,
-        formant=formant,
-    )
+    usual: dict[str, Any] = {"attack": 0.05, "breath": 0.02, "breath_band": (2500.0, 8000.0), "glide": 0.07}
+    return Timbre(name, "voice", centre, -8.0, formant=formant, vibrato=(5.3, 30.0), **usual)
 
 
-def _keyed(
-    name: str,
-    centre: float,
-    slope: float,
-    even: float,
-    *peaks: tuple[float, float, float],
-    attack: float = 0.03,
-    course: float = 0.0,
-    vibrato: tuple[float, float] = (5.0, 0.0),
-    breath: float = 0.0,
-) -> Timbre:
-    return Timbre(
-        name, "keyed", centre, slope, even, peaks, attack, course=course, vibrato=vibrato, breath=breath, glide=0.004
-    )
+def _keyed(name: str, centre: float, slope: float, even: float, *peaks: _Peak, **k: Any) -> Timbre:
+    usual: dict[str, Any] = {"attack": 0.03, "glide": 0.004} | k
+    return Timbre(name, "keyed", centre, slope, even, peaks, **usual)
 
 
 _PLUCKED = (

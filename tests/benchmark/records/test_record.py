@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.benchmark.records.record import Interval, Metric, Record, json_schema, read_record, write_record
 from cmbench.errors import CmbenchError
+from cmbench.files import sealed
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -106,6 +107,28 @@ def test_a_record_without_its_seal_is_not_taken_for_an_old_one(
     path = tmp_path / "bare.json"
     path.write_text(build_record().model_dump_json(), encoding="utf-8")
     with pytest.raises(CmbenchError, match=r"content_sha256 is missing.*cmbench run.*computes it again"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("metrics", "labels", "families", "layers", "task.labels", "task.families", "task.tracks", "task.name"),
+        *("coverage.asked", "coverage.used", "model.layer_names", "model.name", "metrics.f1_macro.per_seed"),
+    ],
+)
+def test_a_part_that_may_be_empty_by_its_type_is_refused_in_a_sentence(
+    part: str, build_record: Callable[..., Record], tmp_path: Path
+) -> None:
+    document = build_record("mfcc", "lyra").model_dump(mode="json")
+    *places, last = part.split(".")
+    inside = document
+    for place in places:
+        inside = inside[place]
+    inside[last] = type(inside[last])()
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(sealed(document)), encoding="utf-8")
+    with pytest.raises(CmbenchError, match=r"r\.json is no whole record: .*computes it again; or delete it"):
         read_record(path)
 
 
