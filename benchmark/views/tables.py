@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...terminal import visible
+from ...terminal import new_table, visible
 from ..records.record import Record
 from ..records.sections import ABSENT, Column, Row, Section
 
@@ -164,15 +164,14 @@ def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Conta
         left: heads of further columns of words, beside the first; numbers stand at the right.
         look: of the table, as rich has it.
     """
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(**{"box": None, "header_style": "dim", "pad_edge": False} | look)
+    grid = new_table(**{"header_style": "dim", "pad_edge": False} | look)
     for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
+        grid.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+        grid.add_row(*map(Text, row))
+    return grid
 
 
 def escaped(text: str) -> str:
