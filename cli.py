@@ -14,7 +14,8 @@ from .benchmark.commands.machine import DOCTOR_EXAMPLES, cache_app, doctor
 from .benchmark.commands.merge import EPILOG, merge_command
 from .benchmark.commands.mini import mini_app
 from .benchmark.commands.models import models_app
-from .benchmark.commands.report import compare_models, report_app
+from .benchmark.commands.plain import PlainGroup
+from .benchmark.commands.report import COMPARE, compare, report_app
 from .benchmark.commands.reproduce import reproduce_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
 from .benchmark.commands.tag import TAG_EXAMPLES, tag
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="cmbench",
+    cls=PlainGroup,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="How well does a music model understand the world's music?\n\n"
     "Start with `cmbench run --model chroma --tasks all --edition mini`.",
@@ -45,9 +47,7 @@ app.add_typer(export_app, name="export")
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(mini_app, name="mini")
-app.command(
-    "compare", no_args_is_help=True, epilog="**Example**\n\n`cmbench compare results/mfcc results/chroma --no-labels`"
-)(compare_models)
+app.command("compare", context_settings=COMPARE)(compare)
 app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
 app.add_typer(reproduce_app, name="reproduce")
 register_leaderboard(app)

@@ -7,9 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
-
-from rich.markup import escape
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.table import Table
 
     from .errors import Missing
 
@@ -126,6 +125,20 @@ class ProgressBar:
     def print(self, text: str, style: str | None = None) -> None:
         """Print a line above the bar, as it is."""
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def escape(text: str) -> str:
+    """Return a text that rich prints as it is, where markup is on."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def new_table(*heads: str, **look: Any) -> Table:
+    """Return an empty table without lines; ``look`` as rich has it."""
+    from rich.table import Table
+
+    return Table(*heads, **{"box": None, "header_style": "bold"} | look)
 
 
 def print_missing(missing: Sequence[Missing], console: Console) -> None:

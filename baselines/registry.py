@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CmbenchError, UsageError, unknown_name
+from ..plugins import of_folder, of_others
 from ..written import find_path, is_there, looks_like_a_path
 from .base import PRECISIONS, Encoder, EncoderCard, EncoderEntry, LoadOptions
 from .hub.folders import open_folder
@@ -23,64 +20,38 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "cmbench.baselines"
 
 
-def _families() -> Iterator[ModuleType]:
-    package = importlib.import_module(__package__)
-    for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
-        yield importlib.import_module(f".{module}", __package__)
+def _by_name(attribute: str) -> dict[str, Any]:
+    """Return what the families of this folder define together under a name."""
+    return {name: one for found in of_folder(__package__, attribute) for name, one in found.items()}
 
 
 @cache
 def folder_readers() -> Mapping[str, FolderReader]:
     """Return what reads a folder, by the ``model_type`` of its configuration."""
-    return {kind: reader for family in _families() for kind, reader in getattr(family, "FOLDER_READERS", {}).items()}
+    return _by_name("FOLDER_READERS")
 
 
 @cache
 def file_readers() -> Mapping[str, FileReader]:
     """Return what reads a single file, by the ending of its name."""
-    return {ending: reader for family in _families() for ending, reader in getattr(family, "FILE_READERS", {}).items()}
+    return _by_name("FILE_READERS")
 
 
 @cache
 def preparers() -> Mapping[str, Preparer]:
     """Return everything that ``cmbench models prepare`` can make, by name."""
-    return {name: one for family in _families() for name, one in getattr(family, "PREPARERS", {}).items()}
+    return _by_name("PREPARERS")
 
 
 @cache
 def registry() -> Mapping[str, EncoderEntry]:
-    """Every named encoder: the files of this folder, then the entry points of other distributions.
-
-    Raises:
-        UsageError: two encoders share a name, or an entry point cannot be loaded or does not give
-            :class:`EncoderEntry` objects.
-    """
-    found: dict[str, EncoderEntry] = {}
-    for family in _families():
-        found.update(getattr(family, "ENCODERS", {}))
-    for point in entry_points(group=ENTRY_POINTS):
-        try:
-            offered = point.load()
-        except Exception as error:
-            raise UsageError(
-                f"Entry point {point.value!r} of group {ENTRY_POINTS}{_distribution(point)} cannot be loaded "
-                f"({type(error).__name__}: {error}). Mend or uninstall it."
-            ) from error
-        entries = offered.values() if isinstance(offered, Mapping) else (offered,)
-        for entry in entries:
-            if not isinstance(entry, EncoderEntry):
-                raise UsageError(
-                    f"Entry point {point.value!r} of group {ENTRY_POINTS} gives {type(entry).__name__}, "
-                    "not an EncoderEntry."
-                )
-            if entry.name in found:
-                raise UsageError(f"Entry point {point.value!r} names an encoder {entry.name!r}, which exists already.")
-            found[entry.name] = replace(entry, load=partial(_load_foreign, entry, _distribution(point)))
-    return found
+    """Every named encoder: the files of this folder, then what :func:`..plugins.of_others` finds."""
+    own = _by_name("ENCODERS")
+    return {**own, **of_others(ENTRY_POINTS, EncoderEntry, own, _adopt)}
 
 
-def _distribution(point: EntryPoint) -> str:
-    return f" of distribution {point.dist.name}" if point.dist else ""
+def _adopt(entry: EncoderEntry, origin: str) -> EncoderEntry:
+    return replace(entry, load=partial(_load_foreign, entry, origin))
 
 
 def _load_foreign(entry: EncoderEntry, origin: str, options: LoadOptions) -> Encoder:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..benchmark.records.record import Record
-from ..benchmark.views.reported import ReportedBlock, reported_blocks
+from ..benchmark.views.reported.rows import ReportedBlock, reported_blocks
 from ..files import sha256_of
 from .claims import claims
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal

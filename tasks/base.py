@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 TRADITION_ORDER = ("turkish", "hindustani", "carnatic", "greek", "western")
 """The order of the columns in the paper's tables; other traditions follow by name."""
 
+
+def tradition_place(tradition: str) -> tuple[int, str]:
+    """Return what to sort traditions by: the paper's in its order, then others by name."""
+    known = tradition in TRADITION_ORDER
+    return (TRADITION_ORDER.index(tradition) if known else len(TRADITION_ORDER), tradition)
+
+
 WESTERN = "western"
 """The tradition of the pre-training, against which the others are set."""
 

@@ -15,7 +15,7 @@ import cmbench
 from cmbench.errors import MissingError, unknown_name
 from cmbench.paths import cache_root, data_root, models_root
 
-HEAVY = {"torch", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "soundfile", "pydantic", "numpy"}
+HEAVY = {"torch", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "soundfile", "pydantic", "numpy", "rich"}
 
 
 def loaded_after(code: str) -> set[str]:

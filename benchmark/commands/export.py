@@ -10,7 +10,6 @@ import typer
 
 from ...errors import UsageError
 from .options import Edition, Places, ProtocolName, Split
-from .report import _records
 
 export_app = typer.Typer(no_args_is_help=True, help="Write models and results in the formats of other tools.")
 
@@ -66,8 +65,9 @@ def export_results(
     Mini results say so wherever they go.
     """
     from ..exports.results import result_files, write_results
+    from ..records.evidence import choose_records
 
-    records = _records(places, edition, split, protocol)
+    records = list(choose_records(places, edition, split, protocol).values())
     files = result_files(
         records, form.value, dataset=dataset, organisation=organisation, relationship=relationship.value
     )

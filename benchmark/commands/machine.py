@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from ...terminal import console
+from ...terminal import console, escape, new_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,14 +23,14 @@ cache_app = typer.Typer(no_args_is_help=True, help="Look at, check and clean the
 
 def print_stores(stores: Iterable[StoreSummary], root: Path, console: Console) -> None:
     """Print one line for each store."""
-    table = Table("encoder", "task", "edition", "tracks", "windows", "MB", "last used", box=None, header_style="bold")
+    grid = new_table("encoder", "task", "edition", "tracks", "windows", "MB", "last used")
     total = 0
     for store in stores:
         used = time.strftime("%Y-%m-%d", time.localtime(store.last_used))
         counts = (str(store.tracks), str(store.windows), f"{store.bytes / 1e6:.1f}")
-        table.add_row(escape(store.encoder), escape(store.task), store.edition, *counts, used)
+        grid.add_row(escape(store.encoder), escape(store.task), store.edition, *counts, used)
         total += store.bytes
-    console.print(table)
+    console.print(grid)
     console.print(f"{total / 1e6:.1f} MB in {root}", markup=False, soft_wrap=True)
 
 

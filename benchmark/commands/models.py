@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from ...errors import MissingError, unknown_name
-from ...terminal import console
+from ...terminal import console, escape, new_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,17 +105,17 @@ def prepare_model(
 
 def print_models(entries: Iterable[EncoderEntry], console: Console) -> None:
     """Print one line for each model."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("model", no_wrap=True)
+    grid = new_table()
+    grid.add_column("model", no_wrap=True)
     for title in ("what it is", "licence", "weights"):
-        table.add_column(title)
+        grid.add_column(title)
     variants = False
     for entry in entries:
         if entry.name.endswith(VARIANT):
             variants = True
             continue
-        table.add_row(*(escape(text) for text in (entry.name, entry.summary, entry.licence, entry.source)))
-    console.print(table)
+        grid.add_row(*(escape(text) for text in (entry.name, entry.summary, entry.licence, entry.source)))
+    console.print(grid)
     if variants:
         console.print(f"NAME{VARIANT} normalises the input of a MERT model as MARBLE does.", markup=False)
     console.print("`--model path/to/folder` takes a folder in Hugging Face format, `--model hf:owner/name` the hub's.")

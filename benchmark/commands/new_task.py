@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from ...errors import UsageError, counted
-from ...terminal import console
+from ...terminal import console, escape, new_table
 from ...written import composed
 
 if TYPE_CHECKING:
@@ -138,15 +136,15 @@ def _print_columns(found: Proposal, screen: Console) -> None:
         f"{counted(len(source.recordings.paths), 'recording')}",
         highlight=False,
     )
-    table = Table("column", "read as", "first cell", box=None, header_style="bold")
+    grid = new_table("column", "read as", "first cell")
     for column in source.sheet.columns:
         first = next((cell for cell in source.sheet.column(column) if cell), "")
-        table.add_row(
+        grid.add_row(
             escape(column),
             escape(found.roles.why[column]),
             escape(first if len(first) <= _CELL else first[: _CELL - 1] + "…"),
         )
-    screen.print(table)
+    screen.print(grid)
     screen.print()
 
 
@@ -170,7 +168,7 @@ def _print_labels(found: Proposal, screen: Console) -> None:
     from ...tasks.splits.names import SPLITS
 
     support = {split: found.support(split) for split in SPLITS}
-    table = Table("label", "all", *SPLITS, "", box=None, header_style="bold")
+    grid = new_table("label", "all", *SPLITS, "")
     for label in found.labels:
         counts = [support[split][label] for split in SPLITS]
         said = (
@@ -179,14 +177,14 @@ def _print_labels(found: Proposal, screen: Console) -> None:
             else ""
         )
         whole = sum(label in track.labels for track in found.tracks)
-        table.add_row(escape(label), str(whole), *map(str, counts), said)
+        grid.add_row(escape(label), str(whole), *map(str, counts), said)
     sizes, groups = Counter(found.split_of.values()), {t.id: t.group for t in found.tracks if t.group}
-    table.add_row("recordings", str(len(found.tracks)), *(str(sizes[split]) for split in SPLITS),
+    grid.add_row("recordings", str(len(found.tracks)), *(str(sizes[split]) for split in SPLITS),
                   "drawn" if found.drawn else "as given" if found.split_of else "no splits", style="bold")  # fmt: skip
     if groups:
         counts = [len({g for id_, g in groups.items() if found.split_of.get(id_) == split}) for split in SPLITS]
-        table.add_row("groups", str(len({*groups.values()})), *map(str, counts), "")
-    screen.print(table)
+        grid.add_row("groups", str(len({*groups.values()})), *map(str, counts), "")
+    screen.print(grid)
     screen.print()
 
 

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
 
 from ...errors import UsageError, quoted
 from ...terminal import console
-from .options import Bound, ChangesOut, Edition, Labels, Out, Places, ProtocolName, Resamples, Split
+from .options import Edition, Out, Places, ProtocolName, Split
+from .plain import examples, make_plain
 from .similarity import EPILOG as SIMILARITY_EXAMPLES
 from .similarity import similarity
 
 if TYPE_CHECKING:
-    from ..comparing.compare import Comparison
     from ..records.evidence import Evidence
-    from ..records.record import Record
-    from ..views.base import ViewFiles
+    from ..views.base import View
 
 DEFAULT = "html"
 
 
 class ReportGroup(TyperGroup):
     """Views by name; ``cmbench report RECORDS`` without one is the page."""
+
+    @cached_property
+    def views(self) -> dict[str, Any]:
+        """A command for every view; made when first asked for, which ``cmbench --help`` never does."""
+        from ..views.registry import views
+
+        return {name: view_command(view) for name, view in views().items() if name not in self.own}
+
+    @property  # type: ignore[override]
+    def commands(self) -> dict[str, Any]:
+        """The page, the study that reports, every view."""
+        return self.own | self.views
+
+    @commands.setter
+    def commands(self, own: dict[str, Any]) -> None:
+        self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Take the first word for records unless it is the name of a view."""
@@ -39,14 +54,16 @@ report_app = typer.Typer(
     cls=ReportGroup,
     no_args_is_help=True,
     help="Views over records. Without a name of a view: the table and the page.",
-    epilog="**Examples**\n\n`cmbench report results`\n\n"
-    "`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
+    epilog=examples(
+        "cmbench report results",
+        "cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M",
+    ),
 )
 
 
-@report_app.command("html", epilog="**Example**\n\n`cmbench report html results --figures figures`")
+@report_app.command("html", epilog=examples("cmbench report html results --figures figures"))
 def html(
-    places: Annotated[list[Path], typer.Argument(help="Records, or folders of records.", metavar="RECORDS…")],
+    places: Places,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page to write.")] = Path("report.html"),
     figures: Annotated[
         Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
@@ -57,18 +74,21 @@ def html(
         Path | None,
         typer.Option(help="What `cmbench report similarity --out` wrote: its folder or JSON.", show_default=False),
     ] = None,
-    resamples: Resamples = 1000,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
 ) -> None:
     """Print the table of some records and write their page: one file, no network."""
+    from dataclasses import replace
+
+    from ...paths import cache_root
     from ..comparing.equity import equities
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
+    from ..records.sections import audited, sections
     from ..similarity.file import read_distances
-    from ..views.equity import print_equity
-    from ..views.reported import print_reported
-    from ..views.scores.label_bars import write_figures
-    from ..views.scores.table import print_table
+    from ..views import equity, scores
+    from ..views.base import nothing, write_view
+    from ..views.reported.rows import print_reported
 
     distances = read_distances(similarity) if similarity is not None else []
     records = list(iter_records(*places))
@@ -77,323 +97,110 @@ def html(
     if base is not None and base not in (names := {record.model.name for record in records}):
         raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
     found, problems = read_what_is_there(*places)
-    score_all(found, resamples)
-    print_table(records, console())
-    print_equity(equities(found, resamples), console())
+    shown = audited(sections(records), cache_root())
+    scores.VIEW.print(shown, console())
+    equity.VIEW.print(equities(found, resamples), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
         print_reported(console(), sorted({record.task.name for record in records}))
-    page = write_page(records, out, found, base=base, resamples=resamples, distances=distances)
+    page = write_page(shown, out, found, base=base, resamples=resamples, distances=distances)
     typer.echo(f"Page: {page}")
     if figures is not None:
-        for path in write_figures(records, figures):
+        drawn = replace(scores.VIEW, tables=nothing, texts=nothing)
+        for path in write_view(drawn, shown, figures):
             typer.echo(f"Figure: {path}")
-
-
-@report_app.command(
-    "reported",
-    epilog="**Examples**\n\n`cmbench report reported`\n\n`cmbench report reported --against results --out views`",
-)
-def reported(
-    against: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--against", help="Records, or their folder, to set beside the published figures.", show_default=False
-        ),
-    ] = None,
-    out: Out = None,
-) -> None:
-    """Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked.
-
-    With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
-    """
-    from ..views.against import against as set_beside
-    from ..views.against import against_files, print_against
-    from ..views.reported import print_reported
-
-    if not against:
-        if out is not None:
-            raise UsageError("--out goes with --against: the published figures alone are in baselines/published.json.")
-        print_reported(console())
-        return
-    from ..records.folder import iter_records
-
-    records = list(iter_records(*against))
-    if not records:
-        raise UsageError(f"There is no record in {', '.join(map(str, against))}; `cmbench run` writes them.")
-    found, alone = set_beside(records)
-    print_against(found, alone, console())
-    _write(against_files(found), out)
-
-
-@report_app.command(
-    "transfer",
-    no_args_is_help=True,
-    epilog="**Examples**\n\n`cmbench report transfer results --base MERT-v1-95M --out transfer`\n\n"
-    "`cmbench report transfer --reported --out paper`",
-)
-def transfer(
-    places: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Records, or folders of records.", metavar="RECORDS…", show_default=False),
-    ] = None,
-    base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
-    in_culture: Annotated[
-        list[str] | None,
-        typer.Option(help="MODEL=TRADITION[,TRADITION]: what it was trained on; read from its card if not given."),
-    ] = None,
-    reported: Annotated[bool, typer.Option("--reported", help="The paper's table, from reported figures.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for SVG, PNG, LaTeX, Markdown and CSV.")
-    ] = None,
-    edition: Edition = None,
-    split: Split = None,
-    protocol: ProtocolName = None,
-    resamples: Resamples = 1000,
-) -> None:
-    """Show models by tasks: scores, and what changed against a base model."""
-    from ..comparing.equity import equities
-    from ..comparing.transfer import reported_matrix, transfer_matrix
-    from ..views.equity import print_equity
-    from ..views.transfer.transfer_map import write_transfer
-    from ..views.transfer.transfer_tables import print_transfer
-
-    if reported == bool(places):
-        raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
-    found = [] if reported else _read(places or [], edition, split, protocol)
-    score_all(found, resamples)
-    cultures = _cultures(in_culture or [])
-    matrix = reported_matrix() if reported else transfer_matrix(found, base, cultures, resamples=resamples)
-    print_transfer(matrix, console())
-    print_equity(equities(found, resamples), console())
-    for path in write_transfer(matrix, out) if out is not None else ():
-        typer.echo(f"Written: {path}")
-
-
-def _cultures(pairs: list[str]) -> dict[str, list[str]]:
-    found = {}
-    for pair in pairs:
-        model, _, traditions = pair.rpartition("=")
-        if not model or not traditions:
-            raise UsageError(f"--in-culture {quoted(pair)} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
-        found[model] = [tradition.strip() for tradition in traditions.split(",")]
-    return found
-
-
-@report_app.command(
-    "forgetting",
-    epilog="**Example**\n\n`cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M`",
-)
-def forgetting(
-    before: Annotated[list[Path], typer.Option("--before", help="Records of the model before, or their folder.")],
-    after: Annotated[
-        list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
-    ],
-    edition: Edition = None,
-    split: Split = None,
-    protocol: ProtocolName = None,
-    resamples: Resamples = 1000,
-    bound: Bound = 1.0,
-    labels: Labels = True,
-    out: ChangesOut = None,
-) -> None:
-    """Say what further training changed: per task, family and label, with intervals and a verdict.
-
-    gained, lost: significant at a false discovery rate of 5 %. kept: shown to be within the bound. Else: cannot tell.
-    """
-    from ..comparing.equity import equities
-    from ..comparing.forgetting import forgetting as judge
-    from ..views.changes import print_forgetting
-    from ..views.equity import print_equity
-
-    first = _read(before, edition, split, protocol)
-    others = [_read([place], edition, split, protocol) for place in after]
-    everything = [*first, *chain.from_iterable(others)]
-    score_all(everything, resamples)
-    for other in others:
-        report = judge(first, other, resamples=resamples, bound=bound / 100)
-        print_forgetting(report, console(), labels=labels)
-        _write_changes(report.comparison, out)
-    print_equity(equities(everything, resamples), console())
-
-
-def compare_models(
-    first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
-    others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
-    edition: Edition = None,
-    split: Split = None,
-    protocol: ProtocolName = None,
-    resamples: Resamples = 1000,
-    bound: Bound = 1.0,
-    labels: Labels = True,
-    out: ChangesOut = None,
-) -> None:
-    """Compare models on the same tracks: paired differences with intervals, per task, family and label.
-
-    With three models or more also the places that each may have: models that cannot be told apart share them.
-    """
-    from ...tasks.splits.names import is_sample
-    from ..comparing.compare import compare
-    from ..comparing.ties import standings
-    from ..views.changes import print_comparison, print_standings
-
-    sides = [_read([place], edition, split, protocol) for place in (first, *others)]
-    score_all(list(chain.from_iterable(sides)), resamples)
-    for other in sides[1:]:
-        comparison = compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
-        print_comparison(comparison, console(), labels=labels)
-        _write_changes(comparison, out)
-    if len(sides) > 2 and not any(is_sample(e.record.task.split) for side in sides for e in side):
-        print_standings(standings(sides, resamples), console())
-
-
-def _write_changes(comparison: Comparison, out: Path | None) -> None:
-    """Write every change as CSV, if a folder was named."""
-    if out is None:
-        return
-    from ...files import safe_name, write_atomically
-    from ..views.changes import change_rows
-    from ..views.tables import csv_text
-
-    name = f"changes-{comparison.before}-{comparison.after}-{comparison.edition}-{comparison.split}"
-    path = out / f"{safe_name(name)}.csv"
-    write_atomically(path, csv_text(change_rows(comparison)).encode())
-    typer.echo(f"Written: {path}")
-
-
-def score_all(found: Sequence[Evidence], resamples: int) -> None:
-    """Score all resamples beforehand, on every processor."""
-    import os
-
-    from ..comparing.paired import replicate_all
-
-    with console(stderr=True).status(f"Scoring {len(found)} records on {resamples} resamples …"):
-        replicate_all(found, resamples, os.cpu_count() or 1)
-
-
-def _read(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
-    """Read records with their predictions, those that were asked for."""
-    from ..records.evidence import choose_records, read_evidence
-
-    return [read_evidence(path) for path in choose_records(places, edition, split, protocol)]
-
-
-class RankedMetric(StrEnum):
-    """Metrics of a ranking."""
-
-    roc_auc = "roc_auc"
-    average_precision = "average_precision"
-
-
-@report_app.command(
-    "layers",
-    no_args_is_help=True,
-    epilog="**Examples**\n\n`cmbench report layers results`\n\n"
-    "`cmbench report layers results/MERT-v1-95M --metric average_precision --out views`",
-)
-def layers(
-    places: Places,
-    metric: Annotated[RankedMetric, typer.Option(help="Validation score to show.")] = RankedMetric.roc_auc,
-    out: Out = None,
-    edition: Edition = None,
-    split: Split = None,
-    protocol: ProtocolName = None,
-) -> None:
-    """Show the score of every hidden state by family: where raga lives, where the instrument."""
-    from ..views.layers import layer_files, print_layers
-    from ..views.layers.layers import layer_views
-
-    for view in layer_views(_records(places, edition, split, protocol), metric.value):
-        print_layers(view, console())
-        _write(layer_files(view), out)
-
-
-@report_app.command(
-    "labels",
-    no_args_is_help=True,
-    epilog="**Examples**\n\n`cmbench report labels results/mfcc results/chroma`\n\n"
-    "`cmbench report labels results --out views`",
-)
-def labels(
-    places: Places, out: Out = None, edition: Edition = None, split: Split = None, protocol: ProtocolName = None
-) -> None:
-    """Show every label's support and scores, and which labels of a family are taken for which."""
-    from ..views.labels import label_files, print_labels
-    from ..views.labels.labels import label_views
-
-    for view in label_views(_evidence(places, edition, split, protocol)):
-        print_labels(view, console())
-        _write(label_files(view), out)
-
-
-@report_app.command(
-    "families", no_args_is_help=True, epilog="**Example**\n\n`cmbench report families results --out views`"
-)
-def families(
-    places: Places, out: Out = None, edition: Edition = None, split: Split = None, protocol: ProtocolName = None
-) -> None:
-    """Show scores by family of labels, models side by side."""
-    from ..views.families import family_files, family_views, print_families
-
-    for view in family_views(_records(places, edition, split, protocol)):
-        print_families(view, console())
-        _write(family_files(view), out)
-
-
-@report_app.command(
-    "calibration", no_args_is_help=True, epilog="**Example**\n\n`cmbench report calibration results --out views`"
-)
-def calibration(
-    places: Places,
-    out: Out = None,
-    edition: Edition = None,
-    split: Split = None,
-    protocol: ProtocolName = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Resamples of the cluster bootstrap.")] = 1000,
-) -> None:
-    """Show whether probabilities mean what they say: reliability, calibration error, Brier score and skill."""
-    from ..views.calibration import calibration_files, print_calibration
-    from ..views.calibration.calibration import calibration_views
-
-    for view in calibration_views(_evidence(places, edition, split, protocol), resamples):
-        print_calibration(view, console())
-        _write(calibration_files(view), out)
-
-
-@report_app.command("cost", no_args_is_help=True, epilog="**Example**\n\n`cmbench report cost results --out views`")
-def cost(
-    places: Places, out: Out = None, edition: Edition = None, split: Split = None, protocol: ProtocolName = None
-) -> None:
-    """Show score against seconds of encoding and memory, device by device."""
-    from ..views.cost import cost_files, print_cost
-    from ..views.cost.cost import cost_views
-
-    for view in cost_views(_records(places, edition, split, protocol)):
-        print_cost(view, console())
-        _write(cost_files(view), out)
 
 
 report_app.command("similarity", no_args_is_help=True, epilog=SIMILARITY_EXAMPLES)(similarity)
 
 
-def _records(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Record]:
+def compare(context: typer.Context) -> None:
+    """Compare models on the same tracks: paired differences with intervals, per task, family and label."""
+    from ..views.registry import views
+
+    command = view_command(views()["changes"])
+    with command.make_context(context.info_name, [*context.args], parent=context.parent) as own:
+        command.invoke(own)
+
+
+COMPARE: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+"""Settings of ``cmbench compare``, which hands all its words on to the view's command."""
+
+
+def _shared(
+    places: Places, out: Out = None, edition: Edition = None, split: Split = None, protocol: ProtocolName = None
+) -> None:
+    """Hold what the commands of views share."""
+
+
+def view_command(view: View[Any]) -> Any:
+    """Return the command of a view: the records to read, its own options, where to write."""
+    from ..views.base import READ
+
+    takes = view.parameters
+    read = [one for name, one in takes.items() if name in READ]
+    shared = dict(signature(_shared, eval_str=True).parameters)
+    if any(one.default is not one.empty for one in read):
+        optional = Annotated[list[Path] | None, *get_args(shared["places"].annotation)[1:]]
+        shared["places"] = shared["places"].replace(annotation=optional, default=None)
+    if not {"records", "evidence"} & takes.keys():
+        del shared["places"]
+    if not view.writes:
+        del shared["out"]
+    if not read:
+        shared = {name: one for name, one in shared.items() if name == "out"}
+
+    def show(**given: Any) -> None:
+        _show(view, {name: given.pop(name) for name in shared}, given)
+
+    own = {name: one for name, one in takes.items() if name not in READ}
+    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (shared | own).values()]
+    show.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    show.__annotations__ = {}
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(view.name, help=view.help, epilog=examples(*view.examples), no_args_is_help=bool(read))(show)
+    command = typer.main.get_command(app)
+    make_plain(command)
+    return command
+
+
+def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:
+    """Read what a view reads; print and write what it makes of it.
+
+    Args:
+        view: to show.
+        shared: values of :func:`_shared`'s parameters, those that the command has.
+        own: of the view's options.
+    """
     from ..records.evidence import choose_records
+    from ..views.base import write_view
 
-    return list(choose_records(places, edition, split, protocol).values())
+    places, out = shared.get("places"), shared.get("out")
+    which = [shared.get(name) for name in ("edition", "split", "protocol")]
+    if out is not None and out.is_file():
+        raise UsageError(f"{out} is a file; name a folder with --out.")
+    if "records" in view.parameters:
+        own["records"] = list(choose_records(places or (), *which).values())
+    if "evidence" in view.parameters:
+        own["evidence"] = read_chosen(places, *which) if places else ()
+    if "read" in view.parameters:
+        own["read"] = lambda places: read_chosen(places, *which)
+    with console(stderr=True).status("Computing …"):
+        found = list(view.compute(**own))
+    written = 0
+    for one in found:
+        view.print(one, console())
+        for path in write_view(view, one, out) if out is not None else ():
+            written += 1
+            typer.echo(f"Written: {path}")
+    if out is not None and not written:
+        typer.echo(f"Nothing to write into {out}.", err=True)
 
 
-def _evidence(places: list[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
+def read_chosen(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
+    """Read records with their predictions, those that were asked for."""
     from ..records.evidence import choose_records, read_evidence
 
     return [read_evidence(path) for path in choose_records(places, edition, split, protocol)]
-
-
-def _write(files: ViewFiles, out: Path | None) -> None:
-    from ..views.base import write_view
-
-    if out is not None and out.is_file():
-        raise UsageError(f"{out} is a file; name a folder with --out.")
-    for path in write_view(files, out) if out is not None else ():
-        typer.echo(f"Written: {path}")

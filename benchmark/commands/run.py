@@ -10,7 +10,6 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
-from .report import score_all
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -125,21 +124,20 @@ def run(
 
 def _show(records: Sequence[Record], out: Path) -> None:
     """Print the scores of a run, and write the page of everything that its folder holds, earlier models included."""
-    from ..comparing.compare import RESAMPLES
+    from ...paths import cache_root
     from ..comparing.equity import equities
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
-    from ..views.equity import print_equity
-    from ..views.scores.table import print_table
+    from ..records.sections import audited, sections
+    from ..views import equity, scores
 
     found, problems = read_what_is_there(out)
-    score_all(found, RESAMPLES)
     # Before anything is printed: whoever reads may leave early (`| head`).
-    page = write_page(list(iter_records(out)), out / "report.html", found)
-    print_table(records, console())
+    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
+    scores.VIEW.print(audited(sections(records), cache_root()), console())
     cells = {record.cell_sha256 for record in records}
-    print_equity(equities([e for e in found if e.record.cell_sha256 in cells]), console())
+    equity.VIEW.print(equities([e for e in found if e.record.cell_sha256 in cells]), console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
     typer.echo(f"Records: {out}\nPage:    {page}")

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from ...errors import UsageError
-from ...terminal import console
+from ...terminal import console, escape, new_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,10 +148,10 @@ def _print_one(one: Tagged, tagger: Tagger, top: int, screen: Console) -> None:
         screen.print(f"  {escape(note)}", highlight=False)
     if one.probabilities is None:
         return
-    table = Table(box=None, show_header=False, padding=(0, 2))
+    grid = new_table(show_header=False, padding=(0, 2))
     for family in dict.fromkeys(tagger.families):
         mine = [i for i, name in enumerate(tagger.families) if name == family]
         best = sorted(mine, key=lambda i: -one.probabilities[i])[:top]  # type: ignore[index]
         cells = (f"{escape(tagger.labels[i].removeprefix(f'{family}--'))} {one.probabilities[i]:.2f}" for i in best)
-        table.add_row(escape(family), *cells)
-    screen.print(table)
+        grid.add_row(escape(family), *cells)
+    screen.print(grid)

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from ...errors import UsageError
-from ...terminal import console
+from ...terminal import console, escape, new_table
 from .new_task import EXAMPLES as NEW_EXAMPLES
 from .new_task import new_task
 
@@ -246,11 +244,11 @@ def _ask_secret(prompt: str) -> str:
 
 def print_tasks(tasks: Iterable[Task], console: Console) -> None:
     """Print one line for each task."""
-    table = Table("task", "tradition", "labels", "train", "valid", "test", "editions", box=None, header_style="bold")
+    grid = new_table("task", "tradition", "labels", "train", "valid", "test", "editions")
     for task in tasks:
         counts = [str(task.counts.get(split, "–")) for split in ("train", "valid", "test")]
-        table.add_row(task.name, task.tradition, str(len(task.labels)), *counts, ", ".join(sorted(task.editions)))
-    console.print(table)
+        grid.add_row(task.name, task.tradition, str(len(task.labels)), *counts, ", ".join(sorted(task.editions)))
+    console.print(grid)
     console.print("`cmbench tasks show NAME` tells more. Tasks of your own: `--tasks path/to/task.yaml`.", markup=False)
 
 
@@ -260,13 +258,13 @@ def print_task(task: Task, console: Console) -> None:
     if task.description:
         console.print(escape(task.description), highlight=False)
     console.print()
-    table = Table("family", "label (positives in the test split)", box=None, header_style="bold")
+    grid = new_table("family", "label (positives in the test split)")
     families = dict.fromkeys(task.families[label] for label in task.labels)
     for family in families:
         labels = [label for label in task.labels if task.families[label] == family]
         shown = (f"{label} ({task.test_support[label]})" if label in task.test_support else label for label in labels)
-        table.add_row(f"{family} ({len(labels)})", escape(", ".join(shown)))
-    console.print(table)
+        grid.add_row(f"{family} ({len(labels)})", escape(", ".join(shown)))
+    console.print(grid)
     facts = {
         "tracks": ", ".join(f"{split} {count}" for split, count in task.counts.items()) or "as the task's file lists",
         "cap": "whole tracks" if task.max_track_seconds is None else f"first {task.max_track_seconds:g} s of a track",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
 from ...errors import UsageError
 from ..records.evidence import Evidence
 from ..records.record import Record, TaskPart
+from ..records.setting import Setting
 from .delong import delong_test
-from .paired import RANKED, Difference, Replicates, control_false_discoveries, difference, replicate
+from .paired import RANKED, Difference, Replicates, control_false_discoveries, difference, replicate, replicate_all
 
 RESAMPLES = 1000
 BOUND = 0.01
@@ -73,9 +74,7 @@ class Comparison:
     Attributes:
         before: name of the first model.
         after: name of the second.
-        edition: of the data.
-        split: of the data.
-        protocol: of both.
+        setting: that both were measured in.
         bound: below which a change counts as none, as a fraction.
         tasks: in the first model's order.
         only_before: tasks without a record of the second model.
@@ -84,9 +83,7 @@ class Comparison:
 
     before: str
     after: str
-    edition: str
-    split: str
-    protocol: str
+    setting: Setting
     bound: float
     tasks: tuple[TaskChange, ...]
     only_before: tuple[str, ...]
@@ -122,18 +119,16 @@ def compare(
         )
     for task in common:
         refuse_mismatch(first[task].record, second[task].record)
-    kinds = {(e.record.task.edition, e.record.task.split, e.record.protocol.name) for e in map(first.get, common) if e}
+    kinds = {Setting.of(first[task].record) for task in common}
     if len(kinds) > 1:
-        shown = " and ".join(sorted("/".join(kind) for kind in kinds))
+        shown = " and ".join("/".join(astuple(kind)) for kind in sorted(kinds))
         raise UsageError(f"The common tasks mix {shown}; compare one edition, split and protocol at a time.")
+    replicate_all([side[task] for task in common for side in (first, second)], resamples)
     changes = [_task_change(first[task], second[task], resamples, bound, labels) for task in common]
-    edition, split, protocol = kinds.pop()
     return Comparison(
         before=_model(before),
         after=_model(after),
-        edition=edition,
-        split=split,
-        protocol=protocol,
+        setting=kinds.pop(),
         bound=bound,
         tasks=_judged_together(changes),
         only_before=tuple(task for task in first if task not in second),

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, WESTERN
+from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
+from ..records.setting import Setting
 from ..scoring.bootstrap import cluster_count
 from ..scoring.metrics import Doubles
 from .compare import RESAMPLES
-from .paired import Level, level
+from .paired import Level, level, replicate_all
 from .summary import mean_over_traditions, tradition_replicates
 
 ROUNDING = 1e-9
@@ -26,9 +27,7 @@ class Equity:
 
     Attributes:
         model: its name.
-        edition: of the data.
-        split: of the data.
-        protocol: of the records.
+        setting: that it was measured in.
         tasks: tradition -> tasks.
         traditions: tradition -> score.
         mean: over traditions, each once.
@@ -39,9 +38,7 @@ class Equity:
     """
 
     model: str
-    edition: str
-    split: str
-    protocol: str
+    setting: Setting
     tasks: Mapping[str, tuple[str, ...]]
     traditions: Mapping[str, Level]
     mean: Level
@@ -64,26 +61,21 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
     Raises:
         UsageError: the records are of several models or were measured differently.
     """
-    kinds = {
-        (r.model.name, r.task.edition, r.task.split, r.protocol.name, r.protocol.sha256)
-        for r in (e.record for e in found)
-    }
+    kinds = {(r.model.name, Setting.of(r), r.protocol.sha256) for r in (e.record for e in found)}
     if len(kinds) > 1:
         raise UsageError(f"Equity is of one model, edition, split and protocol, not of {len(kinds)} at once.")
     scores = {t: s for t, s in tradition_replicates(found, resamples).items() if not np.isnan(s[0])}
     if len(scores) < 2:
         return None
-    scores = {t: scores[t] for t in sorted(scores, key=_place)}
+    scores = {t: scores[t] for t in sorted(scores, key=tradition_place)}
     groups = min(cluster_count(e.groups) for e in found)
-    model, edition, split, protocol, _ = kinds.pop()
+    model, setting, _ = kinds.pop()
     table = np.stack(list(scores.values()))
     drawn = table[:, 1:][:, ~np.isnan(table[:, 1:]).any(axis=0)]
     worst = int(table[:, 0].argmin()) if np.ptp(table[:, 0]) > ROUNDING else None
     return Equity(
         model=model,
-        edition=edition,
-        split=split,
-        protocol=protocol,
+        setting=setting,
         tasks={t: tuple(e.record.task.name for e in found if e.record.task.tradition == t) for t in scores},
         traditions={t: level(s, _groups(found, t)) for t, s in scores.items()},
         mean=level(mean_over_traditions(scores), groups),
@@ -92,11 +84,6 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
         spread=level(table.max(axis=0) - table.min(axis=0), groups),
         gap=_gap(scores, groups),
     )
-
-
-def _place(tradition: str) -> tuple[int, str]:
-    known = tradition in TRADITION_ORDER
-    return (TRADITION_ORDER.index(tradition) if known else len(TRADITION_ORDER), tradition)
 
 
 def _groups(found: Sequence[Evidence], tradition: str) -> int:
@@ -118,5 +105,6 @@ def equities(found: Sequence[Evidence], resamples: int = RESAMPLES) -> tuple[Equ
         key = (task.edition, task.split, protocol.sha256, e.record.model.name, e.record.model.fingerprint)
         # A copy of a record in another folder counts once.
         sides.setdefault(key, {}).setdefault((task.name, task.split_sha256, task.label_sha256), e)
+    replicate_all(found, resamples)
     judged = (equity(list(side.values()), resamples) for side in sides.values())
     return tuple(one for one in judged if one is not None)

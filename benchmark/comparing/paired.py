@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -156,14 +157,15 @@ def replicate(evidence: Evidence, resamples: int) -> Replicates:
     return known[resamples]
 
 
-def replicate_all(found: Sequence[Evidence], resamples: int, workers: int = 1) -> None:
-    """Compute the replicates of many records beforehand, so that :func:`replicate` has them at hand.
+def replicate_all(found: Iterable[Evidence], resamples: int, workers: int | None = None) -> None:
+    """Compute the replicates of many records at once, so that :func:`replicate` has them at hand.
 
     Args:
         found: records with predictions.
         resamples: how many.
-        workers: processes, used where there is more work than starting them takes.
+        workers: processes, used where there is more work than starting them takes; the processors if not given.
     """
+    workers = workers or os.cpu_count() or 1
     waiting = [e for e in found if resamples not in _KNOWN.get(e, {})]
     if workers <= 1 or len(waiting) < 2 or sum(e.probabilities.size for e in waiting) * resamples < _WORTHWHILE:
         return

@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ..records.evidence import Evidence
 from ..scoring.bootstrap import cluster_count
 from .compare import RESAMPLES, refuse_mismatch
-from .paired import LEVEL, Difference, Level, control_false_discoveries, difference, level
+from .paired import LEVEL, Difference, Level, control_false_discoveries, difference, level, replicate_all
 from .summary import mean_over_traditions, tradition_replicates
 
 
@@ -60,6 +60,7 @@ def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -
             refuse_mismatch(by_task[0][task].record, side[task].record)
     common = {task: _common_tracks([side[task] for side in by_task]) for task in tasks}
     kept = [[side[task].rows(common[task]) for task in tasks] for side in by_task]
+    replicate_all((e for side in kept for e in side), resamples)
     means = [mean_over_traditions(tradition_replicates(side, resamples)) for side in kept]
     names = [side[0].record.model.name for side in kept]
     if undefined := [name for name, mean in zip(names, means, strict=True) if np.isnan(mean[0])]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import fmean
 
 import numpy as np
 
 from ...baselines.published import Reported, published
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, WESTERN
+from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.record import Record
+from ..records.setting import Setting
 from .compare import BOUND, RESAMPLES, TaskChange, compare
-from .paired import RANKED, Difference, control_false_discoveries, difference
+from .paired import RANKED, Difference, control_false_discoveries, difference, replicate_all
 from .summary import centred_score
 
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
@@ -78,6 +79,7 @@ class TransferMatrix:
             missing.
         centred: model -> mean over traditions, each counted once, of the chance-centred scores; ``None`` if a cell or
             a chance level is missing.
+        warning: what must stand beside every number; empty for the whole of real data that we measured.
     """
 
     title: str
@@ -90,6 +92,7 @@ class TransferMatrix:
     cells: Mapping[tuple[str, str], Cell]
     paper: Mapping[str, float | None]
     centred: Mapping[str, float | None]
+    warning: str = ""
 
     def mean_score(self, model: str, traditions: Iterable[str]) -> float | None:
         """Mean of ROC-AUC and AP over the tasks of some traditions; ``None`` if a cell is missing."""
@@ -132,9 +135,9 @@ def transfer_matrix(
     models = tuple(dict.fromkeys(e.record.model.name for e in found))
     if not models:
         raise UsageError("There is no record to make a matrix of; `cmbench run` writes them.")
-    kinds = {(e.record.task.edition, e.record.task.split, e.record.protocol.name) for e in found}
+    kinds = {Setting.of(e.record) for e in found}
     if len(kinds) > 1:
-        shown = "; ".join(" / ".join(kind) for kind in sorted(kinds))
+        shown = "; ".join(" / ".join(astuple(kind)) for kind in sorted(kinds))
         raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
     keys = [(e.record.model.name, e.record.task.name) for e in found]
     if twice := [key for key in keys if keys.count(key) > 1]:
@@ -142,6 +145,7 @@ def transfer_matrix(
     base = base or models[0]
     if base not in models:
         raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(models)}.")
+    replicate_all(found, resamples)
     traditions = {e.record.task.name: e.record.task.tradition for e in found}
     sides = {model: [e for e in found if e.record.model.name == model] for model in models}
     changes = {
@@ -154,21 +158,20 @@ def transfer_matrix(
     }
     judged = {model: _mean_changes(by_task.values()) for model, by_task in changes.items()}
     cells: dict[tuple[str, str], Cell] = {}
-    cultures = {model: set((in_culture or {}).get(model, cultures_of(side[0].record))) for model, side in sides.items()}
-    kinds_of = {
-        model: "base" if model == base else _kind(side[0].record, cultures[model]) for model, side in sides.items()
-    }
+    cultures = _cultures(found, in_culture or {})
+    kinds_of = _kinds(found, base, cultures)
     for e in found:
         key = (e.record.model.name, e.record.task.name)
         change = judged.get(key[0], {}).get(key[1])
         roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
         own = traditions[key[1]] in cultures[key[0]]
         cells[key] = Cell(roc_auc, precision, change, change.change if change else None, own)
-    edition, split, protocol = kinds.pop()
+    (setting,) = kinds
     tasks = _ordered(traditions)
     return TransferMatrix(
-        title=f"{edition} edition · {split} split · protocol {protocol}",
-        edition=edition,
+        title=setting.title,
+        warning=setting.warning,
+        edition=setting.edition,
         base=base,
         models=tuple(sorted(models, key=lambda model: KINDS.index(kinds_of[model]))),
         kinds=kinds_of,
@@ -203,6 +206,7 @@ def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
     tasks = _ordered(traditions)
     return TransferMatrix(
         title="reported by others, not measured by cmbench",
+        warning="reported: figures of others, not measured by cmbench",
         edition="reported",
         base=base.model,
         models=tuple(row.model for row in rows),
@@ -241,6 +245,24 @@ def _kind(record: Record, cultures: set[str]) -> str:
     return "other" if learnt == 0 else "single-culture" if learnt == 1 else "multi-cultural"
 
 
+def by_kind(found: Sequence[Evidence], base: str) -> list[Evidence]:
+    """Return records with their models by kind, as the matrix has its rows; within a kind as they were given."""
+    kinds = _kinds(found, base, _cultures(found, {}))
+    return sorted(found, key=lambda e: KINDS.index(kinds[e.record.model.name]))
+
+
+def _cultures(found: Sequence[Evidence], given: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """Return the traditions that each model was trained on: those given, or those of its card."""
+    first = {e.record.model.name: e.record for e in reversed(found)}
+    return {model: set(given.get(model, cultures_of(record))) for model, record in first.items()}
+
+
+def _kinds(found: Sequence[Evidence], base: str, cultures: Mapping[str, set[str]]) -> dict[str, str]:
+    """Return one of :data:`KINDS` for each model."""
+    first = {e.record.model.name: e.record for e in reversed(found)}
+    return {model: "base" if model == base else _kind(first[model], own) for model, own in cultures.items()}
+
+
 def cultures_of(record: Record) -> set[str]:
     """Return the traditions that a model's card says it was trained on, by the words of :data:`CORPORA`."""
     corpora = " ".join(record.model.trained_on).lower()
@@ -258,8 +280,7 @@ def _mean_changes(changes: Iterable[TaskChange]) -> dict[str, Difference]:
 
 
 def _ordered(traditions: Mapping[str, str]) -> tuple[str, ...]:
-    order = {name: i for i, name in enumerate(TRADITION_ORDER)}
-    return tuple(sorted(traditions, key=lambda t: (order.get(traditions[t], len(order)), traditions[t], t)))
+    return tuple(sorted(traditions, key=lambda task: (tradition_place(traditions[task]), task)))
 
 
 def _paper_average(cells: Sequence[Cell | None]) -> float | None:

@@ -22,7 +22,7 @@ from ..cell import BATCH_SECONDS
 from ..features.extract import extract
 from ..features.store import FeatureStore, store_folder
 from ..features.windows import window_spans
-from ..records.sections import warning_of
+from ..records.setting import warning_of
 
 if TYPE_CHECKING:
     from ...baselines.base import EncoderCard

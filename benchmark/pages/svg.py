@@ -31,7 +31,7 @@ class Picture:
     caption: str
 
 
-def _svg(figure: Figure, prefix: str, title: str, description: str) -> str:
+def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:
     """Return a figure as an ``<svg>`` element: real text, the page's colours, its own ids, alternative text."""
     from markupsafe import Markup, escape
 

@@ -59,7 +59,15 @@ class Metric(_Part):
     reason: str | None = None
 
 
-class LabelScore(_Part):
+class _Ranked(_Part):
+    """Scores by which labels or families are ranked."""
+
+    def ranked(self, metric: str) -> tuple[float | None, Interval | None]:
+        """Return ``roc_auc`` or ``average_precision`` with its interval."""
+        return getattr(self, metric), getattr(self, f"{metric}_interval")
+
+
+class LabelScore(_Ranked):
     """One label: mean over seeds. ``reason`` says why a score is ``null``."""
 
     label: str
@@ -75,7 +83,7 @@ class LabelScore(_Part):
     reason: str | None = None
 
 
-class FamilyScore(_Part):
+class FamilyScore(_Ranked):
     """Macro means over the defined labels of one family."""
 
     family: str

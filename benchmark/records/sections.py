@@ -6,15 +6,15 @@ drawn section by section, so numbers that were measured differently never share 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
 
 from ...errors import UsageError
-from ...paths import cache_root
-from ...tasks.base import EDITION_ORDER, MINI_LABEL, PAPER_TASKS, TRADITION_ORDER
-from ...tasks.splits.names import LIMIT_LABEL, is_sample
+from ...tasks.base import EDITION_ORDER, PAPER_TASKS, tradition_place
 from .record import Metric, Record
+from .setting import Setting
 
 METRIC_TITLES: Mapping[str, str] = {
     "roc_auc": "ROC-AUC",
@@ -107,6 +107,7 @@ class Section:
         columns: tasks, by tradition.
         rows: models, in the order in which they were given.
         cells: the records.
+        audits: task -> what the audit of its split found, in one line; only of those that :func:`audited` was given.
     """
 
     edition: str
@@ -116,16 +117,22 @@ class Section:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     cells: Mapping[tuple[ModelKey, TaskKey], Record]
+    audits: Mapping[TaskKey, str] = field(default_factory=dict)
+
+    @property
+    def setting(self) -> Setting:
+        """Edition, split and protocol by name."""
+        return Setting(self.edition, self.split, self.protocol)
 
     @property
     def title(self) -> str:
         """Edition, split and protocol in words."""
-        return f"{self.edition} edition · {self.split} split · protocol {self.protocol} ({self.protocol_sha256[:8]})"
+        return f"{self.setting.title} ({self.protocol_sha256[:8]})"
 
     @property
     def warning(self) -> str:
         """What must stand beside every number of this section; empty for the whole of real data."""
-        return warning_of(self.edition, self.split)
+        return self.setting.warning
 
     @property
     def on_published_data(self) -> bool:
@@ -163,32 +170,32 @@ class Section:
         found = ((column, self.record(row, column)) for column in self.columns)
         return [(column, record) for column, record in found if record]
 
+    def records_on(self, column: Column) -> list[tuple[Row, Record]]:
+        """Return the records of a task, in the order of the rows."""
+        found = ((row, self.record(row, column)) for row in self.rows)
+        return [(row, record) for row, record in found if record]
+
     def undefined_labels(self, column: Column) -> dict[str, str]:
         """Return the labels of a task that have no score for at least one model, with the reason."""
         found: dict[str, str] = {}
-        for row in self.rows:
-            if record := self.record(row, column):
-                for label, reason in record.undefined_labels.items():
-                    found.setdefault(label, reason)
+        for _, record in self.records_on(column):
+            for label, reason in record.undefined_labels.items():
+                found.setdefault(label, reason)
         return found
 
     def different_audio(self, column: Column) -> str:
         """Say that a task's audio was not the same for every model; empty if it was."""
         by_audio: dict[str, list[str]] = {}
-        for row in self.rows:
-            if record := self.record(row, column):
-                by_audio.setdefault(record.task.audio_sha256, []).append(row.name)
+        for row, record in self.records_on(column):
+            by_audio.setdefault(record.task.audio_sha256, []).append(row.name)
         if len(by_audio) < 2:
             return ""
         parts = "; ".join(f"{', '.join(names)} ({audio[:8]})" for audio, names in by_audio.items())
         return f"The audio files of {column.name} were not the same for every model: {parts}"
 
     def audit(self, column: Column) -> str:
-        """Return the audit of a task's split in one line; empty if this machine keeps none."""
-        from ...tasks.audit.audit import find_audit, summary
-
-        found = find_audit(cache_root(), *column.key)
-        return summary(found) if found else ""
+        """Return what the audit of a task's split found, in one line; empty if none was given."""
+        return self.audits.get(column.key, "")
 
     def mean(self, row: Row, *metrics: str) -> Mean:
         """Return the plain mean of a model's cells; with ROC-AUC and AP, the paper's average."""
@@ -198,10 +205,20 @@ class Section:
         return Mean(fmean(values) if complete else None, len(values), len(found))
 
 
-def warning_of(edition: str, split: str) -> str:
-    """Return what must stand beside every number of an edition and split; empty for the whole of real data."""
-    said = (MINI_LABEL if edition == "mini" else "", LIMIT_LABEL if is_sample(split) else "")
-    return "; ".join(filter(None, said))
+def audited(found: Iterable[Section], root: Path) -> tuple[Section, ...]:
+    """Return sections with what the audits that a cache keeps found of their tasks' splits.
+
+    Args:
+        found: sections.
+        root: of the cache.
+    """
+    from ...tasks.audit.audit import find_audit, summary
+
+    told = []
+    for section in found:
+        audits = {column.key: find_audit(root, *column.key) for column in section.columns}
+        told.append(replace(section, audits={key: summary(audit) for key, audit in audits.items() if audit}))
+    return tuple(told)
 
 
 def sections(records: Iterable[Record]) -> tuple[Section, ...]:
@@ -217,12 +234,9 @@ def sections(records: Iterable[Record]) -> tuple[Section, ...]:
         raise UsageError(
             "There are no records to report on. `cmbench run` writes them below the folder given to --out."
         )
-    order = sorted(groups, key=lambda k: (_place(k[0], EDITION_ORDER), k))
+    known = {edition: i for i, edition in enumerate(EDITION_ORDER)}
+    order = sorted(groups, key=lambda k: (known.get(k[0], len(known)), k))
     return tuple(_section(key, groups[key]) for key in order)
-
-
-def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
 
 
 def _section(key: tuple[str, str, str, str], records: list[Record]) -> Section:
@@ -272,4 +286,4 @@ def _columns(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Column, 
                 total=found[0].total_labels,
             )
         )
-    return tuple(sorted(columns, key=lambda c: (_place(c.tradition, TRADITION_ORDER), c.key)))
+    return tuple(sorted(columns, key=lambda c: (tradition_place(c.tradition), c.key)))

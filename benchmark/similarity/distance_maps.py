@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...files import write_atomically
 from ..records.sections import Section
 from ..scoring.metrics import Doubles
-from ..views.base import Block, Drawing, Part, ViewFiles, write_view
+from ..views.base import Block, Drawing, Part, write_files
 from ..views.figures import COLOURS, FAINT, MARKERS, empty_figure, ink_on
+from ..views.tables import csv_text
 from .distance import MEASURES, Distances, PairDistance
 from .distance_tables import distance_table, labels, number, relation_line
 from .file import similarity_json, similarity_rows
@@ -151,18 +151,19 @@ def relation_figure(relation: Relation) -> Figure:
 def write_similarity(report: SimilarityReport, folder: Path) -> list[Path]:
     """Write the maps and scatter plots as SVG and PNG, and all numbers as CSV and JSON; return the paths."""
     figures: dict[str, Callable[[], Figure]] = {
-        f"{d.slug}-{d.edition}": partial(distance_map, d) for d in report.distances
+        f"similarity-{d.slug}-{d.edition}": partial(distance_map, d) for d in report.distances
     }
     for r in report.relations:
         if r.rho is not None:
-            figures[f"transfer-{r.distances.slug}-{r.distances.edition}"] = partial(relation_figure, r)
-    file = folder / f"similarity-{report.edition}.json"
-    write_atomically(file, similarity_json(report).encode())
-    rows = {report.edition: list(similarity_rows(report))}
-    return [file, *write_view(ViewFiles("similarity", (), rows, figures), folder)]
+            name = f"similarity-transfer-{r.distances.slug}-{r.distances.edition}"
+            figures[name] = partial(relation_figure, r)
+    stem = f"similarity-{report.edition}"
+    rows = list(similarity_rows(report))
+    return write_files(folder, {f"{stem}.json": similarity_json(report), f"{stem}.csv": csv_text(rows)}, figures)
 
 
-def _similarity(section: Section, distances: Sequence[Distances]) -> Block:
+def similarity_block(section: Section, distances: Sequence[Distances]) -> Block:
+    """Return the block of a section: the distances of its edition."""
     there = [d for d in distances if d.edition == section.edition]
     return Block(
         "similarity",

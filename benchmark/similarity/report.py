@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...baselines.tokens.kmeans import CODEBOOK_SIZE
 from ...errors import UsageError
-from ...tasks.base import TRADITION_ORDER, LoadContext, Progress, TaskData
+from ...tasks.base import LoadContext, Progress, TaskData, tradition_place
 from ...tasks.choice import only_if_ready, select_tasks
 from ...version import __version__
 from ...written import split_list
@@ -120,7 +120,8 @@ def measure_similarity(
     codec = _codec(request, options)
     encoders = Encoders(options)
     chosen, if_ready = select_tasks(request.tasks), only_if_ready(request.tasks)
-    data = sorted(preflight(encoders, models, chosen, edition, context, if_ready=if_ready), key=_by_tradition)
+    data = preflight(encoders, models, chosen, edition, context, if_ready=if_ready)
+    data = sorted(data, key=lambda one: (tradition_place(one.task.tradition), one.task.name))
     samples = draw_samples(data, request.tracks, request.seed)
     _require_same_tracks(found, data)
     matrix = transfer_matrix(found, request.base, request.in_culture, resamples=MATRIX_RESAMPLES) if found else None
@@ -144,12 +145,6 @@ def _codec(request: Request, options: LoadOptions) -> Tokeniser | None:
     from ...baselines.tokens.encodec import load_encodec
 
     return load_encodec(str(request.tokens), options)
-
-
-def _by_tradition(data: TaskData) -> tuple[int, str, str]:
-    tradition = data.task.tradition
-    known = tradition in TRADITION_ORDER
-    return TRADITION_ORDER.index(tradition) if known else len(TRADITION_ORDER), tradition, data.task.name
 
 
 def _edition_of(found: Sequence[Evidence]) -> str | None:

@@ -1,20 +1,49 @@
-"""What a view gives: files to write, and a block of the page with its drawings."""
+"""What a view is: one look at records, as a command, as files and as a block of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+import typer
 
 from ...files import safe_name, write_atomically
 from .figures import figure_bytes, style
-from .tables import ViewTable, csv_text, latex_tables, markdown_tables
+from .tables import ViewTable, csv_text, latex_tables, markdown_tables, print_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.console import Console
 
+    from ..records.evidence import Evidence
+    from ..records.record import Record
+    from ..records.sections import Section
     from .tables import Rows
+
+T = TypeVar("T")
+
+READ = {"records": "records", "evidence": "records, predictions", "read": "records, predictions"}
+"""Parameters of :attr:`View.compute` that are not options, and what is read for them: the records that were named; the
+same with their predictions; or a function that reads the latter from files and folders, where options name several."""
+
+Resamples = Annotated[int, typer.Option(min=100, help="Resamples of whole groups (bootstrap).")]
+
+
+def _finite(points: float) -> float:
+    if not math.isfinite(points):
+        raise typer.BadParameter(f"{points} is not a number of points; give one like 1.0.")
+    return points
+
+
+Bound = Annotated[
+    float, typer.Option(min=0.0, callback=_finite, help="Changes smaller than this many points count as none.")
+]
+
+Labels = Annotated[bool, typer.Option("--labels/--no-labels", help="Also every label.")]
 
 DRAWN_MODELS = 4
 """Models up to which views that need a figure or a table for each model are drawn: more make a page of megabytes."""
@@ -27,10 +56,14 @@ class Drawing:
     Attributes:
         title: alternative text.
         draw: makes the figure.
+        caption: printed below it; the title if not given.
+        description: long alternative text.
     """
 
     title: str
     draw: Callable[[], Figure]
+    caption: str = ""
+    description: str = "The numbers are in the tables below."
 
 
 @dataclass(frozen=True)
@@ -58,48 +91,154 @@ class Block:
         text: what it shows, in a sentence or two.
         drawings: figures that are always in sight.
         parts: the rest, most often one for each task.
+        link: what the page's contents call it; its title if not given.
+        template: of :mod:`..pages.templates`, for what is not text, figures and tables of text.
+        data: what such a template shows.
     """
 
     id: str
     title: str
-    text: str
-    drawings: tuple[Drawing, ...]
-    parts: tuple[Part, ...]
+    text: str = ""
+    drawings: tuple[Drawing, ...] = ()
+    parts: tuple[Part, ...] = ()
+    link: str = ""
+    template: str = "block.html"
+    data: Any = None
 
 
 @dataclass(frozen=True)
-class ViewFiles:
-    """What one view writes for one section.
+class Scope:
+    """One section of the page, as the views see it.
 
     Attributes:
-        name: start of the file names.
-        tables: in one LaTeX and one Markdown file.
-        csv: end of a file name -> tidy rows, as fractions; an empty field is a number that does not exist.
-        figures: end of a file name -> what draws the figure; each is written as SVG and PNG.
+        section: the scores.
+        evidence: those of its records whose predictions are there, under the names of its rows and columns.
+        alike: those of them that can be compared: on each task they agree on tracks, labels and groups.
+        unlike: why the others cannot.
+        base: model of ``alike`` that the others are compared with; empty without any.
+        resamples: of the bootstrap.
+    """
+
+    section: Section
+    evidence: tuple[Evidence, ...]
+    alike: tuple[Evidence, ...]
+    unlike: tuple[str, ...]
+    base: str
+    resamples: int
+
+    @property
+    def records(self) -> list[Record]:
+        """The records, model by model."""
+        return [record for row in self.section.rows for _, record in self.section.records_of(row)]
+
+    @property
+    def few(self) -> bool:
+        """Whether what takes a figure or a table for each model is drawn."""
+        return len(self.section.rows) <= DRAWN_MODELS
+
+
+def nothing(found: Any) -> Any:
+    """Write nothing."""
+    return {}
+
+
+@dataclass(frozen=True)
+class View(Generic[T]):
+    """One look at records.
+
+    Attributes:
+        name: of its command, ``cmbench report NAME``, and at the start of its files' names.
+        help: what it shows; the help of the command.
+        compute: returns what is shown, most often one thing for each edition, split and protocol. A parameter named
+            as in :data:`READ` is what it reads, optional if it has a default; every other is an option of the
+            command, written as typer has it.
+        tables: of what was computed: printed, and written as LaTeX and Markdown.
+        rows: end of a file's name -> tidy rows for CSV, as fractions; an empty field is a number that does not exist.
+        figures: end of a file's name -> what draws the figure; written as SVG and PNG.
+        texts: ending -> text of a file of another form.
+        stem: start of the files' names; if not given, the view's name and that of the section (what was computed, or
+            its ``section``).
+        show: prints what was computed; the tables if not given.
+        blocks: of the page; the tables with their section's options as they are by default, if not given.
+        examples: commands to show in the help.
     """
 
     name: str
-    tables: Sequence[ViewTable]
-    csv: Mapping[str, Rows]
-    figures: Mapping[str, Callable[[], Figure]]
+    help: str
+    compute: Callable[..., Iterable[T]]
+    tables: Callable[[T], Sequence[ViewTable]] = nothing
+    rows: Callable[[T], Mapping[str, Rows]] = nothing
+    figures: Callable[[T], Mapping[str, Callable[[], Figure]]] = nothing
+    texts: Callable[[T], Mapping[str, str]] = nothing
+    stem: Callable[[T], str] | None = None
+    show: Callable[[T, Console], None] | None = None
+    blocks: Callable[[Scope], Iterable[Block]] | None = None
+    examples: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """What :attr:`compute` takes, by name."""
+        return inspect.signature(self.compute, eval_str=True).parameters
+
+    @property
+    def reads(self) -> str:
+        """What the view reads, in words."""
+        return next((words for name, words in READ.items() if name in self.parameters), "no records")
+
+    @property
+    def writes(self) -> bool:
+        """Whether there are files to write."""
+        return any(one is not nothing for one in (self.tables, self.rows, self.figures, self.texts))
+
+    def print(self, found: T, console: Console) -> None:
+        """Print what was computed."""
+        if self.show is None:
+            print_tables(self.tables(found), console)
+        else:
+            self.show(found, console)
+
+    def page(self, scope: Scope) -> Iterable[Block]:
+        """Return the blocks of a section of the page."""
+        return self._tables_as_block(scope) if self.blocks is None else self.blocks(scope)
+
+    def _tables_as_block(self, scope: Scope) -> Iterator[Block]:
+        given = {"records": scope.records, "evidence": scope.evidence}
+        wanted = {name: value for name, value in given.items() if name in self.parameters}
+        tables = [t for found in self.compute(**wanted) for t in self.tables(found)] if any(wanted.values()) else []
+        if tables:
+            yield Block(
+                self.name, self.name.capitalize(), self.help, parts=tuple(Part(t.title, (), (t,)) for t in tables)
+            )
 
 
-def write_view(files: ViewFiles, folder: Path) -> list[Path]:
+def write_view(view: View[T], found: T, folder: Path) -> list[Path]:
     """Write a view's tables (LaTeX, Markdown), rows (CSV) and figures (SVG, PNG) and return the paths."""
-    contents: dict[str, bytes] = {}
-    if files.tables:
-        contents[f"{files.name}.tex"] = latex_tables(files.tables).encode()
-        contents[f"{files.name}.md"] = markdown_tables(files.tables).encode()
-    for end, rows in files.csv.items():
-        contents["-".join(filter(None, (files.name, end))) + ".csv"] = csv_text(rows).encode()
+    section: Any = getattr(found, "section", found)
+    stem = f"{view.name}-{section.slug}" if view.stem is None else view.stem(found)
+
+    def named(end: str) -> str:
+        return "-".join(filter(None, (stem, end))) or view.name
+
+    texts = {}
+    if tables := view.tables(found):
+        texts = {f"{named('')}.tex": latex_tables(tables), f"{named('')}.md": markdown_tables(tables)}
+    texts |= {f"{named('')}.{ending}": text for ending, text in view.texts(found).items()}
+    texts |= {f"{named(end)}.csv": csv_text(rows) for end, rows in view.rows(found).items()}
+    return write_files(folder, texts, {named(end): draw for end, draw in view.figures(found).items()})
+
+
+def write_files(folder: Path, texts: Mapping[str, str], figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:
+    """Write texts by their names, and figures by theirs as SVG and PNG; return the paths."""
+    contents = {folder / _safe(name): text.encode() for name, text in texts.items()}
     with style("path"):
-        for end, draw in files.figures.items():
+        for name, draw in figures.items():
             figure = draw()
-            for ending in ("svg", "png"):
-                contents[f"{'-'.join(filter(None, (files.name, end)))}.{ending}"] = figure_bytes(figure, ending)
-    paths = []
-    for name, content in contents.items():
-        stem, _, ending = name.rpartition(".")
-        paths.append(folder / f"{safe_name(stem)}.{ending}")
-        write_atomically(paths[-1], content)
-    return paths
+            contents |= {folder / _safe(f"{name}.{end}"): figure_bytes(figure, end) for end in ("svg", "png")}
+    for path, content in contents.items():
+        write_atomically(path, content)
+    return list(contents)
+
+
+def _safe(name: str) -> str:
+    stem, _, ending = name.rpartition(".")
+    return f"{safe_name(stem)}.{ending}"

@@ -1,22 +1,29 @@
-"""Comparisons and forgetting reports in the terminal, in percent points."""
+"""Models on the same tracks: what differs, how surely, and which places each may have. In percent points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from ...tasks.base import MINI_LABEL
-from ..comparing.compare import Comparison, LabelChange, TaskChange
+import typer
+
+from ...tasks.splits.names import is_sample
+from ..comparing.compare import Comparison, LabelChange, TaskChange, compare
 from ..comparing.paired import Difference
+from ..comparing.ties import Standing, standings
+from ..records.evidence import Evidence
 from ..records.sections import ABSENT
+from .base import Block, Bound, Labels, Resamples, Scope, View
+from .tables import plain_table
 from .words import percent, points, span
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..comparing.forgetting import Forgetting
-    from ..comparing.ties import Standing
+Read = Callable[[Sequence[Path]], list[Evidence]]
+"""Reads the records of some files and folders, those that were asked for, with their predictions."""
 
 STYLES = {"gained": "green", "lost": "bold red", "kept": "", "cannot tell": "dim"}
 TITLES = (("roc_auc", "ROC-AUC"), ("average_precision", "AP"))
@@ -48,10 +55,10 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
     """
     from rich.text import Text
 
-    where = f"{comparison.edition} edition · {comparison.split} split · protocol {comparison.protocol}"
-    console.print(Text(f"{comparison.before} → {comparison.after}   ({where})", style="bold"))
-    if comparison.edition == "mini":
-        console.print(Text(MINI_LABEL, style="yellow"))
+    setting = comparison.setting
+    console.print(Text(f"{comparison.before} → {comparison.after}   ({setting.title})", style="bold"))
+    if setting.warning:
+        console.print(Text(setting.warning, style="yellow"))
     legend = (
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
@@ -62,10 +69,10 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
     console.print(Text(legend, style="dim"))
     for metric, title in TITLES:
         rows = [(f"{t.task} (n={t.tracks}, {t.groups} groups)", t.metrics[metric]) for t in comparison.tasks]
-        _print_block(f"{title} by task", rows, console)
+        print_block(f"{title} by task", rows, console)
     if labels:
         for task in comparison.tasks:
-            _print_task(task, console)
+            print_task(task, console)
     for task in comparison.tasks:
         for note in task.notes:
             console.print(Text(f"{task.task}: {note}.", style="yellow"))
@@ -74,30 +81,25 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
             console.print(Text(f"Only {name} has records of {', '.join(tasks)}: not compared.", style="yellow"))
 
 
-def _print_families(task: TaskChange, console: Console) -> None:
+def print_families(task: TaskChange, console: Console) -> None:
+    """Print the changes of a task by family."""
     for metric, title in TITLES:
         families = [(family, changes[metric]) for family, changes in task.families.items()]
-        _print_block(f"{task.task}: {title} by family", families, console)
+        print_block(f"{task.task}: {title} by family", families, console)
 
 
-def _print_task(task: TaskChange, console: Console) -> None:
-    _print_families(task, console)
-    rows = [(_label(label), label.roc_auc) for label in task.labels]
-    _print_block(f"{task.task}: ROC-AUC by label", rows, console, [label.delong_p_value for label in task.labels])
-    precision = [(_label(label), label.average_precision) for label in task.labels]
-    _print_block(f"{task.task}: AP by label", precision, console)
+def print_task(task: TaskChange, console: Console) -> None:
+    """Print the changes of a task by family and by label."""
+    print_families(task, console)
+    rows = [(label_name(label), label.roc_auc) for label in task.labels]
+    print_block(f"{task.task}: ROC-AUC by label", rows, console, [label.delong_p_value for label in task.labels])
+    precision = [(label_name(label), label.average_precision) for label in task.labels]
+    print_block(f"{task.task}: AP by label", precision, console)
 
 
 def change_rows(comparison: Comparison) -> list[dict[str, object]]:
     """Return every change as a tidy row of fractions; ``None`` is a number that does not exist."""
-    facts: dict[str, object] = {
-        "edition": comparison.edition,
-        "split": comparison.split,
-        "protocol": comparison.protocol,
-    }
-    if comparison.edition == "mini":
-        facts["warning"] = MINI_LABEL
-    facts |= {"first": comparison.before, "second": comparison.after}
+    facts = comparison.setting.facts | {"first": comparison.before, "second": comparison.after}
     rows: list[dict[str, object]] = []
     for task in comparison.tasks:
         found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]] = []
@@ -116,13 +118,15 @@ def change_rows(comparison: Comparison) -> list[dict[str, object]]:
     return rows
 
 
-def _label(label: LabelChange) -> str:
+def label_name(label: LabelChange) -> str:
+    """Return a label with its positives."""
     return f"{label.label} (n={label.support})"
 
 
-def _print_block(
+def print_block(
     title: str, rows: Iterable[tuple[str, Difference]], console: Console, checks: Iterable[float | None] = ()
 ) -> None:
+    """Print changes one below the other, with DeLong's p-values where they are given."""
     from rich.table import Table
     from rich.text import Text
 
@@ -140,61 +144,93 @@ def _print_block(
     console.print(table)
 
 
-def print_forgetting(report: Forgetting, console: Console, *, labels: bool = True) -> None:
-    """Print a forgetting report: balances, tasks, families, labels, and at the end those that pay and that gain.
-
-    Args:
-        report: what to print.
-        console: where.
-        labels: whether to print every label; those that pay and that gain are printed anyway.
-    """
-    from rich.text import Text
-
-    print_comparison(report.comparison, console, labels=False)
-    for metric, title in TITLES:
-        rows = [(f"{b.name} ({len(b.tasks)})", b.changes[metric]) for b in report.balances]
-        _print_block(f"{title}, mean over tasks", rows, console)
-    if report.retention is not None:
-        text = f"Western retention: {span(report.retention)} % of the score above chance."
-        console.print()
-        console.print(Text(text, style="bold"))
-    for task in report.comparison.tasks:
-        (_print_task if labels else _print_families)(task, console)
-    _print_labels("labels that pay", report.lost, console)
-    _print_labels("labels that gain", report.gained, console)
-    told = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in STYLES)
-    console.print()
-    console.print(Text(f"Labels by ROC-AUC: {told}.", style="bold"))
-
-
-def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console: Console) -> None:
-    from rich.text import Text
-
-    if found:
-        _print_block(title, [(f"{task}: {_label(label)}", label.roc_auc) for task, label in found], console)
-    else:
-        console.print()
-        console.print(Text(f"No {title} at a false discovery rate of 5 %.", style="dim"))
-
-
 def print_standings(found: Sequence[Standing], console: Console) -> None:
     """Print places; models that cannot be told apart from one share a range of them."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text("Places", style="bold"), title_justify="left", box=None, header_style="dim", pad_edge=False
-    )
-    for name in ("place", "model", "mean [95 % interval]", "cannot be told apart from"):
-        table.add_column(name, overflow="fold")
-    for one in found:
-        place = str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
-        tied = ", ".join(name for name in one.tied if name != one.model) or ABSENT
-        table.add_row(place, Text(one.model), span(one.score), Text(tied))
+    rows = [
+        (
+            str(one.first) if one.first == one.last else f"{one.first}-{one.last}",
+            one.model,
+            span(one.score),
+            ", ".join(name for name in one.tied if name != one.model) or ABSENT,
+        )
+        for one in found
+    ]
+    heads = ("place", "model", "mean [95 % interval]", "cannot be told apart from")
     console.print()
-    console.print(table)
+    console.print(plain_table(heads, rows, heads, title=Text("Places", style="bold"), title_justify="left"))
     legend = (
         "Mean over traditions, each once, of ROC-AUC and AP; 0 at chance, 100 a perfect ranking. Pairs are told apart "
         "by the paired bootstrap at a false discovery rate of 5 %."
     )
     console.print(Text(legend, style="dim"))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with the first model, or the places of all.
+
+    Attributes:
+        comparison: of two models; ``None`` for the places.
+        labels: whether labels are printed.
+        standings: the places.
+    """
+
+    comparison: Comparison | None
+    labels: bool
+    standings: tuple[Standing, ...] = ()
+
+
+def _compute(
+    read: Read,
+    first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
+    others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
+    resamples: Resamples = 1000,
+    bound: Bound = 1.0,
+    labels: Labels = True,
+) -> Iterator[Compared]:
+    sides = [read([place]) for place in (first, *others)]
+    for other in sides[1:]:
+        yield Compared(compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels), labels)
+    if len(sides) > 2 and not any(is_sample(e.record.task.split) for side in sides for e in side):
+        yield Compared(None, labels, standings(sides, resamples))
+
+
+def _show(found: Compared, console: Console) -> None:
+    if found.comparison is None:
+        print_standings(found.standings, console)
+    else:
+        print_comparison(found.comparison, console, labels=found.labels)
+
+
+def change_files(comparison: Comparison | None) -> dict[str, list[dict[str, object]]]:
+    """Return every change of a comparison by the name of its CSV file."""
+    if comparison is None:
+        return {}
+    setting = comparison.setting
+    name = f"changes-{comparison.before}-{comparison.after}-{setting.edition}-{setting.split}"
+    return {name: change_rows(comparison)}
+
+
+def _blocks(scope: Scope) -> Iterator[Block]:
+    """Yield what could not be compared, and why."""
+    there = {e.record.model.name for e in scope.evidence}
+    without = [row.name for row in scope.section.rows if row.name not in there] if there else []
+    if scope.unlike or without:
+        yield Block("compared", "", template="compared.html", data={"unlike": scope.unlike, "without": without})
+
+
+VIEW = View(
+    name="changes",
+    help="""Compare models on the same tracks: paired differences with intervals, per task, family and label.
+
+    With three models or more also the places that each may have: models that cannot be told apart share them.
+    """,
+    compute=_compute,
+    rows=lambda found: change_files(found.comparison),
+    stem=lambda found: "",
+    show=_show,
+    blocks=_blocks,
+    examples=("cmbench compare results/mfcc results/chroma --no-labels",),
+)

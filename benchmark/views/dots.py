@@ -38,6 +38,11 @@ class Dot:
     interval: Interval | None
 
 
+def dot(value: float | None, interval: Interval | None) -> Dot | None:
+    """Return a score as a dot, if there is one."""
+    return None if value is None else Dot(value, interval)
+
+
 @dataclass(frozen=True)
 class DotLine:
     """One line of the figure.

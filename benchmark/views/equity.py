@@ -1,14 +1,16 @@
-"""Equity over traditions in the terminal and as rows for the page."""
+"""How evenly each model serves the traditions: the worst, the spread, the gap to the West."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ...tasks.base import MINI_LABEL
-from ..comparing.equity import Equity
+from ..comparing.equity import Equity, equities
+from ..records.evidence import Evidence
 from ..records.sections import ABSENT
+from .base import Block, Resamples, Scope, View
+from .tables import Rows, plain_table
 from .words import span
 
 if TYPE_CHECKING:
@@ -35,30 +37,66 @@ def gap(judged: Equity) -> str:
 
 def print_equity(judged: Sequence[Equity], console: Console) -> None:
     """Print one table for each edition, split and protocol; nothing where no model has two traditions."""
-    from rich.table import Table
     from rich.text import Text
 
-    def kind(e: Equity) -> tuple[str, str, str]:
-        return (e.edition, e.split, e.protocol)
-
-    for (edition, split, protocol), members in groupby(sorted(judged, key=kind), key=kind):
-        title = f"Equity over traditions: {edition} edition · {split} split · protocol {protocol}"
+    for setting, members in groupby(sorted(judged, key=lambda e: e.setting), key=lambda e: e.setting):
         console.print()
-        console.print(Text(title, style="bold"))
-        if edition == "mini":
-            console.print(Text(MINI_LABEL, style="yellow"))
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in ("model", "traditions", "mean", "worst", "its score", "spread", "gap"):
-            table.add_column(name, justify="left" if name in ("model", "worst") else "right", overflow="fold")
-        for one in members:
-            table.add_row(
-                Text(one.model),
+        console.print(Text(f"Equity over traditions: {setting.title}", style="bold"))
+        if setting.warning:
+            console.print(Text(setting.warning, style="yellow"))
+        rows = [
+            (
+                one.model,
                 str(len(one.traditions)),
                 span(one.mean, joint="\n"),
-                Text(worst(one)),
+                worst(one),
                 ABSENT if one.worst is None else span(one.traditions[one.worst], joint="\n"),
                 span(one.spread, joint="\n"),
                 gap(one),
             )
-        console.print(table)
+            for one in members
+        ]
+        heads = ("model", "traditions", "mean", "worst", "its score", "spread", "gap")
+        console.print(plain_table(heads, rows, left=("worst",)))
         console.print(Text(LEGEND, style="dim"))
+
+
+def _compute(evidence: Sequence[Evidence], resamples: Resamples = 1000) -> list[tuple[Equity, ...]]:
+    return [equities(evidence, resamples)]
+
+
+def _rows(judged: Sequence[Equity]) -> Rows:
+    """Return one row for each model and number, as fractions."""
+    rows = []
+    for one in judged:
+        named = {"mean": one.mean, "spread": one.spread, "gap": one.gap} | dict(one.traditions)
+        rows += [
+            {
+                **one.setting.facts,
+                "model": one.model,
+                "score": name,
+                "value": level.value if level else None,
+                "low": level.low if level else None,
+                "high": level.high if level else None,
+                "worst_share": one.worst_share if name == one.worst else None,
+            }
+            for name, level in named.items()
+        ]
+    return rows
+
+
+def _blocks(scope: Scope) -> Iterator[Block]:
+    if judged := equities(scope.alike, scope.resamples):
+        yield Block("equity", "Equity over traditions", link="equity", template="equity.html", data=judged)
+
+
+VIEW = View(
+    name="equity",
+    help="Show how evenly each model serves the traditions: the worst, the spread, the gap to the West.",
+    compute=_compute,
+    rows=lambda judged: {"": _rows(judged)},
+    stem=lambda judged: "equity",
+    show=print_equity,
+    blocks=_blocks,
+    examples=("cmbench report equity results",),
+)

@@ -2,219 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..records.record import FamilyScore, Interval, Metric, Record
+from ..records.record import FamilyScore, Metric, Record
 from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, sections
-from .base import Block, Part, ViewFiles
-from .dots import Dot, DotLine, dots_figure
-from .figures import in_parts
-from .tables import Rows, ViewTable, cell_facts, not_run, not_scored, print_tables
+from .base import Block, Part, Scope, View
+from .dots import Dot, DotLine, dot, dots_figure
+from .figures import figures_by_task
+from .tables import Rows, ViewTable, cell_facts, not_run, not_scored
 from .words import of_defined, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Console
 
 ALL = "all labels"
 
 
-@dataclass(frozen=True)
-class FamilyTask:
-    """One task of the view.
-
-    Attributes:
-        column: the task.
-        families: in the order in which the labels name them.
-        scores: model (position in the section's rows) -> family -> score; a model without a record is not in it.
-        overall: model -> metric -> score over all labels.
-        notes: what is absent and why.
-    """
-
-    column: Column
-    families: tuple[str, ...]
-    scores: Mapping[int, Mapping[str, FamilyScore]]
-    overall: Mapping[int, Mapping[str, Metric]]
-    notes: tuple[str, ...]
+def _families(section: Section, column: Column) -> list[str]:
+    """Return the families of a task, in the order in which the labels name them."""
+    return list(dict.fromkeys(f.family for f in section.records_on(column)[0][1].families))
 
 
-@dataclass(frozen=True)
-class FamilyView:
-    """Scores by family for the records of one edition, split and protocol."""
-
-    section: Section
-    tasks: tuple[FamilyTask, ...]
+def _score(record: Record | None, family: str) -> FamilyScore | None:
+    return next((f for f in record.families if f.family == family), None) if record else None
 
 
-def family_views(records: Iterable[Record]) -> tuple[FamilyView, ...]:
-    """Return the view for every edition, split and protocol.
+def family_tables(section: Section) -> list[ViewTable]:
+    """Return a table for each task and metric: models by families, percent."""
+    tables = []
+    for column in section.columns:
+        families = _families(section, column)
+        heads = ["model", *(f"{family}\n{_count(section, column, family)}" for family in families)]
+        tables += [
+            ViewTable.of(
+                section,
+                f"{column.name}: {METRIC_TITLES[metric]} by family, percent [{section.interval_name}], "
+                f"n={column.test_tracks} test tracks",
+                (*heads, f"{ALL}\n{column.label_count}"),
+                [(row.name, *_cells(section, column, families, row, metric)) for row in section.rows],
+                notes=_notes(section, column) if metric == HEADLINE[-1] else (),
+            )
+            for metric in HEADLINE
+        ]
+    return tables
 
-    Raises:
-        UsageError: there are no records, or two contradict each other.
-    """
-    return tuple(FamilyView(s, tuple(_task(s, column) for column in s.columns)) for s in sections(records))
 
-
-def _task(section: Section, column: Column) -> FamilyTask:
-    found = {k: r for k, row in enumerate(section.rows) if (r := section.record(row, column))}
+def _notes(section: Section, column: Column) -> list[str]:
+    """Say what is absent, and why."""
     notes = [*not_run(section, column)]
-    for record in found.values():
+    for _, record in section.records_on(column):
         notes += not_scored(record)
         if any(f.roc_auc is not None and f.roc_auc_interval is None for f in record.families):
             notes.append(f"{record.model.name}: no interval where the test split holds too few groups for one.")
-    first = next(iter(found.values()))
-    return FamilyTask(
-        column=column,
-        families=tuple(dict.fromkeys(f.family for f in first.families)),
-        scores={k: {f.family: f for f in record.families} for k, record in found.items()},
-        overall={k: record.metrics for k, record in found.items()},
-        notes=tuple(dict.fromkeys(notes)),
-    )
+    return list(dict.fromkeys(notes))
 
 
-def family_tables(view: FamilyView) -> list[ViewTable]:
-    """Return a table for each task and metric: models by families, percent."""
-    section = view.section
-    return [
-        ViewTable(
-            title=f"{task.column.name}: {METRIC_TITLES[metric]} by family, percent [{section.interval_name}], "
-            f"n={task.column.test_tracks} test tracks",
-            source=section.title,
-            warning=section.warning,
-            columns=(
-                "model",
-                *(f"{family}\n{_count(task, family)}" for family in task.families),
-                f"{ALL}\n{task.column.label_count}",
-            ),
-            rows=tuple(_row(task, k, row, metric) for k, row in enumerate(section.rows)),
-            notes=task.notes if metric == HEADLINE[-1] else (),
-        )
-        for task in view.tasks
-        for metric in HEADLINE
-    ]
-
-
-def _counts(task: FamilyTask, family: str) -> set[tuple[int, int]]:
+def _counts(section: Section, column: Column, family: str) -> set[tuple[int, int]]:
     """How many labels of a family are scored, of how many; several where that differs between the models."""
-    return {(scores[family].defined, scores[family].labels) for scores in task.scores.values() if family in scores}
+    found = (_score(record, family) for _, record in section.records_on(column))
+    return {(score.defined, score.labels) for score in found if score}
 
 
-def _count(task: FamilyTask, family: str) -> str:
-    found = _counts(task, family)
+def _count(section: Section, column: Column, family: str) -> str:
+    found = _counts(section, column, family)
     return of_defined(*found.pop()) if len(found) == 1 else "labels scored differ"
 
 
-def _row(task: FamilyTask, k: int, row: Row, metric: str) -> tuple[str, ...]:
-    if k not in task.scores:
-        return (row.name, *(ABSENT for _ in task.families), ABSENT)
-    cells = []
-    for family in task.families:
-        score = task.scores[k].get(family)
-        differs = len(_counts(task, family)) > 1
+def _cells(section: Section, column: Column, families: Sequence[str], row: Row, metric: str) -> Iterator[str]:
+    record = section.record(row, column)
+    for family in families:
+        score = _score(record, family)
+        differs = len(_counts(section, column, family)) > 1
         count = f" ({of_defined(score.defined, score.labels)})" if score and differs else ""
-        cells.append(with_interval(*_value(score, metric)) + count if score else ABSENT)
-    overall = task.overall[k].get(metric)
-    return (row.name, *cells, with_interval(overall.value, overall.interval) if overall else ABSENT)
+        yield with_interval(*score.ranked(metric)) + count if score else ABSENT
+    overall = section.metric(row, column, metric)
+    yield with_interval(overall.value, overall.interval) if overall else ABSENT
 
 
-def _value(score: FamilyScore, metric: str) -> tuple[float | None, Interval | None]:
-    if metric == "roc_auc":
-        return score.roc_auc, score.roc_auc_interval
-    return score.average_precision, score.average_precision_interval
-
-
-def family_rows(view: FamilyView) -> Rows:
+def family_rows(section: Section) -> Rows:
     """Return one row for each model, task, family and metric, as fractions."""
     return [
-        cell_facts(view.section, row, task.column)
+        cell_facts(section, row, column)
         | {
-            "family": family,
+            "family": score.family,
             "labels": score.labels,
             "defined": score.defined,
-            "test_tracks": task.column.test_tracks,
+            "test_tracks": column.test_tracks,
             "metric": metric,
             "value": value,
             "low": interval.low if interval else None,
             "high": interval.high if interval else None,
         }
-        for task in view.tasks
-        for k, row in enumerate(view.section.rows)
-        for family, score in task.scores.get(k, {}).items()
+        for column in section.columns
+        for row, record in section.records_on(column)
+        for score in record.families
         for metric in HEADLINE
-        for value, interval in [_value(score, metric)]
+        for value, interval in [score.ranked(metric)]
     ]
 
 
-def print_families(view: FamilyView, console: Console) -> None:
-    """Print scores by family."""
-    print_tables(family_tables(view), console)
-
-
-def family_figure(view: FamilyView, task: FamilyTask, rows: Sequence[Row] | None = None) -> Figure:
+def family_figure(section: Section, column: Column, rows: Sequence[Row] | None = None) -> Figure:
     """Draw the scores of one task by family, with intervals.
 
     Args:
-        view: the section's.
-        task: of the view.
-        rows: the models to draw, as many as there are markers at most; the first of them if not given.
+        section: the records.
+        column: the task.
+        rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
-    rows = view.section.rows if rows is None else rows
-    places = [view.section.rows.index(row) for row in rows]
-    lines = [
-        DotLine(
-            name=family,
-            note=_count(task, family),
-            dots={m: [_dot(task.scores.get(k, {}).get(family), m) for k in places] for m in HEADLINE},
-        )
-        for family in task.families
-    ]
-    overall = {m: [_overall(task.overall.get(k), m) for k in places] for m in HEADLINE}
-    lines.append(DotLine(ALL, task.column.label_count, overall))
-    return dots_figure(
-        view.section,
-        f"{task.column.name}: scores by family (n={task.column.test_tracks} test tracks)",
-        lines,
-        [row.name for row in rows],
-        f"whisker: {view.section.interval_name}; line at 50: ROC-AUC of chance.",
-    )
+    rows = section.rows if rows is None else rows
+    found = [section.record(row, column) for row in rows]
+    lines = []
+    for family in _families(section, column):
+        scores = [_score(record, family) for record in found]
+        dots = {m: [dot(*score.ranked(m)) if score else None for score in scores] for m in HEADLINE}
+        lines.append(DotLine(family, _count(section, column, family), dots))
+    overall = {m: [_overall(record.metrics.get(m) if record else None) for record in found] for m in HEADLINE}
+    lines.append(DotLine(ALL, column.label_count, overall))
+    title = f"{column.name}: scores by family (n={column.test_tracks} test tracks)"
+    key = f"whisker: {section.interval_name}; line at 50: ROC-AUC of chance."
+    return dots_figure(section, title, lines, [row.name for row in rows], key)
 
 
-def _dot(score: FamilyScore | None, metric: str) -> Dot | None:
-    if score is None:
-        return None
-    value, interval = _value(score, metric)
-    return None if value is None else Dot(value, interval)
+def _overall(metric: Metric | None) -> Dot | None:
+    return dot(metric.value, metric.interval) if metric else None
 
 
-def _overall(metrics: Mapping[str, Metric] | None, name: str) -> Dot | None:
-    metric = metrics.get(name) if metrics else None
-    return None if metric is None or metric.value is None else Dot(metric.value, metric.interval)
+def _blocks(scope: Scope) -> Iterator[Block]:
+    tables = family_tables(scope.section)
+    each = len(HEADLINE)
+    parts = [Part(c.name, (), tuple(tables[each * i : each * (i + 1)])) for i, c in enumerate(scope.section.columns)]
+    text = "Macro means over the defined labels of each family."
+    yield Block("families", "Families side by side", text, parts=tuple(parts))
 
 
-def family_files(view: FamilyView) -> ViewFiles:
-    """Return what ``cmbench report families --out`` writes."""
-    parts = in_parts(view.section.rows)
-    figures: dict[str, Callable[[], Figure]] = {
-        f"{task.column.name}{f'-{i + 1}' if len(parts) > 1 else ''}": partial(family_figure, view, task, rows)
-        for task in view.tasks
-        for i, rows in enumerate(parts)
-    }
-    return ViewFiles(f"families-{view.section.slug}", family_tables(view), {"": family_rows(view)}, figures)
-
-
-def _families(records: Sequence[Record]) -> Block:
-    (view,) = family_views(records)
-    tables = family_tables(view)
-    each = len(tables) // len(view.tasks)
-    return Block(
-        "families",
-        "Families side by side",
-        "Macro means over the defined labels of each family.",
-        (),
-        tuple(
-            Part(task.column.name, (), tuple(tables[each * i : each * (i + 1)])) for i, task in enumerate(view.tasks)
-        ),
-    )
+VIEW = View(
+    name="families",
+    help="Show scores by family of labels, models side by side.",
+    compute=sections,
+    tables=family_tables,
+    rows=lambda section: {"": family_rows(section)},
+    figures=lambda section: figures_by_task(section, partial(family_figure, section)),
+    blocks=_blocks,
+    examples=("cmbench report families results --out views",),
+)

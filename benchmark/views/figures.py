@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..records.sections import Row, Section
+from ..records.sections import Column, Row, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,6 +153,18 @@ def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
     """Models by as many as one figure of layer curves can tell apart."""
     size = len(MARKERS)
     return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+def figures_by_task(
+    section: Section, draw: Callable[[Column, Sequence[Row]], Figure]
+) -> dict[str, Callable[[], Figure]]:
+    """Return what draws each task, for as many models at a time as a figure can tell apart, by ends of file names."""
+    parts = in_parts(section.rows)
+    return {
+        f"{column.name}{f'-{i}' if len(parts) > 1 else ''}": partial(draw, column, rows)
+        for column in section.columns
+        for i, rows in enumerate(parts, start=1)
+    }
 
 
 def figure_bytes(figure: Figure, ending: str) -> bytes:

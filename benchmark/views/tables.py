@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...terminal import visible
+from ...terminal import new_table, visible
 from ..records.record import Record
 from ..records.sections import ABSENT, Column, Row, Section
 
@@ -57,6 +57,19 @@ class ViewTable:
     rows: tuple[tuple[str, ...], ...]
     keys: int = 1
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        section: Section,
+        title: str,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        keys: int = 1,
+        notes: Iterable[str] = (),
+    ) -> ViewTable:
+        """Return a table with a section's title and warning."""
+        return cls(title, section.title, section.warning, tuple(columns), tuple(map(tuple, rows)), keys, tuple(notes))
 
 
 def section_facts(section: Section) -> dict[str, object]:
@@ -142,6 +155,25 @@ def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
     return grid
 
 
+def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Container[str] = (), **look: Any) -> Table:
+    """Return a table without lines for the terminal; markup in its texts is not obeyed.
+
+    Args:
+        heads: of the columns.
+        rows: as many cells as heads each.
+        left: heads of further columns of words, beside the first; numbers stand at the right.
+        look: of the table, as rich has it.
+    """
+    from rich.text import Text
+
+    grid = new_table(**{"header_style": "dim", "pad_edge": False} | look)
+    for i, head in enumerate(heads):
+        grid.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
 def escaped(text: str) -> str:
     """Return text for LaTeX."""
     return "".join(_LATEX.get(mark, mark) for mark in text.replace("\n", " "))
@@ -151,25 +183,32 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
     """Return tables for LaTeX with ``booktabs``; what must stand beside the numbers is a line of each table."""
     lines = ["% needs \\usepackage{booktabs}"]
     for table in tables:
-        width = len(table.columns)
-        lines += [
-            "",
-            *("% " + line.replace("\n", " ") for line in (table.title, table.source, *table.notes)),
-            f"\\begin{{tabular}}{{{'l' * table.keys}{'r' * (width - table.keys)}}}",
-            "\\toprule",
-            " & ".join(map(escaped, table.columns)) + " \\\\",
-            "\\midrule",
-            *(latex_row([escaped(cell) for cell in row]) for row in table.rows),
-            "\\bottomrule",
-        ]
-        if table.warning:
-            lines.append(f"\\multicolumn{{{width}}}{{l}}{{\\footnotesize {escaped(table.warning)}}} \\\\")
-        lines.append("\\end{tabular}")
+        lines += ["", *("% " + line.replace("\n", " ") for line in (table.title, table.source, *table.notes))]
+        rows = [[escaped(cell) for cell in row] for row in table.rows]
+        lines += latex_lines(table.columns, rows, table.keys, table.warning)
     return "\n".join([*lines, ""])
 
 
-def latex_row(cells: Sequence[str]) -> str:
-    """Return cells, escaped already, as a row of a table for LaTeX."""
+def latex_lines(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int = 1, warning: str = ""
+) -> Iterator[str]:
+    """Yield the lines of a table for LaTeX.
+
+    Args:
+        columns: heads.
+        rows: as many cells as heads each, escaped already.
+        keys: leading columns of words.
+        warning: what must stand in the table, so that it is there in print.
+    """
+    yield f"\\begin{{tabular}}{{{'l' * keys}{'r' * (len(columns) - keys)}}}"
+    head = " & ".join(map(escaped, columns)) + " \\\\"
+    yield from ("\\toprule", head, "\\midrule", *map(_latex_row, rows), "\\bottomrule")
+    if warning:
+        yield f"\\multicolumn{{{len(columns)}}}{{l}}{{\\footnotesize {escaped(warning)}}} \\\\"
+    yield "\\end{tabular}"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
     text = " & ".join(cells) + " \\\\"
     # A bracket at the start of a row would be read as an argument of the line break before it.
     return "{[}" + text[1:] if text.startswith("[") else text
@@ -212,6 +251,7 @@ def csv_cell(value: object) -> object:
 
 def csv_text(rows: Rows) -> str:
     """Return tidy rows as CSV; ``None`` is an empty field."""
+    # Not pandas: it would turn whole numbers in a column with a gap into fractions, and takes a second to load.
     out = io.StringIO()
     if rows:
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")

@@ -18,7 +18,7 @@ from ...benchmark.pages.svg import TEMPLATES as PAGE_TEMPLATES
 from ...benchmark.records.record import Record
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...benchmark.views.equity import worst
-from ...benchmark.views.reported import WARNING
+from ...benchmark.views.reported.rows import WARNING
 from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...files import whole_folder

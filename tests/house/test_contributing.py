@@ -12,6 +12,7 @@ from pathlib import Path
 from cmbench.tests.house.same_bytes import ALONE
 
 ROOT = Path(__file__).resolve().parents[2]
+RECORDS = ROOT / "tests" / "upgrade" / "v0.1.0" / "results"
 NOT_COPIED = ("tests", "docs", "entries", "nano", ".*", "__pycache__", "build", "dist", "*.egg-info", "results")
 
 FILLED = (
@@ -48,20 +49,21 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def examples() -> tuple[str, str]:
-    """The task and the model, the dots of the task filled."""
-    task, model = blocks("python")
+def examples() -> tuple[str, str, str]:
+    """The task, the model and the view, the dots of the task filled."""
+    task, model, view = blocks("python")
     for dots, filled in FILLED:
         assert dots in task
         task = task.replace(dots, filled)
-    return task, model
+    return task, model, view
 
 
 def python(path: Path, *words: str) -> str:
     """Run python with a folder on its path, and not the installed cmbench if that folder has one."""
     if (path / "cmbench").is_dir():
         (path / "sitecustomize.py").write_text(ALONE, encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(path), "COLUMNS": "200"}
+    where = os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": where, "COLUMNS": "200"}
     out = subprocess.run(
         [sys.executable, *words], cwd=path, env=environment, capture_output=True, text=True, check=False
     )
@@ -70,10 +72,13 @@ def python(path: Path, *words: str) -> str:
 
 
 def check(path: Path) -> None:
-    """The three commands that a contributor runs, and the task's own loader."""
+    """The commands that a contributor runs, and the task's own loader."""
     assert "loudness" in python(path, "-m", "cmbench", "models")
     assert "my_task" in python(path, "-m", "cmbench", "tasks")
     assert "broken" not in python(path, "-m", "cmbench", "models", "check", "loudness")
+    shown = python(path, "-m", "cmbench", "report", "best", str(RECORDS), "--least", "1", "--out", str(path / "best"))
+    assert "makam--high" in shown
+    assert sorted(file.suffix for file in (path / "best").iterdir()) == [".md", ".tex"]
     loaded = python(path, "-c", LOAD)
     assert loaded == "Missing my_task\n3 splits: my_task\n"
 
@@ -81,20 +86,22 @@ def check(path: Path) -> None:
 def test_pasted_into_the_package(tmp_path: Path) -> None:
     copy = tmp_path / "cmbench"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    task, model = examples()
-    (copy / "tasks" / "my_task.py").write_text(task, encoding="utf-8")
-    (copy / "baselines" / "my_model.py").write_text(model, encoding="utf-8")
+    for room, text in zip(("tasks", "baselines", "benchmark/views"), examples(), strict=True):
+        (copy / room / "my_own.py").write_text(text, encoding="utf-8")
     assert str(copy) in python(tmp_path, "-c", "import cmbench; print(cmbench.__file__)")
     check(tmp_path)
 
 
 def test_offered_by_another_distribution(tmp_path: Path) -> None:
-    task, model = (
-        text.replace("from .base ", f"from cmbench.{room}.base ").replace("from ..errors ", "from cmbench.errors ")
-        for text, room in zip(examples(), ("tasks", "baselines"), strict=True)
+    rooms = (("tasks", ""), ("baselines", ""), ("benchmark.views", "benchmark."))
+    task, model, view = (
+        re.sub(r"^( *)from \.(?!\.)", rf"\1from cmbench.{room}.", text, flags=re.MULTILINE).replace(
+            "from ..", f"from cmbench.{above}"
+        )
+        for text, (room, above) in zip(examples(), rooms, strict=True)
     )
     model += '\nENTRY = ENCODERS["loudness"]\n'
-    (tmp_path / "my_package.py").write_text(f"{task}\n\n{model}", encoding="utf-8")
+    (tmp_path / "my_package.py").write_text(f"{task}\n\n{model}\n\n{view}", encoding="utf-8")
     about = tmp_path / "my_package-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n", encoding="utf-8")

@@ -22,6 +22,7 @@ from ...comparing.compare import BOUND, RESAMPLES, TaskChange, compare
 from ...comparing.paired import RANKED, Difference, control_false_discoveries, difference
 from ...comparing.transfer import TransferMatrix, transfer_matrix
 from ...records.evidence import Evidence
+from ...records.setting import Setting
 
 _PARTS = ("greek", "turkish", "hindustani", "carnatic")
 
@@ -195,7 +196,7 @@ def evaluate_claims(evidence: Iterable[Evidence], resamples: int = RESAMPLES) ->
         findings=tuple(ClaimOutcome(c, d, reported_change(c)) for c, d in zip(known, judged, strict=True)),
         matrix=transfer_matrix([e for name in MODELS for e in found[name]], NANO_BASE, resamples=resamples),
         seeds=len(first.probabilities),
-        title=f"{record.task.edition} edition · {record.task.split} split · protocol {record.protocol.name} · "
+        title=f"{Setting.of(record).title} · "
         f"{'–'.join(map(str, dict.fromkeys([tracks[0], tracks[-1]])))} test tracks a task",
         missing=tuple(sorted({claim.after for claim in asked} - found.keys())),
     )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....files import write_atomically
 from ....pretraining.card import CURVE
 from ....tasks.base import MINI_LABEL
 from ...comparing.paired import Difference
 from ...records.sections import ABSENT
+from ...views import transfer
+from ...views.base import write_files, write_view
 from ...views.changes import STYLES
-from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure, figure_bytes, style
-from ...views.transfer.transfer_map import write_transfer
+from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure
 from ...views.words import points
 from .claims import Claim, ClaimOutcome, Reproduction, reported_models
 
@@ -254,15 +255,9 @@ def write_reproduction(found: Reproduction, folders: Mapping[str, Path], out: Pa
         command: that was given.
     """
     text = json.dumps(facts(found, command), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    files: dict[str, bytes] = {
-        "findings.json": text.encode(),
-        "findings.md": markdown_findings(found, command).encode(),
-    }
-    with style("path"):
-        figures = {"findings": findings_figure(found)} | ({"held_out": curves_figure(folders)} if folders else {})
-        for name, figure in figures.items():
-            for ending in ("svg", "png"):
-                files[f"{name}.{ending}"] = figure_bytes(figure, ending)
-    for name, content in files.items():
-        write_atomically(out / name, content)
-    return [*(out / name for name in files), *write_transfer(found.matrix, out)]
+    texts = {"findings.json": text, "findings.md": markdown_findings(found, command)}
+    figures: dict[str, Callable[[], Figure]] = {"findings": partial(findings_figure, found)}
+    if folders:
+        figures["held_out"] = partial(curves_figure, folders)
+    matrix = write_view(transfer.VIEW, transfer.Transfer(found.matrix), out)
+    return [*write_files(out, texts, figures), *matrix]

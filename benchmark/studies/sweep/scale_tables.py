@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ....files import write_atomically
 from ....tasks.base import MINI_LABEL
 from ...records.sections import HEADLINE
-from ...views.figures import figure_bytes, style
+from ...views.base import write_files
 from ...views.tables import csv_cell, markdown_cell
 from ...views.words import percent
 from .scale_curves import sweep_figure
@@ -112,10 +112,5 @@ def csv_sweep(sweep: Sweep) -> str:
 
 def write_sweep(sweep: Sweep, folder: Path) -> list[Path]:
     """Write the table (Markdown, CSV) and the figure (SVG, PNG), and return the paths."""
-    files = {"sweep.md": markdown_sweep(sweep).encode(), "sweep.csv": csv_sweep(sweep).encode()}
-    with style("path"):
-        figure = sweep_figure(sweep, title(sweep), warning(sweep))
-        files |= {f"sweep.{ending}": figure_bytes(figure, ending) for ending in ("svg", "png")}
-    for name, content in files.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in files]
+    texts = {"sweep.md": markdown_sweep(sweep), "sweep.csv": csv_sweep(sweep)}
+    return write_files(folder, texts, {"sweep": partial(sweep_figure, sweep, title(sweep), warning(sweep))})

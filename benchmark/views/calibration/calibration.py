@@ -30,6 +30,7 @@ from ...records.evidence import Evidence
 from ...records.sections import ABSENT, Column, Row, Section, sections
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
+from ..base import Resamples
 from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import percent, with_interval
 
@@ -98,27 +99,23 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class CalibrationTask:
-    """One task of the view.
+class CalibrationView:
+    """Calibration for the records of one edition, split and protocol.
 
     Attributes:
-        column: the task.
-        found: model (position in the section's rows) -> calibration of every family, then of all labels.
+        section: the records.
+        found: model and task -> calibration of every family, then of all labels.
     """
 
-    column: Column
-    found: Mapping[int, tuple[Calibration, ...]]
-
-
-@dataclass(frozen=True)
-class CalibrationView:
-    """Calibration for the records of one edition, split and protocol."""
-
     section: Section
-    tasks: tuple[CalibrationTask, ...]
+    found: Mapping[tuple[Row, Column], tuple[Calibration, ...]]
+
+    def of(self, row: Row, column: Column) -> tuple[Calibration, ...]:
+        """Return what there is of a model on a task; nothing without a record."""
+        return self.found.get((row, column), ())
 
 
-def calibration_views(evidence: Sequence[Evidence], resamples: int = RESAMPLES) -> tuple[CalibrationView, ...]:
+def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAMPLES) -> tuple[CalibrationView, ...]:
     """Return the view for every edition, split and protocol.
 
     Args:
@@ -129,15 +126,17 @@ def calibration_views(evidence: Sequence[Evidence], resamples: int = RESAMPLES) 
         UsageError: there are no records, or two contradict each other.
     """
     by_record = {id(one.record): one for one in evidence}
-    views = []
-    for section in sections(one.record for one in evidence):
-        tasks = []
-        for column in section.columns:
-            records = {k: r for k, row in enumerate(section.rows) if (r := section.record(row, column))}
-            found = {k: calibrations(by_record[id(record)], resamples) for k, record in records.items()}
-            tasks.append(CalibrationTask(column, found))
-        views.append(CalibrationView(section, tuple(tasks)))
-    return tuple(views)
+    return tuple(
+        CalibrationView(
+            section,
+            {
+                (row, column): calibrations(by_record[id(record)], resamples)
+                for column in section.columns
+                for row, record in section.records_on(column)
+            },
+        )
+        for section in sections(one.record for one in evidence)
+    )
 
 
 def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibration, ...]:
@@ -270,45 +269,43 @@ def _interval(samples: Doubles, value: float) -> tuple[float, float] | None:
     return interval(kept, value, LEVEL) if kept.size >= MIN_DEFINED_SHARE * samples.size else None
 
 
+HEADS = (
+    "model",
+    "family",
+    "forecasts",
+    "true",
+    "ECE",
+    "floor",
+    "Brier",
+    "reliability",
+    "resolution",
+    "uncertainty",
+    "within\nbins",
+    "skill",
+)
+
+LEGEND = (
+    f"ECE: expected calibration error, {BINS} bins of equal width; floor: its size if all were true. Brier: "
+    "lower is better, = reliability - resolution + uncertainty + what differs within bins. "
+    "skill: against always saying each label's prevalence; 0 or less: no better."
+)
+
+
 def calibration_tables(view: CalibrationView) -> list[ViewTable]:
     """Return a table for each task: models by families."""
-    section = view.section
     tables = []
-    for task in view.tasks:
-        rows, notes = [], [*not_run(section, task.column)]
-        for k, row in enumerate(section.rows):
-            for one in task.found.get(k, ()):
-                rows.append((row.name, one.family, str(one.forecasts), str(one.positives), *_numbers(one)))
-                if one.reason:
-                    notes.append(f"{row.name}, {one.family}: {one.reason}.")
-        notes.append(
-            f"ECE: expected calibration error, {BINS} bins of equal width; floor: its size if all were true. Brier: "
-            "lower is better, = reliability - resolution + uncertainty + what differs within bins. "
-            "skill: against always saying each label's prevalence; 0 or less: no better."
-        )
+    for column in view.section.columns:
+        found = [(row, one) for row in view.section.rows for one in view.of(row, column)]
+        reasons = [f"{row.name}, {one.family}: {one.reason}." for row, one in found if one.reason]
         tables.append(
-            ViewTable(
-                title=f"{task.column.name}: calibration of mean probabilities over seeds, percent "
-                f"[95 % cluster-bootstrap interval], n={task.column.test_tracks} test tracks",
-                source=section.title,
-                warning=section.warning,
-                columns=(
-                    "model",
-                    "family",
-                    "forecasts",
-                    "true",
-                    "ECE",
-                    "floor",
-                    "Brier",
-                    "reliability",
-                    "resolution",
-                    "uncertainty",
-                    "within\nbins",
-                    "skill",
-                ),
-                rows=tuple(rows),
+            ViewTable.of(
+                view.section,
+                f"{column.name}: calibration of mean probabilities over seeds, percent "
+                f"[95 % cluster-bootstrap interval], n={column.test_tracks} test tracks",
+                HEADS,
+                [(row.name, one.family, str(one.forecasts), str(one.positives), *_numbers(one)) for row, one in found],
                 keys=2,
-                notes=tuple(notes),
+                notes=(*not_run(view.section, column), *reasons, LEGEND),
             )
         )
     return tables
@@ -332,13 +329,13 @@ def _numbers(one: Calibration) -> tuple[str, ...]:
 def calibration_rows(view: CalibrationView) -> Rows:
     """Return one row for each model, task and family, as fractions."""
     rows = []
-    for task, row, one in _each(view):
+    for column, row, one in _each(view):
         low, high = one.brier_interval or (None, None)
         skill_low, skill_high = one.skill_interval or (None, None)
         numbers = {
             "family": one.family,
             "labels": one.labels,
-            "test_tracks": task.column.test_tracks,
+            "test_tracks": column.test_tracks,
             "forecasts": one.forecasts,
             "positives": one.positives,
             "bins": BINS,
@@ -356,14 +353,14 @@ def calibration_rows(view: CalibrationView) -> Rows:
             "skill_high": skill_high,
             "reason": one.reason,
         }
-        rows.append(cell_facts(view.section, row, task.column) | numbers)
+        rows.append(cell_facts(view.section, row, column) | numbers)
     return rows
 
 
 def bin_rows(view: CalibrationView) -> Rows:
     """Return one row for each model, task, family and bin."""
     return [
-        cell_facts(view.section, row, task.column)
+        cell_facts(view.section, row, column)
         | {
             "family": one.family,
             "forecasts": found.forecasts,
@@ -372,13 +369,13 @@ def bin_rows(view: CalibrationView) -> Rows:
             "low": found.interval[0] if found.interval else None,
             "high": found.interval[1] if found.interval else None,
         }
-        for task, row, one in _each(view)
+        for column, row, one in _each(view)
         for found in one.bins
     ]
 
 
-def _each(view: CalibrationView) -> Iterator[tuple[CalibrationTask, Row, Calibration]]:
-    for task in view.tasks:
-        for k, row in enumerate(view.section.rows):
-            for one in task.found.get(k, ()):
-                yield task, row, one
+def _each(view: CalibrationView) -> Iterator[tuple[Column, Row, Calibration]]:
+    for column in view.section.columns:
+        for row in view.section.rows:
+            for one in view.of(row, column):
+                yield column, row, one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...records.sections import Row
+from ...records.sections import Column, Row
 from ..figures import (
     COLOURS,
     FAINT,
@@ -19,7 +19,7 @@ from ..figures import (
     legend_columns,
 )
 from ..words import percent
-from .calibration import BINS, Calibration, CalibrationTask, CalibrationView
+from .calibration import BINS, Calibration, CalibrationView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ LARGEST_SIDE = 1.35
 """Inches of a diagram where each model has its own."""
 
 
-def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row] | None = None) -> Figure:
+def calibration_figure(view: CalibrationView, column: Column, rows: Sequence[Row] | None = None) -> Figure:
     """Draw a reliability diagram for every family of a task.
 
     On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are neither joined
@@ -44,18 +44,18 @@ def calibration_figure(view: CalibrationView, task: CalibrationTask, rows: Seque
 
     Args:
         view: the section's.
-        task: of the view.
+        column: the task.
         rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
     rows = view.section.rows if rows is None else rows
-    return _shared(view, task, rows) if len(rows) <= TOGETHER else _apart(view, task, rows)
+    return _shared(view, column, rows) if len(rows) <= TOGETHER else _apart(view, column, rows)
 
 
-def _shared(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) -> Figure:
+def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
     """Draw all models into the same diagrams, one for each family."""
     from matplotlib.lines import Line2D
 
-    drawn = [(k, row, task.found.get(view.section.rows.index(row), ())) for k, row in enumerate(rows)]
+    drawn = [(k, row, view.of(row, column)) for k, row in enumerate(rows)]
     families = list(dict.fromkeys(one.family for _, _, found in drawn for one in found))
     names = [_told(row, found) for _, row, found in drawn]
     columns = legend_columns(names, TEXT_WIDTH)
@@ -89,13 +89,13 @@ def _shared(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) -
                   borderaxespad=0)  # fmt: skip
     note = f"{_MARKS} Below: how many, logarithmic.\nECE: expected calibration error over all labels, percent."
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
-    draw_title(figure, view.section, _title(task), height)
+    draw_title(figure, view.section, _title(column), height)
     return figure
 
 
-def _apart(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) -> Figure:
+def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
     """Draw families beside each other and models below, or beside each other too where families are few."""
-    found = [task.found.get(view.section.rows.index(row), ()) for row in rows]
+    found = [view.of(row, column) for row in rows]
     families = list(dict.fromkeys(one.family for own in found for one in own))
     left, gap, name = 0.52, 0.14, 0.2
     side = min(LARGEST_SIDE, (TEXT_WIDTH - left - 0.1) / max(1, len(families)) - gap)
@@ -124,7 +124,7 @@ def _apart(view: CalibrationView, task: CalibrationTask, rows: Sequence[Row]) ->
                 axes.text(0.97, 0.04, f"ECE {percent(one.error)}", transform=axes.transAxes, ha="right", size=6)
     note = f"{_MARKS} Faint: the other models.\nECE: expected calibration error, percent."
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
-    draw_title(figure, view.section, _title(task), height)
+    draw_title(figure, view.section, _title(column), height)
     return figure
 
 
@@ -136,8 +136,8 @@ def _background(axes: Axes, family: str, others: Sequence[Sequence[Calibration]]
 _MARKS = f"{BINS} bins of equal width; whisker: 95 % cluster-bootstrap interval; hollow: fewer than {FEW} forecasts."
 
 
-def _title(task: CalibrationTask) -> str:
-    return f"{task.column.name}: reliability by family (n={task.column.test_tracks} test tracks)"
+def _title(column: Column) -> str:
+    return f"{column.name}: reliability by family (n={column.test_tracks} test tracks)"
 
 
 def _mark(k: int) -> dict[str, Any]:

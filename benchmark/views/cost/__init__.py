@@ -1,52 +1,55 @@
-"""What a point costs: what the command writes and prints, and the block of the page."""
+"""What a point costs: score against seconds and memory, device by device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...records.record import Record
-from ..base import DRAWN_MODELS, Block, Drawing, Part, ViewFiles
-from ..tables import print_tables
-from .cost import MEASURES, cost_rows, cost_tables, cost_views
+from ..base import Block, Drawing, Part, Scope, View
+from .cost import MEASURES, CostView, cost_rows, cost_tables, cost_views
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from .cost import CostView
+    from matplotlib.figure import Figure
 
 
-def print_cost(view: CostView, console: Console) -> None:
-    """Print cost against score, device by device."""
-    print_tables(cost_tables(view), console)
-
-
-def cost_files(view: CostView) -> ViewFiles:
-    """Return what ``cmbench report cost --out`` writes: a figure for each device and measure."""
+def _figures(view: CostView) -> dict[str, Callable[[], Figure]]:
+    """Return a figure for each device and measure."""
     from .frontier import cost_figure
 
-    figures = {}
+    figures: dict[str, Callable[[], Figure]] = {}
     for device in view.devices:
         for measure in MEASURES:
             kind = "memory" if measure == "peak_memory_mib" else "time"
             end = f"{kind}-{device}" if len(view.devices) > 1 else kind
             figures[end] = partial(cost_figure, view, device, measure)
-    return ViewFiles(f"cost-{view.section.slug}", cost_tables(view), {"": cost_rows(view)}, figures)
+    return figures
 
 
-def _cost(records: Sequence[Record]) -> Block:
+def _blocks(scope: Scope) -> Iterator[Block]:
     from .frontier import cost_figure
 
-    (view,) = cost_views(records)
+    (view,) = cost_views(scope.records)
     means = tuple(panel for panel in view.panels if panel.column is None)
-    many = len(view.section.rows) > DRAWN_MODELS and {panel.device for panel in means} == set(view.devices)
+    many = not scope.few and {panel.device for panel in means} == set(view.devices)
     drawn = replace(view, panels=means) if many else view
-    return Block(
+    yield Block(
         "price",
         "Cost against score",
         "Seconds of encoding for an hour of audio, device by device; a star where no model is both cheaper and better.",
         tuple(Drawing(f"Cost against score on {name}", partial(cost_figure, drawn, name)) for name in view.devices),
         (Part("Numbers", (), tuple(cost_tables(view))),),
     )
+
+
+VIEW = View(
+    name="cost",
+    help="Show score against seconds of encoding and memory, device by device.",
+    compute=cost_views,
+    tables=cost_tables,
+    rows=lambda view: {"": cost_rows(view)},
+    figures=_figures,
+    blocks=_blocks,
+    examples=("cmbench report cost results --out views",),
+)

@@ -142,7 +142,7 @@ def _view(section: Section) -> CostView:
 
 
 def _panel(section: Section, column: Column, device: str) -> CostPanel:
-    found = [(row, r) for row in section.rows if (r := section.record(row, column)) and device_name(r) == device]
+    found = [(row, r) for row, r in section.records_on(column) if device_name(r) == device]
     return CostPanel(device, column.name, tuple(_point(row, record) for row, record in found), column)
 
 
@@ -204,12 +204,11 @@ def cost_tables(view: CostView) -> list[ViewTable]:
         notes += not_run(section, panel.column) if panel.column else _incomplete(view, panel)
         notes.append(MEMORY)
         tables.append(
-            ViewTable(
-                title=f"{panel.name}: cost against ROC-AUC, percent, on {panel.device}; * no model is both cheaper "
+            ViewTable.of(
+                section,
+                f"{panel.name}: cost against ROC-AUC, percent, on {panel.device}; * no model is both cheaper "
                 "and better",
-                source=section.title,
-                warning=section.warning,
-                columns=(
+                (
                     "model",
                     "",
                     "ROC-AUC",
@@ -220,9 +219,9 @@ def cost_tables(view: CostView) -> list[ViewTable]:
                     "probes, s",
                     "peak\nMiB",
                 ),
-                rows=tuple(_table_row(point, k in front) for k, point in enumerate(panel.points)),
+                [_table_row(point, k in front) for k, point in enumerate(panel.points)],
                 keys=2,
-                notes=tuple(notes),
+                notes=notes,
             )
         )
     return tables

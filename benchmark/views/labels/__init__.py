@@ -1,97 +1,83 @@
-"""Every label, and which are taken for which: what the command writes and prints, and the block of the page."""
+"""Every label, and which are taken for which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...records.evidence import Evidence
-from ...records.record import LabelScore
-from ...records.sections import HEADLINE, Row, Section
-from ..base import DRAWN_MODELS, Block, Part, ViewFiles
-from ..dots import Dot, DotLine, dots_figure
-from ..figures import in_parts, short_label
-from ..tables import print_tables
+from ...records.sections import HEADLINE, Column, Row, Section
+from ..base import Block, Part, Scope, View
+from ..dots import DotLine, dot, dots_figure
+from ..figures import figures_by_task, short_label
 from .labels import (
-    _by_family,
-    _shown_confusions,
-    _value,
+    LabelView,
+    by_family,
     confusion_rows,
     confusion_tables,
     label_rows,
     label_tables,
     label_views,
+    scores_of,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.console import Console
-
-    from .labels import LabelTask, LabelView
 
 
-def print_labels(view: LabelView, console: Console) -> None:
-    """Print scores by label and the most confused pairs."""
-    print_tables(label_tables(view), console)
-
-
-def label_figure(view: LabelView, task: LabelTask, rows: Sequence[Row] | None = None) -> Figure:
+def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = None) -> Figure:
     """Draw the scores of one task by label.
 
     Args:
-        view: the section's.
-        task: of the view.
+        section: the records.
+        column: the task.
         rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
-    rows = view.section.rows if rows is None else rows
-    places = [view.section.rows.index(row) for row in rows]
+    rows = section.rows if rows is None else rows
+    found = [scores_of(section.record(row, column)) for row in rows]
     lines, family = [], None
-    for label in _by_family(task):
-        facts = task.facts(label)
+    for facts in by_family(section, column):
         if facts.family != family:
             family = facts.family
             lines.append(DotLine(family))
-        dots = {m: [_dot(task.scores.get(k, {}).get(label), m) for k in places] for m in HEADLINE}
-        lines.append(DotLine(short_label(label), f"n={facts.support}", dots, {"average_precision": facts.prevalence}))
-    return dots_figure(
-        view.section,
-        f"{task.column.name}: scores by label (n={task.column.test_tracks} test tracks)",
-        lines,
-        [row.name for row in rows],
-        "dotted: prevalence, the AP of chance; n: positives in the test split.",
-    )
+        scores = [own.get(facts.label) for own in found]
+        dots = {m: [dot(*score.ranked(m)) if score else None for score in scores] for m in HEADLINE}
+        chance = {"average_precision": facts.prevalence}
+        lines.append(DotLine(short_label(facts.label), f"n={facts.support}", dots, chance))
+    title = f"{column.name}: scores by label (n={column.test_tracks} test tracks)"
+    key = "dotted: prevalence, the AP of chance; n: positives in the test split."
+    return dots_figure(section, title, lines, [row.name for row in rows], key)
 
 
-def _dot(score: LabelScore | None, metric: str) -> Dot | None:
-    value, interval = _value(score, metric) if score else (None, None)
-    return None if value is None else Dot(value, interval)
-
-
-def label_files(view: LabelView) -> ViewFiles:
-    """Return what ``cmbench report labels --out`` writes."""
+def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:
     from .confusion_map import confusion_figure
 
-    parts = in_parts(view.section.rows)
-    figures: dict[str, Callable[[], Figure]] = {
-        f"{task.column.name}{f'-{i + 1}' if len(parts) > 1 else ''}": partial(label_figure, view, task, rows)
-        for task in view.tasks
-        for i, rows in enumerate(parts)
-    }
-    for task in view.tasks:
-        for row, c in _shown_confusions(view, task):
-            end = f"{task.column.name}-{c.family}-{row.name}"
-            figures[end] = partial(confusion_figure, view.section, task.column, row, c)
-    rows = {"": label_rows(view), "confusion": confusion_rows(view)}
-    return ViewFiles(f"labels-{view.section.slug}", label_tables(view), rows, figures)
+    figures = figures_by_task(view.section, partial(label_figure, view.section))
+    for column in view.section.columns:
+        for row, c in view.shown(column):
+            figures[f"{column.name}-{c.family}-{row.name}"] = partial(confusion_figure, view.section, column, row, c)
+    return figures
 
 
-def _confusions(section: Section, found: Sequence[Evidence]) -> Block:
-    tables = confusion_tables(label_views(found)[0]) if found and len(section.rows) <= DRAWN_MODELS else {}
-    return Block(
-        "confusion",
-        "Which labels are taken for which",
-        "Of families in which a track has one label: the most frequent mistakes of the most probable label.",
-        (),
-        tuple(Part(task, (), tuple(pairs)) for task, pairs in tables.items() if pairs),
-    )
+def _blocks(scope: Scope) -> Iterator[Block]:
+    views = label_views(scope.evidence) if scope.evidence and scope.few else ()
+    pairs = [(column.name, confusion_tables(view, column)) for view in views for column in view.section.columns]
+    if parts := tuple(Part(task, (), tuple(tables)) for task, tables in pairs if tables):
+        yield Block(
+            "confusion",
+            "Which labels are taken for which",
+            "Of families in which a track has one label: the most frequent mistakes of the most probable label.",
+            parts=parts,
+        )
+
+
+VIEW = View(
+    name="labels",
+    help="Show every label's support and scores, and which labels of a family are taken for which.",
+    compute=label_views,
+    tables=label_tables,
+    rows=lambda view: {"": label_rows(view.section), "confusion": confusion_rows(view)},
+    figures=_figures,
+    blocks=_blocks,
+    examples=("cmbench report labels results/mfcc results/chroma", "cmbench report labels results --out views"),
+)

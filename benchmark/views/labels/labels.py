@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...records.evidence import Evidence
-from ...records.record import Interval, LabelScore, Record
+from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section, sections
 from ..figures import short_label
 from ..tables import Rows, ViewTable, cell_facts, not_run, not_scored
@@ -21,34 +21,25 @@ CONFUSED_MODELS = 4
 
 
 @dataclass(frozen=True)
-class LabelTask:
-    """One task of the view.
+class LabelView:
+    """Scores by label for the records of one edition, split and protocol.
 
     Attributes:
-        column: the task.
-        labels: in the task's order.
-        scores: model (position in the section's rows) -> label -> score; a model without a record is not in it.
-        confusions: model -> confusion of every family.
-        notes: what is absent and why.
+        section: the records.
+        confusions: model and task -> confusion of every family.
     """
 
-    column: Column
-    labels: tuple[str, ...]
-    scores: Mapping[int, Mapping[str, LabelScore]]
-    confusions: Mapping[int, tuple[Confusion, ...]]
-    notes: tuple[str, ...]
-
-    def facts(self, label: str) -> LabelScore:
-        """Return a label's score with some model, for what does not depend on the model."""
-        return next(iter(self.scores.values()))[label]
-
-
-@dataclass(frozen=True)
-class LabelView:
-    """Scores by label for the records of one edition, split and protocol."""
-
     section: Section
-    tasks: tuple[LabelTask, ...]
+    confusions: Mapping[tuple[Row, Column], tuple[Confusion, ...]]
+
+    def on(self, column: Column) -> list[tuple[Row, Confusion]]:
+        """Return the confusions of a task, model by model."""
+        return [(row, c) for row in self.section.rows for c in self.confusions.get((row, column), ())]
+
+    def shown(self, column: Column) -> list[tuple[Row, Confusion]]:
+        """Return those that are shown: of single-choice families; none where there are too many models."""
+        few = len(self.section.rows) <= CONFUSED_MODELS
+        return [(row, c) for row, c in self.on(column) if few and not c.reason]
 
 
 def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
@@ -62,105 +53,90 @@ def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
     """
     by_record = {id(one.record): one for one in evidence}
     return tuple(
-        LabelView(s, tuple(_task(s, column, by_record) for column in s.columns))
-        for s in sections(one.record for one in evidence)
-    )
-
-
-def _task(section: Section, column: Column, by_record: Mapping[int, Evidence]) -> LabelTask:
-    found: dict[int, Record] = {k: r for k, row in enumerate(section.rows) if (r := section.record(row, column))}
-    notes = [*not_run(section, column), *(note for record in found.values() for note in not_scored(record))]
-    counts = {tuple(s.support for s in record.labels) for record in found.values()}
-    if len(counts) > 1:
-        notes.append("The models could not use the same test tracks: n and prevalence are those of the first.")
-    return LabelTask(
-        column=column,
-        labels=next(iter(found.values())).task.labels,
-        scores={k: {s.label: s for s in record.labels} for k, record in found.items()},
-        confusions={k: confusions(by_record[id(record)]) for k, record in found.items()},
-        notes=tuple(notes),
+        LabelView(
+            section,
+            {
+                (row, column): confusions(by_record[id(record)])
+                for column in section.columns
+                for row, record in section.records_on(column)
+            },
+        )
+        for section in sections(one.record for one in evidence)
     )
 
 
 def label_tables(view: LabelView) -> list[ViewTable]:
     """Return, for each task, the scores by label and the most confused pairs of every single-choice family."""
-    tables = []
-    for task in view.tasks:
-        tables.append(_scores_table(view.section, task))
-        tables += [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
-    return tables
+    return [
+        table
+        for column in view.section.columns
+        for table in (_scores_table(view, column), *confusion_tables(view, column))
+    ]
 
 
-def confusion_tables(view: LabelView) -> dict[str, list[ViewTable]]:
-    """Return, by task, the most confused pairs of every single-choice family; none of too many models."""
-    return {
-        task.column.name: [_pairs_table(view.section, task, row, c) for row, c in _shown_confusions(view, task)]
-        for task in view.tasks
-    }
+def confusion_tables(view: LabelView, column: Column) -> list[ViewTable]:
+    """Return the most confused pairs of every single-choice family of a task; none of too many models."""
+    return [_pairs_table(view.section, column, row, c) for row, c in view.shown(column)]
 
 
-def _shown_confusions(view: LabelView, task: LabelTask) -> list[tuple[Row, Confusion]]:
-    """Models and single-choice families; none where there are too many models."""
-    rows = view.section.rows if len(view.section.rows) <= CONFUSED_MODELS else ()
-    return [(row, c) for k, row in enumerate(rows) for c in task.confusions.get(k, ()) if not c.reason]
+def by_family(section: Section, column: Column) -> list[LabelScore]:
+    """Return the labels of a task by family, in the order in which they name them, with the first model's scores."""
+    record = section.records_on(column)[0][1]
+    labels = {score.label: score for score in record.labels}
+    families = list(dict.fromkeys(labels[label].family for label in record.task.labels))
+    return sorted((labels[label] for label in record.task.labels), key=lambda one: families.index(one.family))
 
 
-def _scores_table(section: Section, task: LabelTask) -> ViewTable:
-    order = _by_family(task)
+def scores_of(record: Record | None) -> dict[str, LabelScore]:
+    """Return the scores of a record by label; none without a record."""
+    return {score.label: score for score in record.labels} if record else {}
+
+
+def _scores_table(view: LabelView, column: Column) -> ViewTable:
+    section = view.section
+    scores = [scores_of(section.record(row, column)) for row in section.rows]
     rows = []
-    for label in order:
-        facts = task.facts(label)
-        cells = [facts.family, short_label(label), str(facts.support), f"{100 * facts.prevalence:.1f}"]
-        for k in range(len(section.rows)):
-            score = task.scores.get(k, {}).get(label)
-            cells += [with_interval(*_value(score, m)) if score else ABSENT for m in HEADLINE]
-        rows.append(tuple(cells))
-    heads = [f"{row.name}\n{METRIC_TITLES[m]}" for row in section.rows for m in HEADLINE]
-    return ViewTable(
-        title=f"{task.column.name}: scores by label, percent [{section.interval_name}]; n: positives among "
-        f"{task.column.test_tracks} test tracks; AP of chance is the prevalence",
-        source=section.title,
-        warning=section.warning,
-        columns=("family", "label", "n", "prevalence", *heads),
-        rows=tuple(rows),
+    for facts in by_family(section, column):
+        cells = [facts.family, short_label(facts.label), str(facts.support), f"{100 * facts.prevalence:.1f}"]
+        for found in scores:
+            score = found.get(facts.label)
+            cells += [with_interval(*score.ranked(m)) if score else ABSENT for m in HEADLINE]
+        rows.append(cells)
+    heads = [f"{row.name}\n{METRIC_TITLES[metric]}" for row in section.rows for metric in HEADLINE]
+    return ViewTable.of(
+        section,
+        f"{column.name}: scores by label, percent [{section.interval_name}]; n: positives among "
+        f"{column.test_tracks} test tracks; AP of chance is the prevalence",
+        ("family", "label", "n", "prevalence", *heads),
+        rows,
         keys=4,
-        notes=(*task.notes, *_without_interval(task), *_without_confusion(task)),
+        notes=_notes(view, column),
     )
 
 
-def _by_family(task: LabelTask) -> list[str]:
-    """Labels by family, in the order in which the labels name the families."""
-    families = list(dict.fromkeys(task.facts(label).family for label in task.labels))
-    return sorted(task.labels, key=lambda label: families.index(task.facts(label).family))
-
-
-def _without_interval(task: LabelTask) -> tuple[str, ...]:
-    """Name the scored labels that have no interval, with the reason."""
+def _notes(view: LabelView, column: Column) -> Iterator[str]:
+    """Yield what is absent and why."""
+    records = [record for _, record in view.section.records_on(column)]
+    yield from not_run(view.section, column)
+    for record in records:
+        yield from not_scored(record)
+    if len({tuple(s.support for s in record.labels) for record in records}) > 1:
+        yield "The models could not use the same test tracks: n and prevalence are those of the first."
     reasons = {
-        label: (score.reason or NO_REASON).removeprefix("no interval: ")
-        for scores in task.scores.values()
-        for label, score in scores.items()
+        score.label: (score.reason or NO_REASON).removeprefix("no interval: ")
+        for record in records
+        for score in record.labels
         if score.roc_auc is not None and score.roc_auc_interval is None
     }
-    told = "; ".join(f"{short_label(label)} ({reason})" for label, reason in reasons.items())
-    return (f"Without an interval: {told}.",) if told else ()
+    if reasons:
+        yield f"Without an interval: {'; '.join(f'{short_label(a)} ({why})' for a, why in reasons.items())}."
+    for family, reason in {c.family: c.reason for _, c in view.on(column) if c.reason}.items():
+        yield f"No confusion within {family}: {reason}."
+    if len(records) > CONFUSED_MODELS:
+        yield f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all."
 
 
-def _without_confusion(task: LabelTask) -> tuple[str, ...]:
-    reasons = {c.family: c.reason for found in task.confusions.values() for c in found if c.reason}
-    notes = [f"No confusion within {family}: {reason}." for family, reason in reasons.items()]
-    if len(task.confusions) > CONFUSED_MODELS:
-        notes.append(f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all.")
-    return tuple(notes)
-
-
-def _value(score: LabelScore, metric: str) -> tuple[float | None, Interval | None]:
-    if metric == "roc_auc":
-        return score.roc_auc, score.roc_auc_interval
-    return score.average_precision, score.average_precision_interval
-
-
-def _pairs_table(section: Section, task: LabelTask, row: Row, confusion: Confusion) -> ViewTable:
+def _pairs_table(section: Section, column: Column, row: Row, confusion: Confusion) -> ViewTable:
     pairs = confusion.pairs()
     notes = []
     if len(pairs) > PAIRS:
@@ -171,25 +147,24 @@ def _pairs_table(section: Section, task: LabelTask, row: Row, confusion: Confusi
         notes.append(f"{confusion.several} tracks carry several labels of {confusion.family} and are left out.")
     if undecided := sum(confusion.undecided):
         notes.append(f"{undecided} tracks are undecided: their highest probability is shared by several labels.")
-    return ViewTable(
-        title=f"{task.column.name}, {row.name}: most confused labels of {confusion.family} "
+    return ViewTable.of(
+        section,
+        f"{column.name}, {row.name}: most confused labels of {confusion.family} "
         f"({confusion.right} of {confusion.tracks} tracks with one of its {len(confusion.labels)} labels right)",
-        source=section.title,
-        warning=section.warning,
-        columns=("carries", "taken for", "tracks", "of"),
-        rows=tuple((short_label(a), short_label(b), str(n), str(of)) for a, b, n, of in pairs[:PAIRS]),
+        ("carries", "taken for", "tracks", "of"),
+        [(short_label(a), short_label(b), str(n), str(of)) for a, b, n, of in pairs[:PAIRS]],
         keys=2,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
-def label_rows(view: LabelView) -> Rows:
+def label_rows(section: Section) -> Rows:
     """Return one row for each model, task, label and metric, as fractions."""
     return [
-        cell_facts(view.section, row, task.column)
+        cell_facts(section, row, column)
         | {
             "family": score.family,
-            "label": label,
+            "label": score.label,
             "support": score.support,
             "train_support": score.train_support,
             "prevalence": score.prevalence,
@@ -199,18 +174,18 @@ def label_rows(view: LabelView) -> Rows:
             "high": interval.high if interval else None,
             "reason": score.reason,
         }
-        for task in view.tasks
-        for k, row in enumerate(view.section.rows)
-        for label, score in task.scores.get(k, {}).items()
+        for column in section.columns
+        for row, record in section.records_on(column)
+        for score in record.labels
         for metric in HEADLINE
-        for value, interval in [_value(score, metric)]
+        for value, interval in [score.ranked(metric)]
     ]
 
 
 def confusion_rows(view: LabelView) -> Rows:
     """Return one row for each model, task, family and pair of labels."""
     return [
-        cell_facts(view.section, row, task.column)
+        cell_facts(view.section, row, column)
         | {
             "family": c.family,
             "carries": c.labels[i],
@@ -220,9 +195,8 @@ def confusion_rows(view: LabelView) -> Rows:
             "undecided": c.undecided[i],
             "probability_share": shares[j] if shares else None,
         }
-        for task in view.tasks
-        for k, row in enumerate(view.section.rows)
-        for c in task.confusions.get(k, ())
+        for column in view.section.columns
+        for row, c in view.on(column)
         if not c.reason
         for i, shares in enumerate(c.probability)
         for j, label in enumerate(c.labels)

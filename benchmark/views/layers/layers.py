@@ -6,8 +6,12 @@ best learning rate. They are a map of the encoder, not results; they have no int
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 from ...records.record import LayerScore, Record
 from ...records.sections import ABSENT, METRIC_TITLES, Column, Row, Section, sections
@@ -15,6 +19,14 @@ from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import of_defined, percent
 
 ALL = "all labels"
+
+
+class RankedMetric(StrEnum):
+    """Metrics of a ranking."""
+
+    roc_auc = "roc_auc"
+    average_precision = "average_precision"
+
 
 NOT_STORED = (
     "scores by family are not stored by the record, which was written before cmbench kept them; `cmbench run --force` "
@@ -76,34 +88,29 @@ class LayerPanel:
 
 
 @dataclass(frozen=True)
-class LayerTask:
-    """One task of the view: a panel for each model with a record."""
-
-    column: Column
-    panels: tuple[LayerPanel, ...]
-
-
-@dataclass(frozen=True)
 class LayerView:
     """Scores by hidden state for the records of one edition, split and protocol.
 
     Attributes:
         section: the records.
         metric: ``roc_auc`` or ``average_precision``.
-        tasks: in the section's order.
+        panels: task -> a panel for each model with a record.
     """
 
     section: Section
     metric: str
-    tasks: tuple[LayerTask, ...]
+    panels: Mapping[Column, tuple[LayerPanel, ...]]
 
 
-def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[LayerView, ...]:
+def layer_views(
+    records: Iterable[Record],
+    metric: Annotated[RankedMetric, typer.Option(help="Validation score to show.")] = RankedMetric.roc_auc,
+) -> tuple[LayerView, ...]:
     """Return the view for every edition, split and protocol.
 
     Args:
         records: what to show.
-        metric: ``roc_auc``, which families of any prevalence share, or ``average_precision``.
+        metric: families of any prevalence share the scale of ROC-AUC.
 
     Raises:
         UsageError: there are no records, or two contradict each other.
@@ -111,14 +118,8 @@ def layer_views(records: Iterable[Record], metric: str = "roc_auc") -> tuple[Lay
     return tuple(
         LayerView(
             section,
-            metric,
-            tuple(
-                LayerTask(
-                    column,
-                    tuple(_panel(row, r, metric) for row in section.rows if (r := section.record(row, column))),
-                )
-                for column in section.columns
-            ),
+            metric.value,
+            {c: tuple(_panel(row, r, metric.value) for row, r in section.records_on(c)) for c in section.columns},
         )
         for section in sections(records)
     )
@@ -168,30 +169,23 @@ def _family_lines(layers: tuple[LayerScore, ...], metric: str) -> list[LayerLine
 
 def layer_tables(view: LayerView) -> list[ViewTable]:
     """Return a table for each task: for every model and family, the first, last and best hidden state, percent."""
-    section = view.section
     tables = []
-    for task in view.tasks:
-        rows = [_table_row(panel, line) for panel in task.panels for line in panel.lines]
-        tracks = sorted({panel.valid_tracks for panel in task.panels})
+    for column, panels in view.panels.items():
+        tracks = sorted({panel.valid_tracks for panel in panels})
+        without = ", ".join(panel.row.name for panel in panels if not panel.stored)
+        told = [f"{without}: {NOT_STORED}."] if without else []
         tables.append(
-            ViewTable(
-                title=f"{task.column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, "
+            ViewTable.of(
+                view.section,
+                f"{column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, "
                 f"percent, one seed, n={'/'.join(map(str, tracks))} validation tracks",
-                source=section.title,
-                warning=section.warning,
-                columns=("model", "family", "labels", "first", "last", "fused", "chosen", "best", "best\nstate"),
-                rows=tuple(rows),
+                ("model", "family", "labels", "first", "last", "fused", "chosen", "best", "best\nstate"),
+                [_table_row(panel, line) for panel in panels for line in panel.lines],
                 keys=3,
-                notes=(*not_run(section, task.column), *_notes(task)),
+                notes=(*not_run(view.section, column), *told, *(note for panel in panels for note in panel.notes)),
             )
         )
     return tables
-
-
-def _notes(task: LayerTask) -> list[str]:
-    without = ", ".join(panel.row.name for panel in task.panels if not panel.stored)
-    told = [f"{without}: {NOT_STORED}."] if without else []
-    return told + [note for panel in task.panels for note in panel.notes]
 
 
 def _table_row(panel: LayerPanel, line: LayerLine) -> tuple[str, ...]:
@@ -213,7 +207,7 @@ def _table_row(panel: LayerPanel, line: LayerLine) -> tuple[str, ...]:
 def layer_rows(view: LayerView) -> Rows:
     """Return one row for each model, task, family and input, as fractions."""
     return [
-        cell_facts(view.section, panel.row, task.column)
+        cell_facts(view.section, panel.row, column)
         | {
             "family": line.family,
             "labels": line.labels,
@@ -225,8 +219,8 @@ def layer_rows(view: LayerView) -> Rows:
             "metric": f"valid_{view.metric}",
             "value": line.values[k],
         }
-        for task in view.tasks
-        for panel in task.panels
+        for column, panels in view.panels.items()
+        for panel in panels
         for line in panel.lines
         for k, name in enumerate(panel.inputs)
     ]

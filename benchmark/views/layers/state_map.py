@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...records.sections import ABSENT, METRIC_TITLES
+from ...records.sections import ABSENT, METRIC_TITLES, Column
 from ..figures import FAINT, FLOORS, INK, TEXT_WIDTH, clipped, draw_scale, draw_title, empty_figure, head_inches, ink_on
-from .layers import LayerLine, LayerPanel, LayerTask, LayerView
+from .layers import LayerLine, LayerPanel, LayerView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +19,11 @@ LINE_INCHES, PANEL_INCHES, TALLEST = 0.24, 0.52, 9.0
 _SCALE = 0.55
 
 
-def panels_by_page(task: LayerTask) -> list[Sequence[LayerPanel]]:
+def panels_by_page(panels: Sequence[LayerPanel]) -> list[Sequence[LayerPanel]]:
     """Split the models into as many figures as a page is tall."""
     pages: list[list[LayerPanel]] = []
     used = TALLEST
-    for panel in task.panels:
+    for panel in panels:
         inches = PANEL_INCHES + LINE_INCHES * len(panel.lines)
         if used + inches > TALLEST:
             pages.append([])
@@ -33,7 +33,7 @@ def panels_by_page(task: LayerTask) -> list[Sequence[LayerPanel]]:
     return list(pages)
 
 
-def layer_figure(view: LayerView, task: LayerTask, panels: Sequence[LayerPanel] | None = None) -> Figure:
+def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] | None = None) -> Figure:
     """Draw families by inputs for some models, coloured and annotated with the validation score (percent).
 
     The best hidden state of each family is outlined, a triangle marks the input that validation chose, and the weighted
@@ -41,11 +41,11 @@ def layer_figure(view: LayerView, task: LayerTask, panels: Sequence[LayerPanel] 
 
     Args:
         view: the section's.
-        task: of the view.
-        panels: the models to draw, of this task; all if not given.
+        column: the task.
+        panels: the models to draw; all if not given.
     """
-    panels = task.panels if panels is None else panels
-    ends = _ends(task, view.metric)
+    ends = _ends(view.panels[column], view.metric)
+    panels = view.panels[column] if panels is None else panels
     left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
     most = max(len(panel.inputs) for panel in panels)
     cell = min(0.55, (TEXT_WIDTH - left - _SCALE) / (most + 0.3))
@@ -64,13 +64,13 @@ def layer_figure(view: LayerView, task: LayerTask, panels: Sequence[LayerPanel] 
     draw_scale(figure, ends, (width - 0.5) / width, (foot + 0.28) / height, (sum(tall) - 0.52) / height, width)
     note = "n: validation tracks; outlined: best state; triangle: chosen. One seed, no intervals: a map, not a result."
     figure.text(0.005, 0.04 / height, note, va="bottom", size=6.5, color=FAINT)
-    title = f"{task.column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, percent"
+    title = f"{column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, percent"
     draw_title(figure, view.section, title, height)
     return figure
 
 
-def _ends(task: LayerTask, metric: str) -> tuple[float, float]:
-    values = [v for panel in task.panels for line in panel.lines for v in line.values if v is not None]
+def _ends(panels: Sequence[LayerPanel], metric: str) -> tuple[float, float]:
+    values = [v for panel in panels for line in panel.lines for v in line.values if v is not None]
     best, low = max((100 * v for v in values), default=0.0), FLOORS[metric]
     return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 

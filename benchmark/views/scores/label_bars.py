@@ -1,14 +1,12 @@
-"""The figures of records as files, and the one that only files have: the scores of every label of a record."""
+"""The scores of every label of a record, as bars."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ....files import safe_name, write_atomically
 from ...records.record import LabelScore, Record
-from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Section, sections
+from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Section
 from ..figures import (
     COLOURS,
     FAINT,
@@ -19,50 +17,13 @@ from ..figures import (
     clipped,
     draw_title,
     empty_figure,
-    figure_bytes,
     head_inches,
-    in_parts,
     short_label,
-    style,
 )
-from .curves import layer_curves
-from .heat_map import heat_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def write_figures(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Write every figure as SVG (text as outlines) and PNG (300 dots per inch) and return the paths.
-
-    For each edition, split and protocol: heat maps of ROC-AUC and AP where there are several models, layer curves, and
-    the scores by label of every record.
-
-    Raises:
-        UsageError: there are no records, or two contradict each other.
-    """
-    paths: list[Path] = []
-    with style("path"):
-        for section in sections(records):
-            for name, figure in _figures(section):
-                for ending in ("svg", "png"):
-                    path = folder / f"{safe_name(name)}.{ending}"
-                    write_atomically(path, figure_bytes(figure, ending))
-                    paths.append(path)
-    return paths
-
-
-def _figures(section: Section) -> Iterator[tuple[str, Figure]]:
-    if len(section.rows) > 1:
-        for metric in HEADLINE:
-            yield f"heatmap-{metric}-{section.slug}", heat_map(section, metric)
-    parts = in_parts(section.rows)
-    for i, rows in enumerate(parts):
-        yield f"layers-{section.slug}" + (f"-{i + 1}" if len(parts) > 1 else ""), layer_curves(section, rows)
-    for row in section.rows:
-        for column, record in section.records_of(row):
-            yield f"labels-{row.name}-{column.name}-{section.slug}", label_bars(section, record)
 
 
 def label_bars(section: Section, record: Record) -> Figure:

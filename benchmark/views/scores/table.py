@@ -1,36 +1,29 @@
-"""Views over records: tables in the terminal here, the page in :mod:`...pages.page`, figures in :mod:`.label_bars`."""
+"""The scores in the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...pages.page import write_page
-from ...records.record import Metric, Record
-from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section, sections
+from ...records.record import Metric
+from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
 from ..words import coverage_share, coverage_text, percent
-from .label_bars import write_figures
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["print_table", "write_figures", "write_page"]
-
 NAME_WIDTH = 18
 
 
-def print_table(records: Sequence[Record], console: Console) -> None:
+def print_table(found: Sequence[Section], console: Console) -> None:
     """Print the scores, one block for each edition, split and protocol.
 
     A block with one model has a row for each task; a block with several models has a row for each model. Blocks that
     are too wide for the console are continued below, task by task.
-
-    Raises:
-        UsageError: there are no records, or two contradict each other.
     """
-    for i, section in enumerate(sections(records)):
+    for i, section in enumerate(found):
         if i:
             console.print()
         _print_heading(section, console)
@@ -255,10 +248,7 @@ def _failures(section: Section) -> list[str]:
     """Return the tracks that were left out: the same track is named once, whatever the number of models."""
     lines = []
     for column in section.columns:
-        found = {}
-        for row in section.rows:
-            if record := section.record(row, column):
-                found.update({f.id: f.reason for f in record.coverage.failed})
+        found = {failed.id for _, record in section.records_on(column) for failed in record.coverage.failed}
         if found:
             lines.append(f"Tracks left out of {column.name}: {len(found)}; the page and the records name them.")
     return lines

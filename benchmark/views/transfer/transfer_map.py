@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....files import write_atomically
 from ....tasks.base import WESTERN
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..figures import INK, clipped, empty_figure, figure_bytes, ink_on, style
+from ..figures import INK, clipped, empty_figure, ink_on
 from ..words import percent, points
-from .transfer_tables import csv_matrix, latex_table, markdown_matrix, separable, warning
+from .transfer_tables import separable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +117,7 @@ def _note(matrix: TransferMatrix, characters: int) -> str:
         marks.append("Chance-centred: 0 at chance, each tradition once.")
     text = " ".join(
         [
-            *([f"{warning(matrix)}."] if matrix.edition == "mini" else []),
+            *([f"{matrix.warning}."] if matrix.warning and matrix.edition != "reported" else []),
             f"{matrix.title}.",
             f"Mean of ROC-AUC and AP, %; below, its change against {clipped(matrix.base)} in points.",
             *marks,
@@ -172,20 +170,3 @@ def _write(
     axes.text(x + 0.5, y + (0.34 if change else 0.5), level, size=size, weight=weight, **place)
     if change:
         axes.text(x + 0.5, y + 0.73, change, size=size - 1, **place)
-
-
-def write_transfer(matrix: TransferMatrix, folder: Path) -> list[Path]:
-    """Write the matrix as SVG, PNG (page and column width), LaTeX, Markdown and CSV, and return the paths."""
-    files: dict[str, bytes] = {
-        "transfer.tex": latex_table(matrix).encode(),
-        "transfer.md": markdown_matrix(matrix).encode(),
-        "transfer.csv": csv_matrix(matrix).encode(),
-    }
-    with style("path"):
-        for name, width in (("transfer", PAGE_WIDTH), ("transfer-column", COLUMN_WIDTH)):
-            figure = transfer_figure(matrix, width)
-            for ending in ("svg", "png"):
-                files[f"{name}.{ending}"] = figure_bytes(figure, ending)
-    for name, content in files.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in files]

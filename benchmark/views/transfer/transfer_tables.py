@@ -1,27 +1,17 @@
-"""The transfer matrix as tables: terminal, LaTeX, Markdown, CSV."""
+"""The transfer matrix as tables: terminal, LaTeX, Markdown, rows for CSV."""
 
 from __future__ import annotations
 
-import csv
-import io
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ....tasks.base import MINI_LABEL
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..tables import csv_cell, escaped, latex_row, markdown_cell
+from ..tables import Rows, escaped, latex_lines, markdown_cell
 from ..words import percent, points
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-def warning(matrix: TransferMatrix) -> str:
-    """Return what must stand beside every number of the matrix; empty for real data that we measured."""
-    if matrix.edition == "mini":
-        return MINI_LABEL
-    return "reported: figures of others, not measured by cmbench" if matrix.edition == "reported" else ""
 
 
 def print_transfer(matrix: TransferMatrix, console: Console) -> None:
@@ -30,18 +20,17 @@ def print_transfer(matrix: TransferMatrix, console: Console) -> None:
     from rich.text import Text
 
     console.print(Text(f"Transfer: {matrix.title}; change against {matrix.base}", style="bold"))
-    if warning(matrix):
-        console.print(Text(warning(matrix), style="yellow"))
+    if matrix.warning:
+        console.print(Text(matrix.warning, style="yellow"))
+    shown = [task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune") for task in matrix.tasks]
+    centred = ["centred\nmean"] if any(value is not None for value in matrix.centred.values()) else []
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("model", overflow="fold", min_width=12)
-    for task in matrix.tasks:
-        table.add_column(task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune"), justify="right", no_wrap=True)
-    centred = any(value is not None for value in matrix.centred.values())
-    for name in ("paper's\nmean", *(("centred\nmean",) if centred else ())):
-        table.add_column(name, justify="right")
+    for head in (*shown, "paper's\nmean", *centred):
+        table.add_column(head, justify="right", no_wrap=head in shown)
     for model in matrix.models:
         cells = [_printed(matrix.cells.get((model, task))) for task in matrix.tasks]
-        means = [percent(matrix.paper[model]), *((percent(matrix.centred[model]),) if centred else ())]
+        means = [percent(matrix.paper[model]), *(percent(matrix.centred[model]) for _ in centred)]
         table.add_row(Text(model, style="bold"), *cells, *means)
     console.print(table)
     legend = (
@@ -78,14 +67,7 @@ def latex_table(matrix: TransferMatrix) -> str:
         )
         for task in matrix.tasks
     }
-    lines = [
-        f"% {matrix.title}; needs \\usepackage{{booktabs}}",
-        *([f"% {warning(matrix)}"] if warning(matrix) else []),
-        f"\\begin{{tabular}}{{l{'r' * (len(matrix.tasks) + 1)}}}",
-        "\\toprule",
-        latex_row(["Model", *(escaped(task) for task in matrix.tasks), "Mean"]),
-        "\\midrule",
-    ]
+    rows = []
     for model in matrix.models:
         cells = []
         for task in matrix.tasks:
@@ -93,19 +75,15 @@ def latex_table(matrix: TransferMatrix) -> str:
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else "--"
             bold = cell is not None and cell.mean is not None and cell.mean == best[task]
             cells.append((f"\\textbf{{{text}}}" if bold else text).replace(ABSENT, "--"))
-        lines.append(latex_row([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")]))
-    lines.append("\\bottomrule")
-    if warning(matrix):
-        # In the table, not only in a comment: it must be there in print.
-        told = escaped(warning(matrix))
-        lines.append(f"\\multicolumn{{{len(matrix.tasks) + 2}}}{{l}}{{\\footnotesize {told}}} \\\\")
-    return "\n".join([*lines, "\\end{tabular}", ""])
+        rows.append([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")])
+    head = [f"% {matrix.title}; needs \\usepackage{{booktabs}}", *([f"% {matrix.warning}"] if matrix.warning else [])]
+    return "\n".join([*head, *latex_lines(["Model", *matrix.tasks, "Mean"], rows, warning=matrix.warning), ""])
 
 
 def markdown_matrix(matrix: TransferMatrix) -> str:
     """Return a Markdown table: ROC-AUC / AP in percent and, in brackets, the change of their mean in points."""
     lines = [
-        f"{matrix.title}; change against {matrix.base} in brackets. {warning(matrix)}".rstrip(),
+        f"{matrix.title}; change against {matrix.base} in brackets. {matrix.warning}".rstrip(),
         "",
         "| model | " + " | ".join(matrix.tasks) + " | mean of all cells |",
         "|---" * (len(matrix.tasks) + 2) + "|",
@@ -122,31 +100,28 @@ def markdown_matrix(matrix: TransferMatrix) -> str:
     return "\n".join(lines) + "\n"
 
 
-def csv_matrix(matrix: TransferMatrix) -> str:
-    """Return one line for each cell, as fractions; an empty field is a number that does not exist."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    head = "source model kind task tradition roc_auc average_precision change low high q_value verdict in_culture"
-    writer.writerow(head.split())
-    for model, task in [key for key in product(matrix.models, matrix.tasks) if key in matrix.cells]:
-        cell = matrix.cells[model, task]
+def matrix_rows(matrix: TransferMatrix) -> Rows:
+    """Return one row for each cell, as fractions."""
+    rows = []
+    for (model, task), cell in (
+        (key, matrix.cells[key]) for key in product(matrix.models, matrix.tasks) if key in matrix.cells
+    ):
         change = cell.change
-        writer.writerow(
-            [
-                matrix.edition,
-                csv_cell(model),
-                matrix.kinds[model],
-                task,
-                matrix.traditions[task],
-                *("" if v is None else v for v in (cell.roc_auc, cell.average_precision, cell.plain_change)),
-                *("" if change is None or v is None else v for v in _judgement(cell)),
-                change.verdict if change else "",
-                cell.in_culture,
-            ]
+        rows.append(
+            {
+                "source": matrix.edition,
+                "model": model,
+                "kind": matrix.kinds[model],
+                "task": task,
+                "tradition": matrix.traditions[task],
+                "roc_auc": cell.roc_auc,
+                "average_precision": cell.average_precision,
+                "change": cell.plain_change,
+                "low": change.low if change else None,
+                "high": change.high if change else None,
+                "q_value": change.q_value if change else None,
+                "verdict": change.verdict if change else "",
+                "in_culture": cell.in_culture,
+            }
         )
-    return out.getvalue()
-
-
-def _judgement(cell: Cell) -> tuple[float | None, float | None, float | None]:
-    change = cell.change
-    return (change.low, change.high, change.q_value) if change else (None, None, None)
+    return rows

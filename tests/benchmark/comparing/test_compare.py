@@ -15,7 +15,8 @@ from rich.console import Console
 from cmbench.benchmark.comparing.compare import compare
 from cmbench.benchmark.comparing.forgetting import forgetting
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.views.changes import change_rows, print_comparison, print_forgetting
+from cmbench.benchmark.views.changes import change_rows, print_comparison
+from cmbench.benchmark.views.forgetting import print_forgetting
 from cmbench.errors import UsageError
 
 Build = Callable[..., Evidence]

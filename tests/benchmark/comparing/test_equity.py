@@ -70,7 +70,7 @@ def test_each_model_and_edition_is_judged_apart(build_evidence: Build) -> None:
         *model(build_evidence, {"lyra": 1.0}, "C"),
     ]
     judged = equities(found, resamples=50)
-    assert [(e.model, e.edition) for e in judged] == [("A", "full"), ("B", "full"), ("A", "mini")]
+    assert [(e.model, e.setting.edition) for e in judged] == [("A", "full"), ("B", "full"), ("A", "mini")]
     out = StringIO()
     print_equity(judged, Console(file=out, width=140))
     text = out.getvalue()

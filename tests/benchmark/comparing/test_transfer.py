@@ -17,8 +17,11 @@ from typer.testing import CliRunner
 
 from cmbench.benchmark.comparing.transfer import TransferMatrix, cultures_of, reported_matrix, transfer_matrix
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.views.transfer.transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure, write_transfer
-from cmbench.benchmark.views.transfer.transfer_tables import csv_matrix, latex_table, markdown_matrix, print_transfer
+from cmbench.benchmark.views.base import write_view
+from cmbench.benchmark.views.tables import csv_text
+from cmbench.benchmark.views.transfer import VIEW, Transfer
+from cmbench.benchmark.views.transfer.transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure
+from cmbench.benchmark.views.transfer.transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 from cmbench.cli import app
 from cmbench.errors import UsageError
 
@@ -139,7 +142,7 @@ def test_models_stand_by_kind_and_within_it_as_they_were_given(build_evidence: B
     assert matrix.models == ("base", "to-lyra", "named", "culture", "merged", "a-folder", "tagger")
     assert [matrix.kinds[m] for m in matrix.models] == ["base", *["single-culture"] * 2, "multi-cultural",
                                                         *["merged"] * 2, "other"]  # fmt: skip
-    kinds = {row["model"]: row["kind"] for row in csv.DictReader(io.StringIO(csv_matrix(matrix)))}
+    kinds = {row["model"]: row["kind"] for row in csv.DictReader(io.StringIO(csv_text(matrix_rows(matrix))))}
     assert kinds == matrix.kinds
     assert transfer_matrix(found, resamples=100).base == "tagger"
     assert list(reported_matrix().kinds.values()) == ["base", "multi-cultural", "merged"]
@@ -176,16 +179,16 @@ def printed(matrix: TransferMatrix) -> str:
 
 def test_tables_say_what_the_figures_are(build_evidence: Build) -> None:
     reported, mini = reported_matrix(), transfer_matrix(measured(build_evidence, edition="mini"), "base")
-    for text in (printed(reported), latex_table(reported), markdown_matrix(reported), csv_matrix(reported)):
+    for text in (printed(reported), latex_table(reported), markdown_matrix(reported), csv_text(matrix_rows(reported))):
         assert "reported" in text
         assert "83.2 / 53.3" in text or "0.832,0.533" in text
         assert "nan" not in text.lower()
-    for text in (printed(mini), latex_table(mini), markdown_matrix(mini), csv_matrix(mini)):
+    for text in (printed(mini), latex_table(mini), markdown_matrix(mini), csv_text(matrix_rows(mini))):
         assert "mini" in text
     for table, told in ((latex_table(mini), "mini: synthetic"), (latex_table(reported), "reported: figures of others")):
         in_print = "\n".join(line for line in table.splitlines() if not line.startswith("%"))
         assert f"{{\\footnotesize {told}" in in_print
-    rows = list(csv.DictReader(io.StringIO(csv_matrix(mini))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(matrix_rows(mini)))))
     assert len(rows) == 6
     assert {row["model"] for row in rows} == {"base", "turkish"}
     lost = next(row for row in rows if row["model"] == "turkish" and row["task"] == "fma_medium")
@@ -271,7 +274,7 @@ def test_the_reported_figure_fits_a_column() -> None:
 
 
 def test_files_are_the_same_every_time(tmp_path: Path) -> None:
-    first, second = (write_transfer(reported_matrix(), tmp_path / name) for name in "ab")
+    first, second = (write_view(VIEW, Transfer(reported_matrix()), tmp_path / name) for name in "ab")
     assert [p.name for p in first] == [p.name for p in second]
     assert {p.suffix for p in first} == {".svg", ".png", ".tex", ".md", ".csv"}
     for one, other in zip(first, second, strict=True):

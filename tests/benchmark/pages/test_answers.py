@@ -13,6 +13,7 @@ from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.answers import answers_path
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.record import Record
+from cmbench.benchmark.records.sections import sections
 
 LABELS = ("raga--a", "raga--b", "tala--x", "tala--y")
 MakeEvidence = Callable[[str], Evidence]
@@ -83,7 +84,9 @@ def test_only_what_is_there_and_near_gets_a_player(tmp_path: Path) -> None:
 
 def test_the_page_has_players_and_lets_them_play(evidence: MakeEvidence, tmp_path: Path) -> None:
     one = evidence("full")
-    page = write_page([one.record], tmp_path / "results" / "report.html", [one], resamples=100).read_text("utf-8")
+    page = write_page(sections([one.record]), tmp_path / "results" / "report.html", [one], resamples=100).read_text(
+        "utf-8"
+    )
     assert page.count("<audio controls") == 6
     assert "media-src 'self' file:" in page
     assert 'href="#s1-answers"' in page
@@ -92,6 +95,6 @@ def test_the_page_has_players_and_lets_them_play(evidence: MakeEvidence, tmp_pat
 
 def test_a_page_without_answers_says_nothing_of_them(evidence: MakeEvidence, tmp_path: Path) -> None:
     one = evidence("full")
-    page = write_page([one.record], tmp_path / "report.html", [], resamples=100).read_text("utf-8")
+    page = write_page(sections([one.record]), tmp_path / "report.html", [], resamples=100).read_text("utf-8")
     assert "media-src" not in page
     assert "-answers" not in page

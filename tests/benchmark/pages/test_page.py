@@ -21,6 +21,7 @@ from rich.console import Console
 
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import FailedTrack, LabelScore, Record
+from cmbench.benchmark.records.sections import audited, sections
 from cmbench.benchmark.views.scores.table import print_table
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.audit.audit import audit, keep_audit
@@ -62,7 +63,7 @@ def page(board: list[Record], build_record: Callable[..., Record], tmp_path_fact
     records = [r for r in board if (r.model.name, r.task.name) != ("chroma", "lyra")]
     records += [build_record(m, "lyra", edition="mini") for m in ("mfcc", "random-mert-nano")]
     out = tmp_path_factory.mktemp("page") / "deep" / "report.html"
-    assert write_page(records, out) == out
+    assert write_page(sections(records), out) == out
     return out.read_text(encoding="utf-8")
 
 
@@ -139,7 +140,7 @@ def test_text_from_users_is_escaped(
     labels = [build_label(evil, evil, 0.7), build_label(f"{evil}2", evil, None)]
     failed = (FailedTrack(id=evil, split="test", file=evil, reason=evil),)
     records = [build_record(m, evil, labels=labels, failed=failed, notes=(evil,)) for m in (evil, "b</desc>&")]
-    page = write_page(records, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_page(sections(records), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert page.count("<script>") == 1
     assert "&lt;script&gt;alert" in page
@@ -148,7 +149,9 @@ def test_text_from_users_is_escaped(
 
 def test_a_long_name_leaves_the_numbers_in_sight(build_record: Callable[..., Record], tmp_path: Path) -> None:
     name = "very-" * 40 + "long"
-    page = write_page([build_record(name), build_record("b")], tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_page(sections([build_record(name), build_record("b")]), tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert re.search(r"\nth\[scope=row\] \{[^}]*max-width: 22rem[^}]*text-overflow: ellipsis", page)
     assert f"<summary>{name} " in page, "it is there as a whole"
 
@@ -157,7 +160,7 @@ def test_a_score_that_does_not_exist_is_a_dash_with_its_reason(
     build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
 ) -> None:
     records = [build_record(m, labels=[build_label("Rast", "makam", None)]) for m in ("a", "b")]
-    page = write_page(records, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_page(sections(records), tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<td title="no label is defined">–<small>no label is defined</small></td>' in page
     assert '<td title="no positive in the test split">–' in page
 
@@ -171,21 +174,24 @@ def test_tables_and_page_print_the_audit_with_every_result(
     data = replace(data, splits={**data.splits, "test": leaking})
     record = build_record()
     console = Console(width=200, record=True, file=io.StringIO())
-    print_table([record], console)
+    print_table(sections([record]), console)
     assert "Audit of" not in console.export_text()
     task = record.task.model_copy(update={"split_sha256": data.split_sha256, "label_sha256": data.label_sha256})
     shown = record.model_copy(update={"task": task})
     keep_audit(audit(data).model_copy(update={"task": task.name}), own_cache)
-    print_table([shown], console)
+    known = audited(sections([shown]), own_cache)
+    print_table(known, console)
     assert "Audit of turkish_makam: 1 of 12 test tracks share a known album" in console.export_text()
-    page = write_page([shown], tmp_path / "page.html").read_text(encoding="utf-8")
+    page = write_page(known, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<dt>audit of the split</dt><dd>1 of 12 test tracks share a known album" in page
+    bare = write_page(sections([shown]), tmp_path / "bare.html").read_text(encoding="utf-8")
+    assert "audit of the split" not in bare, "what this machine keeps is not looked for"
 
 
 def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], build_label: Callable[..., LabelScore],
                                        tmp_path: Path) -> None:  # fmt: skip
     labels = [build_label("high", "makam", 0.75), build_label("low", "makam", 0.4)]
-    page = write_page([build_record(labels=labels)], tmp_path / "report.html").read_text(encoding="utf-8")
+    page = write_page(sections([build_record(labels=labels)]), tmp_path / "report.html").read_text(encoding="utf-8")
     high, low = (re.search(rf'<th scope="row">{name}<td>.*', page) for name in ("high", "low"))
     assert high is not None
     assert low is not None
@@ -198,7 +204,7 @@ def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], buil
 
 def test_the_same_records_make_the_same_page(build_record: Callable[..., Record], tmp_path: Path) -> None:
     records = [build_record(m, "lyra") for m in ("mfcc", "random-mert-nano")]
-    first, again = (write_page(records, tmp_path / n).read_bytes() for n in ("a.html", "b.html"))
+    first, again = (write_page(sections(records), tmp_path / n).read_bytes() for n in ("a.html", "b.html"))
     assert first == again
 
 
@@ -207,7 +213,7 @@ def test_twenty_models_on_six_tasks_stay_under_two_mebibytes(
 ) -> None:
     tasks = sorted({r.task.name for r in board})
     records = [build_record(f"some-model-{i:02d}-330M", t, hidden_states=25) for i in range(20) for t in tasks]
-    assert write_page(records, tmp_path / "report.html").stat().st_size < 2 * 2**20
+    assert write_page(sections(records), tmp_path / "report.html").stat().st_size < 2 * 2**20
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from matplotlib.text import Text
 from rich.console import Console
 
 from cmbench.benchmark.records.record import LabelScore, Record
+from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.base import write_view
-from cmbench.benchmark.views.families import family_figure, family_files, family_rows, family_views, print_families
+from cmbench.benchmark.views.families import VIEW, family_figure, family_rows
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.benchmark.views.words import percent
@@ -25,13 +26,13 @@ Build = Callable[..., Record]
 
 def printed(records: list[Record], width: int = 160) -> str:
     out = io.StringIO()
-    for view in family_views(records):
-        print_families(view, Console(file=out, width=width))
+    for view in sections(records):
+        VIEW.print(view, Console(file=out, width=width))
     return out.getvalue()
 
 
 def test_every_family_score_is_printed_and_written(board: list[Record]) -> None:
-    (view,) = family_views(board)
+    (view,) = sections(board)
     text, rows = printed(board), list(csv.DictReader(io.StringIO(csv_text(family_rows(view)))))
     for record in board:
         for family in record.families:
@@ -68,23 +69,23 @@ def test_editions_and_protocols_stay_apart(build_record: Build, tmp_path: Path) 
         build_record("mfcc", "lyra", edition="mini"),
         build_record("chroma", "lyra", protocol="marble-1"),
     ]
-    views = family_views(records)
-    assert [len(view.section.rows) for view in views] == [1, 1, 1]
+    views = sections(records)
+    assert [len(view.rows) for view in views] == [1, 1, 1]
     for view in views:
-        paths = write_view(family_files(view), tmp_path)
+        paths = write_view(VIEW, view, tmp_path)
         warned = [MINI_LABEL in p.read_text(encoding="utf-8") for p in paths if p.suffix in (".tex", ".md", ".csv")]
-        assert warned == [view.section.edition == "mini"] * 3
+        assert warned == [view.edition == "mini"] * 3
         with style("none"):
-            shown = [t.get_text() for t in family_figure(view, view.tasks[0]).findobj(Text)]
-        assert (MINI_LABEL in shown) == (view.section.edition == "mini")
+            shown = [t.get_text() for t in family_figure(view, view.columns[0]).findobj(Text)]
+        assert (MINI_LABEL in shown) == (view.edition == "mini")
     with pytest.raises(UsageError, match="no records"):
-        family_views([])
+        sections([])
 
 
 def test_many_models_are_drawn_in_parts(build_record: Build) -> None:
     records = [build_record(f"model {k}", "carnatic") for k in range(9)]
-    (view,) = family_views(records)
-    figures = family_files(view).figures
+    (view,) = sections(records)
+    figures = VIEW.figures(view)
     assert list(figures) == ["carnatic-1", "carnatic-2"]
     with style("none"):
         shown = [{t.get_text() for t in draw().findobj(Text)} for draw in figures.values()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,18 @@ from matplotlib.typing import ColorType
 
 from cmbench.benchmark.records.record import LabelScore, Record
 from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.views.base import nothing, write_view
 from cmbench.benchmark.views.figures import COLOURS, MARKERS, in_parts, style
+from cmbench.benchmark.views.scores import VIEW
 from cmbench.benchmark.views.scores.curves import layer_curves
 from cmbench.benchmark.views.scores.heat_map import heat_map
-from cmbench.benchmark.views.scores.label_bars import label_bars, write_figures
+from cmbench.benchmark.views.scores.label_bars import label_bars
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.base import MINI_LABEL
+
+
+def write_figures(records: Sequence[Record], folder: Path) -> list[Path]:
+    return write_view(replace(VIEW, tables=nothing, texts=nothing), sections(records), folder)
 
 
 def points(line: Line2D) -> list[float]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cmbench.benchmark.views.base import ViewFiles, write_view
+from cmbench.benchmark.views.base import View, write_view
 from cmbench.benchmark.views.figures import empty_figure
 from cmbench.benchmark.views.tables import (
     ViewTable,
@@ -108,13 +108,21 @@ def test_numbers_in_words() -> None:
 
 
 def test_files_stay_in_their_folder(tmp_path: Path) -> None:
-    files = ViewFiles("a/../b", [WIDE], {"": [{"x": 1}], "../../c": [{"x": 2}]}, {"../d": lambda: empty_figure(1, 1)})
-    paths = write_view(files, tmp_path / "out")
+    view = View[None](
+        name="view",
+        help="Show it.",
+        compute=lambda: [None],
+        tables=lambda _: [WIDE],
+        rows=lambda _: {"": [{"x": 1}], "../../c": [{"x": 2}]},
+        figures=lambda _: {"../d": lambda: empty_figure(1, 1)},
+        stem=lambda _: "a/../b",
+    )
+    paths = write_view(view, None, tmp_path / "out")
     assert {p.suffix for p in paths} == {".tex", ".md", ".csv", ".svg", ".png"}
     assert len(paths) == len(set(paths)) == 6
     assert {p.parent for p in paths} == {tmp_path / "out"}
     first = {p: p.read_bytes() for p in paths}
-    assert {p: p.read_bytes() for p in write_view(files, tmp_path / "out")} == first
+    assert {p: p.read_bytes() for p in write_view(view, None, tmp_path / "out")} == first
 
 
 def test_texts_are_escaped_for_where_they_go() -> None:

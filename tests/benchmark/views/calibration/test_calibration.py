@@ -17,7 +17,7 @@ from sklearn.metrics import brier_score_loss
 
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
-from cmbench.benchmark.views.calibration import calibration_files, print_calibration
+from cmbench.benchmark.views.calibration import VIEW
 from cmbench.benchmark.views.calibration.calibration import (
     ALL,
     BINS,
@@ -140,7 +140,7 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     evidence = [make(build_evidence, m, "mini") for m in ("A", "B")] + [make(build_evidence, "A")]
     real, mini = calibration_views(evidence, 100)
     out = io.StringIO()
-    print_calibration(mini, Console(file=out, width=220))
+    VIEW.print(mini, Console(file=out, width=220))
     text = out.getvalue()
     assert MINI_LABEL in text
     assert "n=330 test tracks" in text
@@ -148,12 +148,12 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     assert text.count("all labels") == 2
     rows = list(csv.DictReader(io.StringIO(csv_text(calibration_rows(real)))))
     assert [r["family"] for r in rows] == ["raga", "tala", ALL]
-    assert float(rows[0]["brier"]) == real.tasks[0].found[0][0].brier
-    bins = list(csv.DictReader(io.StringIO(csv_text(calibration_files(mini).csv["bins"]))))
+    assert float(rows[0]["brier"]) == real.of(real.section.rows[0], real.section.columns[0])[0].brier
+    bins = list(csv.DictReader(io.StringIO(csv_text(VIEW.rows(mini)["bins"]))))
     assert {r["warning"] for r in bins} == {MINI_LABEL}
     assert "nan" not in (csv_text(calibration_rows(mini)) + text).lower()
     with style("path"):
-        figure = calibration_figure(mini, mini.tasks[0])
+        figure = calibration_figure(mini, mini.section.columns[0])
         figure.draw_without_rendering()
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
     assert MINI_LABEL in [t.get_text() for t in texts]
@@ -167,7 +167,7 @@ def test_many_models_do_not_share_a_diagram(build_evidence: Build, models: int, 
     names = [f"model {k}" for k in range(models - 1)] + ["a name " * 20 + "end"]
     (view,) = calibration_views([make(build_evidence, name) for name in names], 100)
     with style("path"):
-        figure = calibration_figure(view, view.tasks[0])
+        figure = calibration_figure(view, view.section.columns[0])
         figure.draw_without_rendering()
     families = 3
     assert len(figure.axes) == (models * families if apart else 2 * families)

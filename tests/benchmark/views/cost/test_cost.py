@@ -16,7 +16,7 @@ from rich.console import Console
 from cmbench.benchmark.records.record import CostPart, Record
 from cmbench.benchmark.records.sections import Row
 from cmbench.benchmark.views.base import write_view
-from cmbench.benchmark.views.cost import cost_files, print_cost
+from cmbench.benchmark.views.cost import VIEW
 from cmbench.benchmark.views.cost.cost import MEAN, CostPanel, CostPoint, CostView, cost_rows, cost_views, device_name
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
@@ -34,7 +34,7 @@ def costing(record: Record, encode: float, audio: float = 7200.0, device: str = 
 
 def printed(view: CostView) -> str:
     out = io.StringIO()
-    print_cost(view, Console(file=out, width=160))
+    VIEW.print(view, Console(file=out, width=160))
     return out.getvalue()
 
 
@@ -91,15 +91,15 @@ def test_devices_never_share_a_table_or_a_figure(build_record: Build, tmp_path: 
     assert view.devices == ("a CPU, 2 threads", "NVIDIA H200 (cuda)")
     assert [[p.row.name for p in panel.points] for panel in view.panels] == [["mfcc"], ["chroma"]]
     assert printed(view).count("Measured on 2 devices (a CPU, 2 threads; NVIDIA H200 (cuda))") == 2
-    files = cost_files(view)
-    assert len(files.figures) == 4
-    for end, draw in files.figures.items():
+    figures = VIEW.figures(view)
+    assert len(figures) == 4
+    for end, draw in figures.items():
         with style("none"):
             shown = {t.get_text() for t in draw().findobj(Text)}
         assert ("mfcc" in shown) == ("a CPU" in end)
         assert ("chroma" in shown) == ("H200" in end)
         assert any("Measured on 2 devices" in text for text in shown)
-    assert len(write_view(files, tmp_path)) == 2 + 1 + 8
+    assert len(write_view(VIEW, view, tmp_path)) == 2 + 1 + 8
 
 
 def test_threads_make_a_device(build_record: Build) -> None:
@@ -117,7 +117,7 @@ def test_missing_costs_are_shown_as_missing(build_record: Build, encode: float, 
     assert "nan" not in text.lower()
     assert "inf" not in text.lower()
     with style("none"):
-        shown = {t.get_text() for t in cost_files(view).figures["time"]().findobj(Text)}
+        shown = {t.get_text() for t in VIEW.figures(view)["time"]().findobj(Text)}
     assert {"no cost recorded", MINI_LABEL} <= shown
 
 
@@ -128,7 +128,7 @@ def test_the_figure_fits(build_record: Build, models: int, long: str) -> None:
     records = [costing(build_record(f"a model named {k} {long}", t), 2.0 + 9 * k) for k in range(models) for t in tasks]
     (view,) = cost_views(records)
     with style("path"):
-        figure = cost_files(view).figures["time"]()
+        figure = VIEW.figures(view)["time"]()
         figure.draw_without_rendering()
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text() and t.get_visible()]
     width, height = figure.canvas.get_width_height()

@@ -15,7 +15,7 @@ from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.record import LabelScore
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import style
-from cmbench.benchmark.views.labels import label_figure, label_files, print_labels
+from cmbench.benchmark.views.labels import VIEW, label_figure
 from cmbench.benchmark.views.labels.labels import LabelView, label_views
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.tasks.base import MINI_LABEL
@@ -38,7 +38,7 @@ def pair(build: Build, **settings: str) -> list[Evidence]:
 
 def printed(view: LabelView) -> str:
     out = io.StringIO()
-    print_labels(view, Console(file=out, width=200))
+    VIEW.print(view, Console(file=out, width=200))
     return out.getvalue()
 
 
@@ -52,7 +52,7 @@ def test_what_is_printed(build_evidence: Build) -> None:
     assert "No confusion within instrument:" in text
     assert "prevalence" in text
     assert "n: positives among" in text
-    confused = list(csv.DictReader(io.StringIO(csv_text(label_files(view).csv["confusion"]))))
+    confused = list(csv.DictReader(io.StringIO(csv_text(VIEW.rows(view)["confusion"]))))
     (found,) = [r for r in confused if (r["model"], r["carries"], r["label"]) == ("B", "makam--0", "makam--1")]
     assert (found["taken_for"], found["support"]) == ("10", "10")
     assert abs(float(found["probability_share"]) - 0.75) < 1e-6
@@ -72,22 +72,22 @@ def test_a_label_without_score_or_interval_says_why(
     text = " ".join(printed(view).split())
     assert "labels without a score: makam--0 (no positive in the test split)." in text
     assert "Without an interval: 1 (too few groups; defined in 812 of 1000 resamples only)." in text
-    rows = list(csv.DictReader(io.StringIO(csv_text(label_files(view).csv[""]))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(VIEW.rows(view)[""]))))
     assert [r["value"] for r in rows if r["label"] == "makam--0"] == ["", ""]
-    assert "nan" not in csv_text(label_files(view).csv[""]).lower()
+    assert "nan" not in csv_text(VIEW.rows(view)[""]).lower()
 
 
 def test_figures_and_files(build_evidence: Build, tmp_path: Path) -> None:
     (view,) = label_views(pair(build_evidence, edition="mini"))
-    files = label_files(view)
-    assert list(files.figures) == ["lyra", "lyra-makam-A", "lyra-makam-B"]
-    for draw in files.figures.values():
+    figures = VIEW.figures(view)
+    assert list(figures) == ["lyra", "lyra-makam-A", "lyra-makam-B"]
+    for draw in figures.values():
         with style("none"):
             assert MINI_LABEL in [t.get_text() for t in draw().findobj(Text)]
     with style("none"):
-        shown = [t.get_text() for t in label_figure(view, view.tasks[0]).findobj(Text)]
+        shown = [t.get_text() for t in label_figure(view.section, view.section.columns[0]).findobj(Text)]
     assert {"makam", "instrument", "0", "n=60", "A", "B"} <= set(shown)
-    names = {p.name for p in write_view(files, tmp_path)}
+    names = {p.name for p in write_view(VIEW, view, tmp_path)}
     assert all(name.startswith("labels-mini-official-cmbench-1-") for name in names)
     assert len(names) == 4 + 2 * 3
 
@@ -107,5 +107,5 @@ def test_confusions_of_many_models_are_left_to_the_file(build_evidence: Build) -
     text = printed(view)
     assert "most confused" not in text
     assert "Confusion of up to 4 models is shown; name fewer records." in text
-    assert list(label_files(view).figures) == ["lyra"]
-    assert len(label_files(view).csv["confusion"]) == 5 * 9
+    assert list(VIEW.figures(view)) == ["lyra"]
+    assert len(VIEW.rows(view)["confusion"]) == 5 * 9

@@ -14,8 +14,8 @@ from rich.console import Console
 from cmbench.benchmark.records.record import LayerFamilyScore, Record
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import style
-from cmbench.benchmark.views.layers import layer_files, print_layers
-from cmbench.benchmark.views.layers.layers import LayerView, layer_rows, layer_views
+from cmbench.benchmark.views.layers import VIEW
+from cmbench.benchmark.views.layers.layers import LayerView, RankedMetric, layer_rows, layer_views
 from cmbench.benchmark.views.layers.state_map import layer_figure, panels_by_page
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.tasks.base import MINI_LABEL
@@ -37,7 +37,7 @@ def with_families(record: Record, values: Mapping[str, Sequence[float | None]]) 
 
 def printed(view: LayerView) -> str:
     out = io.StringIO()
-    print_layers(view, Console(file=out, width=180))
+    VIEW.print(view, Console(file=out, width=180))
     return out.getvalue()
 
 
@@ -46,7 +46,7 @@ VALUES = {"raga": (0.5, 0.6, 0.91, 0.7, 0.6, 0.95), "instrument": (0.88, 0.6, 0.
 
 def test_the_best_state_of_each_family_is_found(build_record: Build) -> None:
     (view,) = layer_views([with_families(build_record("random-mert-nano", "carnatic"), VALUES)])
-    (panel,) = view.tasks[0].panels
+    (panel,) = view.panels[view.section.columns[0]]
     assert panel.fused == 5
     lines = {line.split()[1]: line.split() for line in printed(view).splitlines() if "random-mert-nano " in line}
     assert lines["raga"][4:7] == ["50.0", "60.0", "95.0"]
@@ -63,7 +63,7 @@ def test_the_best_state_of_each_family_is_found(build_record: Build) -> None:
 
 def test_old_records_keep_their_curve_and_say_what_they_lack(build_record: Build) -> None:
     (view,) = layer_views([build_record(m, "lyra") for m in ("mfcc", "random-mert-nano")])
-    for panel in view.tasks[0].panels:
+    for panel in view.panels[view.section.columns[0]]:
         assert [line.family for line in panel.lines] == ["all labels"]
     text = " ".join(printed(view).split())
     assert "mfcc, random-mert-nano: scores by family are not stored by the record" in text
@@ -84,7 +84,7 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
     values = {"makam": [0.5 + 0.01 * k for k in range(inputs)], "a longer family name": [0.7] * inputs}
     (view,) = layer_views([with_families(record, values)])
     with style("path"):
-        figure = layer_figure(view, view.tasks[0])
+        figure = layer_figure(view, view.section.columns[0])
         figure.draw_without_rendering()
     texts = [t for t in figure.findobj(Text) if isinstance(t, Text) and t.get_text()]
     assert MINI_LABEL in [t.get_text() for t in texts]
@@ -98,16 +98,16 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
     ]
     assert overlaps == []
-    assert len(write_view(layer_files(view), tmp_path)) == 5
+    assert len(write_view(VIEW, view, tmp_path)) == 5
 
 
 def test_many_models_fill_several_pages(build_record: Build) -> None:
     records = [with_families(build_record(f"m{k}", "lyra", hidden_states=5), VALUES) for k in range(12)]
-    (view,) = layer_views(records, "average_precision")
-    pages = panels_by_page(view.tasks[0])
+    (view,) = layer_views(records, RankedMetric.average_precision)
+    pages = panels_by_page(view.panels[view.section.columns[0]])
     assert len(pages) > 1
     assert [panel.row.name for page in pages for panel in page] == [f"m{k}" for k in range(12)]
-    assert len(layer_files(view).figures) == len(pages)
+    assert len(VIEW.figures(view)) == len(pages)
     assert "AP on validation" in printed(view)
 
 
@@ -115,9 +115,9 @@ def test_an_encoder_of_which_only_the_sum_was_a_candidate(build_record: Build) -
     record = with_families(build_record("random-mert-nano", "lyra"), VALUES)
     only = record.model_copy(update={"layers": record.layers[-1:]})
     (view,) = layer_views([only])
-    (panel,) = view.tasks[0].panels
+    (panel,) = view.panels[view.section.columns[0]]
     assert (panel.inputs, panel.fused) == (("fused",), 0)
     row = next(line.split() for line in printed(view).splitlines() if " raga " in line)
     assert (row[4:7], row[8:]) == (["–", "–", "95.0"], ["–", "–"])
     with style("path"):
-        layer_figure(view, view.tasks[0]).draw_without_rendering()
+        layer_figure(view, view.section.columns[0]).draw_without_rendering()

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from cmbench.benchmark.records.record import FailedTrack, LabelScore, Metric, Record
+from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.scores.table import print_table
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.base import MINI_LABEL
@@ -18,7 +19,7 @@ from cmbench.tasks.base import MINI_LABEL
 
 def rendered(records: Sequence[Record], width: int) -> list[str]:
     buffer = io.StringIO()
-    print_table(records, Console(file=buffer, width=width, color_system=None))
+    print_table(sections(records), Console(file=buffer, width=width, color_system=None))
     return [line.rstrip() for line in buffer.getvalue().splitlines()]
 
 

@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...baselines.published import Reported, protocols, published, sources
-from ...tasks.base import TRADITION_ORDER
-from ...tasks.registry import built_in
-from ..records.record import Record
-from ..records.sections import METRIC_TITLES
-from .base import ViewFiles
-from .reported import WARNING
-from .tables import ViewTable
-from .words import percent, with_interval
+from ....baselines.published import Reported, protocols, published, sources
+from ....tasks.base import tradition_place
+from ....tasks.registry import built_in
+from ...records.record import Record
+from ...records.sections import METRIC_TITLES
+from ..tables import Rows, ViewTable, plain_table
+from ..words import percent, with_interval
+from .rows import WARNING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +69,7 @@ class Against:
     differences: tuple[str, ...]
 
 
-def against(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
+def set_beside(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
     """Set records beside every published row of their model.
 
     Args:
@@ -85,7 +84,7 @@ def against(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, 
     real = [r for r in records if r.task.edition == "full" and r.task.name in built_in()]
     if others := len(records) - len(real):
         alone.append(f"{others} record(s) of the mini edition or of own corpora: never set beside published figures.")
-    for record in sorted(real, key=lambda r: (r.model.name, TRADITION_ORDER.index(built_in()[r.task.name].tradition))):
+    for record in sorted(real, key=lambda r: (r.model.name, tradition_place(built_in()[r.task.name].tradition))):
         rows = [row for row in published() if row.model == published_name(record.model.name)]
         both = [_beside(record, row) for row in rows if record.task.name in row.scores]
         found += both
@@ -151,45 +150,47 @@ def _label_sha256(labels: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(labels).encode()).hexdigest()
 
 
-def against_files(found: Sequence[Against]) -> ViewFiles:
-    """Return what ``cmbench report reported --against … --out`` writes; with nothing compared, nothing."""
-    tables, rows = [], list[dict[str, object]]()
-    for one in found:
-        task, record, source = one.record.task, one.record, sources()[one.row.source]
-        tables.append(
-            ViewTable(
-                title=f"{_title(one)}: published and ours, percent [95 % interval]",
-                source=f"published in {source.citation}",
-                warning=WARNING,
-                columns=_COLUMNS,
-                rows=tuple(_row(cell) for cell in one.cells),
-                notes=one.differences,
-            )
+def against_tables(found: Iterable[Against]) -> list[ViewTable]:
+    """Return a table for each comparison: published and ours."""
+    return [
+        ViewTable(
+            title=f"{_title(one)}: published and ours, percent [95 % interval]",
+            source=f"published in {sources()[one.row.source].citation}",
+            warning=WARNING,
+            columns=_COLUMNS,
+            rows=tuple(_row(cell) for cell in one.cells),
+            notes=one.differences,
         )
-        rows += [
-            {
-                "edition": task.edition,
-                "split": task.split,
-                "protocol": record.protocol.name,
-                "protocol_sha256": record.protocol.sha256,
-                "warning": WARNING,
-                "task": task.name,
-                "tradition": task.tradition,
-                "model": record.model.name,
-                "metric": cell.metric,
-                "value": cell.value,
-                "low": cell.interval[0] if cell.interval else None,
-                "high": cell.interval[1] if cell.interval else None,
-                "published_model": one.row.model,
-                "published_protocol": one.row.protocol,
-                "published_in": source.citation,
-                "published": cell.published,
-                "verdict": cell.verdict,
-                "differences": "; ".join(one.differences),
-            }
-            for cell in one.cells
-        ]
-    return ViewFiles("reported-against", tables, {"": rows} if rows else {}, {})
+        for one in found
+    ]
+
+
+def against_rows(found: Iterable[Against]) -> Rows:
+    """Return one row for each comparison and metric, as fractions."""
+    return [
+        {
+            "edition": one.record.task.edition,
+            "split": one.record.task.split,
+            "protocol": one.record.protocol.name,
+            "protocol_sha256": one.record.protocol.sha256,
+            "warning": WARNING,
+            "task": one.record.task.name,
+            "tradition": one.record.task.tradition,
+            "model": one.record.model.name,
+            "metric": cell.metric,
+            "value": cell.value,
+            "low": cell.interval[0] if cell.interval else None,
+            "high": cell.interval[1] if cell.interval else None,
+            "published_model": one.row.model,
+            "published_protocol": one.row.protocol,
+            "published_in": sources()[one.row.source].citation,
+            "published": cell.published,
+            "verdict": cell.verdict,
+            "differences": "; ".join(one.differences),
+        }
+        for one in found
+        for cell in one.cells
+    ]
 
 
 def _title(one: Against) -> str:
@@ -203,7 +204,6 @@ def _row(cell: AgainstCell) -> tuple[str, ...]:
 
 def print_against(found: Sequence[Against], alone: Iterable[str], console: Console) -> None:
     """Print comparisons, published row by published row, each with what differs."""
-    from rich.table import Table
     from rich.text import Text
 
     if found:
@@ -212,10 +212,7 @@ def print_against(found: Sequence[Against], alone: Iterable[str], console: Conso
         console.print()
         console.print(Text(_title(one), style="bold"), soft_wrap=True)
         console.print(Text(f"published in {sources()[one.row.source].citation}", style="dim"), soft_wrap=True)
-        table = Table(*_COLUMNS, box=None, header_style="dim", pad_edge=False)
-        for cell in one.cells:
-            table.add_row(*_row(cell))
-        console.print(table)
+        console.print(plain_table(_COLUMNS, map(_row, one.cells), left=_COLUMNS))
         for difference in one.differences:
             console.print(Text(f"- {difference}"), soft_wrap=True)
     console.print()

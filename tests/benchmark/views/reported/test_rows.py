@@ -12,7 +12,8 @@ from rich.console import Console
 from cmbench.baselines.published import published
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import Record
-from cmbench.benchmark.views.reported import WARNING, print_reported, reported_blocks
+from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.views.reported.rows import WARNING, print_reported, reported_blocks
 from cmbench.benchmark.views.scores.table import print_table
 
 
@@ -45,14 +46,14 @@ def test_only_the_tasks_asked_for() -> None:
 
 def test_the_page_shows_them_beside_real_data_only(build_record: Callable[..., Record], tmp_path: Path) -> None:
     real, mini = build_record("mfcc", "lyra"), build_record("mfcc", "lyra", edition="mini", split="own")
-    page = write_page([real, mini], tmp_path / "page.html").read_text()
+    page = write_page(sections([real, mini]), tmp_path / "page.html").read_text()
     assert page.count('class="reported"') == 1
     assert page.count("CultureMERT-95M (reported)") == 1
-    only_mini = write_page([mini], tmp_path / "mini.html").read_text()
+    only_mini = write_page(sections([mini]), tmp_path / "mini.html").read_text()
     assert "(reported)" not in only_mini
 
 
 def test_they_are_never_among_ours(build_record: Callable[..., Record]) -> None:
     out = StringIO()
-    print_table([build_record("mfcc", "lyra"), build_record("chroma", "lyra")], Console(file=out, width=120))
+    print_table(sections([build_record("mfcc", "lyra"), build_record("chroma", "lyra")]), Console(file=out, width=120))
     assert "CultureMERT" not in out.getvalue()

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cmbench.benchmark.pages.changes import changes
 from cmbench.benchmark.pages.page import write_page
+from cmbench.benchmark.pages.scope import scope_of
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.record import Metric
 from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.views import forgetting, transfer
 from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
@@ -37,7 +38,7 @@ def made(build: Build, model: str, strength: float, tasks: Sequence[str] = TASKS
 
 def page_of(found: Sequence[Evidence], folder: Path, **settings: Any) -> str:
     records = [e.record for e in found]
-    out = write_page(records, folder / "page.html", found, resamples=100, **settings)
+    out = write_page(sections(records), folder / "page.html", found, resamples=100, **settings)
     return out.read_text(encoding="utf-8")
 
 
@@ -47,16 +48,17 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
     for title in ("Transfer</h3>", "Equity over traditions</h3>", "What changed, label by label</h3>", "Places on"):
         assert title in page
     (section,) = sections([e.record for e in found])
-    told = changes(section, found, "before", 100)
-    assert told is not None
-    assert told.matrix.base == "before"
+    scope = scope_of(section, found, "before", 100)
+    (moved,), (changed,) = (list(view.VIEW.page(scope)) for view in (transfer, forgetting))
+    matrix, ((report, _),) = moved.data["matrix"], changed.data
+    assert matrix.base == "before"
     for task in TASKS:
-        change = told.matrix.cells["after", task].change
+        change = matrix.cells["after", task].change
         assert change is not None
         assert change.change is not None
         assert f"{100 * change.change:+.1f}" in page
     assert 'class="v gained">gained' in page
-    assert f"{told.forgettings[0].count('gained')} labels gained" in page
+    assert f"{report.count('gained')} labels gained" in page
     # Two heat maps, the change, hidden states, reliability of three tasks, cost.
     assert page.count("<svg") == 8
     for title in ("Families side by side</h3>", "Calibration</h3>", "Cost against score</h3>", "Where each family"):
@@ -67,10 +69,10 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
 def test_without_predictions_nothing_is_claimed(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "before", 0.5), *made(build_evidence, "after", 3.0)]
     records = [e.record for e in found]
-    bare = write_page(records, tmp_path / "bare.html").read_text(encoding="utf-8")
+    bare = write_page(sections(records), tmp_path / "bare.html").read_text(encoding="utf-8")
     assert "-transfer" not in bare
     assert "Equity" not in bare
-    half = write_page(records, tmp_path / "half.html", found[:3], resamples=100).read_text(encoding="utf-8")
+    half = write_page(sections(records), tmp_path / "half.html", found[:3], resamples=100).read_text(encoding="utf-8")
     assert "Without predictions beside their records, so not compared: after." in half
     assert "-transfer" not in half
     assert "Equity over traditions" in half
@@ -141,9 +143,8 @@ def test_a_task_without_any_score_is_not_ranked(build_evidence: Build, tmp_path:
     page = page_of(empty, tmp_path)
     assert "Places on turkish_makam, fma_medium:" in page
     (section,) = sections([e.record for e in empty])
-    told = changes(section, empty, "a", 100)
-    assert told is not None
-    assert told.ranked == ("turkish_makam", "fma_medium")
+    (moved,) = transfer.VIEW.page(scope_of(section, empty, "a", 100))
+    assert moved.data["ranked"] == ["turkish_makam", "fma_medium"]
 
 
 def test_one_contradicting_record_does_not_take_the_page_down(build_evidence: Build, tmp_path: Path) -> None:

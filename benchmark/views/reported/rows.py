@@ -1,4 +1,4 @@
-"""Reported figures in the terminal: apart from ours, grey, with their source; never ranked or averaged with ours."""
+"""What papers report, protocol by protocol: grey, with the source, never ranked or averaged with ours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ...baselines.published import Reported, notes, paper_average, protocols, published, sources
-from ...tasks.base import TRADITION_ORDER
-from ..records.sections import HEADLINE, METRIC_TITLES
-from .words import percent
+from ....baselines.published import Reported, notes, paper_average, protocols, published, sources
+from ....tasks.base import tradition_place
+from ...records.sections import HEADLINE, METRIC_TITLES
+from ..tables import plain_table
+from ..words import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,12 +56,11 @@ def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, 
     Args:
         tasks: the columns to show; all if not given. Rows that say nothing of them are left out.
     """
-    from ...tasks.registry import registry
+    from ....tasks.registry import registry
 
     known = registry()
     wanted = set(known if tasks is None else tasks)
-    order = {name: TRADITION_ORDER.index(task.tradition) for name, task in known.items() if name in wanted}
-    columns = tuple(sorted(order, key=lambda name: (order[name], name)))
+    columns = tuple(sorted(wanted & known.keys(), key=lambda name: (tradition_place(known[name].tradition), name)))
     blocks = []
     for protocol, members in groupby(published(), key=lambda row: row.protocol):
         rows = tuple(row for row in members if any(task in row.scores for task in columns))
@@ -90,7 +90,6 @@ def print_reported(console: Console, tasks: Sequence[str] | None = None) -> None
         console: where.
         tasks: columns; all if not given.
     """
-    from rich.table import Table
     from rich.text import Text
 
     console.print(Text(WARNING, style="yellow"))
@@ -98,15 +97,16 @@ def print_reported(console: Console, tasks: Sequence[str] | None = None) -> None
         console.print()
         console.print(Text(f"{block.title} (reported, {block.seeds})", style="bold dim"))
         console.print(Text(f"{block.citation}. {block.summary}", style="dim"))
-        table = Table(box=None, header_style="dim", style="dim", pad_edge=False)
-        table.add_column("model")
-        for task in block.tasks:
-            table.add_column(task.replace("_", "_\n", 1), justify="right")
-        table.add_column("mean", justify="right")
-        for row in block.rows:
-            cells = [" / ".join(block.cell(row, task, metric) for metric in HEADLINE) for task in block.tasks]
-            table.add_row(row.model, *cells, block.average(row))
-        console.print(table)
+        rows = [
+            (
+                row.model,
+                *(" / ".join(block.cell(row, task, metric) for metric in HEADLINE) for task in block.tasks),
+                block.average(row),
+            )
+            for row in block.rows
+        ]
+        heads = ("model", *(task.replace("_", "_\n", 1) for task in block.tasks), "mean")
+        console.print(plain_table(heads, rows, style="dim"))
     console.print()
     titles = " / ".join(METRIC_TITLES[metric] for metric in HEADLINE)
     console.print(Text(f"Cells: {titles}, percent; mean: of a row's ROC-AUC and AP cells.", style="dim"))

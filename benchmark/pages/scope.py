@@ -1,0 +1,64 @@
+"""A section of the page with its predictions: what can be compared, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...errors import UsageError
+from ..comparing.compare import on_common_tracks
+from ..comparing.transfer import by_kind
+from ..records.evidence import Evidence
+from ..records.sections import Section
+from ..views.base import Scope
+
+
+def scope_of(section: Section, found: Sequence[Evidence], base: str | None, resamples: int) -> Scope:
+    """Return a section as the views see it.
+
+    Args:
+        section: the records.
+        found: records with predictions, of this section and others.
+        base: model that the others are compared with; the first of the section if not given or not in it.
+        resamples: of the bootstrap.
+    """
+    mine = _of_section(section, found)
+    alike, unlike = _alike(mine, base)
+    names = [e.record.model.name for e in alike]
+    base = base if base in names else names[0] if names else ""
+    return Scope(section, tuple(mine), tuple(by_kind(alike, base)), unlike, base, resamples)
+
+
+def _alike(mine: Sequence[Evidence], base: str | None) -> tuple[list[Evidence], tuple[str, ...]]:
+    """Leave out records whose tracks, labels or groups contradict the base's, or the first's where it has none."""
+    first: dict[str, Evidence] = {}
+    for e in sorted(mine, key=lambda e: e.record.model.name != base):
+        first.setdefault(e.record.task.name, e)
+    kept, unlike = [], []
+    for e in mine:
+        try:
+            on_common_tracks(first[e.record.task.name], e)
+            kept.append(e)
+        except UsageError as error:
+            unlike.append(f"{e.record.model.name} on {e.record.task.name}: {error}")
+    return kept, tuple(unlike)
+
+
+def _of_section(section: Section, found: Sequence[Evidence]) -> list[Evidence]:
+    """Return the section's records with predictions, under the names that its rows and columns have."""
+    cells = {
+        (record.cell_sha256, record.predictions.sha256): (row.name, column.name)
+        for row in section.rows
+        for column, record in section.records_of(row)
+    }
+    named: dict[tuple[str, str], Evidence] = {}
+    for e in found:
+        record = e.record
+        key = cells.get((record.cell_sha256, record.predictions.sha256))
+        if key is not None and key not in named:
+            model = record.model.model_copy(update={"name": key[0]})
+            task = record.task.model_copy(update={"name": key[1]})
+            same = (record.model.name, record.task.name) == key
+            named[key] = e if same else replace(e, record=record.model_copy(update={"model": model, "task": task}))
+    order = {row.name: i for i, row in enumerate(section.rows)}
+    return sorted(named.values(), key=lambda e: order[e.record.model.name])

@@ -1,0 +1,50 @@
+"""Edition, split and protocol: the same for all numbers that stand side by side, and what is said beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from ...tasks.base import MINI_LABEL
+from ...tasks.splits.names import LIMIT_LABEL, is_sample
+from .record import Record
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What numbers were measured on and how.
+
+    Attributes:
+        edition: ``full``, ``mini`` or ``custom``.
+        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
+        protocol: its name.
+    """
+
+    edition: str
+    split: str
+    protocol: str
+
+    @classmethod
+    def of(cls, record: Record) -> Setting:
+        """Return a record's."""
+        return cls(record.task.edition, record.task.split, record.protocol.name)
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol in words."""
+        return f"{self.edition} edition · {self.split} split · protocol {self.protocol}"
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for the whole of real data."""
+        return warning_of(self.edition, self.split)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a tidy row begins with."""
+        return asdict(self) | ({"warning": self.warning} if self.warning else {})
+
+
+def warning_of(edition: str, split: str = "") -> str:
+    """Return what must stand beside every number of an edition and split; empty for the whole of real data."""
+    said = (MINI_LABEL if edition == "mini" else "", LIMIT_LABEL if is_sample(split) else "")
+    return "; ".join(filter(None, said))

@@ -1,0 +1,158 @@
+"""What further training changed: balances, tasks, families and labels, with a verdict for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..comparing.compare import LabelChange
+from ..comparing.equity import Equity, equities
+from ..comparing.forgetting import Forgetting, forgetting
+from ..records.evidence import Evidence
+from .base import Block, Bound, Labels, Resamples, Scope, View
+from .changes import (
+    STYLES,
+    TITLES,
+    Read,
+    change_files,
+    label_name,
+    print_block,
+    print_comparison,
+    print_families,
+    print_task,
+)
+from .equity import print_equity
+from .words import span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LISTED = 400
+"""Labels that the page lists over all models of a section, at most; but for each model at least ``LEAST_LISTED``.
+Twenty models with a hundred labels each would make a page of several megabytes."""
+
+LEAST_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What further training made of a model, or how evenly all serve the traditions.
+
+    Attributes:
+        report: of one model; ``None`` for the equities.
+        labels: whether labels are printed.
+        equities: of all models.
+    """
+
+    report: Forgetting | None
+    labels: bool
+    equities: tuple[Equity, ...] = ()
+
+
+def _compute(
+    read: Read,
+    before: Annotated[list[Path], typer.Option("--before", help="Records of the model before, or their folder.")],
+    after: Annotated[
+        list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
+    ],
+    resamples: Resamples = 1000,
+    bound: Bound = 1.0,
+    labels: Labels = True,
+) -> Iterator[Outcome]:
+    first, others = read(before), [read([place]) for place in after]
+    for other in others:
+        yield Outcome(forgetting(first, other, resamples=resamples, bound=bound / 100), labels)
+    yield Outcome(None, labels, equities([*first, *chain.from_iterable(others)], resamples))
+
+
+def _show(found: Outcome, console: Console) -> None:
+    if found.report is None:
+        print_equity(found.equities, console)
+    else:
+        print_forgetting(found.report, console, labels=found.labels)
+
+
+def print_forgetting(report: Forgetting, console: Console, *, labels: bool = True) -> None:
+    """Print a forgetting report: balances, tasks, families, labels, and at the end those that pay and that gain.
+
+    Args:
+        report: what to print.
+        console: where.
+        labels: whether to print every label; those that pay and that gain are printed anyway.
+    """
+    from rich.text import Text
+
+    print_comparison(report.comparison, console, labels=False)
+    for metric, title in TITLES:
+        rows = [(f"{b.name} ({len(b.tasks)})", b.changes[metric]) for b in report.balances]
+        print_block(f"{title}, mean over tasks", rows, console)
+    if report.retention is not None:
+        text = f"Western retention: {span(report.retention)} % of the score above chance."
+        console.print()
+        console.print(Text(text, style="bold"))
+    for task in report.comparison.tasks:
+        (print_task if labels else print_families)(task, console)
+    _print_labels("labels that pay", report.lost, console)
+    _print_labels("labels that gain", report.gained, console)
+    told = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in STYLES)
+    console.print()
+    console.print(Text(f"Labels by ROC-AUC: {told}.", style="bold"))
+
+
+def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console: Console) -> None:
+    from rich.text import Text
+
+    if found:
+        print_block(title, [(f"{task}: {label_name(label)}", label.roc_auc) for task, label in found], console)
+    else:
+        console.print()
+        console.print(Text(f"No {title} at a false discovery rate of 5 %.", style="dim"))
+
+
+def _blocks(scope: Scope) -> Iterator[Block]:
+    """Yield what changed from the base to each other model that shares a task with it."""
+    sides: dict[str, list[Evidence]] = {}
+    for e in scope.alike:
+        sides.setdefault(e.record.model.name, []).append(e)
+    tasks = {name: {e.record.task.name for e in side} for name, side in sides.items()}
+    reports = [
+        forgetting(sides[scope.base], side, resamples=scope.resamples)
+        for name, side in sides.items()
+        if name != scope.base and tasks[name] & tasks[scope.base]
+    ]
+    if reports:
+        most = max(LEAST_LISTED, LISTED // len(reports))
+        yield Block(
+            "forgetting",
+            "What changed, label by label",
+            f"Each model against {scope.base} on the tracks that both could use.",
+            link="what changed",
+            template="forgetting.html",
+            data=[(report, listed(report, most)) for report in reports],
+        )
+
+
+def listed(report: Forgetting, most: int) -> frozenset[tuple[str, str]]:
+    """Return the labels that a page lists of a report, as task and label: the largest changes of all that count."""
+    changed = sorted([*report.gained, *report.lost], key=lambda pair: -abs(pair[1].roc_auc.change or 0.0))
+    return frozenset((task, label.label) for task, label in changed[:most])
+
+
+VIEW = View(
+    name="forgetting",
+    help="""Say what further training changed: per task, family and label, with intervals and a verdict.
+
+    gained, lost: significant at a false discovery rate of 5 %. kept: shown to be within the bound. Else: cannot tell.
+    """,
+    compute=_compute,
+    rows=lambda found: change_files(found.report.comparison) if found.report else {},
+    stem=lambda found: "",
+    show=_show,
+    blocks=_blocks,
+    examples=("cmbench report forgetting --before results/MERT-v1-95M --after results/CultureMERT-95M",),
+)

@@ -1,0 +1,78 @@
+"""What papers report: apart from ours, or set beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ....errors import UsageError
+from ...records.folder import iter_records
+from ..base import Block, Scope, View
+from .against import Against, against_rows, against_tables, print_against, set_beside
+from .rows import print_reported, reported_blocks
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What papers report.
+
+    Attributes:
+        beside: records beside published rows; empty without records.
+        alone: in a sentence each, what has no counterpart.
+        ours: whether there are records to set beside them.
+    """
+
+    beside: tuple[Against, ...] = ()
+    alone: tuple[str, ...] = ()
+    ours: bool = False
+
+
+def _compute(
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Records, or their folder, to set beside the published figures.", show_default=False),
+    ] = None,
+) -> list[Reports]:
+    if not against:
+        return [Reports()]
+    records = list(iter_records(*against))
+    if not records:
+        raise UsageError(f"There is no record in {', '.join(map(str, against))}; `cmbench run` writes them.")
+    return [Reports(*set_beside(records), ours=True)]
+
+
+def _show(found: Reports, console: Console) -> None:
+    if found.ours:
+        print_against(found.beside, found.alone, console)
+    else:
+        print_reported(console)
+
+
+def _blocks(scope: Scope) -> Iterator[Block]:
+    """Yield what others report on these tasks: beside real data on the published splits only."""
+    section = scope.section
+    if section.on_published_data and (found := reported_blocks(column.key[0] for column in section.columns)):
+        yield Block("reported", "", template="reported.html", data=found)
+
+
+VIEW = View(
+    name="reported",
+    help="""Print what papers report on the six tasks, with sources: not measured by cmbench, never ranked.
+
+    With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
+    """,
+    compute=_compute,
+    tables=lambda found: against_tables(found.beside),
+    rows=lambda found: {"": against_rows(found.beside)} if found.beside else {},
+    stem=lambda found: "reported-against",
+    show=_show,
+    blocks=_blocks,
+    examples=("cmbench report reported", "cmbench report reported --against results --out views"),
+)
