@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
 
 # As in a run: torch's threads must not spin while they wait. Read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Dozens of tests start Python anew: where what was compiled may not be kept, each of them would compile torch again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What is printed must not depend on who runs the tests: parallel workers state a width.
 os.environ.pop("COLUMNS", None)
@@ -136,6 +141,47 @@ def make_task(tmp_path: Path) -> MakeTask:
         )
 
     return make
+
+
+@dataclass
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Both streams, their white space made single."""
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+Cmbench = Callable[..., Said]
+
+
+@pytest.fixture
+def cmbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cmbench:
+    """Runs a command in this process, as the program's own entry does, on a screen that wraps nothing."""
+    from cmbench import cli
+
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def run(*words: object, code: int = 0) -> Said:
+        monkeypatch.setattr(sys, "argv", ["cmbench", *map(str, words)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            ended = 0
+        except SystemExit as stop:
+            ended = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        said = Said(ended, *capsys.readouterr())
+        assert said.code == code, (words, said.code, said.out[-3000:], said.err[-3000:])
+        return said
+
+    return run
 
 
 Serve = Callable[[Path], str]

@@ -47,6 +47,25 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a machine that loses power may have the name without the content."""
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        done.append(f"{os.fstat(handle).st_size} bytes")
+        fsync(handle)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "x.json", b"four")
+    assert done == ["4 bytes", "x.json"]
+
+
 @pytest.mark.parametrize("letter", ["a", "य"])
 def test_long_names_are_file_names_and_stay_different(letter: str, tmp_path: Path) -> None:
     names = [letter * 300 + end for end in ("1", "2")]

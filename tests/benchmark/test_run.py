@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,26 @@ def test_two_runs_give_the_same_bytes(
     (second,) = go(make_encoder(), task, "two", workers=4)
     assert first.stable_json() == second.stable_json()
     assert first.predictions.sha256 == second.predictions.sha256
+
+
+def test_one_named_model_is_in_memory_at_a_time(
+    go: Any, make_task: Any, make_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = []
+
+    def load(name: str, options: object) -> Any:
+        gc.collect()
+        most.append(len(living))
+        living.add(encoder := Living(name=name, weights=name * 64))
+        return encoder
+
+    class Living(make_encoder):  # type: ignore[misc]
+        __hash__ = object.__hash__
+
+    monkeypatch.setattr(models_module, "load_encoder", load)
+    assert [record.model.name for record in go("1,2", make_task())] == ["1", "2"]
+    assert most == [0] * 4, "when one is loaded, for its card and to encode, no other is left"
 
 
 def test_a_finished_cell_is_read_and_a_changed_one_is_not(

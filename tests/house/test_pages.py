@@ -11,12 +11,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import cmbench
+from cmbench.tests.conftest import Cmbench
+from cmbench.version import __version__
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -24,18 +23,11 @@ RECORDS = HERE.parent / "upgrade" / "v0.1.0" / "results"
 ENTRIES = ("mfcc/1", "chroma/1", "MERT-nano/2")
 
 
-def command(*words: str) -> str:
-    """Run the program; return what it prints."""
-    out = subprocess.run([sys.executable, "-m", "cmbench", *words], capture_output=True, text=True, check=False)
-    assert out.returncode == 0, out.stderr
-    return out.stdout
-
-
 def text_of(page: Path) -> str:
     """Return the words of a page, a line for each element that has some."""
     source = re.sub(r"<(svg|style|script)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     lines = (" ".join(html.unescape(part).split()) for part in re.split(r"<[^>]+>", source))
-    return "\n".join(line for line in lines if line).replace(cmbench.__version__, "VERSION") + "\n"
+    return "\n".join(line for line in lines if line).replace(__version__, "VERSION") + "\n"
 
 
 def compare(name: str, now: str) -> None:
@@ -46,8 +38,8 @@ def compare(name: str, now: str) -> None:
     assert now.splitlines() == golden.read_text(encoding="utf-8").splitlines()
 
 
-def test_the_page_says_what_it_said(tmp_path: Path) -> None:
-    command("report", "html", str(RECORDS), "--out", str(tmp_path / "page.html"), "--resamples", "100")
+def test_the_page_says_what_it_said(tmp_path: Path, cmbench: Cmbench) -> None:
+    cmbench("report", "html", str(RECORDS), "--out", str(tmp_path / "page.html"), "--resamples", "100")
     compare("page.txt", text_of(tmp_path / "page.html"))
 
 
@@ -60,9 +52,9 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def test_the_board_says_what_it_said(tmp_path: Path) -> None:
+def test_the_board_says_what_it_said(tmp_path: Path, cmbench: Cmbench) -> None:
     for name in ENTRIES:
         shutil.copytree(ROOT / "leaderboards" / "entries" / name, tmp_path / "entries" / name)
-    command("leaderboard", "build", str(tmp_path / "entries"), "--out", str(tmp_path / "site"))
+    cmbench("leaderboard", "build", str(tmp_path / "entries"), "--out", str(tmp_path / "site"))
     board = rounded(json.loads((tmp_path / "site" / "board.json").read_text(encoding="utf-8")))
     compare("board.json", json.dumps(board, ensure_ascii=False, indent=1, sort_keys=True) + "\n")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cmbench import cli
 from cmbench.tasks import preparing
 from cmbench.tasks.registry import registry
 from cmbench.tests.rehearsal import dunya, fma_medium, lyra, magnatagatune
@@ -19,20 +17,6 @@ from cmbench.tests.rehearsal.web import Web, route, serving
 from cmbench.tests.tasks.conftest import DunyaServer
 
 DUNYA_TASKS = ("turkish_makam", "carnatic", "hindustani")
-
-
-@dataclass
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def text(self) -> str:
-        """Both streams, their white space made single."""
-        return " ".join(f"{self.out} {self.err}".split())
 
 
 @dataclass
@@ -94,28 +78,3 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         monkeypatch.setattr("cmbench.tasks.dunya.prepare.MANY", 20)
         route(monkeypatch, web)
         yield made
-
-
-Cmbench = Callable[..., Said]
-
-
-@pytest.fixture
-def cmbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cmbench:
-    """Runs a command in this process, as the program's own entry does."""
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
-
-    def run(*words: object, code: int = 0) -> Said:
-        monkeypatch.setattr(sys, "argv", ["cmbench", *map(str, words)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            ended = 0
-        except SystemExit as stop:
-            ended = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        said = Said(ended, *capsys.readouterr())
-        assert said.code == code, (words, said.code, said.out[-3000:], said.err[-3000:])
-        return said
-
-    return run

@@ -9,8 +9,9 @@ import pytest
 
 from cmbench.benchmark.records.record import Record
 from cmbench.tasks.registry import registry
+from cmbench.tests.conftest import Cmbench
 from cmbench.tests.rehearsal import dunya, saraga
-from cmbench.tests.rehearsal.conftest import Cmbench, Stage, expect_counts
+from cmbench.tests.rehearsal.conftest import Stage, expect_counts
 
 
 def test_from_the_archive_to_a_score(

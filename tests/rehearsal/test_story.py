@@ -15,9 +15,10 @@ import pytest
 from cmbench.benchmark.records.record import Record
 from cmbench.benchmark.views.words import percent
 from cmbench.leaderboards.pages.serving import server as board_server
+from cmbench.tests.conftest import Cmbench
 from cmbench.tests.rehearsal import models
 from cmbench.tests.rehearsal.browser import CHROMIUM, NO_BROWSER, Page, look
-from cmbench.tests.rehearsal.conftest import DUNYA_TASKS, Cmbench, Stage
+from cmbench.tests.rehearsal.conftest import DUNYA_TASKS, Stage
 from cmbench.tests.rehearsal.corpus import QUICK, WHOLE, Form
 from cmbench.tests.rehearsal.dunya import mp3
 from cmbench.tests.rehearsal.numbers import METRICS, Entry, check_tables, read_entries

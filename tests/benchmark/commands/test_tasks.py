@@ -1,14 +1,17 @@
-"""``cmbench tasks prepare`` and ``verify`` as a user types them, in this process."""
+"""``cmbench tasks`` as a user types it: listed, shown, prepared, verified, audited."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner, Result
 
 from cmbench.benchmark.commands import tasks as tasks_module
@@ -18,6 +21,7 @@ from cmbench.tasks import choice
 from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
 from cmbench.tasks.fetching.carry_out import pending
 from cmbench.tasks.preparing import Download, Plan, PrepareContext, Step
+from cmbench.tests.conftest import Cmbench
 
 Serve = Callable[[Path], str]
 MakeTask = Callable[..., Task]
@@ -140,3 +144,32 @@ def test_a_missing_track_is_exit_code_1_and_another_split_is_chosen_by_name(task
     assert "gone.wav (there is no such file)" in done.output
     with pytest.raises(UsageError, match="has no split 'random'"):
         run("verify", "tones", "--data-root", root, "--split", "random")
+
+
+def test_tasks_are_listed_and_shown_whole(cmbench: Cmbench) -> None:
+    listed = cmbench("tasks").out
+    for name in ("turkish_makam", "carnatic", "hindustani", "lyra", "magnatagatune", "fma_medium"):
+        assert re.search(rf"^\s*{name}\b", listed, re.MULTILINE)
+    shown = cmbench("tasks", "show", "lyra").out
+    for words in ("instruments--Voice (223)", "genre", "licence", "citation", "audio", "Epirus"):
+        assert words in shown
+
+
+def test_an_audit_is_kept_and_told_with_the_result(cmbench: Cmbench, tmp_path: Path) -> None:
+    rows = ["id,path,split,group,labels"]
+    for number, split in enumerate(["train"] * 12 + ["valid"] * 6 + ["test"] * 6):
+        noise = np.random.default_rng(number).standard_normal(8000) * 0.1
+        soundfile.write(tmp_path / f"{number}.wav", noise * (1 + number % 2), 8000)
+        rows.append(f"{number},{number}.wav,{split},album {number % 11},{'loud' if number % 2 else 'soft'}")
+    (tmp_path / "tracks.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "task.yaml").write_text("name: noise\nlabels: [loud, soft]\n", encoding="utf-8")
+    task, leak = str(tmp_path / "task.yaml"), "6 of 6 test tracks share a known group with train or valid"
+    assert leak in cmbench("tasks", "audit", task, "--no-audio", "--out", tmp_path / "audit.json").out
+    assert json.loads((tmp_path / "audit.json").read_bytes())["audio"] is None
+    asked = ("run", "-m", "mfcc", "-t", task, "-o", tmp_path / "out", "--seeds", "1", "--split", "group-safe")
+    done = cmbench(*asked)
+    assert "custom edition · group-safe split" in done.out
+    assert "Audit of noise: 0 of" in done.out
+    without = [",".join([*r.split(",")[:3], "", r.split(",")[4]]) if i else r for i, r in enumerate(rows)]
+    (tmp_path / "tracks.csv").write_text("\n".join(without), encoding="utf-8")
+    assert "give the tracks their groups in the column `group` of" in cmbench(*asked, code=2).err

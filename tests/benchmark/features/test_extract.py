@@ -183,6 +183,25 @@ def test_shards_cover_every_track_once_and_stay_small(lengths: list[float], cap:
         assert len(shard) == 1 or sum(expected_seconds(t, cap) for t in shard) <= SHARD_SECONDS
 
 
+def test_a_shard_may_be_full_to_the_last_track_and_second() -> None:
+    short = [Track(f"{i:03d}", Path("x"), (), end=1.0) for i in range(2 * SHARD_TRACKS + 1)]
+    assert [len(shard) for shard in plan_shards(short, None)] == [SHARD_TRACKS, SHARD_TRACKS, 1]
+    long = [Track(f"{i}", Path("x"), (), end=SHARD_SECONDS / 2) for i in range(3)]
+    assert [len(shard) for shard in plan_shards(long, None)] == [2, 1]
+
+
+def test_shards_are_cut_before_what_is_stored_is_left_out(
+    tmp_path: Path, make_task: Any, encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a run that goes on writes the shards that it would have written."""
+    monkeypatch.setattr(extract_module, "SHARD_TRACKS", 4)
+    tracks = sorted(tracks_of(make_task()), key=lambda track: track.id)
+    run_extract(encoder, tracks[1:4], tmp_path / "s")
+    store, _, _ = run_extract(encoder, tracks, tmp_path / "s")
+    cut = [tracks[1:4], tracks[:1], *(tracks[i : i + 4] for i in range(4, len(tracks), 4))]
+    assert {p.stem for p in store.folder.glob("*.safetensors")} == {shard_name(shard) for shard in cut}
+
+
 def test_the_expected_length_is_capped_and_known_from_the_excerpt(tmp_path: Path) -> None:
     track = Track("a", tmp_path / "a.wav", (), start=2.0, end=12.0)
     assert expected_seconds(track, None) == 10.0

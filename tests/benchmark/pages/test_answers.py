@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -62,6 +63,14 @@ def test_the_most_confident_hits_and_misses_of_a_family(evidence: MakeEvidence, 
     assert len(raga.hits) == SHOWN
     assert unquote(raga.hits[0].address) == "../audio/parça #11.wav"
     assert "#" not in raga.hits[0].address
+
+
+def test_the_first_four_models_are_shown(evidence: MakeEvidence, tmp_path: Path) -> None:
+    one = evidence("full")
+    models = [one.record.model.model_copy(update={"name": f"model {i}"}) for i in range(5)]
+    found = [replace(one, record=one.record.model_copy(update={"model": model})) for model in models]
+    shown = [told.model for told in answers(found, tmp_path / "results" / "report.html")]
+    assert shown == ["model 0", "model 1", "model 2", "model 3"]
 
 
 def test_rendered_music_and_records_without_answers_are_not_shown(evidence: MakeEvidence, tmp_path: Path) -> None:

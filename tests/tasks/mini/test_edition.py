@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from cmbench.tasks.mini.corpus import SECONDS, counts, plan
 from cmbench.tasks.mini.labels import LABELS
 
 SCALE = 0.05
+RENDERED = Path(__file__).with_name("rendered.json")
+"""Version of the renderer -> task -> mean of the absolute samples of each third of its first tracks."""
 Splits = Mapping[str, Sequence[Track]]
 
 
@@ -146,6 +149,24 @@ def test_another_seed_gives_other_audio(root: Path) -> None:
     one, other = (plan("turkish_makam", edition.tradition("turkish_makam"), seed, {"train": 4})[0] for seed in (0, 1))
     n = 6 * 24000
     assert not np.array_equal(edition.render_track(one)[:n], edition.render_track(other)[:n])
+
+
+@pytest.mark.parametrize("task", edition._MODULES)
+def test_audio_changes_with_the_version_only(task: str) -> None:
+    """What every third of four tracks sounds like, to five digits: floats differ by less between processors.
+
+    After a change that is meant to be heard, raise ``VERSION`` and run with ``CMBENCH_WRITE_GOLDEN=1``.
+    """
+    specs = plan(task, edition.tradition(task), 0, {"train": 4})
+    heard = [
+        [float(f"{np.abs(third).mean(dtype=np.float64):.6g}") for third in np.array_split(edition.render_track(s), 3)]
+        for s in specs
+    ]
+    known = json.loads(RENDERED.read_text(encoding="utf-8"))
+    if os.environ.get("CMBENCH_WRITE_GOLDEN"):
+        assert known.setdefault(edition.VERSION, {}).setdefault(task, heard) == heard, "raise VERSION first"
+        RENDERED.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    np.testing.assert_allclose(heard, known[edition.VERSION][task], rtol=2e-5)
 
 
 def test_an_unknown_task_is_named() -> None:
