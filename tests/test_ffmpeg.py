@@ -261,6 +261,14 @@ def test_what_lacks_its_end_is_named_with_its_seconds_and_a_remedy(tmp_path: Pat
             assert reason.endswith(f"convert it in its folder: {conversion(path).partition(': ')[2]}")
 
 
+def test_flash_that_lacks_less_than_its_duration_is_rounded_by_is_named(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.flv", "libmp3lame", np.concatenate([sound_of(2, 44_100)[:1]] * 3, axis=1), 44_100)
+    content = path.read_bytes()
+    for lost in (1, 5, 100, 333, 901):
+        path.write_bytes(content[:-lost])
+        assert "cut short: " in refused(path)
+
+
 @pytest.mark.parametrize("name", ["a.mka", "a.webm", "a.mp4", "a.wma"])
 def test_a_recording_whose_times_begin_late_is_not_cut_short(tmp_path: Path, name: str) -> None:
     codec = KINDS.get(name, ("aac",))[0]
