@@ -67,7 +67,7 @@ def open_source(
     """
     if named.startswith(MIRDATA):
         return _mirdata(named.removeprefix(MIRDATA), audio)
-    place = Path(named).expanduser()
+    place = find_path(named)
     if place.is_file():
         if table is not None:
             raise UsageError(

@@ -90,6 +90,13 @@ def test_metadata_without_file_name(tmp_path: Path, sound: Sound) -> None:
         open_source(str(tmp_path))
 
 
+def test_a_folder_as_people_write_it(tmp_path: Path, sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound(tmp_path / "my songs" / "Rast" / "a.wav")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for written in ("~/my songs", (tmp_path / "my songs").as_uri(), f"{tmp_path}/my songs/"):
+        assert open_source(written).recordings.folder == tmp_path / "my songs"
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder or table"):
         open_source(str(tmp_path / "nowhere"))
