@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
 
-.PHONY: run test test-slow test-oldest test-newest rehearsal faults audit bench nano clean
+.PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -50,6 +50,17 @@ test-newest:  ## run the tests with the newest versions that there are, release 
 
 faults: $(VENV)/.test  ## kill, flip, fuzz and fill the disk in large numbers (hours), a line of figures for each
 	$(BIN)/python -m cmbench.tests.faults
+
+# mutmut wants the package's folder below it, and here the root is the package; it works on a copy. One thread, since it
+# forks. What was found is kept in build/mutants; MUTANTS='cmbench.benchmark.records.*' asks for some.
+mutants: $(VENV)/.test  ## change the arithmetic, records and store line by line and list what no test notices (hours)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile $(CONSTRAINTS) --group mutation
+	mkdir -p build/mutants/cmbench
+	git ls-files -z | tar -c --null -T - | tar -x -C build/mutants/cmbench
+	cp pyproject.toml build/mutants
+	cd build/mutants && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice $(abspath $(BIN))/mutmut run --max-children 2 $(MUTANTS)
+	cd build/mutants && $(abspath $(BIN))/mutmut results
 
 audit: $(BIN)/cmbench  ## known vulnerabilities, licences and a bill of materials of what .venv has
 	.ci/audit $(abspath $(BIN)/python) audit
