@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 _STREAMED_BYTES = 0x7FFF0000
 """Sizes from here on are what programs write into a header when they cannot know the length of a stream."""
@@ -202,18 +204,46 @@ def _promised_frames(log: str, present: int) -> tuple[int, bool]:
     return (round(present * stated / there) if stated > there > 0 else present), True
 
 
-def unsized_data(beginning: bytes) -> int | None:
-    """Return where the samples of a wave begin whose header states that there are none; ``None`` if it states some.
+@dataclass(frozen=True)
+class WaveExtent:
+    """How far a wave reaches within its file.
 
-    Args:
-        beginning: of the file, with some bytes of what follows its header.
+    Attributes:
+        samples: byte with which they begin.
+        stop: byte after what the header states of them; before it stands nothing else.
+        goes_on: whether more samples follow: a recorder that is interrupted leaves the size that it noted last.
+        following: byte with which another wave begins; ``None`` if none does.
     """
-    if beginning[:4] not in (b"RIFF", b"RF64") or beginning[8:12] != b"WAVE":
+
+    samples: int
+    stop: int
+    goes_on: bool = False
+    following: int | None = None
+
+
+def wave_extent(file: IO[bytes], at: int = 0) -> WaveExtent | None:
+    """Return how far the wave reaches that begins at a byte; ``None`` if none does, or without samples.
+
+    Zeros, and what looks like a chunk or a tag, are no samples.
+    """
+    size = file.seek(0, 2)
+    file.seek(at)
+    head = file.read(12)
+    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
         return None
-    at = 12
-    while at + 8 <= len(beginning):
-        name, size = beginning[at : at + 4], int.from_bytes(beginning[at + 4 : at + 8], "little")
-        if name == b"data":
-            return at + 8 if size == 0 and beginning[at + 8 : at + 12] not in _AFTER_DATA else None
-        at += 8 + size + size % 2
-    return None
+    at, found = at + 12, None
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(12)
+        name, length = head[:4], int.from_bytes(head[4:8], "little")
+        if found:
+            if name == b"RIFF" and head[8:] == b"WAVE":
+                return replace(found, following=at)
+            is_chunk = name in _AFTER_DATA or (min(name) >= 32 and max(name) < 127 and at + 8 + length <= size + 1)
+            if not is_chunk:
+                is_tag = head.startswith((b"TAG", b"APETAGEX", b"ID3", b"LYRICS"))
+                return replace(found, goes_on=not is_tag and bool((head + file.read(2**20)).strip(b"\0")))
+        if name == b"data" and not found:
+            found = WaveExtent(at + 8, min(at + 8 + length, size))
+        at += 8 + length + length % 2
+    return found

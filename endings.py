@@ -162,6 +162,19 @@ def _ogg(file: IO[bytes], size: int) -> str | None:
     return None if page[5] & 4 else "has no end-of-stream mark"
 
 
+def _flash(file: IO[bytes], size: int) -> str | None:
+    """Tags of FLV (Adobe's specification, annex E): 11 bytes, the content, and the size of both."""
+    file.seek(5)
+    at = int.from_bytes(file.read(4), "big") + 4
+    while at + 4 <= size:
+        file.seek(at)
+        end = at + 11 + int.from_bytes(file.read(4)[1:], "big") + 4
+        if end > size:
+            return _in_the_middle("a tag", size, end)
+        at = end
+    return "ends in the middle of a tag" if at < size else None
+
+
 def _transport(file: IO[bytes], size: int) -> str | None:
     return IN_A_PACKET if size % _TRANSPORT_PACKET else None
 
@@ -173,6 +186,7 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], int], str | No
     (lambda head: head[:4] == b"RIFF", _riff),
     (lambda head: head[:4] == b"caff", _caf),
     (lambda head: head[:4] == b"OggS", _ogg),
+    (lambda head: head[:3] == b"FLV", _flash),
     (lambda head: head[:1] == b"G", _transport),
 )
 """How a kind is known by its first bytes, and who judges it."""

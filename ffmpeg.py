@@ -7,16 +7,18 @@ everything would give; places in a container are rounded, and a decoder that sta
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .containers import conversion
 from .endings import IN_A_PACKET, what_is_lacking
 from .errors import CmbenchError
+from .streams import without_tags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,9 @@ _STATES_STREAMS = ("mov", "wv", "tta", "ape", "avi")
 
 _STATES_WHOLE = ("matroska", "asf", "flv", "rm")
 """Containers that state where the last of their streams ends."""
+
+_TAKES_TAGS = (b"wvpk", b"\x0bw")
+"""How WavPack and AC-3 begin: FFmpeg takes a tag behind their last packet for one that is not whole."""
 
 _SLACK_SECONDS = 0.5
 """How far a duration may be from what is decoded: whole frames, the delay of an encoder."""
@@ -87,7 +92,7 @@ def _heard(path: Path, size: int, changed: int) -> Heard:
     lacks = what_is_lacking(path)
     remedy = f"Fetch it again, or keep what is there: {conversion(path)}"
     try:
-        with path.open("rb") as file:
+        with _without_tags(path) as file:
             for frame in _frames(file, state):
                 kinds[frame.sample_rate, frame.layout.nb_channels] = None
                 if len(kinds) > 1:
@@ -128,7 +133,7 @@ def read(path: Path, first: int, stop: int, most: int) -> Iterator[NDArray[np.fl
     import numpy as np
 
     at, held, pieces = 0, 0, []
-    with path.open("rb") as file:
+    with _without_tags(path) as file:
         for frame in _frames(file, _State()):
             begun, at = at, at + frame.samples
             if at <= first:
@@ -142,6 +147,19 @@ def read(path: Path, first: int, stop: int, most: int) -> Iterator[NDArray[np.fl
                 return
     if pieces:
         yield np.concatenate(pieces)
+
+
+def _without_tags(path: Path) -> IO[bytes]:
+    """Open a file; of a kind whose packets FFmpeg takes tags for, what they stand around."""
+    file = path.open("rb")
+    beginning = file.read(10)
+    file.seek(0)
+    if not beginning.startswith((*_TAKES_TAGS, b"ID3")):
+        return file
+    with file:
+        data = file.read()
+    at, stop = without_tags(data)
+    return io.BytesIO(data[at:stop] if data.startswith(_TAKES_TAGS, at) else data)
 
 
 @dataclass

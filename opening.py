@@ -13,15 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import ffmpeg
-from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, unsized_data
+from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, wave_extent
 from .errors import UnusableAudio
 from .ogg import OggLink, ogg_links
 from .sound import PLAIN, STRAIGHT, Sound, in_parts, of_parts, open_sound, part_of, plain_name, read_parts, said
-from .streams import Mp3Part, flac_samples, mp3_parts
+from .streams import Mp3Part, flac_parts, flac_samples, mp3_parts, without_tags
 
 _RATES = (2_000, 768_000)
 """Sample rates in Hz that a file may state; outside, its header is taken to be damaged (a rate of 1 Hz would make
@@ -29,9 +30,6 @@ hours of nothing out of a small file)."""
 
 _MOST_FRAMES = 2**48
 """More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
-
-_WAVE_HEAD = 2**16
-"""Bytes at the beginning of a wave in which its data begin."""
 
 _FLAC_TAIL = 2**17
 """Bytes at the end of a FLAC file in which its last frame begins."""
@@ -151,8 +149,6 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         promised,
         known,
     )
-    if plain.frames == 0 and (unsized := _unsized_wave(path)):
-        return unsized
     if plain.subtype.startswith("MPEG_LAYER"):
         return _counted_mp3(path, plain, sound)
     if plain.format == "FLAC":
@@ -162,7 +158,7 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         if len(links) > 1 or (links and len(links[0].heads) > 1):
             return _chained(path, links)
         return replace(sound, decoder=plain_name(plain), lacks_end=_lacks_end(links), warnings=_told(path, links))
-    return sound
+    return _extended_wave(path) or sound
 
 
 def _lacks_end(links: Sequence[OggLink]) -> bool:
@@ -183,42 +179,87 @@ def _told(path: Path, links: Sequence[OggLink]) -> tuple[str, ...]:
     return (*many, "damaged: some of its pages are not whole; the rest is read") if has_holes else many
 
 
-def _unsized_wave(path: Path) -> Sound | None:
-    """Return the sound of a wave whose header states no samples though some follow: a recorder was interrupted."""
+def _extended_wave(path: Path) -> Sound | None:
+    """Return the sound of a wave with what its header leaves out and waves joined to it; ``None`` if nothing is."""
     with path.open("rb") as file:
-        at = unsized_data(file.read(_WAVE_HEAD))
-    if at is None or path.stat().st_size <= at:
+        extent, begins = wave_extent(file), [0]
+        while extent is not None and extent.following is not None:
+            begins.append(extent.following)
+            extent = wave_extent(file, extent.following)
+    if extent is None or (len(begins) == 1 and not extent.goes_on):
         return None
     data = path.read_bytes()
-    size = min(len(data) - at, 2**32 - 1).to_bytes(4, "little")
-    wave = part_of(path, io.BytesIO(data[: at - 4] + size + data[at:]))
-    there = wave.frames / wave.samplerate
-    warning = f"its header states no samples, {there:.2f} s are there and are read"
-    return of_parts([(wave, wave.frames)], (warning,))
+    pieces = [data[first:stop] for first, stop in pairwise([*begins, len(data)])]
+    stated = part_of(path, io.BytesIO(pieces[-1]))
+    promised, _ = _promised_frames(stated.extra_info, stated.frames)
+    if extent.goes_on:
+        at = extent.samples - begins[-1]
+        size = min(len(pieces[-1]) - at, 2**32 - 1).to_bytes(4, "little")
+        pieces[-1] = pieces[-1][: at - 4] + size + pieces[-1][at:]
+    files = [(one, one.frames) for one in (part_of(path, io.BytesIO(piece)) for piece in pieces)]
+    _require_one_kind(path, files, "waves joined")
+    more = files[-1][1] - stated.frames
+    if len(pieces) == 1 and stated.frames and more <= SLACK_SECONDS * stated.samplerate:  # not worth a word
+        return None
+    warnings = [f"{len(pieces)} waves joined; they are read one after the other"] if len(pieces) > 1 else []
+    if more > 0:
+        told = f"{stated.frames / stated.samplerate:.2f} s" if stated.frames else "no samples"
+        warnings.append(f"its header states {told}, {files[-1][1] / stated.samplerate:.2f} s are there and are read")
+    joined = of_parts(files, tuple(warnings))
+    return replace(joined, promised=joined.frames + max(0, promised - files[-1][1]))
 
 
 def _counted_flac(path: Path, sound: Sound) -> Sound:
-    """Return the sound of a FLAC file; with its length corrected where its last frame ends later than it states."""
-    with path.open("rb") as file:
-        head = file.read(26)
-        file.seek(max(26, path.stat().st_size - _FLAC_TAIL))
-        found = flac_samples(head, file.read(_FLAC_TAIL))
-    stated, end = found or (0, 0)
-    if end <= stated or not 0 < end < 2**36:
+    """Return the sound of a FLAC file; with its length corrected where its last frame ends later than it states.
+
+    libsndfile reads the first of joined streams, and loses its way in one behind a tag: each becomes a file.
+    """
+    spans = _walked(path).flacs
+    if not spans:
         return replace(sound, decoder=PLAIN)
-    data = path.read_bytes()
-    data = data[:21] + (data[21] >> 4 << 36 | end).to_bytes(5, "big") + data[26:]
-    there = end / sound.samplerate
-    warning = f"its header states {stated / sound.samplerate:.2f} s, {there:.2f} s are there and are read"
-    return of_parts([(part_of(path, io.BytesIO(data)), end)], (warning,) if stated else ())
+    with path.open("rb") as file:
+        facts = [_flac_facts(file, *span) for span in spans]
+    is_short = any(stated < end < 2**36 for stated, end in facts)
+    if len(spans) == 1 and not is_short and spans[0][0] == 0:
+        return replace(sound, decoder=PLAIN)
+    data, files = path.read_bytes(), []
+    warnings = [f"{len(spans)} FLAC streams joined; they are read one after the other"] if len(spans) > 1 else []
+    for (first, stop), (stated, end) in zip(spans, facts, strict=True):
+        content = data[first:stop]
+        if stated < end < 2**36:
+            content = content[:21] + (content[21] >> 4 << 36 | end).to_bytes(5, "big") + content[26:]
+            told, there = (f"{samples / sound.samplerate:.2f} s" for samples in (stated, end))
+            warnings += [f"its header states {told}, {there} are there and are read"] * (stated > 0)
+        file = part_of(path, io.BytesIO(content))
+        files.append((file, file.frames))
+    _require_one_kind(path, files, "FLAC streams joined")
+    joined = of_parts(files, tuple(warnings))
+    return joined if len(spans) > 1 or is_short else replace(joined, decoder=PLAIN)
+
+
+def _flac_facts(file: IO[bytes], first: int, stop: int) -> tuple[int, int]:
+    """Return the samples that a FLAC stream states and those it is found to have; 0 where that cannot be told."""
+    file.seek(first)
+    head = file.read(26)
+    file.seek(max(first + 26, stop - _FLAC_TAIL))
+    return flac_samples(head, file.read(stop - file.tell())) or (0, 0)
+
+
+def _require_one_kind(path: Path, files: Sequence[tuple[Any, int]], what: str) -> None:
+    """Raise :class:`UnusableAudio` if recordings that are read as one differ in sample rate or channels."""
+    kinds = list(dict.fromkeys((one.samplerate, one.channels) for one, _ in files))
+    if len(kinds) > 1:
+        shown = " and ".join(f"{channels} channels at {rate} Hz" for rate, channels in kinds)
+        raise UnusableAudio(path, f"{len(files)} {what}, {shown}: {conversion(path)}")
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """What was counted in a file: the recordings of an mp3, the links of an Ogg."""
+    """What was counted in a file: the recordings of an mp3, the links of an Ogg, the streams of a FLAC."""
 
-    parts: tuple[Mp3Part, ...]
-    links: tuple[OggLink, ...]
+    parts: tuple[Mp3Part, ...] = ()
+    links: tuple[OggLink, ...] = ()
+    flacs: tuple[tuple[int, int], ...] = ()
 
 
 def _walked(path: Path) -> _Walk:
@@ -230,10 +271,13 @@ def _walked(path: Path) -> _Walk:
 @lru_cache(maxsize=2**16)
 def _walk(path: Path, size: int, changed: int) -> _Walk:
     data = path.read_bytes()
-    if data.startswith(b"OggS"):
-        return _Walk((), ogg_links(data))
+    begin, _ = without_tags(data)
+    if data.startswith(b"OggS", begin):
+        return _Walk(links=ogg_links(data))
+    if data.startswith(b"fLaC", begin):
+        return _Walk(flacs=flac_parts(data))
     begins = data.find(b"data", 12) + 8 if data.startswith((b"RIFF", b"RF64")) else 0
-    return _Walk(mp3_parts(data, begins), ())
+    return _Walk(parts=mp3_parts(data, begins))
 
 
 def _counted_mp3(path: Path, plain: Any, sound: Sound) -> Sound:
@@ -242,17 +286,23 @@ def _counted_mp3(path: Path, plain: Any, sound: Sound) -> Sound:
     if not parts:  # a free bit rate: its frames do not say how long they are
         return replace(sound, length_is_known=False, decoder=STRAIGHT)
     part = parts[0]
+    container = sound.promised / max(1, sound.frames)  # of a wave that is cut, more than 1
     if len(parts) > 1 or part.index_lies or part.widest_gap > _GAP_BYTES:
-        return _joined(path, parts)
+        return _promising(_joined(path, parts), container)
     rate, cut = plain.samplerate, max(0, part.promised - part.samples) if part.is_cut else 0
     lost = part.promised - plain.frames
     if lost > (_TRIMMED if part.index else _ROUNDED):
-        return _joined(path, parts)
+        return _promising(_joined(path, parts), container)
     frames = min(plain.frames, part.promised)
     if sound.promised - sound.frames > SLACK_SECONDS * rate:  # a wave that is cut
         frames, cut = min(frames, part.samples), sound.promised - sound.frames
         return replace(sound, frames=frames, promised=frames + cut, length_is_known=True, decoder=STRAIGHT)
     return replace(sound, frames=frames - cut, promised=frames, length_is_known=True, decoder=STRAIGHT)
+
+
+def _promising(sound: Sound, share: float) -> Sound:
+    """Return a sound of which its container promises a multiple."""
+    return replace(sound, promised=round(sound.frames * share))
 
 
 def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
@@ -267,11 +317,13 @@ def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
     for part in parts:
         file, count = _one_mp3(path, part, data)
         files.append((file, count))
-        there, promised = (n / file.samplerate for n in (count, part.promised - part.samples + count))
+        lacking = max(0, part.promised - part.samples + count)
+        there, promised = (samples / file.samplerate for samples in (count, lacking))
         if part.is_cut:
             raise UnusableAudio(path, f"cut short: the header promises {promised:.2f} s, {there:.2f} s are there")
         if part.index_lies:
-            warnings.append(f"its index promises {promised:.2f} s, {there:.2f} s are there and are read")
+            stated = f"promises {promised:.2f} s" if part.promised else "states no length"
+            warnings.append(f"its index {stated}, {there:.2f} s are there and are read")
         if part.widest_gap > _GAP_BYTES:
             warnings.append(f"damaged: {part.widest_gap} bytes between its frames are not mp3; the rest is read")
     return of_parts(files, tuple(warnings))
@@ -293,12 +345,9 @@ def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
         return _Foreign("several streams in Ogg")
     data = path.read_bytes()
     files = [part_of(path, io.BytesIO(data[link.first : link.stop])) for link in links]
-    kinds = list(dict.fromkeys((one.samplerate, one.channels) for one in files))
-    if len(kinds) > 1:
-        shown = " and ".join(f"{channels} channels at {rate} Hz" for rate, channels in kinds)
-        raise UnusableAudio(path, f"{len(files)} Ogg streams chained, {shown}: {conversion(path)}")
-    sound = of_parts([(one, one.frames) for one in files], _told(path, links))
-    return replace(sound, lacks_end=_lacks_end(links))
+    counted = [(one, one.frames) for one in files]
+    _require_one_kind(path, counted, "Ogg streams chained")
+    return replace(of_parts(counted, _told(path, links)), lacks_end=_lacks_end(links))
 
 
 def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
@@ -314,11 +363,26 @@ def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
     name = foreign_name(beginning, ends_of(path))
     if name is not None:
         return _Foreign(name)
+    walked = _walked(path).parts if "not recognised" in message or "does not exist" in message else ()
+    if walked:  # libsndfile finds no frames, or takes off more of them than an index promises
+        return _joined(path, walked)
+    if "embedding not supported" in message:
+        return _behind_tag(path)
     if "not recognised" not in message:
+        if joined := _extended_wave(path):  # libsndfile opens no wave behind which another stands
+            return joined
         raise UnusableAudio(path, f"damaged: {message}")
-    if parts := _walked(path).parts:
-        return _joined(path, parts)
     raise UnusableAudio(path, "not audio in any format that libsndfile knows")
+
+
+def _behind_tag(path: Path) -> Sound | _Foreign:
+    """Return the sound of a file of a kind before which libsndfile does not pass over an ID3 tag."""
+    data = path.read_bytes()
+    if links := _walked(path).links:
+        return _chained(path, links)
+    file = part_of(path, io.BytesIO(data[without_tags(data)[0] :]))
+    promised, known = _promised_frames(file.extra_info, file.frames)
+    return replace(of_parts([(file, file.frames)], ()), promised=promised, length_is_known=known)
 
 
 def _through_ffmpeg(path: Path, name: str) -> Sound:

@@ -11,6 +11,7 @@ Xing and Info frames of LAME (http://gabriel.mp3-tech.org/mp3infotag.html) and F
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,6 +33,9 @@ _KILOBITS = {
 
 _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Sample rates by the two bits of the version (3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5)."""
+
+_FLAC_BEGINS = re.compile(rb"fLaC[\x00\x80]\0\0\x22")
+"""A stream and the head of its first block, which has 34 bytes (RFC 9639, section 8)."""
 
 _MONO = 3
 _IN_A_ROW = 3
@@ -138,7 +142,13 @@ class Mp3Part:
     @property
     def promised(self) -> int:
         """Samples that the index promises; those that are there if there is none."""
-        return self.index.frames * self.family.samples if self.index and self.index.frames else self.samples
+        return self.index.frames * self.family.samples if self.index else self.samples
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are as many frames and bytes as the index states: what follows is another recording."""
+        there = sum(stop - first for first, stop in self.spans)
+        return self.index is not None and (self.index.frames, self.index.bytes) == (self.frames, there)
 
     @property
     def is_cut(self) -> bool:
@@ -209,7 +219,7 @@ class _Longer(io.BytesIO):
 def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Part, ...]:
     """Return the recordings in an mp3 file in their order; none if it holds no frames (or of a free bit rate).
 
-    A recording begins with a tag, an index, or another kind of frame than before.
+    A recording begins with a tag, an index, or another kind of frame than before, and ends where its index says so.
 
     Args:
         data: of the file.
@@ -224,14 +234,16 @@ def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Par
     limit = at + _JUNK
     tagged = True
     while (first := _next_frame(data, at, limit)) is not None:
-        for part in _run(data, first):
-            joins = parts and not tagged and part.index is None and part.family == parts[-1].family
-            if joins:
+        for number, part in enumerate(_run(data, first)):
+            joins = parts and not (number or tagged or part.index or parts[-1].is_whole)
+            if joins and part.family == parts[-1].family:
                 last = parts.pop()
                 part = replace(last, spans=last.spans + part.spans, frames=last.frames + part.frames)
             parts.append(part)
-            tagged, at = False, part.spans[-1][1]
+            at = part.spans[-1][1]
+        ends = data.startswith((b"TAG", b"APETAGEX"), at)
         at, tagged = _past_tags(data, at)
+        tagged = tagged or ends
         limit = len(data)
     return tuple(part for part in parts if part.frames)
 
@@ -243,6 +255,29 @@ def _past_tags(data: bytes, at: int) -> tuple[int, bool]:
         head = data[at : at + 10]
         at += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + (10 if head[5] & 0x10 else 0)
     return at, at > begun
+
+
+def without_tags(data: bytes, at: int = 0, stop: int | None = None) -> tuple[int, int]:
+    """Return where what the tags stand around begins and ends: ID3v2 before it, APEv2 and ID3v1 behind it."""
+    at, _ = _past_tags(data, at)
+    stop = len(data) if stop is None else stop
+    while True:
+        foot = data[max(at, stop - 32) : stop]
+        if data[max(at, stop - 128) : stop].startswith(b"TAG") and stop - at >= 128:
+            stop -= 128
+        elif foot.startswith(b"APETAGEX") and len(foot) == 32:
+            size = int.from_bytes(foot[12:16], "little") + 32 * (foot[23] >> 7)
+            if size > stop - at:
+                return at, stop
+            stop -= size
+        else:
+            return at, stop
+
+
+def flac_parts(data: bytes) -> tuple[tuple[int, int], ...]:
+    """Return the first byte of every FLAC stream of a file, one joined to the other, and the one after its last."""
+    begins = [found.start() for found in _FLAC_BEGINS.finditer(data)]
+    return tuple(without_tags(data, *span) for span in pairwise([*begins, len(data)]))
 
 
 def _next_frame(data: bytes, at: int, limit: int) -> int | None:
@@ -262,16 +297,18 @@ def _next_frame(data: bytes, at: int, limit: int) -> int | None:
 
 
 def _run(data: bytes, first: int) -> Iterator[Mp3Part]:
-    """Yield the recordings in the frames that follow each other from ``first``; an index begins a new one."""
+    """Yield the recordings in the frames that follow each other from ``first``; an index begins and ends one."""
     family = _family(int.from_bytes(data[first : first + 4], "big"))
     assert family is not None
     sizes, marks = _sizes(family), _indexes(data, first, family)
     begun, at, frames, whole = first, first, 0, len(data)
     while (size := sizes.get(int.from_bytes(data[at : at + 4], "big") >> 6)) and at + size <= whole:
-        if at in marks:
+        index = marks.get(begun)
+        ends = index is not None and (index.frames, index.bytes) == (frames, at - begun)
+        if at in marks or ends:
             if at > begun:
-                yield Mp3Part(family, ((begun, at),), frames, marks.get(begun))
-            begun, frames = at, -1
+                yield Mp3Part(family, ((begun, at),), frames, index)
+            begun, frames = at, -1 if at in marks else 0
         frames += 1
         at += size
     if at > begun:

@@ -261,6 +261,14 @@ def test_what_lacks_its_end_is_named_with_its_seconds_and_a_remedy(tmp_path: Pat
             assert reason.endswith(f"convert it in its folder: {conversion(path).partition(': ')[2]}")
 
 
+def test_flash_that_lacks_less_than_its_duration_is_rounded_by_is_named(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.flv", "libmp3lame", np.concatenate([sound_of(2, 44_100)[:1]] * 3, axis=1), 44_100)
+    content = path.read_bytes()
+    for lost in (1, 5, 100, 333, 901):
+        path.write_bytes(content[:-lost])
+        assert "cut short: " in refused(path)
+
+
 @pytest.mark.parametrize("name", ["a.mka", "a.webm", "a.mp4", "a.wma"])
 def test_a_recording_whose_times_begin_late_is_not_cut_short(tmp_path: Path, name: str) -> None:
     codec = KINDS.get(name, ("aac",))[0]
@@ -298,9 +306,13 @@ def test_codecs_that_share_a_name_in_mp4_are_told_apart(tmp_path: Path, codec: s
     assert decode(path)[2] == f"{words} in MP4"
 
 
-def test_tags_around_a_stream_are_no_damage(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.aac", "aac", sound_of(1, 48_000), 48_000)
-    expected = decode(path)[0]
+@pytest.mark.parametrize("name", ["a.aac", "a.wv", "a.ac3", "a.tta"])
+def test_tags_around_a_stream_are_no_damage(tmp_path: Path, name: str) -> None:
+    path = encode(tmp_path / name, KINDS.get(name, ("tta",))[0], sound_of(1, 48_000), 48_000)
+    expected, content = decode(path)[0], path.read_bytes()
     tag = b"ID3\x04\0\0\0\0\x07\x76" + bytes(1014)
-    path.write_bytes(2 * tag + path.read_bytes() + b"TAG" + b"x" * 125)
-    np.testing.assert_array_equal(decode(path)[0], expected)
+    ape = b"APETAGEX" + struct.pack("<IIII", 2000, 32 + 50, 1, 0xA0000000) + bytes(8)
+    items = ape[:23] + b"\xa0" + bytes(8) + b"x" * 50 + ape[:23] + b"\x80" + bytes(8)
+    for before, behind in ((2 * tag, b"TAG" + b"x" * 125), (b"", items), (tag, items + b"TAG" + b"x" * 125)):
+        path.write_bytes(before + content + behind)
+        np.testing.assert_array_equal(decode(path)[0], expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import sys
@@ -303,3 +304,117 @@ def test_ffmpeg_is_imported_only_where_it_is_needed(tmp_path: Path) -> None:
         f"with opened(Path({str(path)!r})): print('av' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# joined, tagged, and what headers leave out
+
+ID3 = b"ID3\4\0\0" + struct.pack(">BBBB", 0, 0, 8, 0) + bytes(1024)
+APE = b"APETAGEX" + struct.pack("<IIII", 2000, 32, 0, 0) + bytes(8)
+ID3V1 = b"TAG".ljust(128, b"x")
+
+
+def is_whole(path: Path, expected: Samples, atol: float = 0.0) -> tuple[str, ...]:
+    """Compare a file and an excerpt of it with samples; return what is told of it."""
+    sound, samples, warnings = decode(path)
+    np.testing.assert_allclose(samples, expected, atol=atol)
+    first, stop = len(expected) // 3, len(expected) // 2
+    part = decode(path, first / sound.samplerate, stop / sound.samplerate)[1]
+    np.testing.assert_allclose(part, expected[first:stop], atol=1e-6)
+    return warnings
+
+
+@pytest.mark.parametrize("between", [b"", ID3V1, APE + ID3V1, ID3])
+def test_an_mp3_without_an_index_is_not_taken_for_the_end_of_one_that_has_it(tmp_path: Path, between: bytes) -> None:
+    draws = [Draw.of(seed, rate=32_000, channels=1) for seed in (3, 4)]
+    first, second = variable(tmp_path / "a.mp3", draws[0]), without_index(variable(tmp_path / "b.mp3", draws[1]))
+    expected = np.concatenate([decode(first)[1], decode(second)[1]])
+    joined = tmp_path / "joined.mp3"
+    joined.write_bytes(first.read_bytes() + between + second.read_bytes())
+    assert is_whole(joined, expected, 1e-6) == ("2 mp3 recordings joined; they are read one after the other",)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_index_that_states_no_length_is_no_reason_to_guess(tmp_path: Path, seed: int) -> None:
+    path = variable(tmp_path / "a.mp3", Draw.of(seed))
+    data, honest = bytearray(path.read_bytes()), len(decode(path)[1])
+    at = data.index(b"Xing") + 8
+    data[at : at + 4] = bytes(4)
+    path.write_bytes(data)
+    _, samples, warnings = decode(path)
+    assert len(samples) == honest
+    assert warnings[0].startswith("its index states no length, ")
+
+
+def test_an_index_that_promises_less_than_is_taken_off_is_not_believed(tmp_path: Path) -> None:
+    path = variable(tmp_path / "a.mp3", Draw.of(2, rate=11_025, channels=1))
+    data, honest = bytearray(path.read_bytes()), decode(path)[1]
+    at = data.index(b"Xing") + 8
+    data[at : at + 4] = (1).to_bytes(4, "big")
+    path.write_bytes(data)
+    (warning,) = is_whole(path, honest, 1e-6)
+    assert warning.startswith("its index promises 0.")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_mp3_in_a_wave_that_is_cut_is_named(tmp_path: Path, share: float) -> None:
+    for seed in range(4):
+        content = without_index(variable(tmp_path / "a.mp3", Draw.of(seed, rate=16_000, channels=1))).read_bytes()
+        form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 16_000, 16_000, 1, 0, 12, 1, 2, 1152, 1, 1393)
+        chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(content)) + content
+        path = tmp_path / "mp3.wav"
+        path.write_bytes((b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)[: int(share * len(chunks))])
+        assert reason(path).startswith("cut short: the header promises")
+
+
+@pytest.mark.parametrize("states", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize(("before", "behind"), [(b"", ID3V1), (ID3, b""), (2 * ID3, APE + ID3V1)])
+def test_tags_around_a_flac_file_hide_nothing_of_it(
+    tmp_path: Path, before: bytes, behind: bytes, states: float
+) -> None:
+    path = Draw.of(5).write(tmp_path / "a.flac")
+    expected, data = decode(path)[1], bytearray(path.read_bytes())
+    stated = int(len(expected) * states)
+    data[21:26] = (data[21] >> 4 << 36 | stated).to_bytes(5, "big")
+    path.write_bytes(before + data + behind)
+    warnings = is_whole(path, expected)
+    assert len(warnings) == (states == 0.5)
+
+
+def test_joined_flac_and_joined_waves_are_read_one_after_the_other(tmp_path: Path) -> None:
+    for suffix, words in (("flac", "FLAC streams"), ("wav", "waves")):
+        parts = [Draw.of(seed, rate=8000, channels=1).write(tmp_path / f"{seed}.{suffix}") for seed in range(3)]
+        joined = tmp_path / f"joined.{suffix}"
+        joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+        told = is_whole(joined, np.concatenate([decode(part)[1] for part in parts]))
+        assert told == (f"3 {words} joined; they are read one after the other",)
+        joined.write_bytes(joined.read_bytes()[: -parts[-1].stat().st_size // 2])
+        assert reason(joined).startswith(("cut short: ", "damaged: the decoder fails between"))
+        other = Draw.of(3, rate=16_000, channels=2).write(tmp_path / f"other.{suffix}")
+        joined.write_bytes(parts[0].read_bytes() + other.read_bytes())
+        assert f"2 {words} joined, 1 channels at 8000 Hz and 2 channels at 16000 Hz: convert" in reason(joined)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_wave_whose_header_states_less_is_read_to_its_end(tmp_path: Path, subtype: str) -> None:
+    path = Draw.of(6, rate=16_000, channels=2).write(tmp_path / "a.wav", subtype=subtype)
+    expected, data = decode(path)[1], bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    (size,) = struct.unpack_from("<I", data, at)
+    for behind in (ID3V1, bytes(50_000), b"LIST\4\0\0\0INFO"):
+        path.write_bytes(data + behind)
+        assert is_whole(path, expected) == ()
+    for states, words in ((0, "no samples"), (size // 24 * 8, r"\d\.\d\d s")):
+        struct.pack_into("<I", data, at, states)
+        path.write_bytes(data)
+        (warning,) = is_whole(path, expected)
+        assert re.fullmatch(rf"its header states {words}, \d\.\d\d s are there and are read", warning)
+
+
+@pytest.mark.parametrize("kind", ["OGG", "W64"])
+def test_a_tag_before_any_file_is_passed_over(tmp_path: Path, kind: str) -> None:
+    path = Draw.of(7).write(tmp_path / "a", format=kind)
+    expected, data = decode(path)[1], path.read_bytes()
+    path.write_bytes(ID3 + data)
+    assert is_whole(path, expected) == ()
+    path.write_bytes(ID3 + data[: len(data) // 2])
+    assert "cut short: " in reason(path)

@@ -7,6 +7,9 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+_FIRST = ("run", "tasks", "models", "report", "compare")
+"""What most people come for."""
+
 
 class PlainGroup(TyperGroup):
     """All commands below a group, with help that is plain text."""
@@ -14,6 +17,10 @@ class PlainGroup(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         make_plain(self)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, those that most people come for first."""
+        return sorted(super().list_commands(ctx), key=lambda name: (*_FIRST, name).index(name))
 
 
 def examples(*commands: str) -> str:

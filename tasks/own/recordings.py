@@ -87,7 +87,7 @@ class Recordings:
             return Named((there,))
         parts = [part for part in text.split("/") if part not in ("", ".")]
         wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
-        key = folded(wanted)
+        key = folded(wanted).strip()
         if found := self._ends.get(key):
             return Named(self._those(found, wanted))
         if found := self._stems.get(key):
@@ -140,8 +140,8 @@ def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
     for path in ordered:
         for first in range(len(path.parts)):
             end = PurePosixPath(*path.parts[first:])
-            ends[folded(str(end))].append(path)
-            stem = folded(str(end.with_suffix("")))
+            ends[folded(str(end)).strip()].append(path)  # white space around a cell is none of it
+            stem = folded(str(end.with_suffix(""))).strip()
             stems[stem].append(path)
             numbers[_without_zeros(stem)].append(path)
     return Recordings(folder, ordered, dict(ends), dict(stems), dict(numbers))

@@ -83,6 +83,9 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
     for name in {n for n in names if n and names.count(n) > 1}:
         raise UsageError(f"{path}:{kept[0][0]}: two columns are named {quoted(name)}; rename one.")
     named = [(place, name) for place, name in enumerate(names) if name]
+    for line, cells in kept[1:] if len(named) == 1 < len(names) else ():  # a workbook has cells beside its title
+        if sum(map(bool, cells)) > 1:
+            raise UsageError(f"{path}:{line}: {ONE_NAME}.")
     for line, cells in kept[1:]:
         if any(cell for cell in cells[len(names) :]):
             told = f"{counted(len(cells), 'cell')} under {counted(len(names), 'column')}; name every column"

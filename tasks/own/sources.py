@@ -67,7 +67,7 @@ def open_source(
     """
     if named.startswith(MIRDATA):
         return _mirdata(named.removeprefix(MIRDATA), audio)
-    place = Path(named).expanduser()
+    place = find_path(named)
     if place.is_file():
         if table is not None:
             raise UsageError(
@@ -163,7 +163,7 @@ def _audiofolder(folder: Path, recordings: Recordings, metadata: Sequence[Path],
         above = PurePosixPath(path.parent.relative_to(folder).as_posix())
         for row, line in zip(sheet.rows, sheet.lines, strict=True):
             file = str(above / row[_AUDIO_KEY].replace("\\", "/"))
-            split = split_named(PurePosixPath(file).parts[0])
+            split = next(filter(None, map(split_named, PurePosixPath(file).parts[:-1])), "")
             rows.append({"split": split, **row, _AUDIO_KEY: file})
             lines.append(line)
             files.append(str(path.relative_to(folder)))

@@ -34,7 +34,8 @@ class Normalised:
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = audio / np.abs(audio).max()
-        return scaled.std(1, keepdims=True)[:, None]
+        deviations: NDArray[np.float32] = scaled.std(1, keepdims=True)[:, None]
+        return deviations
 
 
 def test_a_broken_promise_ends_in_exit_code_1(cmbench: Cmbench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,11 @@ def test_an_absolute_path_that_is_there_is_taken(tmp_path: Path, sound: Sound) -
     assert one.path == elsewhere
 
 
+def test_a_name_that_begins_with_a_blank_is_found() -> None:
+    for file in ("\u00a0a.wav", "x/\u2003b.wav", "\u00a0.wav"):
+        assert recordings_of(FOLDER, [PurePosixPath(file)]).name([file])[0].path == FOLDER / file
+
+
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\\0%", exclude_categories=("Cs", "Cc")), min_size=1, max_size=8
 )

@@ -128,3 +128,5 @@ def test_a_title_above_the_names_is_told(tmp_path: Path) -> None:
         read_sheet(tmp_path / "a.csv")
     with pytest.raises(UsageError, match=r"a\.xlsx:2: the first line names one column.* remove what stands above"):
         sheet_of(tmp_path / "a.xlsx", [(1, ["Fieldwork"]), (2, ["file", "label"]), (3, ["a.wav", "x"])])
+    with pytest.raises(UsageError, match=r"a\.xlsx:3: the first line names one column.* remove what stands above"):
+        sheet_of(tmp_path / "a.xlsx", [(1, ["Fieldwork", ""]), (3, ["file", "label"]), (4, ["a.wav", "x"])])

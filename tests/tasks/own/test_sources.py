@@ -65,20 +65,21 @@ def test_loose_recordings_without_a_table(tmp_path: Path, sound: Sound) -> None:
         open_source(str(tmp_path))
 
 
+@pytest.mark.parametrize("above", ["", "data/"])
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_an_audiofolder(tmp_path: Path, sound: Sound, ending: str) -> None:
+def test_an_audiofolder(tmp_path: Path, sound: Sound, ending: str, above: str) -> None:
     """Each split has its metadata, whose file names are seen from its folder."""
     for split in ("train", "validation", "test"):
-        sound(tmp_path / split / "clips" / f"{split}.wav")
+        sound(tmp_path / above / split / "clips" / f"{split}.wav")
         row = {"file_name": f"clips/{split}.wav", "label": "x"}
         text = json.dumps(row) if ending == "jsonl" else "file_name,label\n" + ",".join(row.values())
-        (tmp_path / split / f"metadata.{ending}").write_text(text)
+        (tmp_path / above / split / f"metadata.{ending}").write_text(text)
     source = open_source(str(tmp_path))
     assert source.path_column == "file_name"
     assert {(r["file_name"], r["split"]) for r in source.sheet.rows} == {
-        ("train/clips/train.wav", "train"),
-        ("validation/clips/validation.wav", "valid"),
-        ("test/clips/test.wav", "test"),
+        (f"{above}train/clips/train.wav", "train"),
+        (f"{above}validation/clips/validation.wav", "valid"),
+        (f"{above}test/clips/test.wav", "test"),
     }
 
 
@@ -87,6 +88,13 @@ def test_metadata_without_file_name(tmp_path: Path, sound: Sound) -> None:
     (tmp_path / "metadata.csv").write_text("path,label\na.wav,x\n")
     with pytest.raises(UsageError, match=r"`file_name` is missing.*found are path, label"):
         open_source(str(tmp_path))
+
+
+def test_a_folder_as_people_write_it(tmp_path: Path, sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound(tmp_path / "my songs" / "Rast" / "a.wav")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for written in ("~/my songs", (tmp_path / "my songs").as_uri(), f"{tmp_path}/my songs/"):
+        assert open_source(written).recordings.folder == tmp_path / "my songs"
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
