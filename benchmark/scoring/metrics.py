@@ -117,20 +117,6 @@ def ranking_scores(
     return roc_auc, precision
 
 
-def roc_auc(
-    targets: Bools, scores: Floats, weights: Doubles | None = None, labels: Sequence[str] | None = None
-) -> Doubles:
-    """ROC-AUC ``[labels]``; see :func:`ranking_scores`."""
-    return ranking_scores(targets, scores, weights, labels)[0]
-
-
-def average_precision(
-    targets: Bools, scores: Floats, weights: Doubles | None = None, labels: Sequence[str] | None = None
-) -> Doubles:
-    """Average precision ``[labels]``; see :func:`ranking_scores`."""
-    return ranking_scores(targets, scores, weights, labels)[1]
-
-
 def _checked(targets: Bools, scores: Floats, labels: Sequence[str] | None) -> tuple[Bools, Floats]:
     truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(scores)
     if not np.issubdtype(values.dtype, np.floating):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.errors import UsageError
@@ -18,6 +18,7 @@ from cmbench.pretraining.corpus.corpus import build_corpus
 from cmbench.pretraining.family import (
     FAMILY,
     SINGLE,
+    WEIGHTS,
     FamilyModel,
     Making,
     deviations,
@@ -66,18 +67,42 @@ def members(tmp_path: Path) -> tuple[FamilyModel, ...]:
     )
 
 
+def making(folder: Path) -> Making:
+    context = LoadContext(cache_root=folder / "cache", workers=1, data_root=None)
+    return Making(folder / "made", folder / "made" / NANO_BASE, context, "cpu")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[FamilyModel, ...], Path]:
+    """What a family is made of, and where it was made."""
+    folder: Path = tmp_path_factory.mktemp("family")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMBENCH_CACHE", str(folder / "cache"))
+        patch.setattr(family, "FAMILY", members(folder))
+        make_family(making(folder), QUIET, print)
+        return family.FAMILY, folder / "made"
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Making:
+    """Where a family is to be made."""
     monkeypatch.setattr(family, "FAMILY", members(tmp_path))
-    context = LoadContext(cache_root=tmp_path / "cache", workers=1, data_root=None)
-    return Making(tmp_path / "made", tmp_path / "made" / NANO_BASE, context, "cpu")
+    return making(tmp_path)
+
+
+@pytest.fixture
+def whole(finished: tuple[tuple[FamilyModel, ...], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Making:
+    """A copy of the family that was made."""
+    monkeypatch.setattr(family, "FAMILY", finished[0])
+    shutil.copytree(finished[1], tmp_path / "made")
+    return making(tmp_path)
 
 
 def test_a_family_is_made_gone_on_with_and_compared(
-    small: Making, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: Making, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    made = make_family(small, QUIET, said.append)
+    made = [whole.place(member.name) for member in family.FAMILY]
     assert [path.name for path in made] == [NANO_BASE, "A-nano", "B-nano", "TA-nano"]
     for path in made:
         assert {str(t.dtype) for t in load_file(path / "model.safetensors").values()} == {"torch.float16"}
@@ -87,25 +112,24 @@ def test_a_family_is_made_gone_on_with_and_compared(
     assert (made[1] / "held_out.csv").read_text().startswith("step,stage,tradition,loss")
 
     before = {path: (path / "model.safetensors").stat().st_mtime_ns for path in made}
-    said.clear()
-    make_family(small, QUIET, said.append)
+    assert make_family(whole, QUIET, said.append) == made
     assert said == [f"{path.name}: there already" for path in made]
     assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in made} == before
 
     shipped = tmp_path / "shipped"
-    shutil.copytree(small.folder, shipped)
+    shutil.copytree(whole.folder, shipped)
     monkeypatch.setattr(family, "nano_folder", lambda name: shipped / name)
-    assert all(one.same and one.within for one in deviations(small.folder))
+    assert all(one.same and one.within for one in deviations(whole.folder))
     file = shipped / "A-nano" / "pretraining.json"
     other = json.loads(file.read_text()) | {"weights_sha256": "0" * 64}
     for factor, within in ((1.01, True), (1.03, False)):
         losses = {t: {"before": v["before"], "after": v["after"] * factor} for t, v in facts["held_out_loss"].items()}
         file.write_text(json.dumps(other | {"held_out_loss": losses}))
-        (one,) = (one for one in deviations(small.folder) if one.name == "A-nano")
+        (one,) = (one for one in deviations(whole.folder) if one.name == "A-nano")
         assert (one.same, one.within) == (False, within)
         assert one.largest == pytest.approx(1 - 1 / factor)
     file.write_text(json.dumps(other | {"recipe_sha256": "0" * 64}))
-    (one,) = (one for one in deviations(small.folder) if one.name == "A-nano")
+    (one,) = (one for one in deviations(whole.folder) if one.name == "A-nano")
     assert (one.comparable, one.within) == (False, False)
 
 
@@ -113,14 +137,14 @@ def change(file: Path, **facts: object) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | facts))
 
 
-def test_what_lies_in_a_models_place_and_is_another_is_refused(small: Making) -> None:
-    made = make_family(small, QUIET, print)
-    base, one, _, merged = made
-    require_family(small.folder)
+def test_what_lies_in_a_models_place_and_is_another_is_refused(whole: Making) -> None:
+    made = [whole.place(member.name) for member in family.FAMILY]
+    _, one, _, merged = made
+    require_family(whole.folder)
 
     def refuses(member: int, words: str) -> None:
         with pytest.raises(UsageError, match=words):
-            make_member(family.FAMILY[member], small, QUIET, print)
+            make_member(family.FAMILY[member], whole, QUIET, print)
 
     for file, member, facts, words in (
         (one / "pretraining.json", 1, {"recipe_sha256": "0" * 64}, "A-nano holds another A-nano: its recipe is not"),
@@ -139,13 +163,15 @@ def test_what_lies_in_a_models_place_and_is_another_is_refused(small: Making) ->
     refuses(3, "another scale")
     # A model that was trained anew after it was merged.
     change(merged / "merge.json", added=scaled)
-    shutil.copy(base / "model.safetensors", one / "model.safetensors")
+    weights = load_file(one / WEIGHTS)
+    weights["encoder.layer_norm.weight"] = weights["encoder.layer_norm.weight"] + 1
+    save_file(weights, one / WEIGHTS)
     refuses(3, "merged from other models")
     (one / "pretraining.json").unlink()
     refuses(1, "there is no pretraining.json")
-    (one / "model.safetensors").unlink()
+    (one / WEIGHTS).unlink()
     with pytest.raises(UsageError, match="not a whole family: it has no A-nano"):
-        require_family(small.folder)
+        require_family(whole.folder)
 
 
 def test_a_folder_that_is_named_by_a_dot_is_not_the_shipped_family(

@@ -1,7 +1,7 @@
 """What a board must show, worked out from the predictions of its entries and the labels of the doubles.
 
-Values are scikit-learn's, put together here once more; intervals and places are resampled by cmbench from the same
-predictions, as nobody else's program has them.
+Values are worked out here once more, by their definitions and without a ranking; intervals and places are resampled by
+cmbench from the same predictions, as nobody else's program has them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from statistics import fmean
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cmbench.baselines.published import published
 from cmbench.benchmark.protocol import PROTOCOLS
@@ -26,8 +25,26 @@ from cmbench.tasks.base import TRADITION_ORDER, WESTERN
 from cmbench.tasks.registry import registry
 from cmbench.tests.rehearsal.corpus import Item
 
-METRICS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 Tracks = Mapping[str, Sequence[Item]]
+
+
+def roc_auc(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of each label, the share of pairs of a positive and a negative that are in the right order, ties as half."""
+    pairs = targets[:, None] & ~targets
+    won = (scores[:, None] > scores) + 0.5 * (scores[:, None] == scores)
+    share: NDArray[np.float64] = (pairs * won).sum(axis=(0, 1)) / pairs.sum(axis=(0, 1))
+    return share
+
+
+def average_precision(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Of each label, the mean over positives of the precision among all tracks that score no less."""
+    reached = scores >= scores[:, None]
+    precision = (reached & targets).sum(axis=1) / reached.sum(axis=1)
+    mean: NDArray[np.float64] = (precision * targets).sum(axis=0) / targets.sum(axis=0)
+    return mean
+
+
+METRICS = {"roc_auc": roc_auc, "average_precision": average_precision}
 
 
 @dataclass(frozen=True)
@@ -94,9 +111,9 @@ def _defined(targets: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def macro(metric: str, targets: NDArray[np.bool_], guesses: NDArray[np.float32]) -> float:
-    """Mean over labels and seeds, by scikit-learn."""
-    known = np.flatnonzero(_defined(targets))
-    return fmean(float(METRICS[metric](targets[:, label], seed[:, label])) for seed in guesses for label in known)
+    """Mean over labels and seeds."""
+    known = _defined(targets)
+    return fmean(float(METRICS[metric](targets[:, known], seed[:, known]).mean()) for seed in guesses)
 
 
 def check_tables(

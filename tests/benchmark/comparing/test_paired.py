@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cmbench.benchmark.comparing.delong import delong_test
 from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, replicate
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.scoring.metrics import average_precision, roc_auc
+from cmbench.benchmark.scoring.metrics import ranking_scores
 from cmbench.tests.benchmark.comparing.simulation import draw_pair, simulate
 
 Build = Callable[..., Evidence]
@@ -26,8 +26,8 @@ def test_replicates_begin_with_the_scores_of_the_split(build_evidence: Build) ->
     found = replicate(build_evidence("a", targets, values, [f"g{i // 4}" for i in range(60)]), 50)
     assert found.groups == 15
     assert found.defined == (True, True, True, False)
-    for metric, score in (("roc_auc", roc_auc), ("average_precision", average_precision)):
-        expected = np.mean([score(targets, v) for v in values], axis=0)
+    scores = np.mean([ranking_scores(targets, v) for v in values], axis=0)
+    for metric, expected in zip(("roc_auc", "average_precision"), scores, strict=True):
         np.testing.assert_allclose(found.scores[metric][0, :3], expected[:3], atol=1e-12)
         assert found.macro(metric)[0] == pytest.approx(expected[:3].mean())
         assert found.macro(metric, [1, 3])[0] == pytest.approx(expected[1])

@@ -13,7 +13,7 @@ import numpy as np
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.pages.scope import scope_of
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.records.record import Metric
+from cmbench.benchmark.records.record import Metric, Record
 from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views import forgetting, transfer
 from cmbench.tasks.base import MINI_LABEL
@@ -40,6 +40,12 @@ def page_of(found: Sequence[Evidence], folder: Path, **settings: Any) -> str:
     records = [e.record for e in found]
     out = write_page(sections(records), folder / "page.html", found, resamples=100, **settings)
     return out.read_text(encoding="utf-8")
+
+
+def test_four_models_are_few_and_have_figures_of_their_own(build_record: Callable[..., Record]) -> None:
+    for models, few in ((4, True), (5, False)):
+        (section,) = sections([build_record(f"model {i}", "lyra") for i in range(models)])
+        assert scope_of(section, (), None, 100).few is few
 
 
 def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cmbench.benchmark.scoring.bootstrap import (
     cluster_count,
     cluster_weights,
     interval,
+    offset,
     score_with_intervals,
 )
 from cmbench.errors import CmbenchError
@@ -249,12 +250,30 @@ def test_a_label_of_few_groups_has_no_interval(holders: int, has_interval: bool)
         assert "of 400 resamples" in label.reason
 
 
+@pytest.mark.parametrize(("defined", "has_interval"), [(89, False), (90, True)])
+def test_an_interval_needs_a_share_of_the_resamples(defined: int, has_interval: bool) -> None:
+    samples = np.full((1, 101), np.nan)
+    samples[:, : defined + 1] = 0.5
+    estimate = bootstrap._Draws(9, 0.95).estimate(samples, None)
+    assert (estimate.interval is not None) is has_interval
+
+
+def test_the_offset_of_samples_on_one_side_is_that_of_half_a_rank() -> None:
+    for value, share in ((-1.0, 0.1), (2.0, 0.9), (0.25, 3 / 9)):
+        assert offset(np.arange(9) / 9, value) == pytest.approx(NormalDist().inv_cdf(share), abs=1e-12)
+
+
+def test_a_mean_of_nothing_is_not_a_number() -> None:
+    rows = np.where(np.arange(4000) % 2, 0.5, np.nan)[:, None] * [1.0, 1.0]
+    np.testing.assert_array_equal(bootstrap._mean_of_defined(rows), rows[:, 0])
+
+
 @pytest.mark.parametrize("clusters", [1, 4, 5])
 def test_few_groups_give_no_interval_at_all(clusters: int) -> None:
     split = made()
     groups = [f"album {k % clusters}" for k in range(240)]
     estimate = score_with_intervals(split.targets, split.probabilities, groups, resamples=50).metrics["roc_auc"]
-    assert estimate.value is not None
+    assert estimate.value == pytest.approx(np.mean(estimate.per_seed), abs=1e-12)
     assert (estimate.interval is None) is (clusters < 5)
     if clusters < 5:
         assert estimate.reason == f"no interval: the test split has fewer than 5 groups ({clusters})"

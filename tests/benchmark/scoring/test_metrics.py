@@ -54,7 +54,7 @@ def test_equal_to_scikit_learn(case: Case) -> None:
     targets, scores, _ = case
     expected = oracle(targets, scores, np.ones(len(targets)))
     assert_equal(metrics.ranking_scores(targets, scores), expected)
-    assert_equal((metrics.roc_auc(targets, scores), metrics.average_precision(targets, scores)), expected)
+    assert_equal(metrics.ranking_scores(targets, scores), expected)
 
 
 @exact
@@ -113,7 +113,10 @@ def test_labels_and_tracks_may_be_permuted(case: Case, seed: int) -> None:
 def test_reversed_scores_reverse_roc_auc(case: Case) -> None:
     targets, scores, weights = case
     np.testing.assert_allclose(
-        metrics.roc_auc(targets, -scores, weights), 1.0 - metrics.roc_auc(targets, scores, weights), rtol=0, atol=1e-12
+        metrics.ranking_scores(targets, -scores, weights)[0],
+        1.0 - metrics.ranking_scores(targets, scores, weights)[0],
+        rtol=0,
+        atol=1e-12,
     )
 
 
@@ -159,13 +162,13 @@ def test_rounding_of_weights_never_leaves_the_unit_interval() -> None:
 def test_ties_are_those_of_the_stored_numbers() -> None:
     targets = np.array([[True], [False]])
     close = np.array([[0.1 + 1e-12], [0.1]])
-    assert metrics.roc_auc(targets, close)[0] == 1.0
-    assert metrics.roc_auc(targets, close.astype(np.float32))[0] == 0.5
+    assert metrics.ranking_scores(targets, close)[0][0] == 1.0
+    assert metrics.ranking_scores(targets, close.astype(np.float32))[0][0] == 0.5
     zeros = np.array([[0.0], [-0.0]], dtype=np.float32)
-    assert metrics.roc_auc(targets, zeros)[0] == 0.5
+    assert metrics.ranking_scores(targets, zeros)[0][0] == 0.5
     counts = np.array([[2], [0]], dtype=np.uint8)
-    assert metrics.roc_auc(targets, counts)[0] == 1.0  # type: ignore[arg-type]
-    assert metrics.roc_auc(~targets, np.array([[np.inf], [-np.inf]]))[0] == 0.0
+    assert metrics.ranking_scores(targets, counts)[0][0] == 1.0  # type: ignore[arg-type]
+    assert metrics.ranking_scores(~targets, np.array([[np.inf], [-np.inf]]))[0][0] == 0.0
 
 
 def test_undefined_labels_are_named_with_the_reason() -> None:
@@ -192,15 +195,15 @@ def test_nan_is_refused_by_label(score: Callable[..., object]) -> None:
 
 def test_shapes_must_agree() -> None:
     with pytest.raises(CmbenchError, match=r"\(3, 2\) and scores \(2, 3\)"):
-        metrics.roc_auc(np.ones((3, 2), dtype=np.bool_), np.ones((2, 3)))
+        metrics.ranking_scores(np.ones((3, 2), dtype=np.bool_), np.ones((2, 3)))[0]
     prepared = metrics.sort_scores(np.eye(3, dtype=np.bool_), np.eye(3))
     with pytest.raises(CmbenchError, match=r"Weights \(5, 2\) must be \[resamples, 3 tracks\]"):
         metrics.weighted_scores(prepared, np.ones((5, 2)))
 
 
 def test_nothing_in_nothing_out() -> None:
-    assert np.isnan(metrics.roc_auc(np.ones((0, 2), dtype=np.bool_), np.ones((0, 2)))).all()
-    assert metrics.roc_auc(np.ones((4, 0), dtype=np.bool_), np.ones((4, 0))).shape == (0,)
+    assert np.isnan(metrics.ranking_scores(np.ones((0, 2), dtype=np.bool_), np.ones((0, 2)))[0]).all()
+    assert metrics.ranking_scores(np.ones((4, 0), dtype=np.bool_), np.ones((4, 0)))[0].shape == (0,)
 
 
 @exact
