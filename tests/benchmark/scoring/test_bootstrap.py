@@ -273,7 +273,7 @@ def test_few_groups_give_no_interval_at_all(clusters: int) -> None:
     split = made()
     groups = [f"album {k % clusters}" for k in range(240)]
     estimate = score_with_intervals(split.targets, split.probabilities, groups, resamples=50).metrics["roc_auc"]
-    assert estimate.value == pytest.approx(np.mean(estimate.per_seed), abs=1e-12)
+    assert estimate.value == pytest.approx(np.mean(np.asarray(estimate.per_seed, float)), abs=1e-12)
     assert (estimate.interval is None) is (clusters < 5)
     if clusters < 5:
         assert estimate.reason == f"no interval: the test split has fewer than 5 groups ({clusters})"
