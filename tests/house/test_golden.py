@@ -66,7 +66,9 @@ def scores(record: cmbench.Record, folder: Path) -> dict[str, float | None]:
 @pytest.mark.parametrize("corpus", ["mini", "custom"])
 def test_a_run_gives_what_it_gave(corpus: str, tmp_path: Path) -> None:
     if corpus == "mini":
-        records = cmbench.run(MODELS, "lyra", edition="mini", mini_scale=0.1, out=tmp_path / "out", device="cpu")
+        records = cmbench.run(
+            MODELS, "lyra", edition="mini", mini_scale=0.1, out=tmp_path / "out", device="cpu", workers=1
+        )
     else:
         records = cmbench.run(MODELS, [str(write_corpus(tmp_path / "corpus"))], out=tmp_path / "out", device="cpu")
     folders = [tmp_path / "out" / record.model.name for record in records]

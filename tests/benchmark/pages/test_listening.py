@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,6 +27,7 @@ from cmbench.tasks.choice import get_task
 from cmbench.tasks.mini.corpus import counts, plan
 from cmbench.tasks.mini.edition import load_mini, tradition
 from cmbench.tasks.mini.oscillator import RATE
+from cmbench.tests.conftest import Cmbench
 
 SCALE = 0.1
 """Eight test tracks of two albums."""
@@ -145,16 +143,8 @@ def test_tasks_without_a_mini_edition_and_folders_are_refused(tmp_path: Path, ma
         write_listening_page([get_task("lyra")], tmp_path)
 
 
-def test_the_command_writes_the_page(tmp_path: Path) -> None:
+def test_the_command_writes_the_page(tmp_path: Path, cmbench: Cmbench) -> None:
     out = tmp_path / "mini.html"
-    words = ["mini", "listen", "--tasks", "lyra", "--tracks", "1", "--mini-scale", str(SMALLEST), "--out", str(out)]
-    done = subprocess.run(
-        [sys.executable, "-m", "cmbench", *words],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "200"},
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Page: {out}")
+    done = cmbench("mini", "listen", "--tasks", "lyra", "--tracks", "1", "--mini-scale", SMALLEST, "--out", out)
+    assert done.out.startswith(f"Page: {out}")
     assert len(Reader(out.read_text()).named("audio")) == 1

@@ -77,6 +77,11 @@ def test_tracks_of_several_groups_join_them() -> None:
     assert cluster_count(["a", "a|b", "b", "c", None, ""]) == 4
 
 
+def test_no_track_is_no_group() -> None:
+    assert cluster_count([]) == 0
+    assert cluster_weights([], 3, seed=1).shape == (3, 0)
+
+
 def test_interval_is_moved_to_the_value() -> None:
     samples = np.linspace(0.0, 1.0, 1001)
     assert interval(samples, 0.5, 0.95) == pytest.approx((0.025, 0.975), abs=1e-12)
@@ -245,6 +250,7 @@ def test_a_label_of_few_groups_has_no_interval(holders: int, has_interval: bool)
     assert label.roc_auc.value is not None
     for estimate in (label.roc_auc, label.average_precision, label.f1):
         assert (estimate.interval is not None) is has_interval
+        assert estimate.value == pytest.approx(np.mean(estimate.per_seed), abs=1e-12)
     if not has_interval:
         assert label.reason is not None
         assert "of 400 resamples" in label.reason
@@ -283,6 +289,9 @@ def test_what_cannot_be_scored_is_refused() -> None:
     split = made()
     with pytest.raises(CmbenchError, match=r"groups \(239\)"):
         score_with_intervals(split.targets, split.probabilities, split.groups[1:])
+    for targets, values in ((split.targets[:, 0], split.probabilities), (split.targets, split.probabilities[0])):
+        with pytest.raises(CmbenchError, match=r"must be \[tracks, labels\]"):
+            score_with_intervals(targets, values, split.groups)
     with pytest.raises(CmbenchError, match=r"0 seeds"):
         score_with_intervals(split.targets, split.probabilities[:0], split.groups)
     broken = split.probabilities.copy()
