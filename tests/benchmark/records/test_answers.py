@@ -26,7 +26,13 @@ def data(make_task: MakeTask, tmp_path: Path) -> TaskData:
     labels = ("raga--a", "raga--b", "tala--x")
     loaded = task.load("custom", LoadContext(None, tmp_path))
     test = tuple(
-        replace(t, labels=("raga--b", "tala--x") if i else (), start=float(i))
+        replace(
+            t,
+            labels=("raga--b", "tala--x") if i else (),
+            start=float(i),
+            end=2.5 if i else None,
+            group="album" if i else None,
+        )
         for i, t in enumerate(loaded.splits["test"])
     )
     families = {label: label.split("--")[0] for label in labels}
@@ -62,6 +68,7 @@ def test_a_row_for_each_recording(data: TaskData) -> None:
     assert both["rank_in_family"] == "2|1"
     assert both["likeliest"] == "raga--a|tala--x"
     assert (both["raga--a"], both["start"], both["edition"], both["model"]) == ("0.8000", "1", "custom", "mfcc")
+    assert [(row["end"], row["group"]) for row in rows] == [("", ""), ("2.5", "album")]
 
 
 def test_they_lie_beside_the_record_and_are_not_written_twice(data: TaskData, tmp_path: Path) -> None:
@@ -70,7 +77,8 @@ def test_they_lie_beside_the_record_and_are_not_written_twice(data: TaskData, tm
     write_answers(record, "mfcc", data)
     path = tmp_path / "t.custom.own.cmbench-1.predictions.csv"
     assert answers_path(record) == path
-    assert path.read_bytes().startswith(b"\xef\xbb\xbfmodel,task,")
+    assert path.read_bytes() == b"\xef\xbb\xbf" + answers_csv("mfcc", data, arrays(data)).encode()
+    assert b"\r" not in path.read_bytes()
     path.write_text("mine")
     write_answers(record, "mfcc", data, again=False)
     assert path.read_text() == "mine"
@@ -80,7 +88,8 @@ def test_they_lie_beside_the_record_and_are_not_written_twice(data: TaskData, tm
     assert path.read_text() == f"file\n{tmp_path / 'a.wav'}\n"
     (tmp_path / "a.wav").unlink()
     write_answers(record, "mfcc", data, again=False)
-    assert path.read_bytes().startswith(b"\xef\xbb\xbfmodel,task,")
+    assert path.read_bytes() == b"\xef\xbb\xbf" + answers_csv("mfcc", data, arrays(data)).encode()
+    assert b"\r" not in path.read_bytes()
     path.write_text("mine")
     write_answers(record, "mfcc", data)
     assert path.read_text() != "mine"

@@ -45,6 +45,15 @@ def test_a_corpus_is_the_same_elsewhere_by_its_content(tmp_path: Path, differs: 
     assert (out / FILE).read_bytes() == before
 
 
+def test_to_look_at_a_corpus_draws_no_splits(tmp_path: Path) -> None:
+    task = corpus(tmp_path / "one")
+    table = tmp_path / "one" / "tracks.csv"
+    table.write_text("id,path,labels\n" + "".join(f"{i},{i}.wav,{'ab'[i % 2]}\n" for i in range(12)))
+    before = table.read_bytes()
+    claim(tmp_path / "results", [load_task(task.described_in or table)])
+    assert table.read_bytes() == before
+
+
 def test_a_corpus_that_is_changed_where_it_is_stays_the_same(tmp_path: Path) -> None:
     claim(tmp_path / "results", [corpus(tmp_path / "one")])
     claim(tmp_path / "results", [corpus(tmp_path / "one", label="b", sound=b"other")])
@@ -55,7 +64,8 @@ def test_another_corpus_of_the_same_name_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "results"
     claim(out, [registry()["lyra"]])
     assert not out.exists()
-    claim(out, [corpus(tmp_path / "one"), corpus(tmp_path / "ü", "other")])
+    claim(out, [registry()["lyra"], corpus(tmp_path / "one"), corpus(tmp_path / "ü", "other")])
+    assert [json.loads(line)["name"] for line in (out / FILE).read_text().splitlines()] == ["mine", "other"]
     before = (out / FILE).read_bytes()
     claim(out, [corpus(tmp_path / "one")])
     with pytest.raises(UsageError) as caught:
@@ -87,7 +97,8 @@ def test_a_note_without_content_is_still_read(tmp_path: Path, caplog: pytest.Log
     line = {"name": "mine", "file": str(tmp_path / "gone" / "task.yaml")}
     (tmp_path / FILE).write_text(json.dumps(line) + "\n")
     claim(tmp_path, [one])
-    assert "is now taken to be" in caplog.text
+    told = f"the corpus 'mine' was at {line['file']}, and is now taken to be {one.described_in}."
+    assert f"{tmp_path}: {told}" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["no json\n", '{"name": 3}\n', "[]\n", "3\n"])

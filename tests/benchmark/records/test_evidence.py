@@ -53,6 +53,8 @@ def test_evidence_reads_back(written: tuple[Evidence, Path]) -> None:
     assert np.array_equal(read.targets, made.targets)
     assert np.array_equal(read.probabilities, made.probabilities)
     assert [e.path for e in iter_evidence(path.parent)] == [path]
+    for asked, there in (("full", "cmbench-1"), True), (("mini", "cmbench-1"), False), (("full", "marble-1"), False):
+        assert bool(list(iter_evidence(path.parent, edition=asked[0], protocol=asked[1]))) is there
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
@@ -72,7 +74,8 @@ def test_a_record_edited_by_hand_is_refused(written: tuple[Evidence, Path], metr
 def test_some_rows(written: tuple[Evidence, Path]) -> None:
     made, _ = written
     some = made.rows(("t4", "t0"))
-    assert some.groups == (None, "a")
+    assert (some.record, some.path, some.track_ids, some.groups) == (made.record, made.path, ("t4", "t0"), (None, "a"))
+    assert np.array_equal(some.targets, made.targets[[4, 0]])
     assert np.array_equal(some.probabilities, made.probabilities[:, [4, 0]])
     with pytest.raises(CmbenchError, match="no prediction for track 'x'"):
         made.rows(("x",))

@@ -42,6 +42,15 @@ def test_an_unknown_key_is_refused() -> None:
         Interval.model_validate({"low": 0.1, "high": 0.2, "middle": 0.15})
 
 
+def test_what_is_stable_leaves_out_moment_machine_and_cost_alone(build_record: Callable[..., Record]) -> None:
+    record = build_record()
+    elsewhere = record.environment.model_copy(update={"device_name": "another", "created": "2025-02-02T03:04:05+00:00"})
+    dearer = record.cost.model_copy(update={"probe_seconds": 99.0})
+    assert record.model_copy(update={"environment": elsewhere, "cost": dearer}).stable_json() == record.stable_json()
+    whole = record.model_dump()
+    assert json.loads(record.stable_json()).keys() == whole.keys() - {"environment", "cost", "content_sha256"}
+
+
 def test_predictions_are_the_same_bytes_and_need_no_pickle() -> None:
     rng = np.random.default_rng(0)
     targets, probabilities = rng.random((3, 2)) > 0.5, rng.random((5, 3, 2)).astype(np.float32)

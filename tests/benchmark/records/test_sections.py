@@ -7,8 +7,8 @@ from statistics import fmean
 
 import pytest
 
-from cmbench.benchmark.records.record import Record
-from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.records.record import FailedTrack, Record
+from cmbench.benchmark.records.sections import EDITION_ORDER, sections
 from cmbench.benchmark.views.words import coverage_text, percent
 from cmbench.errors import UsageError
 
@@ -58,6 +58,21 @@ def test_columns_follow_the_traditions_whatever_the_order_of_the_records(
     for records in (board, board[::-1]):
         (section,) = sections([build_record("mfcc", "throat_singing", labels=list(board[0].labels)), *records])
         assert [c.name for c in section.columns] == want
+
+
+def test_a_column_says_what_its_records_share(build_record: Callable[..., Record]) -> None:
+    lost = (FailedTrack(id="a", split="test", file="a.mp3", reason="empty"),)
+    records = [build_record("mfcc", "lyra"), build_record("chroma", "lyra", failed=lost)]
+    (column,) = sections(records)[0].columns
+    assert (column.title, column.test_tracks, column.total) == ("Lyra", 330, 30)
+    assert column.defined == records[0].defined_labels
+    differ = records[1].model_copy(update={"defined_labels": 7})
+    assert sections([records[0], differ])[0].columns[0].defined is None
+
+
+def test_an_edition_nobody_knows_comes_last(build_record: Callable[..., Record]) -> None:
+    found = sections([build_record(edition=edition) for edition in ("another", "mini", "custom", "full")])
+    assert [section.edition for section in found] == [*EDITION_ORDER, "another"]
 
 
 def test_means_exist_only_over_complete_rows(board: list[Record]) -> None:
