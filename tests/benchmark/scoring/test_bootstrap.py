@@ -250,7 +250,7 @@ def test_a_label_of_few_groups_has_no_interval(holders: int, has_interval: bool)
     assert label.roc_auc.value is not None
     for estimate in (label.roc_auc, label.average_precision, label.f1):
         assert (estimate.interval is not None) is has_interval
-        assert estimate.value == pytest.approx(np.mean(estimate.per_seed), abs=1e-12)
+        assert estimate.value == pytest.approx(np.mean(np.asarray(estimate.per_seed, float)), abs=1e-12)
     if not has_interval:
         assert label.reason is not None
         assert "of 400 resamples" in label.reason
