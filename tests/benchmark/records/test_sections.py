@@ -8,9 +8,10 @@ from statistics import fmean
 import pytest
 
 from cmbench.benchmark.records.record import FailedTrack, Record
-from cmbench.benchmark.records.sections import EDITION_ORDER, sections
+from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.words import coverage_text, percent
 from cmbench.errors import UsageError
+from cmbench.tasks.base import EDITION_ORDER
 
 
 def test_editions_splits_and_protocols_never_share_a_section(build_record: Callable[..., Record]) -> None:
