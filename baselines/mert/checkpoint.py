@@ -50,6 +50,10 @@ TRAINING_ONLY = (
 NORMALISED = "zero mean and unit variance per window (eps 1e-7)"
 
 
+_TABLES = ("state_dict", "model", "model_state_dict", "module")
+"""Where trainers put a model's tensors beside their own notes."""
+
+
 @dataclass(frozen=True)
 class Preprocessor:
     """What happens to a window before the network.
@@ -151,10 +155,21 @@ def _read_pickle(file: Path) -> dict[str, Tensor]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise UsageError(f"{file}: this is not a complete file of torch weights ({error}). Fetch it again.") from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise UsageError(f"{file}: this is not a plain table of tensors.")
+    tables = [content, *(content.get(key) for key in _TABLES)] if isinstance(content, Mapping) else []
+    table = next((t for t in tables if t and isinstance(t, Mapping) and _holds_tensors(t)), None)
+    if table is None:
+        raise UsageError(
+            f"{file}: this is no table of tensors, nor does it hold one under {', '.join(_TABLES)}. "
+            "Save the model's `state_dict()` alone, best with `safetensors.torch.save_file`."
+        )
     # Parameters that were saved as such would ask for a gradient.
-    return {str(name): tensor.detach() for name, tensor in content.items()}
+    return {str(name): tensor.detach() for name, tensor in table.items()}
+
+
+def _holds_tensors(table: Mapping[object, object]) -> bool:
+    import torch
+
+    return all(isinstance(value, torch.Tensor) for value in table.values())
 
 
 def match_tensors(

@@ -229,7 +229,7 @@ def _mirdata(name: str, home: Path | None) -> Source:
         facts = [_track_facts(dataset.track(track_id)) for track_id in dataset.track_ids]
     except FileNotFoundError as error:
         raise UsageError(
-            f"mirdata:{name}: a file of its is not on this machine ({error}). Get it with {fetch}"
+            f"mirdata:{name}: one of its files is not on this machine ({error}). Get it with {fetch}"
         ) from error
     audio = [f for f in facts if f.get("audio_path") and Path(f["audio_path"]).is_file()]
     if not audio:

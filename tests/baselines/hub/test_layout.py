@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from cmbench.baselines import LoadOptions, load_encoder
 from cmbench.baselines.base import EncoderCard
 from cmbench.baselines.hub.layout import front_end, weight_files
-from cmbench.baselines.mert.checkpoint import NORMALISED, PREFIXES, TRANSPARENT, match_names
+from cmbench.baselines.mert.checkpoint import NORMALISED, PREFIXES, TRANSPARENT, match_names, read_tensors
 from cmbench.baselines.mert.network import random_weights
 from cmbench.baselines.mert.shape import read_shape
 from cmbench.errors import UsageError
@@ -214,6 +214,17 @@ def test_pointers_of_git_lfs_are_called_that(tmp_path: Path, file: str) -> None:
     assert file in told
     assert "pointer of Git LFS" in told
     assert "git lfs pull" in told
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "module"])
+def test_a_table_that_a_trainer_put_among_its_notes_is_found(tmp_path: Path, key: str) -> None:
+    tensors = random_weights(SHAPE, 2)
+    torch.save({"epoch": 3, key: tensors, "optimizer": {"lr": 1e-3}}, tmp_path / "pytorch_model.bin")
+    found, _ = read_tensors(tmp_path)
+    assert found.keys() == tensors.keys()
+    torch.save({"epoch": 3, "weights": tensors}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(UsageError, match="no table of tensors, nor does it hold one under state_dict, model"):
+        read_tensors(tmp_path)
 
 
 def test_a_pickle_that_is_a_pointer(tmp_path: Path) -> None:
