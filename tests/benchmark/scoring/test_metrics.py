@@ -54,7 +54,6 @@ def test_equal_to_scikit_learn(case: Case) -> None:
     targets, scores, _ = case
     expected = oracle(targets, scores, np.ones(len(targets)))
     assert_equal(metrics.ranking_scores(targets, scores), expected)
-    assert_equal(metrics.ranking_scores(targets, scores), expected)
 
 
 @exact
@@ -71,6 +70,22 @@ def test_presorted_scores_give_the_same(case: Case) -> None:
     roc_auc, precision = metrics.weighted_scores(metrics.sort_scores(targets, scores), rows)
     for k, row in enumerate(rows):
         assert_equal((roc_auc[k], precision[k]), oracle(targets, scores, row))
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    targets, scores = draw.random((30, 7)) < 0.4, draw.random((30, 7))
+    weights = draw.integers(0, 3, (11, 30))
+
+    def both() -> list[Doubles]:
+        prepared = metrics.sort_scores(targets, scores)
+        return [*metrics.ranking_scores(targets, scores), *metrics.weighted_scores(prepared, weights)]
+
+    whole = both()
+    monkeypatch.setattr(metrics, "_RANK_BLOCK", 30 * 3)
+    monkeypatch.setattr(metrics, "_WEIGHT_BLOCK", 30 * 4)
+    for one, other in zip(both(), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @exact
