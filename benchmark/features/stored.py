@@ -125,10 +125,11 @@ def still_decoded_so(stored: StoredTrack, track: Track) -> bool:
     earlier version noted none, or one that it read with wrong samples: an mp3 or an Ogg.
     """
     if stored.failure is None:
-        trusted = track.path.suffix.lower() not in COUNTED_SUFFIXES and not any(
-            "wrong ext" in w for w in stored.warnings
-        )
-        if stored.decoder in (STRAIGHT, *decoders()) or (stored.decoder is None and trusted):
+        suffix = track.path.suffix.lower()
+        is_named_right = not any("wrong ext" in warning for warning in stored.warnings)
+        plain = stored.decoder == PLAIN and suffix == ".flac" and is_named_right
+        trusted = stored.decoder is None and suffix not in COUNTED_SUFFIXES and is_named_right
+        if plain or trusted or stored.decoder in (STRAIGHT, *decoders()):
             return True
     return (decoder_of(track.path) or PLAIN) == (stored.decoder or PLAIN)
 

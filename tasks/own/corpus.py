@@ -299,9 +299,10 @@ def _without_rare(
             blocks[label].add(block_of.get(track.id, f"\0{track.id}"))
     rare = set() if given else {label for label in families if len(blocks[label]) < fewest}
     common = {label for label in families if label not in rare and all(label in t.labels for t in tracks)}
-    kind = "groups" if block_of else "recordings"
+    kind = "group" if block_of else "recording"
     problems += [
-        Problem(f"labels of fewer than {fewest} {kind}, left out", quoted(label), f"{len(blocks[label])} {kind}",
+        Problem(f"labels of fewer than {counted(fewest, kind)}, left out", quoted(label),
+                counted(len(blocks[label]), kind),
                 "add recordings; with --fewest 1 they are kept, and not scored where a split lacks them")
         for label in sorted(rare)
     ] + [

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from cmbench import ffmpeg
 from cmbench.benchmark.features import store as store_module
+from cmbench.benchmark.features import stored
 from cmbench.benchmark.features.store import (
     FeatureStore,
     audio_sha256,
@@ -103,6 +104,19 @@ def mp3(path: Path, seed: int, lies: bool = False) -> Path:
         data[at : at + 4] = (5).to_bytes(4, "big")
         path.write_bytes(data)
     return path
+
+
+def test_what_libsndfile_reads_whole_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = 0.1 * np.random.default_rng(0).standard_normal(8000)
+    for name in ("sound.flac", "sound.wav", "opus.ogg"):
+        soundfile.write(tmp_path / name, samples, 8000, subtype="OPUS" if "opus" in name else None)
+    tracks = [Track(path.name, path, ()) for path in (*tmp_path.iterdir(), mp3(tmp_path / "sound.mp3", 1))]
+    store = FeatureStore(tmp_path / "store", 1, 1)
+    write_shard(store, tracks)
+    opened: list[str] = []
+    monkeypatch.setattr(stored, "decoder_of", lambda path: opened.append(path.name))
+    assert store.valid_entries(tracks).keys() == {track.id for track in tracks}
+    assert opened == ["opus.ogg"]  # an earlier version may have noted a Vorbis so, and read it with wrong samples
 
 
 def test_a_store_of_an_earlier_version_is_asked_again_where_it_took_a_length_on_trust(tmp_path: Path) -> None:

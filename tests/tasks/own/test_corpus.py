@@ -72,6 +72,7 @@ def test_everything_that_is_wrong_is_told_at_once(corpus: Corpus, sound: Sound) 
         "labels that differ only in case, blanks or signs": 1,
         "labels of fewer than 3 groups, left out": 2,
     }
+    assert "1 group" in {p.text for p in found.problems if p.kind == "labels of fewer than 3 groups, left out"}
     assert found.lost == 6
     assert len(found.tracks) == 34
     [absent] = [p for p in found.problems if p.kind == "recordings that are not there"]
