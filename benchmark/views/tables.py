@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...terminal import new_table, visible
 from ..records.record import Record
@@ -36,6 +36,18 @@ _LATEX = {
 }
 
 
+class Titled(Protocol):
+    """What a table or a figure is of: a section, or what a study found."""
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol, or what was measured, in words."""
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for real data."""
+
+
 @dataclass(frozen=True)
 class ViewTable:
     """A table of one section, as text.
@@ -61,7 +73,7 @@ class ViewTable:
     @classmethod
     def of(
         cls,
-        section: Section,
+        section: Titled,
         title: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[str]],
@@ -214,8 +226,8 @@ def _latex_row(cells: Iterable[str]) -> str:
     return "{[}" + text[1:] if text.startswith("[") else text
 
 
-def markdown_tables(tables: Sequence[ViewTable]) -> str:
-    """Return tables for Markdown, each under its title, with source, warning and notes."""
+def markdown_tables(tables: Sequence[ViewTable], sentences: Iterable[str] = ()) -> str:
+    """Return tables for Markdown, each under its title, with source, warning and notes; ``sentences`` come last."""
     parts = []
     for table in tables:
         rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
@@ -225,7 +237,7 @@ def markdown_tables(tables: Sequence[ViewTable]) -> str:
             "\n".join("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows),
             *map(_markdown, table.notes),
         ]
-    return "\n\n".join([*parts, ""])
+    return "\n\n".join([*parts, *map(_markdown, sentences), ""])
 
 
 def markdown_cell(text: str) -> str:
