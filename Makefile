@@ -31,7 +31,7 @@ test: $(VENV)/.test  ## run the tests
 test-slow: $(VENV)/.test  ## run the long checks
 	$(BIN)/python -m pytest -m slow
 
-rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (an hour or so)
+rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (ten minutes)
 	$(BIN)/python -m pytest -m slow tests/rehearsal
 
 # Environments of their own beside .venv, made again each time: what is tested is what pip resolves now.
