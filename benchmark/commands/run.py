@@ -10,6 +10,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
+from . import completing
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -30,6 +31,7 @@ def run(
             "--model",
             "-m",
             help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+            autocompletion=completing.models,
         ),
     ],
     tasks: Annotated[
@@ -39,6 +41,7 @@ def run(
             "-t",
             help="`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' "
             "tasks), names, a tradition, or paths to a task.yaml; several with commas.",
+            autocompletion=completing.tasks,
         ),
     ],
     edition: Annotated[

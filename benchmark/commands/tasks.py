@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console, escape, new_table
+from . import completing
 from .new_task import EXAMPLES as NEW_EXAMPLES
 from .new_task import new_task
 
@@ -32,20 +34,38 @@ DataRoot = Annotated[
 ]
 
 
+Name = Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.", autocompletion=completing.tasks)]
+
+
 @tasks_app.callback()
-def list_tasks(context: typer.Context) -> None:
+def list_tasks(
+    context: typer.Context,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="A tradition, names, or `all`, the paper's six; with commas.",
+            autocompletion=completing.tasks,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
     """List every task."""
     if context.invoked_subcommand is None:
-        from ...tasks.registry import registry
+        from ...tasks.choice import select_tasks
 
-        print_tasks(registry().values(), console())
+        chosen = select_tasks(only or "installed")
+        if as_json:
+            typer.echo(tasks_json(chosen))
+        else:
+            print_tasks(chosen, console())
 
 
 tasks_app.command("new", no_args_is_help=True, epilog=NEW_EXAMPLES)(new_task)
 
 
 @tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
-def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
+def show_task(name: Name) -> None:
     """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
     from ...tasks.choice import get_task
 
@@ -58,7 +78,7 @@ def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path 
     "`cmbench tasks prepare fma_medium --data-root ~/corpora --yes`",
 )
 def prepare_task(
-    name: Annotated[str, typer.Argument(help="Name of a task.")],
+    name: Annotated[str, typer.Argument(help="Name of a task.", autocompletion=completing.tasks)],
     data_root: DataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before fetching.")] = False,
     source: Annotated[
@@ -112,7 +132,7 @@ def prepare_task(
     "`cmbench tasks verify magnatagatune --split marble --json finding.json`",
 )
 def verify_task(
-    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    name: Name,
     data_root: DataRoot = None,
     split: Annotated[
         str | None, typer.Option(help="Another split than the usual one, by name.", show_default=False)
@@ -153,7 +173,7 @@ def verify_task(
     "`cmbench tasks audit carnatic --edition mini --no-audio`",
 )
 def audit_task(
-    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    name: Name,
     edition: Annotated[
         str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
     ] = None,
@@ -240,6 +260,24 @@ def _ask_secret(prompt: str) -> str:
     if not _has_terminal():
         raise UsageError(f"There is no terminal to ask at: {prompt}")
     return str(typer.prompt(prompt, hide_input=True, err=True))
+
+
+def tasks_json(tasks: Iterable[Task]) -> str:
+    """Return tasks as JSON: what the list shows, and more."""
+    listed = [
+        {
+            "name": task.name,
+            "title": task.title,
+            "tradition": task.tradition,
+            "labels": list(task.labels),
+            "families": dict(task.families),
+            "tracks": dict(task.counts),
+            "editions": sorted(task.editions),
+            "licence": task.licence,
+        }
+        for task in tasks
+    ]
+    return json.dumps(listed, indent=1, ensure_ascii=False)
 
 
 def print_tasks(tasks: Iterable[Task], console: Console) -> None:
