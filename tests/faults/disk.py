@@ -11,6 +11,7 @@ from cmbench.tests.faults.setting import Figures, corpus, evaluate
 
 FULL = """
 import resource, sys
+sys.dont_write_bytecode = True  # Python would keep half of it, and every later run would fail
 from pathlib import Path
 from cmbench.errors import CmbenchError
 from cmbench.tests.faults.setting import evaluate
