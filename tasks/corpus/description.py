@@ -236,14 +236,22 @@ class _Reading:
 
     def seconds(self) -> float | None:
         """Return the cap on every track."""
-        from yaml.constructor import SafeConstructor
-
         node: Any = self.values.get("max_track_seconds")
         if node is None or node.tag == _NOTHING:
             return None
-        value = float(SafeConstructor().construct_object(node)) if node.tag in _NUMBERS else math.nan
+        value = _number(node) if node.tag in _NUMBERS else math.nan
         if not 0 < value < math.inf:
             told = f"`max_track_seconds` must be a positive number, not {self.written(node)}"
             self.wrong(told, self.lines["max_track_seconds"])
             return None
         return value
+
+
+def _number(node: Any) -> float:
+    """Return what a number is as written, or NaN: YAML takes some signs for one, like ``0b_``, that none is."""
+    from yaml.constructor import ConstructorError, SafeConstructor
+
+    try:
+        return float(SafeConstructor().construct_object(node))
+    except (ValueError, IndexError, OverflowError, ConstructorError):
+        return math.nan
