@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from cmbench.benchmark.pages.page import write_page
-from cmbench.benchmark.pages.scope import scope_of
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.record import Metric, Record
 from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views import forgetting, transfer
+from cmbench.benchmark.views.scope import scope_of
 from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
