@@ -112,9 +112,10 @@ def _traditions(tasks: Sequence[TaskChange], bound: float) -> dict[str, Differen
     by_tradition: dict[str, list[TaskChange]] = {}
     for task in sorted(tasks, key=lambda task: tradition_place(task.tradition)):
         by_tradition.setdefault(task.tradition, []).append(task)
-    changes = [
-        difference(*_centred(members), min(task.groups for task in members), bound) for members in by_tradition.values()
-    ]
+    changes = []
+    for members in by_tradition.values():
+        before, after = _centred(members)
+        changes.append(difference(before, after, min(task.groups for task in members), bound))
     return dict(zip(by_tradition, control_false_discoveries(changes), strict=True))
 
 

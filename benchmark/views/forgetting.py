@@ -117,7 +117,8 @@ def _conclusion(report: Forgetting) -> Iterator[str]:
         most = ", ".join(f"{label.label} {points(label.roc_auc.change)}" for _, label in found[:NAMED_LABELS])
         yield f"{len(found)} of {total} labels {verdict}{f' (ROC-AUC; most: {most})' if most else ''}."
     kept, untold = report.count("kept"), report.count("cannot tell")
-    yield f"{kept} of {total} labels kept within {100 * comparison.bound:g} points; {untold} cannot be told."
+    bound = f"{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}"
+    yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told."
     for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
         if tasks:
             yield f"Only {name} has records of {', '.join(tasks)}: not compared."

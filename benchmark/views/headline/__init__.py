@@ -13,7 +13,6 @@ from ....tasks.splits.names import is_sample
 from ...comparing.headline import Headline, headline
 from ...comparing.paired import Difference
 from ...records.evidence import Evidence
-from ...records.record import Record
 from ...records.sections import ABSENT, sections
 from ..base import Block, Drawing, Resamples, Scope, View
 from ..scope import scope_of
@@ -35,12 +34,11 @@ def of_scope(scope: Scope) -> Headline:
 
 
 def _compute(
-    records: Sequence[Record],
     evidence: Sequence[Evidence],
     base: Annotated[str | None, typer.Option(help="Model to compare with; by lineage if not given.")] = None,
     resamples: Resamples = 1000,
 ) -> list[Headline]:
-    return [of_scope(scope_of(section, evidence, base, resamples)) for section in sections(records)]
+    return [of_scope(scope_of(section, evidence, base, resamples)) for section in sections(e.record for e in evidence)]
 
 
 @dataclass(frozen=True)
