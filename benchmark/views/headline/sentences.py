@@ -139,12 +139,12 @@ def _untold(found: Headline) -> str:
         return ""
     untold = sum(not separable(change) for change in judged)
     known = [change.detectable for change in judged if change.detectable]
-    finds = f"; such splits find {100 * median(known):.0f} points (median)" if known else ""
+    finds = f"; splits of this size find changes from about {100 * median(known):.0f} points on" if known else ""
     if not untold:
         return f"Each of the {len(judged)} differences from {found.base} by task can be told from zero."
     if untold == len(judged):
         return f"None of the {untold} differences from {found.base} by task can be told from zero{finds}."
-    return f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero (≈){finds}."
+    return f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero (≈, at a false discovery rate of 5 %){finds}."
 
 
 def _controls(found: Headline) -> str:
@@ -162,5 +162,6 @@ def _controls(found: Headline) -> str:
         return f"Every model is told from {names}, which learnt nothing, on every tradition."
     shown = [name for name in found.rows if name in untold]
     parts = [f"{name} on {listed(untold[name])}" for name in shown[:MOST_NAMED]]
-    more = f"; {len(shown) - MOST_NAMED} more models" if len(shown) > MOST_NAMED else ""
+    further = len(shown) - MOST_NAMED
+    more = f"; and {further} more model{'s' * (further > 1)}" if further > 0 else ""
     return f"Not told from {names}, which learnt nothing: {'; '.join(parts)}{more}."

@@ -30,6 +30,18 @@ from cmbench.tasks.base import MINI_LABEL, LoadContext, Task
 CHROMIUM = os.environ.get("CMBENCH_CHROMIUM") or next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
+BROWSER = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--virtual-time-budget=20000",
+)
 needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (`apt install chromium`, or set CMBENCH_CHROMIUM)"
 )
@@ -264,10 +276,7 @@ def look(page: str, folder: Path, *options: str, width: int = 360) -> dict[str, 
     (folder / "harness.html").write_text(f"<!doctype html><body>{frame}<script>{PROBE}</script>", encoding="utf-8")
     done = subprocess.run(
         [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage",
-            f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", *options, "--dump-dom",
+            CHROMIUM, *BROWSER, f"--user-data-dir={folder / 'profile'}", *options, "--dump-dom",
             (folder / "harness.html").as_uri(),
         ],
         capture_output=True, text=True, timeout=120, check=True,
