@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # `make run CONSTRAINTS=` installs whatever torch your index prefers, for example a CUDA build.
 CONSTRAINTS ?= -c constraints.txt
-MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
+MODELS ?= constant,mfcc,chroma,MERT-nano-untrained,MERT-nano,CultureMERT-nano
 
 .PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit release image bench nano clean
 .DEFAULT_GOAL := help

@@ -76,9 +76,10 @@ class ProgressBar:
 
     Args:
         console: where the bar and messages go; ``None`` for nowhere.
+        left: whether to show the time that is left of what the bar shows.
     """
 
-    def __init__(self, console: Console | None) -> None:
+    def __init__(self, console: Console | None, left: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,8 +88,7 @@ class ProgressBar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            *((TimeRemainingColumn(compact=True), TextColumn("left")) if left else ()),
             console=self.console,
             transient=True,
             disable=console is None or not console.is_terminal,

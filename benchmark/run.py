@@ -115,6 +115,7 @@ def run(
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
+    watch.planned(len(names) * len(data))
     return [compute_cell(encoders, name, one, chosen, options, watch) for name in names for one in data]
 
 

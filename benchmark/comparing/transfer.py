@@ -16,6 +16,7 @@ from ..records.evidence import Evidence
 from ..records.record import Record
 from ..records.setting import Setting
 from .compare import BOUND, RESAMPLES, TaskChange, compare
+from .lineage import base_of, is_control
 from .paired import RANKED, Difference, control_false_discoveries, difference, replicate_all
 from .summary import centred_score
 
@@ -29,7 +30,7 @@ CORPORA: Mapping[str, str] = {
     "greek": "greek",
 }
 
-KINDS = ("base", "single-culture", "multi-cultural", "merged", "other")
+KINDS = ("base", "single-culture", "multi-cultural", "merged", "other", "control")
 """What a model is to the base, in the order of the rows."""
 
 MERGED = re.compile(r"\b(task arithmetic|merged?)\b", re.IGNORECASE)
@@ -100,8 +101,9 @@ class TransferMatrix:
         return _paper_average([self.cells.get((model, t)) for t in self.tasks if self.traditions[t] in wanted])
 
     def column_change(self, task: str) -> float | None:
-        """Mean change on a task over the models other than the base; ``None`` if a cell is missing."""
-        cells = [self.cells.get((model, task)) for model in self.models if model != self.base]
+        """Mean change on a task over the models but the base and controls; ``None`` if a cell is missing."""
+        learnt = [model for model in self.models if self.kinds[model] not in ("base", "control")]
+        cells = [self.cells.get((model, task)) for model in learnt]
         changes = [cell.plain_change for cell in cells if cell and cell.plain_change is not None]
         return fmean(changes) if changes and len(changes) == len(cells) else None
 
@@ -125,7 +127,7 @@ def transfer_matrix(
 
     Args:
         found: one record for each model and task, all of one edition, split and protocol.
-        base: name of the model that the others are compared with; the first if not given.
+        base: name of the model that the others are compared with; by lineage (:func:`.lineage.base_of`) if not given.
         in_culture: model -> traditions it was trained on; read from the cards' corpora for models not named here.
         resamples: of the paired bootstrap.
 
@@ -142,7 +144,7 @@ def transfer_matrix(
     keys = [(e.record.model.name, e.record.task.name) for e in found]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise UsageError(f"There are two records of {twice[0][0]} on {twice[0][1]}; name the folder of one run.")
-    base = base or models[0]
+    base = base or base_of({e.record.model.name: e.record.model for e in found})
     if base not in models:
         raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(models)}.")
     replicate_all(found, resamples)
@@ -239,6 +241,8 @@ def _reported_kind(row: Reported, base: Reported) -> str:
 
 def _kind(record: Record, cultures: set[str]) -> str:
     """Return one of :data:`KINDS` but the base's: a merge by its description, else by how many traditions it learnt."""
+    if is_control(record.model):
+        return "control"
     if MERGED.search(record.model.description):
         return "merged"
     learnt = len(cultures - {WESTERN})

@@ -218,7 +218,9 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     there = {e.record.model.name for e in scope.evidence}
     without = [row.name for row in scope.section.rows if row.name not in there] if there else []
     if scope.unlike or without:
-        yield Block("compared", "", template="compared.html", data={"unlike": scope.unlike, "without": without})
+        yield Block(
+            "compared", "", template="compared.html", data={"unlike": scope.unlike, "without": without}, open=True
+        )
 
 
 VIEW = View(

@@ -87,7 +87,7 @@ def _rows(judged: Sequence[Equity]) -> Rows:
 
 def _blocks(scope: Scope) -> Iterator[Block]:
     if judged := equities(scope.alike, scope.resamples):
-        yield Block("equity", "Equity over traditions", link="equity", template="equity.html", data=judged)
+        yield Block("equity", "Equity over traditions", template="equity.html", data=judged)
 
 
 VIEW = View(

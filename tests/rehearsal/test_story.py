@@ -142,7 +142,7 @@ def changes(results: Path, cmbench: Cmbench, folder: Path) -> None:
     with (folder / "transfer" / "transfer.csv").open(encoding="utf-8", newline="") as handle:
         assert {row["model"] for row in csv.DictReader(handle)} >= set(models.NAMES)
     before, after = results / "MERT-v1-95M", results / "CultureMERT-95M"
-    said = cmbench("report", "forgetting", "--before", before, "--after", after, "--resamples", 100, "--no-labels")
+    said = cmbench("report", "forgetting", "--before", before, "--after", after, "--resamples", 100)
     assert "stability: backward transfer to Western tasks (2)" in said.text
 
 

@@ -59,7 +59,7 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     """Yield what others report on these tasks: beside real data on the published splits only."""
     section = scope.section
     if section.on_published_data and (found := reported_blocks(column.key[0] for column in section.columns)):
-        yield Block("reported", "", template="reported.html", data=found)
+        yield Block("reported", "Reported by others", template="reported.html", data=found)
 
 
 VIEW = View(
