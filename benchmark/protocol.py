@@ -28,7 +28,7 @@ class Windowing:
         min_tail_seconds: a remainder shorter than this is dropped (both rules).
         resampler: quality name of soxr.
         dtype: of the stored features.
-        version: raised when the arithmetic of :mod:`cmbench.benchmark.features.extract.windows` changes.
+        version: raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes.
     """
 
     seconds: float = 30.0
@@ -94,7 +94,7 @@ class Protocol:
         windowing: from tracks to windows.
         probe: from features to probabilities.
         aggregation: how windows become a track.
-        metric_version: version of :mod:`cmbench.benchmark.records.scores.metrics`.
+        metric_version: version of :mod:`cmbench.benchmark.scoring.metrics`.
         f1_threshold: probability from which a label counts as predicted.
         interval_level: of the cluster-bootstrap intervals.
         resamples: bootstrap resamples.

@@ -27,7 +27,7 @@ from ..scoring.bootstrap import (
     offset,
     student,
 )
-from ..scoring.metrics import Doubles, defined_labels, sort_scores, weighted_scores
+from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, sort_scores, weighted_scores
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
@@ -74,13 +74,7 @@ class Replicates:
             labels: columns to average; all if not given. Columns that the split does not define are left out.
         """
         columns = [k for k in (range(len(self.defined)) if labels is None else labels) if self.defined[k]]
-        values = self.scores[metric][:, columns]
-        there = ~np.isnan(values)
-        count = there.sum(axis=1)
-        mean: Doubles = np.divide(
-            np.where(there, values, 0.0).sum(axis=1), count, out=np.full(len(values), np.nan), where=count > 0
-        )
-        return mean
+        return mean_of_defined(self.scores[metric][:, columns])
 
 
 @dataclass(frozen=True)
