@@ -15,6 +15,7 @@ from .figures import (
     LINE,
     TEXT_WIDTH,
     clipped,
+    draw_legend,
     draw_title,
     empty_figure,
     head_inches,
@@ -107,18 +108,7 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
                 axes.text(1.03, top + inches / 2, line.note, transform=axes.get_yaxis_transform(), va="center", size=6)
             top += inches
     if len(models) > 1 or spread:
-        from matplotlib.lines import Line2D
-
-        handles = [Line2D([], [], **model_mark(k), markersize=5, label=name) for k, name in enumerate(models)]
-        figure.legend(
-            handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 0.17 / height),
-            ncols=across,
-            frameon=False,
-            fontsize=7,
-            borderaxespad=0,
-        )
+        draw_legend(figure, models, across, 0.17)
     figure.text(0.005, 0.04 / height, key + missing, va="bottom", size=6.5, color=FAINT)
     draw_title(figure, section, title, height)
     return figure

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...records.sections import ABSENT, METRIC_TITLES, Column
-from ..figures import FAINT, FLOORS, INK, TEXT_WIDTH, clipped, draw_scale, draw_title, empty_figure, head_inches, ink_on
+from ..figures import (
+    FAINT,
+    INK,
+    TEXT_WIDTH,
+    clipped,
+    draw_scale,
+    draw_title,
+    empty_figure,
+    head_inches,
+    ink_on,
+    scale_ends,
+)
 from .layers import LayerLine, LayerPanel, LayerView
 
 if TYPE_CHECKING:
@@ -44,7 +55,8 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
         column: the task.
         panels: the models to draw; all if not given.
     """
-    ends = _ends(view.panels[column], view.metric)
+    shown = (value for panel in view.panels[column] for line in panel.lines for value in line.values)
+    ends = scale_ends(shown, view.metric)
     panels = view.panels[column] if panels is None else panels
     left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
     most = max(len(panel.inputs) for panel in panels)
@@ -67,12 +79,6 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
     title = f"{column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, percent"
     draw_title(figure, view.section, title, height)
     return figure
-
-
-def _ends(panels: Sequence[LayerPanel], metric: str) -> tuple[float, float]:
-    values = [v for panel in panels for line in panel.lines for v in line.values if v is not None]
-    best, low = max((100 * v for v in values), default=0.0), FLOORS[metric]
-    return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 
 
 def _line_name(line: LayerLine) -> str:
