@@ -13,7 +13,6 @@ from pathlib import Path
 
 from ..baselines.base import EncoderCard, LoadOptions
 from ..errors import MissingError, UsageError
-from ..files import safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
@@ -282,16 +281,13 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
         return cell(LEFT_OUT, left=0.0) if load.left_out else cell(NO_DATA)
     if card is None:
         return cell(NO_MODEL)
-    from .cell import cell_sha256, find_finished
-    from .features.store import FeatureStore, audio_sha256, store_folder
-    from .records.record import cell_stem
+    from .cell import cell_sha256, find_finished, open_store, record_path
+    from .features.store import audio_sha256
 
     tracks = [track for part in SPLITS for track in load.data.splits[part]]
-    folder = store_folder(cache_root(), card, load.task, load.edition, protocol.windowing)
-    entries = FeatureStore(folder, card.layers, card.dim).valid_entries(tracks)
+    entries = open_store(card, load.data, protocol.windowing).valid_entries(tracks)
     left = sum(_seconds(t, load.task, load.edition) for t in tracks if t.id not in entries) / 3600
-    stem = cell_stem(load.task.name, load.edition, load.data.split_name, protocol.name)
-    path = out / safe_name(card.name) / f"{stem}.json"
+    path = record_path(out, card, load.data, protocol)
     # Files are hashed only where there is a record that may be of them.
     if path.is_file():
         key = cell_sha256(card, load.data, protocol, audio_sha256(tracks, entries))

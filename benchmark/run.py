@@ -18,7 +18,6 @@ from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
-from .cell import RunOptions
 from .models import Encoders
 from .observer import Observer
 from .protocol import Protocol, get_protocol
@@ -88,7 +87,6 @@ def run(
     if seeds is not None:
         chosen = chosen.with_seeds(seeds)
     workers = workers or os.cpu_count() or 1
-    options = RunOptions(Path(out), device, offline, force, workers)
     watch = observer or Observer()
     context = LoadContext(
         data_root=configured_data_root(data_root),
@@ -109,13 +107,14 @@ def run(
         raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(encoders, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
     data = data if limit is None else [sample(one, limit) for one in data]
-    claim(options.out, (one.task for one in data))
+    claim(Path(out), (one.task for one in data))
     for one in data:
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
-    return [compute_cell(encoders, name, one, chosen, options, watch) for name in names for one in data]
+    given = {"out": Path(out), "force": force, "workers": workers}
+    return [compute_cell(encoders, name, one, chosen, watch, **given) for name in names for one in data]
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:

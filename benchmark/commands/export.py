@@ -97,9 +97,10 @@ def export_model(
 ) -> None:
     """Write a model as a folder that transformers' HubertModel loads, with a model card."""
     from ...baselines.base import LoadOptions
-    from ..exports.hub import export_hf, open_model
+    from ...baselines.network import open_network
+    from ..exports.hub import export_hf
     from ..records.folder import iter_records
 
     records = list(iter_records(scores)) if scores is not None else []
-    opened = open_model(model, LoadOptions(device="cpu", offline=offline))
+    opened = open_network(model, LoadOptions(device="cpu", offline=offline))
     typer.echo(f"Written: {export_hf(opened, out, records, eval_dataset)}")

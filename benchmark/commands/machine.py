@@ -47,9 +47,10 @@ def doctor(
     an issue: no figure of a GPU is known to us yet. Speeds are kept for `cmbench run --plan`. Exit code 1 if anything
     is not as a run needs it.
     """
-    from ..checks.machine import examine, measure, print_findings, print_speeds
+    from ..checks.check import print_checks
+    from ..checks.machine import examine, measure, print_speeds
 
-    well = print_findings(examine(), console())
+    well = print_checks(examine(), console(), "ok ", "BAD", 24)
     if benchmark:
         from ...baselines.device import choose_device
         from ...paths import cache_root

@@ -72,10 +72,11 @@ def check_model(
     """
     from ...baselines.base import LoadOptions
     from ...baselines.registry import load_encoder
-    from ..checks.promises import check_encoder, print_checks
+    from ..checks.check import print_checks
+    from ..checks.promises import check_encoder
 
     encoder = load_encoder(name, LoadOptions(device=device, offline=offline, precision=precision))
-    if not print_checks(check_encoder(encoder), console()):
+    if not print_checks(check_encoder(encoder), console(), "kept   ", "BROKEN ", 42):
         raise typer.Exit(1)
 
 

@@ -88,7 +88,8 @@ def html(
     from ..similarity.file import read_distances
     from ..views import equity, scores
     from ..views.base import nothing, write_view
-    from ..views.reported.rows import print_reported
+    from ..views.reported.rows import reported_tables
+    from ..views.tables import print_tables
 
     distances = read_distances(similarity) if similarity is not None else []
     records = list(iter_records(*places))
@@ -104,7 +105,7 @@ def html(
         typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
-        print_reported(console(), sorted({record.task.name for record in records}))
+        print_tables(reported_tables(sorted({record.task.name for record in records})), console())
     page = write_page(shown, out, found, base=base, resamples=resamples, distances=distances)
     typer.echo(f"Page: {page}")
     if figures is not None:

@@ -42,7 +42,7 @@ def tag(
     """
     from ...baselines.base import LoadOptions
     from ...files import write_atomically
-    from ..cell import BATCH_SECONDS
+    from ..cell import batch_seconds
     from ..models import Encoders
     from ..probing.heads import heads_path
     from ..probing.tagging import open_tagger
@@ -62,10 +62,9 @@ def tag(
             f"The heads were trained on features of {made.model.name} ({made.model.fingerprint}); {name} here is "
             f"another ({encoder.card.fingerprint}): other weights, or another version of its code. Run it again."
         )
-    batch = BATCH_SECONDS["cpu" if encoders.device == "cpu" else "accelerator"]
     found: list[Tagged] = []
     screen = console()
-    for one in tag_files(tagger, encoder, paths, encoders.device, batch):
+    for one in tag_files(tagger, encoder, paths, encoders.device, batch_seconds(encoders.device)):
         found.append(one)
         _print_one(one, tagger, top, screen)
     for sentence in about(made, tagger):

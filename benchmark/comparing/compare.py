@@ -203,9 +203,7 @@ def _family_changes(
     task: TaskPart, one: Replicates, other: Replicates, bound: float
 ) -> dict[str, dict[str, Difference]]:
     """Judge the macro scores of every family, in the order of the labels; q-values among the families."""
-    families: dict[str, list[int]] = {}
-    for k, label in enumerate(task.labels):
-        families.setdefault(task.families[label], []).append(k)
+    families = task.columns()
     judged = {
         metric: control_false_discoveries(
             [

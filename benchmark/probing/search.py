@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
-from ..records.record import LayerFamilyScore, LayerScore
+from ..records.record import LayerFamilyScore, LayerScore, Selection
 from .bank import FUSED, Probe, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
@@ -54,22 +54,15 @@ class ProbeResult:
 
     Attributes:
         probabilities: float32 ``[seeds, test tracks, labels]``.
-        layer: name of the chosen hidden state, or ``fused``.
-        learning_rate: chosen.
-        valid_score: of the chosen configuration with the search seed.
-        fused_weights: share of each of the encoder's hidden states in the chosen sum, mean over seeds; ``None`` where
-            a single hidden state was chosen.
-        epochs_per_seed: passes over the training windows until each seed's probe stopped.
+        selection: the chosen input, a hidden state or ``fused``, its learning rate and its validation score with the
+            search seed; the share of each of the encoder's hidden states in a chosen sum, mean over seeds; and passes
+            over the training windows until each seed's probe stopped.
         layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
         heads: the chosen probes themselves, calibrated on validation.
     """
 
     probabilities: NDArray[np.float32]
-    layer: str
-    learning_rate: float
-    valid_score: float
-    fused_weights: tuple[float, ...] | None
-    epochs_per_seed: tuple[int, ...]
+    selection: Selection
     layers: tuple[LayerScore, ...]
     heads: Heads = field(compare=False, repr=False)
 
@@ -168,11 +161,13 @@ def run_probes(
     assert chosen.scores is not None
     return ProbeResult(
         probabilities=probabilities_of(logits),
-        layer=_name(chosen.member.layer, layer_names),
-        learning_rate=chosen.member.learning_rate,
-        valid_score=chosen.scores.score,
-        fused_weights=_fused_weights(stack, len(layer_names)),
-        epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
+        selection=Selection(
+            layer=_name(chosen.member.layer, layer_names),
+            learning_rate=chosen.member.learning_rate,
+            valid_score=chosen.scores.score,
+            fused_weights=_fused_weights(stack, len(layer_names)),
+            epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
+        ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
         heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
     )

@@ -11,7 +11,7 @@ from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Sec
 from .base import Block, Part, Scope, View
 from .dots import Dot, DotLine, dot, dots_figure
 from .figures import figures_by_task
-from .tables import Rows, ViewTable, cell_facts, not_run, not_scored
+from .tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
 from .words import of_defined, with_interval
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def family_rows(section: Section) -> Rows:
             "test_tracks": column.test_tracks,
             "metric": metric,
             "value": value,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
+            **ends(interval),
         }
         for column in section.columns
         for row, record in section.records_on(column)

@@ -26,7 +26,8 @@ from .changes import (
     print_families,
     print_task,
 )
-from .equity import print_equity
+from .equity import equity_tables
+from .tables import print_tables
 from .words import span
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _compute(
 
 def _show(found: Outcome, console: Console) -> None:
     if found.report is None:
-        print_equity(found.equities, console)
+        print_tables(equity_tables(found.equities), console)
     else:
         print_forgetting(found.report, console, labels=found.labels)
 

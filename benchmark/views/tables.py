@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...terminal import new_table, visible
-from ..records.record import Record
+from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..comparing.paired import Difference, Level
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -86,6 +88,11 @@ def section_facts(section: Section) -> dict[str, object]:
 def cell_facts(section: Section, row: Row, column: Column) -> dict[str, object]:
     """Return what every tidy row of a model on a task begins with."""
     return section_facts(section) | {"task": column.name, "tradition": column.tradition, "model": row.name}
+
+
+def ends(found: Interval | Level | Difference | None) -> dict[str, object]:
+    """Return the ends of an interval for a tidy row, empty where there is none."""
+    return {"low": found.low, "high": found.high} if found else {"low": None, "high": None}
 
 
 def not_run(section: Section, column: Column) -> tuple[str, ...]:

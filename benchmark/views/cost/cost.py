@@ -14,7 +14,7 @@ from statistics import fmean
 from ...records.environment import device_words
 from ...records.record import Interval, Record
 from ...records.sections import ABSENT, Column, Row, Section, sections
-from ..tables import Rows, ViewTable, cell_facts, not_run
+from ..tables import Rows, ViewTable, cell_facts, ends, not_run
 from ..words import with_interval
 
 MEAN = "mean of all tasks"
@@ -238,8 +238,7 @@ def cost_rows(view: CostView) -> Rows:
         | {
             "device": panel.device,
             "roc_auc": point.score,
-            "low": point.interval.low if point.interval else None,
-            "high": point.interval.high if point.interval else None,
+            **ends(point.interval),
             "test_tracks": point.test_tracks,
             "audio_hours": point.audio_hours,
             "encode_seconds_per_hour": point.encode_seconds_per_hour,

@@ -19,6 +19,7 @@ from .labels import (
     label_tables,
     label_views,
     scores_of,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:
 
     figures = figures_by_task(view.section, partial(label_figure, view.section))
     for column in view.section.columns:
-        for row, c in view.shown(column):
+        for row, c in shown(view, column):
             figures[f"{column.name}-{c.family}-{row.name}"] = partial(confusion_figure, view.section, column, row, c)
     return figures
 
