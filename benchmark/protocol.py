@@ -168,12 +168,14 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def get_protocol(name: str) -> Protocol:
-    """Return the protocol of that name.
+def get_protocol(protocol: str | Protocol, seeds: int | None = None) -> Protocol:
+    """Return the protocol of that name, or the one that is given, with so many seeds if not its own.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or the number of seeds is not positive.
     """
-    if name not in PROTOCOLS:
-        raise UsageError(f"There is no protocol named {name!r}; choose {' or '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            raise UsageError(f"There is no protocol named {protocol!r}; choose {' or '.join(PROTOCOLS)}.")
+        protocol = PROTOCOLS[protocol]
+    return protocol if seeds is None else protocol.with_seeds(seeds)

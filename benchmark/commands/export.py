@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ...errors import UsageError
-from .options import Edition, Places, ProtocolName, Split
+from .options import Edition, Offline, Places, ProtocolName, Split, option
 
 export_app = typer.Typer(no_args_is_help=True, help="Write models and results in the formats of other tools.")
 
@@ -86,14 +86,11 @@ def export_results(
 def export_model(
     model: Annotated[str, typer.Argument(help="A MERT-shaped model: its name, its folder, or hf:owner/name@revision.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    scores: Annotated[
-        Path | None, typer.Option(help="Records whose scores go into the model card.", show_default=False)
-    ] = None,
+    scores: Annotated[Path | None, option(help="Records whose scores go into the model card.")] = None,
     eval_dataset: Annotated[
-        str | None,
-        typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub."),
+        str | None, typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Write a model as a folder that transformers' HubertModel loads, with a model card."""
     from ...baselines.base import LoadOptions

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ...terminal import console
+from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, Workers, option
 
 features_app = typer.Typer(no_args_is_help=True, help="Features of a model on a task.")
 
@@ -49,16 +50,14 @@ def export_features(
     by: Annotated[Unit, typer.Option(help="A row for each window, or for each track (mean over its windows).")] = (
         Unit.window
     ),
-    edition: Annotated[str | None, typer.Option(help="`full` or `mini`.", show_default=False)] = None,
+    edition: Annotated[str | None, option(help="`full` or `mini`.")] = None,
     protocol: Annotated[str, typer.Option(help="Whose windows.")] = "cmbench-1",
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
-    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
-    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    offline: Offline = False,
+    workers: Workers = None,
+    mini_scale: MiniScale = 1.0,
+    mini_seed: MiniSeed = 0,
 ) -> None:
     """Write the features that probes see, every hidden state, with id, split, group, labels and seconds of each row.
 

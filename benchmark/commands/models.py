@@ -10,6 +10,7 @@ import typer
 
 from ...errors import MissingError, unknown_name
 from ...terminal import console, escape, new_table
+from .options import Device, Offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,6 @@ models_app = typer.Typer(
 Name = Annotated[
     str, typer.Argument(help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 
 
 @models_app.callback()
@@ -61,7 +61,7 @@ def show_model(name: Name, offline: Offline = False) -> None:
 )
 def check_model(
     name: Name,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
     offline: Offline = False,
 ) -> None:

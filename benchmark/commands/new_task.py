@@ -12,6 +12,7 @@ import typer
 from ...errors import UsageError, counted
 from ...terminal import console, escape, new_table
 from ...written import composed
+from .options import option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,41 +41,25 @@ def new_task(
         str, typer.Argument(help="A folder, a table (CSV, any separator; Excel), or mirdata:NAME.", show_default=False)
     ],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder of the task; beside the recordings if not given.", show_default=False),
+        Path | None, option("--out", "-o", help="Folder of the task; beside the recordings if not given.")
     ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="The table, if the folder has several.", show_default=False)
-    ] = None,
-    audio: Annotated[
-        Path | None, typer.Option(help="Folder of the recordings, if they are elsewhere.", show_default=False)
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Of a table that is not UTF-8, e.g. windows-1254.", show_default=False)
-    ] = None,
-    path: Annotated[str | None, typer.Option(help="Column that names the recordings.", show_default=False)] = None,
-    labels: Annotated[
-        list[str] | None, typer.Option(help="Columns that hold labels; several with commas.", show_default=False)
-    ] = None,
+    table: Annotated[Path | None, option(help="The table, if the folder has several.")] = None,
+    audio: Annotated[Path | None, option(help="Folder of the recordings, if they are elsewhere.")] = None,
+    encoding: Annotated[str | None, option(help="Of a table that is not UTF-8, e.g. windows-1254.")] = None,
+    path: Annotated[str | None, option(help="Column that names the recordings.")] = None,
+    labels: Annotated[list[str] | None, option(help="Columns that hold labels; several with commas.")] = None,
     group: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns of what must stay in one split (album, artist), with commas; or `none`.", show_default=False
-        ),
+        str | None, option(help="Columns of what must stay in one split (album, artist), with commas; or `none`.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Column of the splits, or `none`.", show_default=False)] = None,
-    track_id: Annotated[
-        str | None, typer.Option("--id", help="Column of the ids, or `none`.", show_default=False)
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Column where excerpts start, or `none`.", show_default=False)
-    ] = None,
-    end: Annotated[str | None, typer.Option(help="Column where excerpts end, or `none`.", show_default=False)] = None,
-    name: Annotated[str, typer.Option(help="Name of the task.", show_default=False)] = "",
-    title: Annotated[str, typer.Option(help="Title of the task.", show_default=False)] = "",
-    tradition: Annotated[str, typer.Option(help="turkish, greek … or a word of your own.", show_default=False)] = "",
-    licence: Annotated[str, typer.Option(help="Of audio and labels.", show_default=False)] = "",
-    citation: Annotated[str, typer.Option(help="Whom to cite.", show_default=False)] = "",
+    split: Annotated[str | None, option(help="Column of the splits, or `none`.")] = None,
+    track_id: Annotated[str | None, option("--id", help="Column of the ids, or `none`.")] = None,
+    start: Annotated[str | None, option(help="Column where excerpts start, or `none`.")] = None,
+    end: Annotated[str | None, option(help="Column where excerpts end, or `none`.")] = None,
+    name: Annotated[str, option(help="Name of the task.")] = "",
+    title: Annotated[str, option(help="Title of the task.")] = "",
+    tradition: Annotated[str, option(help="turkish, greek … or a word of your own.")] = "",
+    licence: Annotated[str, option(help="Of audio and labels.")] = "",
+    citation: Annotated[str, option(help="Whom to cite.")] = "",
     fewest: Annotated[int, typer.Option(min=1, help="Groups of a label that is kept: one for each split.")] = 3,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out rows with problems, however many.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a task that is there.")] = False,

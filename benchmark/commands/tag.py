@@ -10,6 +10,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console, escape, new_table
+from .options import Device, Offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +33,8 @@ def tag(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write every probability here, as CSV.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels of each family that are shown.")] = 3,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    device: Device = "auto",
+    offline: Offline = False,
 ) -> None:
     """Tag new recordings with the trained heads that lie beside a record.
 

@@ -14,6 +14,7 @@ from ...errors import UsageError
 from ...terminal import console, escape, new_table
 from .new_task import EXAMPLES as NEW_EXAMPLES
 from .new_task import new_task
+from .options import DataRoot, MiniScale, MiniSeed, Offline, Workers, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,11 +26,6 @@ tasks_app = typer.Typer(
     help="List tasks; make one of your own music; show, prepare, verify or audit one.",
     invoke_without_command=True,
 )
-
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
-]
 
 
 @tasks_app.callback()
@@ -61,10 +57,8 @@ def prepare_task(
     name: Annotated[str, typer.Argument(help="Name of a task.")],
     data_root: DataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before fetching.")] = False,
-    source: Annotated[
-        str | None, typer.Option(help="Another source of the data, where a task knows several.", show_default=False)
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    source: Annotated[str | None, option(help="Another source of the data, where a task knows several.")] = None,
+    offline: Offline = False,
 ) -> None:
     """Get a task's real data: say what, how much and under what terms, then fetch, check and unpack it.
 
@@ -114,12 +108,8 @@ def prepare_task(
 def verify_task(
     name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
     data_root: DataRoot = None,
-    split: Annotated[
-        str | None, typer.Option(help="Another split than the usual one, by name.", show_default=False)
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the finding to this file.", show_default=False, dir_okay=False)
-    ] = None,
+    split: Annotated[str | None, option(help="Another split than the usual one, by name.")] = None,
+    json_file: Annotated[Path | None, option("--json", help="Write the finding to this file.", dir_okay=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Threads; the processors if not given.", min=1)] = None,
 ) -> None:
     """Decode and hash every file of a task's real data, and say per split what is missing or broken.
@@ -154,18 +144,14 @@ def verify_task(
 )
 def audit_task(
     name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
-    edition: Annotated[
-        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="`group-safe`, or another split of the task by name.", show_default=False)
-    ] = None,
+    edition: Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")] = None,
+    split: Annotated[str | None, option(help="`group-safe`, or another split of the task by name.")] = None,
     data_root: DataRoot = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Also decode and compare every track.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the finding here, as JSON.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
-    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
-    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    workers: Workers = None,
+    mini_scale: MiniScale = 1.0,
+    mini_seed: MiniSeed = 0,
 ) -> None:
     """Look for leaks between a task's splits, copies of tracks, and labels that cannot be judged.
 

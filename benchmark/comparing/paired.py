@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -272,3 +272,9 @@ def control_false_discoveries(differences: Sequence[Difference]) -> list[Differe
     tested = [d.p_value for d in differences if d.p_value is not None]
     adjusted = iter(false_discovery_control(tested).tolist() if tested else ())
     return [d if d.p_value is None else replace(d, q_value=next(adjusted)) for d in differences]
+
+
+def control_by_metric(changes: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
+    """Fill in the q-values of differences by metric, those of one metric judged together."""
+    judged = {metric: control_false_discoveries([change[metric] for change in changes]) for metric in RANKED}
+    return [{metric: judged[metric][i] for metric in RANKED} for i in range(len(changes))]

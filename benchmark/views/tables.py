@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...terminal import new_table, visible
+from ...terminal import visible
 from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
@@ -159,25 +159,6 @@ def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
         grid.add_column(Text(table.columns[c]), justify="left" if key else "right", overflow="fold", no_wrap=not key)
     for row in table.rows:
         grid.add_row(*(Text(row[c], style="dim" if row[c] == ABSENT else "") for c in columns))
-    return grid
-
-
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Container[str] = (), **look: Any) -> Table:
-    """Return a table without lines for the terminal; markup in its texts is not obeyed.
-
-    Args:
-        heads: of the columns.
-        rows: as many cells as heads each.
-        left: heads of further columns of words, beside the first; numbers stand at the right.
-        look: of the table, as rich has it.
-    """
-    from rich.text import Text
-
-    grid = new_table(**{"header_style": "dim", "pad_edge": False} | look)
-    for i, head in enumerate(heads):
-        grid.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))
     return grid
 
 
