@@ -19,7 +19,6 @@ from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
-from .beside import write_beside
 from .features.extract import extract
 from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
     from .models import Encoders
     from .observer import Observer
+    from .probing.heads import Heads
     from .probing.search import ProbeSplit
     from .protocol import Protocol, Windowing
 
@@ -301,7 +301,8 @@ def _probe_and_record(
     groups = [t.group for t in tracks]
     predictions = predictions_bytes((t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities)
     write_atomically(path.with_suffix(".npz"), predictions)
-    write_beside(path, card, data, protocol, entries, probed.heads, predictions)
+    write_answers(path, card.name, data)
+    _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
     support, families = train.labels.sum(axis=0).tolist(), data.task.families
     scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
     settings = json.loads(json.dumps(asdict(protocol)))
@@ -316,6 +317,36 @@ def _probe_and_record(
         **parts,
         **vars(scores),
     )
+
+
+def _write_heads(
+    path: Path,
+    card: EncoderCard,
+    data: TaskData,
+    protocol: Protocol,
+    entries: Mapping[str, ShardTrack],
+    heads: Heads,
+    predictions: bytes,
+) -> None:
+    """Write the trained heads beside the record at ``path``, with what they were trained on."""
+    from .probing.heads import heads_bytes, heads_path, short_hashes
+
+    about = {
+        "model": card.name,
+        "fingerprint": card.fingerprint,
+        "task": data.task.name,
+        "edition": data.edition,
+        "split": data.split_name,
+        "protocol": protocol.name,
+        "labels": data.labels,
+        "windowing": asdict(protocol.windowing),
+        "max_track_seconds": data.task.max_track_seconds,
+        "predictions_sha256": sha256_of(predictions),
+    }
+    # Their recordings are known again when the heads tag them.
+    learned = ("train", "valid")
+    audio = {split: short_hashes([entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
+    write_atomically(heads_path(path), heads_bytes(heads, about, audio))
 
 
 def _model_part(card: EncoderCard) -> ModelPart:

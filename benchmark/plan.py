@@ -150,7 +150,7 @@ def plan_run(
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
     where = DATA_ROOT if root is None and any(cell.edition == "full" for cell in cells) else root
-    given = {
+    given: dict[str, object] = {
         "edition": edition,
         "split": split,
         "data-root": where,

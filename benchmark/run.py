@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError, quoted
@@ -107,7 +107,7 @@ def run(
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
-    given = {"out": Path(out), "force": force, "workers": workers}
+    given: dict[str, Any] = {"out": Path(out), "force": force, "workers": workers}
     return [compute_cell(encoders, name, one, chosen, watch, **given) for name in names for one in data]
 
 

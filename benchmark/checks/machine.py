@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...paths import cache_root, data_root, models_root
+from ..records.environment import installed
 from .check import Check
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def examine() -> Iterator[Check]:
     yield Check("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
     yield Check("platform", platform.platform())
     for package in CORE:
-        found = _version(package)
+        found = installed(package)
         yield Check(package, found or "not installed: install cmbench again", bool(found))
     for package, purpose in OPTIONAL.items():
-        yield Check(package, _version(package) or f"not installed; only for {purpose}")
+        yield Check(package, installed(package) or f"not installed; only for {purpose}")
     yield from _devices()
     yield _folder("cache (CMBENCH_CACHE)", cache_root(), needed=True)
     yield _folder("models (CMBENCH_MODELS)", models_root(), needed=False)
@@ -80,13 +80,6 @@ def examine() -> Iterator[Check]:
         if data
         else Check("data (CMBENCH_DATA)", "not set; only the real data sets need it")
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _devices() -> Iterator[Check]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,20 +12,6 @@ from ...terminal import console
 from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, Workers, option
 
 features_app = typer.Typer(no_args_is_help=True, help="Features of a model on a task.")
-
-
-class FeatureFormat(StrEnum):
-    """Formats of ``cmbench features export``."""
-
-    npz = "npz"
-    parquet = "parquet"
-
-
-class Unit(StrEnum):
-    """What a row is."""
-
-    window = "window"
-    track = "track"
 
 
 @features_app.callback()
@@ -44,12 +29,13 @@ def export_features(
     model: Annotated[list[str], typer.Option("--model", "-m", help="Models as for `cmbench run`.")],
     tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="Tasks as for `cmbench run`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the files, one for each model and task.")],
-    form: Annotated[FeatureFormat, typer.Option("--format", "-f", help="npz needs nothing; parquet needs pyarrow.")] = (
-        FeatureFormat.npz
-    ),
-    by: Annotated[Unit, typer.Option(help="A row for each window, or for each track (mean over its windows).")] = (
-        Unit.window
-    ),
+    form: Annotated[
+        Literal["npz", "parquet"], typer.Option("--format", "-f", help="npz needs nothing; parquet needs pyarrow.")
+    ] = ("npz"),
+    by: Annotated[
+        Literal["window", "track"],
+        typer.Option(help="A row for each window, or for each track (mean over its windows)."),
+    ] = ("window"),
     edition: Annotated[str | None, option(help="`full` or `mini`.")] = None,
     protocol: Annotated[str, typer.Option(help="Whose windows.")] = "cmbench-1",
     data_root: DataRoot = None,
@@ -84,10 +70,10 @@ def export_features(
         names = [encoders.add(one) for one in _parts(model)]
         for data in preflight(encoders, names, select_tasks(_parts(tasks)), edition, context):
             for name in names:
-                table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by is Unit.track)
-                file = out / file_name(table, form.value, by.value)
-                write_atomically(file, features_bytes(table, form.value))
+                table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by == "track")
+                file = out / file_name(table, form, by)
+                write_atomically(file, features_bytes(table, form))
                 rows, layers, dim = table.features.shape
-                typer.echo(f"Written: {file} ({rows} {by.value}s, {layers} hidden states of {dim})")
+                typer.echo(f"Written: {file} ({rows} {by}s, {layers} hidden states of {dim})")
                 if table.facts["warning"]:
                     typer.echo(table.facts["warning"])

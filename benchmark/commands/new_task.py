@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -97,7 +98,7 @@ def new_task(
     if not (written or dry_run):
         typer.echo(f"{folder} has this very task already; nothing was written.")
     first = "Next, without --dry-run and then" if dry_run else "Next"
-    typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {_quoted(out or folder)}")
+    typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {shlex.quote(str(out or folder))}")
 
 
 def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -106,12 +107,6 @@ def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...
         return None
     parts = (([value] if value in columns else value.split(",")) for value in map(composed, values))
     return tuple(name.strip() for several in parts for name in several if name.strip())
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
 
 
 def _print_columns(found: Proposal, screen: Console) -> None:

@@ -97,7 +97,7 @@ def csv_of(found: Sequence[Tagged], tagger: Tagger, record: Record) -> str:
     import csv
     import io
 
-    column = "calibrated_probability" if tagger.calibrated else "uncalibrated_probability"
+    column = "calibrated_probability" if tagger.heads.calibration else "uncalibrated_probability"
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "task", "edition", "file", "seconds", "known_from", "family", "label", column, "note"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import UsageError
-from ...terminal import console, escape, new_table
+from ...terminal import ProgressBar, console, escape, new_table
 from .new_task import EXAMPLES as NEW_EXAMPLES
 from .new_task import new_task
 from .options import DataRoot, MiniScale, MiniSeed, Offline, Workers, option
@@ -69,7 +70,7 @@ def prepare_task(
     from ...tasks.fetching.carry_out import carry_out
     from ...tasks.preparing import PrepareContext
     from ...terminal import print_missing
-    from .preparation import PreparationBars, print_notes, print_plan, with_announced_sizes
+    from .preparation import print_notes, print_plan, shown_on, with_announced_sizes
 
     task, root, screen = get_task(name), _root(data_root), console(stderr=True)
     if task.prepare is None:
@@ -87,9 +88,10 @@ def prepare_task(
             _require_agreement()
         # Before the first byte: nobody waits for a download to be asked after it.
         given = {prompt: _ask_secret(prompt) for prompt in asked}
-        with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
-            doing = PrepareContext(
-                root, lambda one: given.get(one) or _ask_secret(one), bars.print, bars, offline, source
+        with ProgressBar(screen) as bars:
+            progress = shown_on(bars, {one.path.name for one in plan.downloads})
+            doing = replace(
+                context, ask=lambda one: given.get(one) or _ask_secret(one), tell=bars.print, progress=progress
             )
             carry_out(plan, doing, root / task.name)
     # What was fetched may tell more about what is missing.
@@ -121,14 +123,14 @@ def verify_task(
     from ...tasks.audit.verify import print_finding, verify
     from ...tasks.base import LoadContext
     from ...tasks.choice import get_task
-    from .preparation import PreparationBars
+    from .preparation import shown_on
 
     task = get_task(name)
     edition = "custom" if "custom" in task.editions else "full"
     root = None if edition == "custom" else _root(data_root)
     data = task.load(edition, LoadContext(root, cache_root(), needs_audio=False), split)
-    with PreparationBars(console(stderr=True), ()) as bars:
-        finding = verify(data, workers or os.cpu_count() or 1, bars)
+    with ProgressBar(console(stderr=True)) as bars:
+        finding = verify(data, workers or os.cpu_count() or 1, shown_on(bars))
     if json_file is not None:
         write_atomically(json_file, finding.to_json().encode())
     print_finding(finding, console())

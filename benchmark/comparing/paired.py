@@ -18,6 +18,7 @@ import numpy as np
 
 from ...processes import no_main_module, processes
 from ..records.evidence import Evidence
+from ..records.record import RANKED as RANKED
 from ..scoring.bootstrap import (
     MIN_CLUSTERS,
     MIN_DEFINED_SHARE,
@@ -40,8 +41,6 @@ MARGIN = 1.05
 
 ROUNDING = 1e-12
 """Changes and errors smaller than this are rounding."""
-
-RANKED = ("roc_auc", "average_precision")
 
 NOTHING_DEFINED = "no label is defined"
 

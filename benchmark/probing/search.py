@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from torch import Tensor
 
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
@@ -24,8 +23,6 @@ from .bank import FUSED, Probe, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
 from .training import Scores, TrackScorer, Trained, TrainingWindows, ValidationScorer, train_program
-
-__all__ = ["FUSED_NAME", "ProbeResult", "ProbeSplit", "WindowFeatures", "run_probes"]
 
 FUSED_NAME = "fused"
 """Name of the weighted sum among the layers."""
@@ -148,7 +145,8 @@ def run_probes(
     searched = _train(bench, grid, bench.training(needed), meter)
     chosen, trained = _train_seeds(bench, searched, others, meter)
 
-    weights = torch.stack([_weights(trained[seed]) for seed in settings.seeds]).to(device)
+    kept = [weights for seed in settings.seeds if (weights := trained[seed].weights) is not None]
+    weights = torch.stack(kept).to(device)
     stack = Stack([trained[seed].member for seed in settings.seeds], weights, shape)
     windows = Windows(test.features, stack.layers, scaling, device, budget=0)
     summed = fused if chosen.member.layer == FUSED else ()
@@ -259,11 +257,6 @@ def _ranked(searched: Sequence[Trained]) -> list[Trained]:
     """Probes that can be used, best first; of equals, the one that comes first in the grid."""
     usable = [(t.scores.score, t) for t in searched if t.scores is not None]
     return [t for _, t in sorted(usable, key=lambda pair: -pair[0])]
-
-
-def _weights(trained: Trained) -> Tensor:
-    assert trained.weights is not None
-    return trained.weights
 
 
 def _name(layer: int, layer_names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from ...files import sha256_of
 from ..scoring.metrics import Bools, Floats, defined_labels, ranking_scores
 from .folder import by_evaluation, read_records, record_files
 from .predictions import LARGEST, read_predictions
-from .record import Record, read_record
+from .record import RANKED, Record, read_record
 from .setting import Setting
 
 ROUNDING = 1e-6
@@ -201,7 +201,7 @@ def _require_own_scores(evidence: Evidence, file: Path) -> None:
     if not defined.any():
         return
     scores = np.mean([ranking_scores(evidence.targets, p) for p in evidence.probabilities], axis=0)
-    for metric, values in zip(("roc_auc", "average_precision"), scores, strict=True):
+    for metric, values in zip(RANKED, scores, strict=True):
         stated, found = evidence.record.metrics[metric].value, float(values[defined].mean())
         if stated is None or abs(stated - found) > ROUNDING:
             raise CmbenchError(

@@ -275,7 +275,8 @@ class Record(_Part):
         return _canonical(self.model_dump(mode="json", exclude={"environment", "cost", SEAL}))
 
 
-METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
+RANKED = ("roc_auc", "average_precision")
+METRICS = (*RANKED, "f1_micro", "f1_macro")
 
 
 def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import CmbenchError
 from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ..scoring.metrics import defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
-from .record import FamilyScore, Interval, LabelScore, Metric
+from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +23,6 @@ NOTHING_DEFINED = "no label has both a positive and a negative in the test split
 
 _BLOCK = 1 << 19
 """Elements of a block of weights: 4 MiB of float64."""
-
-_RANKED = ("roc_auc", "average_precision")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def score_predictions(
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
     scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold)
 
-    metrics = {name: draws.macro(scores[name], defined) for name in _RANKED}
+    metrics = {name: draws.macro(scores[name], defined) for name in RANKED}
     metrics["f1_micro"] = draws.estimate(pooled, None if defined.any() else NOTHING_DEFINED)
     metrics["f1_macro"] = draws.macro(scores["f1"], defined)
     members: dict[str, list[int]] = {}
@@ -87,7 +85,7 @@ def score_predictions(
         members.setdefault(families[label], []).append(k)
     by_label, by_family = [], []
     for k, label in enumerate(labels):
-        found = {name: draws.estimate(scores[name][:, :, k], reasons[k]) for name in (*_RANKED, "f1")}
+        found = {name: draws.estimate(scores[name][:, :, k], reasons[k]) for name in (*RANKED, "f1")}
         positives = int(truth[:, k].sum())
         by_label.append(
             LabelScore(
@@ -102,16 +100,16 @@ def score_predictions(
             )
         )
     for family, columns in members.items():
-        found = {name: draws.macro(scores[name][:, :, columns], defined[columns]) for name in _RANKED}
+        found = {name: draws.macro(scores[name][:, :, columns], defined[columns]) for name in RANKED}
         count = int(defined[columns].sum())
         by_family.append(FamilyScore(family=family, labels=len(columns), defined=count, **_ranked(found)))
     undefined = {label: reason for label, reason in zip(labels, reasons, strict=True) if reason is not None}
     return RecordScores(metrics, int(defined.sum()), len(labels), undefined, tuple(by_label), tuple(by_family))
 
 
-def _ranked(found: Mapping[str, Metric]) -> dict[str, float | Interval | None]:
-    values = {name: found[name].value for name in _RANKED}
-    return values | {f"{name}_interval": found[name].interval for name in _RANKED}
+def _ranked(found: Mapping[str, Metric]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: found[name].value for name in RANKED}
+    return values | {f"{name}_interval": found[name].interval for name in RANKED}
 
 
 def _check_shapes(truth: Bools, values: Floats, groups: Sequence[str | None]) -> None:
@@ -136,7 +134,7 @@ def _resample(
     rows = 1 + len(weights)
     ranked = [sort_scores(truth, scores, labels) for scores in values]
     predicted = values >= threshold
-    scores = {name: np.empty((len(values), rows, truth.shape[1])) for name in (*_RANKED, "f1")}
+    scores = {name: np.empty((len(values), rows, truth.shape[1])) for name in (*RANKED, "f1")}
     pooled = np.empty((len(values), rows))
     step = max(1, _BLOCK // len(truth))
     for low in range(0, rows, step):

@@ -102,8 +102,8 @@ def change_rows(comparison: Comparison) -> list[dict[str, object]]:
     facts = comparison.setting.facts | {"first": comparison.before, "second": comparison.after}
     rows: list[dict[str, object]] = []
     for task in comparison.tasks:
-        found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]] = []
-        found.append(("task", "", None, task.metrics, None))
+        found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]]
+        found = [("task", "", None, task.metrics, None)]
         found += [("family", name, None, changes, None) for name, changes in task.families.items()]
         for label in task.labels:
             both = {"roc_auc": label.roc_auc, "average_precision": label.average_precision}
@@ -157,8 +157,8 @@ def print_standings(found: Sequence[Standing], console: Console) -> None:
     console.print()
     console.print(grid)
     legend = (
-        "Mean over traditions, each once, of ROC-AUC and AP; 0 at chance, 100 a perfect ranking. Pairs are told apart "
-        "by the paired bootstrap at a false discovery rate of 5 %."
+        "Chance-centred score: mean of ROC-AUC and AP, 0 at chance, 100 a perfect ranking; mean over traditions, each "
+        "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %."
     )
     console.print(Text(legend, style="dim"))
 

@@ -13,9 +13,9 @@ from .tables import Rows, ViewTable, ends
 from .words import span
 
 LEGEND = (
-    "Percent of the way from chance (0) to a perfect ranking (100), mean of ROC-AUC and AP; 95 % intervals from whole "
-    "groups. worst: the lowest tradition, and in how many resamples it is the lowest. spread: best minus worst. gap: "
-    "mean of the other traditions minus the Western one."
+    "Chance-centred score: percent of the way from chance (0) to a perfect ranking (100), mean of ROC-AUC and AP; 95 % "
+    "intervals from whole groups. worst: the lowest tradition, and in how many resamples it is the lowest. spread: "
+    "best minus worst. gap: mean of the other traditions minus the Western one."
 )
 
 

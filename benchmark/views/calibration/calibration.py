@@ -25,19 +25,17 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from ...comparing.paired import Level, resample_seed
+from ...comparing.compare import RESAMPLES
+from ...comparing.paired import LEVEL, Level, resample_seed
 from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
 from ..base import Resamples
 from ..judged import Judged, judged
 from ..tables import Rows, ViewTable, cell_facts, not_run
-from ..words import percent, points, span
+from ..words import ALL, percent, points, span
 
-ALL = "all labels"
 BINS = 15
-RESAMPLES = 1000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)

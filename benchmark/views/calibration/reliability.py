@@ -117,7 +117,8 @@ def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure
                 axes.set_xlabel("probability, percent", size=6, labelpad=1)
             if k < beside:
                 axes.set_title(clipped(family, int(13 * side)), size=7.5, pad=14)
-            _background(axes, family, [other for other in found if other is not own])
+            for one in (one for other in found if other is not own for one in other if one.family == family):
+                axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
             for one in (one for one in own if one.family == family):
                 _draw(axes, one, k)
                 axes.text(0.97, 0.04, f"ECE {percent(one.ece)}", transform=axes.transAxes, ha="right", size=6)
@@ -125,11 +126,6 @@ def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
     draw_title(figure, view.section, _title(column), height)
     return figure
-
-
-def _background(axes: Axes, family: str, others: Sequence[Sequence[Calibration]]) -> None:
-    for one in (one for other in others for one in other if one.family == family):
-        axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
 
 
 _MARKS = f"{BINS} bins of equal width; whisker: 95 % cluster-bootstrap interval; hollow: fewer than {FEW} forecasts."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...records.evidence import Evidence
 from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
+from ..base import DRAWN_MODELS
 from ..figures import short_label
 from ..judged import Judged, judged
 from ..tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
@@ -15,9 +16,6 @@ from .confusion import Confusion, confusions
 
 PAIRS = 10
 """Most confused pairs that a table lists; the CSV file has all."""
-
-CONFUSED_MODELS = 4
-"""Models up to which confusions are printed and drawn: each takes a table and a figure for every family."""
 
 
 LabelView = Judged[Confusion]
@@ -38,7 +36,7 @@ def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
 
 def shown(view: LabelView, column: Column) -> list[tuple[Row, Confusion]]:
     """Return the confusions of a task that are shown: of single-choice families; none of too many models."""
-    few = len(view.section.rows) <= CONFUSED_MODELS
+    few = len(view.section.rows) <= DRAWN_MODELS
     return [(row, c) for row, c in view.on(column) if few and not c.reason]
 
 
@@ -109,8 +107,8 @@ def _notes(view: LabelView, column: Column) -> Iterator[str]:
         yield f"Without an interval: {'; '.join(f'{short_label(a)} ({why})' for a, why in reasons.items())}."
     for family, reason in {c.family: c.reason for _, c in view.on(column) if c.reason}.items():
         yield f"No confusion within {family}: {reason}."
-    if len(records) > CONFUSED_MODELS:
-        yield f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all."
+    if len(records) > DRAWN_MODELS:
+        yield f"Confusion of up to {DRAWN_MODELS} models is shown; name fewer records. The CSV file has all."
 
 
 def _pairs_table(section: Section, column: Column, row: Row, confusion: Confusion) -> ViewTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ....errors import counted
 from ...records.sections import ABSENT, METRIC_TITLES, Column
 from ..figures import (
     FAINT,
@@ -103,8 +104,7 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
     digits = 1 if cell >= 0.36 else 0
     size = min(7.0, 18 * cell if digits else 24 * cell)
     for y, line in enumerate(panel.lines):
-        states = [(v, -k) for k, v in enumerate(line.values) if v is not None and k != panel.fused]
-        best = -max(states)[1] if states else None
+        known = [k for k in panel.states if line.values[k] is not None]
         for k, value in enumerate(line.values):
             x = _place(panel, k)
             if value is None:
@@ -115,7 +115,7 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
             axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.6))
             text = f"{100 * value:.{digits}f}"
             axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=size, color=ink_on(shade))
-            if k == best and len(states) > 1:
+            if k == panel.best(line) and len(known) > 1:
                 frame = Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="white", lw=2.2, zorder=3)
                 axes.add_patch(frame)
                 axes.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="black", lw=1.0,
@@ -128,7 +128,5 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
     axes.set_xticks([_place(panel, k) + 0.5 for k in ticks], shown, size=5.5 if named else 6.5)
     if panel.chosen is not None:
         axes.plot([_place(panel, panel.chosen) + 0.5], [-0.16], marker="v", color=INK, markersize=4, clip_on=False)
-    plural = "s" * (len(panel.inputs) - (panel.fused is not None) != 1)
-    count = len(panel.inputs) - (panel.fused is not None)
-    title = f"{clipped(panel.row.name, 60)} ({count} hidden state{plural}, n={panel.valid_tracks})"
+    title = f"{clipped(panel.row.name, 60)} ({counted(len(panel.states), 'hidden state')}, n={panel.valid_tracks})"
     axes.annotate(title, (0, 0), (0, 9), textcoords="offset points", size=7.5, weight="bold")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ....baselines.published import Reported, notes, paper_average, protocols, published, sources
-from ....tasks.base import tradition_place
+from ....tasks.base import PAPER_TASKS, tradition_place
 from ...records.sections import HEADLINE, METRIC_TITLES
 from ..tables import ViewTable
 from ..words import percent
@@ -87,7 +87,7 @@ def reported_tables(tasks: Sequence[str] | None = None) -> list[ViewTable]:
     """
     blocks = reported_blocks(tasks)
     titles = " / ".join(METRIC_TITLES[metric] for metric in HEADLINE)
-    cells = f"Cells: {titles}, percent; mean: of a row's ROC-AUC and AP cells."
+    cells = f"Cells: {titles}, percent; mean: of the {2 * len(PAPER_TASKS)} cells."
     return [
         ViewTable(
             title=f"{block.title}, {block.seeds}",

@@ -20,7 +20,6 @@ from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
 from cmbench.benchmark.views.calibration import VIEW
 from cmbench.benchmark.views.calibration.calibration import (
-    ALL,
     BINS,
     Calibration,
     calibrate,
@@ -31,6 +30,7 @@ from cmbench.benchmark.views.calibration.calibration import (
 from cmbench.benchmark.views.calibration.reliability import calibration_figure
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
+from cmbench.benchmark.views.words import ALL
 from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
