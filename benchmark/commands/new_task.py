@@ -92,8 +92,8 @@ def new_task(
     _print_use(found, screen)
     folder = out.expanduser().absolute() if out else opened.folder
     _require_usable(found, leave_out)
-    written = write_task(found, About(name, title, tradition, licence, citation), folder, force=force, dry=dry_run)
-    for file in written:
+    about = About(name, title, tradition, licence, citation)
+    for file in (written := write_task(found, about, folder, force=force, dry=dry_run)):
         typer.echo(f"Written: {file}")
     if not (written or dry_run):
         typer.echo(f"{folder} has this very task already; nothing was written.")

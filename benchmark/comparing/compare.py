@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...errors import UsageError
 from ..records.evidence import Evidence
 from ..records.record import Record, TaskPart
-from ..records.setting import Setting
+from ..records.setting import Setting, common_setting
 from .delong import delong_test
 from .paired import RANKED, Difference, Replicates, control_by_metric, difference, replicate, replicate_all
 
@@ -119,17 +119,14 @@ def compare(
         )
     for task in common:
         refuse_mismatch(first[task].record, second[task].record)
-    kinds = {Setting.of(first[task].record) for task in common}
-    if len(kinds) > 1:
-        shown = " and ".join("/".join(astuple(kind)) for kind in sorted(kinds))
-        raise UsageError(f"The common tasks mix {shown}; compare one edition, split and protocol at a time.")
+    setting = common_setting(first[task].record for task in common)
     replicate_all([side[task] for task in common for side in (first, second)], resamples)
     changes = [_task_change(first[task], second[task], resamples, bound, labels) for task in common]
     judged = control_by_metric([change.metrics for change in changes])
     return Comparison(
         before=_model(before),
         after=_model(after),
-        setting=kinds.pop(),
+        setting=setting,
         bound=bound,
         tasks=tuple(replace(c, metrics=m) for c, m in zip(changes, judged, strict=True)),
         only_before=tuple(task for task in first if task not in second),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -14,7 +14,7 @@ from ...errors import UsageError
 from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.record import Record
-from ..records.setting import Setting
+from ..records.setting import common_setting
 from .compare import BOUND, RESAMPLES, TaskChange, compare
 from .paired import RANKED, Difference, control_false_discoveries, difference, replicate_all
 from .summary import centred_score
@@ -130,10 +130,7 @@ def transfer_matrix(
     models = tuple(dict.fromkeys(e.record.model.name for e in found))
     if not models:
         raise UsageError("There is no record to make a matrix of; `cmbench run` writes them.")
-    kinds = {Setting.of(e.record) for e in found}
-    if len(kinds) > 1:
-        shown = "; ".join(" / ".join(astuple(kind)) for kind in sorted(kinds))
-        raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
+    setting = common_setting(e.record for e in found)
     keys = [(e.record.model.name, e.record.task.name) for e in found]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise UsageError(f"There are two records of {twice[0][0]} on {twice[0][1]}; name the folder of one run.")
@@ -157,7 +154,6 @@ def transfer_matrix(
         roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
         own = traditions[task] in cultures[model]
         cells[model, task] = Cell(roc_auc, precision, change, change.change if change else None, own)
-    (setting,) = kinds
     tasks = _ordered(traditions)
     return TransferMatrix(
         title=setting.title,

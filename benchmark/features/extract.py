@@ -220,7 +220,7 @@ def _in_turn(
     from filelock import Timeout
 
     postponed: list[tuple[Track, ...]] = []
-    ahead: _Work | None = None
+    ahead: list[_Work] = []
     for shard in shards:
         lock = store.lock(shard_name(shard))
         try:
@@ -228,12 +228,11 @@ def _in_turn(
         except Timeout:
             postponed.append(shard)
             continue
-        following = _begin(store, shard, lock, start)
-        if ahead is not None:
-            yield from _released(ahead)
-        ahead = following
-    if ahead is not None:
-        yield from _released(ahead)
+        ahead.append(_begin(store, shard, lock, start))
+        if len(ahead) > 1:
+            yield from _released(ahead.pop(0))
+    for work in ahead:
+        yield from _released(work)
     # Nothing is held here, so that two processes can never wait for each other.
     for shard in postponed:
         lock = store.lock(shard_name(shard))

@@ -95,6 +95,7 @@ class _Meter:
     done: int = 0
 
     def settled(self, epochs: int) -> None:
+        """Count epochs that need no more work."""
         self.done += epochs
         self.report(self.done, self.total)
 

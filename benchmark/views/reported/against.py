@@ -13,10 +13,10 @@ from hashlib import sha256
 from ....baselines.published import Reported, protocols, published, sources
 from ....tasks.base import tradition_place
 from ....tasks.registry import built_in
-from ...records.record import Record
+from ...records.record import Metric, Record
 from ...records.sections import METRIC_TITLES
 from ...records.setting import Setting
-from ..tables import Rows, ViewTable
+from ..tables import Rows, ViewTable, ends
 from ..words import percent, with_interval
 from .rows import WARNING
 
@@ -36,16 +36,21 @@ class AgainstCell:
     Attributes:
         metric: its name.
         published: the value that was published, a fraction.
-        value: ours; ``None`` if it is undefined.
-        interval: ours; ``None`` if there is none.
-        verdict: inside, outside, or that there is no interval to tell by.
+        ours: the record's.
     """
 
     metric: str
     published: float
-    value: float | None
-    interval: tuple[float, float] | None
-    verdict: str
+    ours: Metric
+
+    @property
+    def verdict(self) -> str:
+        """Where the published value lies; the last digit that was printed may have been rounded."""
+        if self.ours.interval is None:
+            return NO_INTERVAL
+        if self.published + ROUNDING < self.ours.interval.low:
+            return ABOVE
+        return BELOW if self.published - ROUNDING > self.ours.interval.high else INSIDE
 
 
 @dataclass(frozen=True)
@@ -98,23 +103,12 @@ def published_name(name: str) -> str:
 
 
 def _beside(record: Record, row: Reported) -> Against:
-    cells = []
-    for metric, value in row.scores[record.task.name].items():
-        ours = record.metrics.get(metric)
-        if value is not None and ours is not None:
-            interval = (ours.interval.low, ours.interval.high) if ours.interval else None
-            cells.append(AgainstCell(metric, value, ours.value, interval, _verdict(value, interval)))
-    return Against(record, row, tuple(cells), tuple(_differences(record, row)))
-
-
-def _verdict(value: float, interval: tuple[float, float] | None) -> str:
-    """Say where a published value lies; the last digit that was printed may have been rounded."""
-    if interval is None:
-        return NO_INTERVAL
-    low, high = interval
-    if value + ROUNDING < low:
-        return ABOVE
-    return BELOW if value - ROUNDING > high else INSIDE
+    cells = tuple(
+        AgainstCell(metric, value, record.metrics[metric])
+        for metric, value in row.scores[record.task.name].items()
+        if value is not None and metric in record.metrics
+    )
+    return Against(record, row, cells, tuple(_differences(record, row)))
 
 
 def _differences(record: Record, row: Reported) -> list[str]:
@@ -157,7 +151,7 @@ def against_tables(found: Sequence[Against]) -> list[ViewTable]:
             warning=WARNING,
             columns=("metric, %", "published", "ours", "published value"),
             rows=tuple(
-                (METRIC_TITLES[c.metric], percent(c.published), with_interval(c.value, c.interval), c.verdict)
+                (METRIC_TITLES[c.metric], percent(c.published), with_interval(c.ours.value, c.ours.interval), c.verdict)
                 for c in one.cells
             ),
             notes=(*one.differences, *([WORDS] if one is found[-1] else ())),
@@ -177,9 +171,8 @@ def against_rows(found: Iterable[Against]) -> Rows:
             "tradition": one.record.task.tradition,
             "model": one.record.model.name,
             "metric": cell.metric,
-            "value": cell.value,
-            "low": cell.interval[0] if cell.interval else None,
-            "high": cell.interval[1] if cell.interval else None,
+            "value": cell.ours.value,
+            **ends(cell.ours.interval),
             "published_model": one.row.model,
             "published_protocol": one.row.protocol,
             "published_in": sources()[one.row.source].citation,

@@ -125,8 +125,8 @@ def test_hostile_files_are_refused(written: tuple[Evidence, Path], tmp_path: Pat
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("targets.npy", bytes(2**20))
-    content = bytearray(bomb.getvalue())
-    stated = content.rindex(b"PK\x01\x02") + 24  # the size that the directory of the archive states
-    content[stated : stated + 4] = (LARGEST + 1).to_bytes(4, "little")
+    forged = bytearray(bomb.getvalue())
+    stated = forged.rindex(b"PK\x01\x02") + 24  # the size that the directory of the archive states
+    forged[stated : stated + 4] = (LARGEST + 1).to_bytes(4, "little")
     with pytest.raises(CmbenchError, match="GiB"):
-        read_predictions(bytes(content), tmp_path)
+        read_predictions(bytes(forged), tmp_path)

@@ -32,7 +32,7 @@ def score(
     labels = "abcdefgh"[: np.shape(targets)[-1]]
     protocol = replace(get_protocol("cmbench-1"), **{NAMES.get(k, k): value for k, value in settings.items()})  # type: ignore[arg-type]
     kinds = dict(zip(labels, families or ["all"] * len(labels), strict=True))
-    return score_predictions(targets, probabilities, groups, labels, kinds, [0] * len(labels), protocol)  # type: ignore[arg-type]
+    return score_predictions(targets, probabilities, groups, labels, kinds, [0] * len(labels), protocol)
 
 
 def ends(found: Interval | None) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def test_the_verdict_minds_the_last_printed_digit(
     assert one.row == ROW
     assert alone == ()
     cell = one.cells[0]
-    assert (cell.metric, cell.published, cell.value, cell.verdict) == ("roc_auc", 0.896, 0.9, verdict)
+    assert (cell.metric, cell.published, cell.ours.value, cell.verdict) == ("roc_auc", 0.896, 0.9, verdict)
 
 
 def test_figures_that_were_not_published_have_no_cell(build_record: Build) -> None:
