@@ -12,6 +12,7 @@ import typer
 from ...errors import MissingError, unknown_name
 from ...terminal import console, escape, new_table
 from . import completing
+from .options import Device, Offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,6 @@ Name = Annotated[
         autocompletion=completing.models,
     ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 
 
 @models_app.callback()
@@ -80,7 +80,7 @@ def show_model(name: Name, offline: Offline = False) -> None:
 )
 def check_model(
     name: Name,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
     offline: Offline = False,
 ) -> None:
@@ -91,10 +91,11 @@ def check_model(
     """
     from ...baselines.base import LoadOptions
     from ...baselines.registry import load_encoder
-    from ..checks.promises import check_encoder, print_checks
+    from ..checks.check import print_checks
+    from ..checks.promises import check_encoder
 
     encoder = load_encoder(name, LoadOptions(device=device, offline=offline, precision=precision))
-    if not print_checks(check_encoder(encoder), console()):
+    if not print_checks(check_encoder(encoder), console(), "kept   ", "BROKEN ", 42):
         raise typer.Exit(1)
 
 

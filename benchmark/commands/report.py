@@ -91,9 +91,10 @@ def html(
     from ..similarity.file import read_distances
     from ..views import headline, scores
     from ..views.base import nothing, write_view
-    from ..views.reported.rows import print_reported
+    from ..views.reported.rows import reported_tables
     from ..views.scope import scope_of
     from ..views.scores.table import print_short
+    from ..views.tables import print_tables
 
     distances = read_distances(similarity) if similarity is not None else []
     records = list(iter_records(*places))
@@ -114,7 +115,7 @@ def html(
         typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
-        print_reported(console(), sorted({record.task.name for record in records}))
+        print_tables(reported_tables(sorted({record.task.name for record in records})), console())
     typer.echo(f"Page: {page}")
     if figures is not None:
         drawn = write_view(replace(scores.VIEW, tables=nothing, texts=nothing), shown, figures)

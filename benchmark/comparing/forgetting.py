@@ -11,7 +11,7 @@ from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..scoring.metrics import Doubles
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
-from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
+from .paired import RANKED, Difference, Level, control_by_metric, control_false_discoveries, difference, level
 from .summary import centre
 
 
@@ -88,10 +88,12 @@ def forgetting(
         )
         if tasks
     ]
+    together = control_by_metric([balance.changes for balance in balances])
+    balances = [replace(balance, changes=found) for balance, found in zip(balances, together, strict=True)]
     judged = [(task.task, label) for task in comparison.tasks for label in task.labels]
     return Forgetting(
         comparison,
-        _judged_together(balances),
+        tuple(balances),
         _traditions(comparison.tasks, bound),
         _retention(western),
         _of(judged, "lost"),
@@ -128,12 +130,6 @@ def _retention(western: Sequence[TaskChange]) -> Level | None:
         return None
     left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)
     return level(left, min(task.groups for task in western))
-
-
-def _judged_together(balances: Sequence[Balance]) -> tuple[Balance, ...]:
-    """Fill in the q-values among the balances."""
-    judged = {metric: control_false_discoveries([b.changes[metric] for b in balances]) for metric in RANKED}
-    return tuple(replace(b, changes={m: judged[m][i] for m in RANKED}) for i, b in enumerate(balances))
 
 
 def _of(judged: Sequence[tuple[str, LabelChange]], verdict: str) -> tuple[tuple[str, LabelChange], ...]:

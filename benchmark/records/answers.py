@@ -40,16 +40,14 @@ def write_answers(record: Path, model: str, data: TaskData, *, again: bool = Tru
         data: the task's tracks.
         again: also where they are there already, and none of their files was moved since.
     """
-    if not again and answers_path(record).exists() and not _names_what_is_gone(answers_path(record)):
-        return
+    if not again and answers_path(record).exists():
+        with answers_path(record).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            named = [row.get("file") for row in csv.DictReader(file)]
+        if all(Path(name).exists() for name in named if name):
+            return
     predictions = record.with_suffix(".npz")
     text = answers_csv(model, data, read_predictions(predictions.read_bytes(), predictions))
     write_atomically(answers_path(record), text.encode("utf-8-sig"))  # the mark tells Excel the encoding
-
-
-def _names_what_is_gone(answers: Path) -> bool:
-    with answers.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return any(row.get("file") and not Path(row["file"]).exists() for row in csv.DictReader(file))
 
 
 def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.generic]]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
@@ -212,6 +212,28 @@ def clipped(text: str, most: int = 36) -> str:
 def legend_columns(names: Sequence[str], width: float) -> int:
     """Return how many columns of a legend of size 7 fit into ``width`` inches, four at most."""
     return max(1, min(4, int(width / (0.5 + 0.062 * max(map(len, names), default=1)))))
+
+
+def draw_legend(
+    figure: Figure, names: Sequence[str], columns: int, inches: float, size: float = 7, **look: Any
+) -> None:
+    """Write the models' names with their marks below a figure, ``inches`` above its lower edge."""
+    from matplotlib.lines import Line2D
+
+    marks = [Line2D([], [], **model_mark(k) | {"markersize": 5, "label": name} | look) for k, name in enumerate(names)]
+    figure.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.5, inches / figure.get_figheight()),
+                  ncols=columns, frameon=False, fontsize=size, borderaxespad=0)  # fmt: skip
+
+
+def scale_ends(values: Iterable[float | None], metric: str) -> tuple[float, float]:
+    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score.
+
+    Args:
+        values: scores, fractions.
+        metric: ``roc_auc`` or ``average_precision``.
+    """
+    best, low = max((100 * value for value in values if value is not None), default=0.0), FLOORS[metric]
+    return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 
 
 def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:

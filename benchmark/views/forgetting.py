@@ -25,7 +25,8 @@ from .changes import (
     print_comparison,
     print_task,
 )
-from .equity import print_equity
+from .equity import equity_tables
+from .tables import print_tables
 from .words import points, span
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _compute(
 
 def _show(found: Outcome, console: Console) -> None:
     if found.report is None:
-        print_equity(found.equities, console)
+        print_tables(equity_tables(found.equities), console)
     else:
         print_forgetting(found.report, console, details=found.details)
 
