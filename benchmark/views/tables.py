@@ -74,18 +74,15 @@ class ViewTable:
         return cls(title, section.title, section.warning, tuple(columns), tuple(map(tuple, rows)), keys, tuple(notes))
 
 
+def section_facts(section: Section) -> dict[str, object]:
+    """Return what every tidy row of a section begins with."""
+    names = ("edition", "split", "protocol", "protocol_sha256", "warning")
+    return {name: getattr(section, name) for name in names}
+
+
 def cell_facts(section: Section, row: Row, column: Column) -> dict[str, object]:
     """Return what every tidy row of a model on a task begins with."""
-    return {
-        "edition": section.edition,
-        "split": section.split,
-        "protocol": section.protocol,
-        "protocol_sha256": section.protocol_sha256,
-        "warning": section.warning,
-        "task": column.name,
-        "tradition": column.tradition,
-        "model": row.name,
-    }
+    return section_facts(section) | {"task": column.name, "tradition": column.tradition, "model": row.name}
 
 
 def ends(found: Interval | Level | Difference | None) -> dict[str, object]:

@@ -16,7 +16,7 @@ from ...records.evidence import Evidence
 from ...records.sections import ABSENT, sections
 from ..base import Block, Drawing, Resamples, Scope, View
 from ..scope import scope_of
-from ..tables import Rows, plain_table, section_facts
+from ..tables import Rows, section_facts
 from ..words import points, span
 from .sentences import rivals, sentences
 
@@ -67,13 +67,20 @@ def print_conclusion(said: Conclusion, console: Console) -> None:
     """Print a line for each tradition, and what cannot be told."""
     from rich.text import Text
 
+    from ....terminal import new_table
+
     console.print(Text(said.title, style="bold"))
     if said.warning:
         console.print(Text(said.warning, style="yellow"))
     console.print()
     if said.table:
         heads, *rows = said.table
-        console.print(plain_table(heads, rows, left=heads))
+        grid = new_table(header_style="dim", pad_edge=False)
+        for head in heads:
+            grid.add_column(Text(head), overflow="fold")
+        for row in rows:
+            grid.add_row(*map(Text, row))
+        console.print(grid)
         console.print()
     # The table says in full what the first sentence says.
     for sentence in said.sentences[bool(said.table) :]:
