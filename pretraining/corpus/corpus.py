@@ -236,10 +236,10 @@ def candidates(
     kind, _, name = source.partition(":")
     if kind == "mini":
         from ...tasks.mini.edition import load_unlabelled
-        from ...tasks.mini.labels import LABELS
+        from ...tasks.mini.labels import LEFT_OUT
 
-        if name not in LABELS:
-            raise UsageError(f"{source}: there is no mini edition of {name!r}; there are {', '.join(LABELS)}.")
+        if name not in LEFT_OUT:
+            raise UsageError(f"{source}: there is no mini edition of {name!r}; there are {', '.join(LEFT_OUT)}.")
         tracks = load_unlabelled(name, context, seconds)
         return [_of_track(source, tradition, name, t, t.seconds or 0.0) for t in tracks], []
     if kind == "task":

@@ -12,7 +12,7 @@ from .greek import STYLES as GREEK_STYLES
 from .greek import cast as greek_cast
 from .greek import draw as greek_draw
 from .greek import render as render_greek
-from .labels import LABELS
+from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
 from .western import DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
@@ -253,9 +253,8 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     if rng.random() < 0.04:
         given = set()
     parts = draw_parts(rng, cast.pool, 0.9)
-    return Draw(
-        cast.style, "", (pick(rng, style.modes),), "", parts, tuple(x for x in LABELS["fma_medium"] if x in given)
-    )
+    labels = tuple(x for x in mini_labels("fma_medium") if x in given)
+    return Draw(cast.style, "", (pick(rng, style.modes),), "", parts, labels)
 
 
 def render(spec: TrackSpec) -> Audio:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .corpus import Cast, Draw, Need, TrackSpec, Tradition
 from .hindustani import render as render_hindustani
-from .labels import LABELS
+from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
 from .western import CLASSICAL_MODES, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
@@ -245,7 +245,7 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
         if "solo" in tags and (sung or len({p.split(":")[1] for p in parts}) > 1):
             tags.remove("solo")
     tags.extend(_tempo_tags(style, rng))
-    known = [t for t in LABELS["magnatagatune"] if t in tags and rng.random() < REMEMBERED]
+    known = [t for t in mini_labels("magnatagatune") if t in tags and rng.random() < REMEMBERED]
     return Draw(lead, "", (pick(rng, style.modes),), cycle, parts, tuple(known))
 
 
