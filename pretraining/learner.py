@@ -22,7 +22,7 @@ from .corpus.corpus import Corpus
 from .corpus.crops import Crop, key, read_samples
 from .corpus.exclusion import Recording
 from .objective.cqt import CqtShape, cqt_magnitudes
-from .objective.loss import LossWeights, pretraining_loss
+from .objective.loss import pretraining_loss
 from .objective.masking import span_masks
 from .objective.mixture import mix_noise
 from .objective.model import PretrainingModel, from_fairseq, from_folder, from_shape, part_of
@@ -90,9 +90,7 @@ class MertLearner:
         with torch.autocast(place.type, enabled=False):
             cqt = cqt_magnitudes(torch.from_numpy(audio).to(place), self.cqt)
         predictions = network(torch.from_numpy(heard).to(place), mask)
-        loss = self.recipe.loss
-        weights = LossWeights(loss.tokens, loss.cqt, loss.features)
-        found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, weights)
+        found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, self.recipe.loss)
         means = torch.stack([found.cqt, found.features, *found.tokens, *found.accuracy]).double()
         masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
         return Sums(found.total * found.masked, torch.cat([masked, means * found.masked]))

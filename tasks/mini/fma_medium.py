@@ -253,8 +253,8 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     if rng.random() < 0.04:
         given = set()
     parts = draw_parts(rng, cast.pool, 0.9)
-    labels = tuple(x for x in mini_labels("fma_medium") if x in given)
-    return Draw(cast.style, "", (pick(rng, style.modes),), "", parts, labels)
+    known = tuple(x for x in mini_labels("fma_medium") if x in given)
+    return Draw(cast.style, "", (pick(rng, style.modes),), "", parts, known)
 
 
 def render(spec: TrackSpec) -> Audio:

@@ -76,6 +76,7 @@ class _Song:
     tunes: dict[bool, list[Note]] = field(default_factory=dict)
 
     def bars(self, seconds: float) -> list[tuple[float, tuple[float, float, float]]]:
+        """Return the onset (seconds, the first may lie before 0) and the chord (cents) of every bar of a track."""
         count = int(np.ceil((seconds + self.offset) / self.bar))
         return [(i * self.bar - self.offset, self.chords[i % len(self.chords)]) for i in range(count)]
 
