@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.markup import escape
 
-from ...tasks.fetching.download import announced_size, spoken_bytes
+from ...tasks.fetching.download import announced_size
+from ...tasks.fetching.room import spoken_bytes
 from ...terminal import ProgressBar
 
 if TYPE_CHECKING:
