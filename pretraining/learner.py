@@ -47,7 +47,7 @@ FIT_RECORDINGS = 400
 
 @dataclass(frozen=True, eq=False)
 class MertLearner:
-    """Learns as MERT does; satisfies :class:`.training.run.Learner`.
+    """Learns as MERT does: a network with its heads, its targets and its loss.
 
     Attributes:
         module: network and heads.
@@ -64,7 +64,7 @@ class MertLearner:
     cqt: CqtShape
 
     def part(self, parameter: str) -> str:
-        """Which part of the model a parameter belongs to."""
+        """Which of the parts of :data:`.recipes.recipe.PARTS` a parameter of the module belongs to."""
         return part_of(parameter)
 
     def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
@@ -80,7 +80,15 @@ class MertLearner:
     def sums(
         self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
     ) -> Sums:
-        """Run a pass; see :meth:`.training.run.Learner.sums`."""
+        """Run a pass.
+
+        Args:
+            network: the module, or what shares its gradients among processes.
+            audio: ``[crops, samples]`` at 24 kHz.
+            tokens: ``[crops, codebooks, frames]``.
+            draw: seed of masks and mixture.
+            training: whether clips are mixed with noise.
+        """
         place = next(self.module.parameters()).device
         random = np.random.default_rng(draw)
         clips, samples = audio.shape

@@ -316,12 +316,10 @@ class Mix:
     Attributes:
         recordings: in the corpus's order.
         shares: probability of each recording; they add up to 1.
-        traditions: tradition -> probability.
     """
 
     recordings: tuple[Recording, ...]
     shares: tuple[float, ...]
-    traditions: Mapping[str, float] = field(default_factory=dict)
 
 
 def mix(stage: Mapping[str, Sequence[Recording]], temperature: float) -> Mix:
@@ -336,4 +334,4 @@ def mix(stage: Mapping[str, Sequence[Recording]], temperature: float) -> Mix:
     traditions = {t: w / sum(weights.values()) for t, w in weights.items()}
     recordings = tuple(r for t in traditions for r in stage[t])
     shares = tuple(traditions[r.tradition] * r.seconds / hours[r.tradition] for r in recordings)
-    return Mix(recordings, shares, traditions)
+    return Mix(recordings, shares)

@@ -23,11 +23,13 @@ from .held_out import measure
 from .interrupts import Interrupts
 from .metrics import Metrics, metrics_of
 from .passes import Passes
-from .run import Learner, Run, precision
+from .run import Run, precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from ..learner import MertLearner
 
 WINDOW = 20
 """Losses whose mean is compared with the lowest such mean, to see a run diverge."""
@@ -83,7 +85,7 @@ def _restored(run: Run) -> Mapping[str, Tensor] | None:
     return optimiser
 
 
-def trainable(learner: Learner, parts: Sequence[str]) -> dict[str, torch.nn.Parameter]:
+def trainable(learner: MertLearner, parts: Sequence[str]) -> dict[str, torch.nn.Parameter]:
     """Freeze all but some parts of a learner and return the parameters of these, by name.
 
     Raises:

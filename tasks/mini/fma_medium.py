@@ -15,7 +15,7 @@ from .greek import render as render_greek
 from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
-from .western import DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
+from .western import COMPILED, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
 
 _SONG = {"voice:male voice": 0.55, "voice:female voice": 0.3}
 
@@ -222,9 +222,6 @@ STYLES: Mapping[str, Style] = {
 }
 _INTERNATIONAL = Style(1.1, {"International": 1}, (60, 60), {"": 1.0}, {})
 _ALL: Mapping[str, Style] = {**STYLES, "international": _INTERNATIONAL}
-
-COMPILED = 0.6
-"""Probability that a track of an album is in another genre than the album's own (compilations, side projects)."""
 
 
 def _indifferent(_label: str) -> float:

@@ -11,12 +11,10 @@ from .hindustani import render as render_hindustani
 from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
-from .western import CLASSICAL_MODES, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
+from .western import CLASSICAL_MODES, COMPILED, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
 
 REMEMBERED = 0.9
 """Probability that a tag which holds is given: listeners of the real data tag incompletely."""
-COMPILED = 0.6
-"""Probability that a track of an album is in another style than the album's own (compilations, interludes)."""
 
 # Tags that a part brings when it sounds; the rest come with the style. All figures are this project's own choice.
 TAGS: Mapping[str, tuple[str, ...]] = {
