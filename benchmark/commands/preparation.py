@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from ...tasks.fetching.download import announced_size, spoken_bytes
+from ...tasks.fetching.download import announced_size
+from ...tasks.fetching.room import spoken_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

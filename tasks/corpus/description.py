@@ -39,6 +39,11 @@ _TEXT, _NOTHING = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+def family_of_label(label: str) -> str:
+    """Return the family of a label where none is given: what stands before ``--``, else ``tag``."""
+    return label.split("--")[0] if "--" in label.strip("-") else "tag"
+
+
 @dataclass(frozen=True)
 class Description:
     """What a ``task.yaml`` says.
@@ -216,7 +221,7 @@ class _Reading:
 
     def families(self, labels: tuple[str, ...]) -> dict[str, str]:
         """Return the family of every label: as given, else what stands before ``--``, else ``tag``."""
-        default = {label: label.split("--")[0] if "--" in label.strip("-") else "tag" for label in labels}
+        default = {label: family_of_label(label) for label in labels}
         node: Any = self.values.get("families")
         if node is None or node.tag == _NOTHING:
             return default
