@@ -144,7 +144,8 @@ def _untold(found: Headline) -> str:
         return f"Each of the {len(judged)} differences from {found.base} by task can be told from zero."
     if untold == len(judged):
         return f"None of the {untold} differences from {found.base} by task can be told from zero{finds}."
-    return f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero (≈, at a false discovery rate of 5 %){finds}."
+    what = f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero"
+    return f"{what} (≈, at a false discovery rate of 5 %){finds}."
 
 
 def _controls(found: Headline) -> str:

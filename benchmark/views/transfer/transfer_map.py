@@ -180,10 +180,11 @@ def _draw_cell(
     if change is not None:
         shade = _colours()(0.5 + 0.5 * max(-1.0, min(1.0, change / largest)))[:3]
     hatched = not separable(cell)
-    axes.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#8a94a0", hatch="////" if hatched else None, lw=0)
-    )
-    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", lw=1.2))
+    look: dict[str, Any] = {"facecolor": shade, "clip_on": False}
+    if hatched:
+        axes.add_patch(Rectangle((x, y), 1, 1, edgecolor="#8a94a0", hatch="////", lw=0, **look))
+        look["fill"] = False
+    axes.add_patch(Rectangle((x, y), 1, 1, edgecolor="white", lw=1.2, **look))
     if cell.in_culture:
         across, down = edge
         inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
