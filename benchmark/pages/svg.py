@@ -56,10 +56,12 @@ def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:
     text = re.sub(r'(href="#|url\(#)([^")]+)', lambda m: m[1] + short[m[2]], text)
     text = _in_few_words(text)
     text = re.sub(r'(?:<use [^>]*? style="([^"]*)"/>)(?:<use [^>]*? style="\1"/>)+', _one_style, text)
-    text = text.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    text = re.sub(r'<text style="([^"]*)"[^>]*>[^<]*</text>(?:<text style="\1"[^>]*>[^<]*</text>)+', _one_style, text)
+    text = re.sub("fill:currentColor;?", "", text.replace(INK, "currentColor")).replace(LINE, "var(--line)")
     opening = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', text)
     assert opening is not None
-    head = f'<svg role="img" aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc" viewBox="{opening[1]}">'
+    named = f'aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc"'
+    head = f'<svg role="img" {named} viewBox="{opening[1]}" fill="currentColor">'
     names = f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>'
     # matplotlib escapes every text that it is given.
     return Markup(head + names + text[opening.end() :].strip())  # noqa: S704
@@ -79,6 +81,6 @@ def _in_few_words(text: str) -> str:
 
 
 def _one_style(run: re.Match[str]) -> str:
-    """Say the style of a run of markers once, on a group around them: it is most of their text."""
+    """Say the style of a run of markers or texts once, on a group around them: it is most of what they are."""
     style_of_all = f' style="{run[1]}"'
     return f"<g{style_of_all}>{run[0].replace(style_of_all, '')}</g>"

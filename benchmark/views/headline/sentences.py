@@ -67,7 +67,10 @@ def _changes(found: Headline) -> list[str]:
     if not any(separable(change) for changes in subjects.values() for _, change in changes):
         who = next(iter(subjects)) if len(subjects) == 1 else f"{len(subjects)} models"
         if found.adapted:
-            return [f"What adapting {found.base} to {who} gained or forgot cannot be told on any tradition."]
+            cells = [(task, change) for (name, task), change in found.cells.items() if name in subjects]
+            single = [f"{task} ({points(change.change)})" for task, change in cells if separable(change)]
+            but = f"; of single tasks it can on {listed(single)}" if 0 < len(single) <= MOST_NAMED else ""
+            return [f"What adapting {found.base} to {who} gained or forgot cannot be told on any tradition{but}."]
         return [f"No tradition tells {who} from {found.base}."]
     if len(subjects) > MOST_NAMED or not found.adapted:
         return [_summed(found, subjects)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ....tasks.base import WESTERN
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..figures import INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
+from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
 from ..words import percent, points
 from .transfer_tables import separable
 
@@ -190,7 +190,7 @@ def _draw_cell(
         inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
         inner.set_linewidth(0.11 * size)
         axes.add_patch(inner)
-    ink = "#000000" if hatched else ink_on(shade)
+    ink = BLACK if hatched else ink_on(shade)
     _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched, ink=ink)
 
 
