@@ -14,6 +14,7 @@ from ...files import file_sha256, write_atomically
 from ...terminal import shown as visible
 from ...version import __version__
 from ..comparing.compare import RESAMPLES
+from ..comparing.lineage import is_control
 from ..records.evidence import Evidence
 from ..records.folder import record_files
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
@@ -199,6 +200,7 @@ def _render(found: Sequence[SectionView], title: str, key: str) -> str:
         bar_style=_bar_style,
         reported_warning=WARNING,
         worst=worst,
+        is_control=is_control,
     )
     blocks = (view.block for section in found for view in section.blocks)
     said = [asdict(block.data) for block in blocks if isinstance(block.data, Conclusion)]
@@ -218,7 +220,7 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
 
     def place(share: float) -> str:
         at = (100 * share - start) / (100 - start) * 100
-        return f"{min(100.0, max(0.0, at)):.1f}".removesuffix(".0")
+        return f"{min(100.0, max(0.0, at)):.0f}"
 
     # page.css knows where a bar starts, so only its other end is said.
     ends = {"z" if value >= FLOORS[metric] / 100 else "a": value}

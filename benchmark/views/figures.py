@@ -28,6 +28,9 @@ TEXT_WIDTH = 7.0
 INK = "#1f2933"
 """Of text and axes; a page replaces it by its own text colour."""
 
+BLACK = "#010101"
+"""On colours. The very black is written into no file, and would take the text colour of a page."""
+
 FAINT = "#8a94a0"
 
 # Okabe and Ito, "Color universal design" (2008), without yellow, which is too faint for lines, and with grey for black,
@@ -113,14 +116,14 @@ def head_inches(section: Section) -> float:
 
 
 def ink_on(shade: ColorType) -> str:
-    """Return black or white, whichever reads better on a colour.
+    """Return black or white, whichever reads better on a colour; a black that is not the page's ink (:data:`BLACK`).
 
     Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
     """
     from matplotlib.colors import to_rgb
 
     light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(shade), strict=True))
-    return "#000000" if light > 0.18 else "#ffffff"
+    return BLACK if light > 0.18 else "#ffffff"
 
 
 def draw_scale(

@@ -13,6 +13,7 @@ import typer
 from ..comparing.compare import LabelChange
 from ..comparing.equity import Equity, equities
 from ..comparing.forgetting import Forgetting, forgetting
+from ..comparing.lineage import is_control
 from ..records.evidence import Evidence
 from .base import Block, Bound, Resamples, Scope, View
 from .changes import (
@@ -149,7 +150,7 @@ def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console:
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
-    """Yield what changed from the base to each other model that shares a task with it."""
+    """Yield what changed from the base to each other model that shares a task with it and has learnt something."""
     sides: dict[str, list[Evidence]] = {}
     for e in scope.alike:
         sides.setdefault(e.record.model.name, []).append(e)
@@ -157,7 +158,7 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     reports = [
         forgetting(sides[scope.base], side, resamples=scope.resamples)
         for name, side in sides.items()
-        if name != scope.base and tasks[name] & tasks[scope.base]
+        if name != scope.base and tasks[name] & tasks[scope.base] and not is_control(side[0].record.model)
     ]
     if reports:
         most = max(LEAST_LISTED, LISTED // len(reports))

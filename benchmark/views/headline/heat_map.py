@@ -160,7 +160,7 @@ def description(found: Headline) -> str:
 
 
 def _key(found: Headline) -> str:
-    key = "Mean of ROC-AUC and AP, each 0 at chance and 100 for a perfect ranking."
+    key = "Mean of ROC-AUC and AP; 0: chance, 100: a perfect ranking."
     if any(mark.untold for mark in marks(found).values()):
         key += f"\n{UNTOLD} cannot be told from {clipped(found.base, 30)} (bold)."
     return key
@@ -203,9 +203,13 @@ def _draw_cell(axes: Axes, x: float, y: float, mark: Mark | None, top: float, si
     from matplotlib.patches import Rectangle
 
     if mark is None or mark.value is None:
-        axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", hatch="////", linewidth=0.8, edgecolor="#c3c9cf"))
+        axes.add_patch(
+            Rectangle(
+                (x, y), 1, 1, facecolor="#eceff1", hatch="////", linewidth=0.8, edgecolor="#c3c9cf", clip_on=False
+            )
+        )
         axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size, color="#33393f")
         return
     shade = colormaps["cividis"](min(1.0, max(0.0, 100 * mark.value / top)))
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, linewidth=0.8, edgecolor="white"))
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, linewidth=0.8, edgecolor="white", clip_on=False))
     axes.text(x + 0.5, y + 0.5, mark.text, ha="center", va="center", size=size, color=ink_on(shade))

@@ -67,7 +67,10 @@ def _changes(found: Headline) -> list[str]:
     if not any(separable(change) for changes in subjects.values() for _, change in changes):
         who = next(iter(subjects)) if len(subjects) == 1 else f"{len(subjects)} models"
         if found.adapted:
-            return [f"What adapting {found.base} to {who} gained or forgot cannot be told on any tradition."]
+            cells = [(task, change) for (name, task), change in found.cells.items() if name in subjects]
+            single = [f"{task} ({points(change.change)})" for task, change in cells if separable(change)]
+            but = f"; of single tasks it can on {listed(single)}" if 0 < len(single) <= MOST_NAMED else ""
+            return [f"What adapting {found.base} to {who} gained or forgot cannot be told on any tradition{but}."]
         return [f"No tradition tells {who} from {found.base}."]
     if len(subjects) > MOST_NAMED or not found.adapted:
         return [_summed(found, subjects)]
@@ -144,8 +147,8 @@ def _untold(found: Headline) -> str:
         return f"Each of the {len(judged)} differences from {found.base} by task can be told from zero."
     if untold == len(judged):
         return f"None of the {untold} differences from {found.base} by task can be told from zero{finds}."
-    rate = "(≈, at a false discovery rate of 5 %)"
-    return f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero {rate}{finds}."
+    what = f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero"
+    return f"{what} (≈, at a false discovery rate of 5 %){finds}."
 
 
 def _controls(found: Headline) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ....tasks.base import WESTERN
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..figures import INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
+from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
 from ..words import percent, points
 from .transfer_tables import separable
 
@@ -180,16 +180,17 @@ def _draw_cell(
     if change is not None:
         shade = _colours()(0.5 + 0.5 * max(-1.0, min(1.0, change / largest)))[:3]
     hatched = not separable(cell)
-    axes.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#8a94a0", hatch="////" if hatched else None, lw=0)
-    )
-    axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", lw=1.2))
+    look: dict[str, Any] = {"facecolor": shade, "clip_on": False}
+    if hatched:
+        axes.add_patch(Rectangle((x, y), 1, 1, edgecolor="#8a94a0", hatch="////", lw=0, **look))
+        look["fill"] = False
+    axes.add_patch(Rectangle((x, y), 1, 1, edgecolor="white", lw=1.2, **look))
     if cell.in_culture:
         across, down = edge
         inner = Rectangle((x + across, y + down), 1 - 2 * across, 1 - 2 * down, fill=False, edgecolor="black")
         inner.set_linewidth(0.11 * size)
         axes.add_patch(inner)
-    ink = "#000000" if hatched else ink_on(shade)
+    ink = BLACK if hatched else ink_on(shade)
     _write(axes, x, y, percent(cell.mean), _points(change), size, boxed=hatched, ink=ink)
 
 

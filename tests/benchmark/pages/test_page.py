@@ -206,9 +206,9 @@ def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], buil
     assert high is not None
     assert low is not None
     # A ROC-AUC cell runs from 30 to 100: 75 lies at 45/70 of it, 40 at 10/70.
-    assert 'class="b r" style="--z:64.3;' in high[0]
-    assert 'class="b r" style="--a:14.3;' in low[0]
-    assert 'class="b a" style="--z:75;' in high[0]
+    assert 'class=r style="--z:64;' in high[0]
+    assert 'class=r style="--a:14;' in low[0]
+    assert 'class=a style="--z:75;' in high[0]
     assert "--c:6" in high[0]
 
 
