@@ -1,6 +1,6 @@
-"""Configurations: YAML and ``key=value`` merged into a schema, with errors that name the key, the value and the remedy.
+"""Configurations: YAML and ``key=value`` merged into a schema, with errors that name key, value and remedy.
 
-A schema is a dataclass of texts, numbers, truths, lists, tables and other such dataclasses. OmegaConf parses and merges;
+A schema is a dataclass of texts, numbers, truths, lists, tables and other such dataclasses. OmegaConf parses, merges;
 what does not fit the schema is found before it merges, because its own words are about its classes. A single value
 where a list is wanted is a list of one.
 """
@@ -134,7 +134,7 @@ def _scalar(value: Any, wanted: type, key: str, where: str) -> Any:
     from omegaconf import BooleanNode, FloatNode, IntegerNode, StringNode
     from omegaconf.errors import ValidationError
 
-    node = {str: StringNode, int: IntegerNode, float: FloatNode, bool: BooleanNode}[wanted]
+    node: Any = {str: StringNode, int: IntegerNode, float: FloatNode, bool: BooleanNode}[wanted]
     try:
         return node(value, is_optional=False)._value()
     except ValidationError as error:

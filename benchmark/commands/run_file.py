@@ -89,7 +89,7 @@ def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest
     asked = replace(asked, **{key: _plain(value) for key, value in options.items()})
     root = asked.data_root and str(Path(asked.data_root).expanduser())
     out = str(Path(asked.out).expanduser())
-    asked = replace(asked, model=_parts(asked.model), tasks=_parts(asked.tasks), data_root=root, out=out)
+    asked = replace(asked, model=parts(asked.model), tasks=parts(asked.tasks), data_root=root, out=out)
     for key, example in (("model", "chroma"), ("tasks", "all")):
         if not getattr(asked, key):
             raise UsageError(f"{key}: none is named. Say --{key} {example}, or {key}={example}, or put it into a file.")
@@ -126,7 +126,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _parts(values: Sequence[str]) -> list[str]:
+def parts(values: Sequence[str]) -> list[str]:
+    """Return the parts of lists with commas."""
     return [part for value in values for part in split_list(value)]
 
 

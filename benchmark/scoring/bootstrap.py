@@ -297,7 +297,7 @@ def _resample(
     return scores, pooled
 
 
-def _mean_of_defined(samples: Doubles) -> Doubles:
+def mean_of_defined(samples: Doubles) -> Doubles:
     """Mean over the last axis without NaN; NaN where all are. ``[..., labels]`` -> ``[...]``."""
     exists = ~np.isnan(samples)
     count = exists.sum(axis=-1)
@@ -331,7 +331,7 @@ class _Draws:
 
     def macro(self, samples: Doubles, defined: Bools) -> Estimate:
         """Estimate of the macro mean from ``[seeds, 1 + resamples, labels]``."""
-        return self.estimate(_mean_of_defined(samples), None if defined.any() else NOTHING_DEFINED)
+        return self.estimate(mean_of_defined(samples), None if defined.any() else NOTHING_DEFINED)
 
 
 def _label(truth: Bools, scores: Mapping[str, Doubles], k: int, reason: str | None, draws: _Draws) -> LabelEstimates:

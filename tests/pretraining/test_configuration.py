@@ -32,7 +32,8 @@ def after(*changes: str) -> dict[str, Any]:
     config = OmegaConf.structured(Schema)
     for change in changes:
         config = merged(config, parsed(change, "a test"), Schema, change, "a test")
-    return dict(OmegaConf.to_container(config))
+    found: Any = OmegaConf.to_container(config)
+    return dict(found)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,10 @@ def test_what_does_not_fit_is_told_with_its_remedy(change: str, told: str) -> No
     assert not any(word in str(error.value) for word in ("Node", "ListConfig", "Dict[", "NoneType"))
 
 
-@pytest.mark.parametrize(("text", "told"), [("- a", "is a table of keys"), ("a: [1", ":2: not valid YAML"), ("1: 2", "is a table of keys")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("- a", "is a table of keys"), ("a: [1", ":2: not valid YAML"), ("1: 2", "is a table of keys")],
+)
 def test_a_file_that_is_no_table_is_told(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(text + "\n", encoding="utf-8")
     with pytest.raises(UsageError, match=told):

@@ -271,7 +271,7 @@ def test_the_offset_of_samples_on_one_side_is_that_of_half_a_rank() -> None:
 
 def test_a_mean_of_nothing_is_not_a_number() -> None:
     rows = np.where(np.arange(4000) % 2, 0.5, np.nan)[:, None] * [1.0, 1.0]
-    np.testing.assert_array_equal(bootstrap._mean_of_defined(rows), rows[:, 0])
+    np.testing.assert_array_equal(bootstrap.mean_of_defined(rows), rows[:, 0])
 
 
 @pytest.mark.parametrize("clusters", [1, 4, 5])
