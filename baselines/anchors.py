@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .base import EncoderCard, EncoderEntry, LoadOptions
+from .base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 from .mert.checkpoint import Checkpoint, Preprocessor
 from .mert.network import HubertShape
 
@@ -45,6 +45,7 @@ class ConstantEncoder:
         """Return ones ``[batch, 1, 16]`` float32 for ``audio`` ``[batch, samples]``."""
         import numpy as np
 
+        require_audio(audio)
         return np.ones((len(audio), self.card.layers, self.card.dim), np.float32)
 
 

@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-CORE = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "huggingface_hub")
+CORE = (
+    "numpy",
+    "scipy",
+    "torch",
+    "soundfile",
+    "soxr",
+    "safetensors",
+    "huggingface_hub",
+    "transformers",
+    "torchmetrics",
+    "scikit-learn",
+)
 OPTIONAL = {
-    "transformers": 'other encoders than MERT: pip install "cmbench[huggingface]"',
     "av": 'audio that libsndfile does not read (m4a, mp4, webm, wma): pip install "cmbench[av]"',
 }
 WINDOW_SECONDS = 30.0

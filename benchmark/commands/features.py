@@ -59,7 +59,7 @@ def export_features(
     from ..protocol import get_protocol
     from ..run import preflight
     from .progress import TerminalObserver
-    from .run import _parts
+    from .run_file import parts
 
     workers, windowing = workers or os.cpu_count() or 1, get_protocol(protocol).windowing
     with TerminalObserver(console(stderr=True)) as watch:
@@ -67,8 +67,8 @@ def export_features(
             paths.data_root(data_root), paths.cache_root(), workers, watch.preparing, mini_scale, mini_seed
         )
         encoders = Encoders(LoadOptions(device, offline))
-        names = [encoders.add(one) for one in _parts(model)]
-        for data in preflight(encoders, names, select_tasks(_parts(tasks)), edition, context):
+        names = [encoders.add(one) for one in parts(model)]
+        for data in preflight(encoders, names, select_tasks(parts(tasks)), edition, context):
             for name in names:
                 table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by == "track")
                 file = out / file_name(table, form, by)

@@ -270,6 +270,11 @@ class Record(_Part):
         """File name without its ending."""
         return cell_stem(self.task.name, self.task.edition, self.task.split, self.protocol.name)
 
+    def _repr_html_(self) -> str:
+        from .notebook import record_html
+
+        return record_html(self)
+
     def stable_json(self) -> str:
         """Return the canonical JSON without the parts that may differ between two runs."""
         return _canonical(self.model_dump(mode="json", exclude={"environment", "cost", SEAL}))
