@@ -96,7 +96,7 @@ _LEFT_BEHIND = {
     "reproduce family": _GOES_ON,
     "reproduce nano": _GOES_ON,
     "merge": "With --sweep, what is finished is kept and the same command goes on; otherwise it begins anew.",
-    "pretrain": "The checkpoints that were written are kept; the same command with --resume goes on from the last.",
+    "pretrain": "What is saved is kept; the same command with --resume goes on from there.",
 }
 """By command, what an interrupt leaves; every other command begins anew."""
 

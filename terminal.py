@@ -52,8 +52,8 @@ def replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-def console(stderr: bool = False) -> Console:
-    """Return a console on standard output, or on standard error."""
+def console(stderr: bool = False, **look: Any) -> Console:
+    """Return a console on standard output, or on standard error; ``look`` as rich has it."""
     from rich.console import Console
     from rich.segment import Segment
 
@@ -65,8 +65,8 @@ def console(stderr: bool = False) -> Console:
                 text, style, control = segment
                 yield segment if control or not _CONTROL.search(text) else Segment(visible(text), style)
 
-    made = Plain(stderr=stderr)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    made = Plain(stderr=stderr, **look)
+    if not made.is_terminal and "COLUMNS" not in os.environ and "width" not in look:
         made.width = PIPE_WIDTH
     return made
 
@@ -76,9 +76,10 @@ class ProgressBar:
 
     Args:
         console: where the bar and messages go; ``None`` for nowhere.
+        left: whether to show the time that is left of what the bar shows.
     """
 
-    def __init__(self, console: Console | None) -> None:
+    def __init__(self, console: Console | None, left: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,8 +88,7 @@ class ProgressBar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            *((TimeRemainingColumn(compact=True), TextColumn("left")) if left else ()),
             console=self.console,
             transient=True,
             disable=console is None or not console.is_terminal,

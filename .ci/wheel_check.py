@@ -19,7 +19,7 @@ sys.path[:] = [path for path in sys.path if "__editable__" not in path]
 LEFT_OUT = (".ci", ".github", "docs", "tests", "leaderboards/entries", "leaderboards/successors.json")
 """What of the repository is not shipped: what makes and describes the package, and the entries of the board."""
 
-EXTRAS = ("transformers", "tensorboard", "nnAudio", "librosa", "pytest")
+EXTRAS = ("tensorboard", "nnAudio", "librosa", "pytest")
 """Hidden from the imports: what only extras and the tests ask for. Modules that want it import it when they run."""
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .base import EncoderCard, EncoderEntry, LoadOptions
+from .base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 from .mert.checkpoint import Checkpoint, Preprocessor
 from .mert.network import HubertShape
 
@@ -23,7 +23,11 @@ _CONSTANT_DIM = 16
 NANO = HubertShape(
     conv_dim=(48,) * 7, hidden=96, layers=4, heads=2, intermediate=384, position_kernel=64, position_groups=16
 )
-RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape()}
+# The network of MERT-nano and all that was made of it, as `nano/MERT-nano/config.json` has it.
+NANO_OWN = replace(
+    NANO, conv_dim=(96,) * 2, conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer", pre_norm=True
+)
+RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape(), "MERT-nano-untrained": NANO_OWN}
 _SEED = 20_230_531
 
 
@@ -41,6 +45,7 @@ class ConstantEncoder:
         """Return ones ``[batch, 1, 16]`` float32 for ``audio`` ``[batch, samples]``."""
         import numpy as np
 
+        require_audio(audio)
         return np.ones((len(audio), self.card.layers, self.card.dim), np.float32)
 
 
@@ -72,7 +77,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     """Return MERT's architecture with weights drawn from a fixed seed.
 
     Args:
-        name: ``random-mert-nano`` or ``random-mert-95m``.
+        name: one of :data:`RANDOM_SHAPES`.
         options: device and precision.
 
     Raises:
@@ -86,7 +91,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
 
 
 def random_checkpoint(name: str) -> Checkpoint:
-    """Return the weights of ``random-mert-nano`` or ``random-mert-95m`` as if they had been read from a folder."""
+    """Return the weights of one of :data:`RANDOM_SHAPES` as if they had been read from a folder."""
     from .mert.network import random_weights
 
     shape = RANDOM_SHAPES[name]

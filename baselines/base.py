@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from ..errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -90,6 +92,18 @@ class Encoder(Protocol):
             ``[batch, layers, dim]`` float32. A row must not depend on the rest of the batch.
         """
         ...
+
+
+def require_audio(audio: object) -> None:
+    """Raise a usage error for what is not a batch of audio: a numpy array, float32 ``[batch, samples]``."""
+    import numpy as np
+
+    if not isinstance(audio, np.ndarray):
+        kind = f"{type(audio).__module__}.{type(audio).__qualname__}"
+        tensor = " `.cpu().numpy()` makes one of a tensor." if kind == "torch.Tensor" else ""
+        raise UsageError(f"Audio must be a numpy array, float32 [batch, samples], not {kind}.{tensor}")
+    if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
+        raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
 
 
 PRECISIONS = ("float32", "bfloat16")

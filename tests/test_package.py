@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pydoc
 import subprocess
 import sys
 from importlib.resources import files
@@ -15,7 +16,10 @@ import cmbench
 from cmbench.errors import MissingError, unknown_name
 from cmbench.paths import cache_root, data_root, models_root
 
-HEAVY = {"torch", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "soundfile", "pydantic", "numpy", "rich"}
+HEAVY = {
+    *("torch", "torchmetrics", "transformers", "pandas", "scipy", "sklearn", "matplotlib", "soundfile", "pydantic"),
+    *("numpy", "rich", "omegaconf", "yaml"),
+}
 
 
 def loaded_after(code: str) -> set[str]:
@@ -42,9 +46,23 @@ def test_names_and_help_load_nothing_heavy(code: str) -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    for name in cmbench.__all__:
+    for name in cmbench._HOMES:
         assert getattr(cmbench, name) is not None
-    assert set(cmbench.__all__) <= set(dir(cmbench))
+        assert name == "__version__" or name in str(cmbench.__doc__)
+    assert set(cmbench.__all__) <= set(dir(cmbench)) <= set(cmbench._HOMES)
+
+
+def test_help_shows_functions_first() -> None:
+    text = pydoc.plain(pydoc.render_doc(cmbench))
+    shown = [text.index(f"\n        {name}(") for name in ("run", "compare", "transfer")]
+    assert max(shown) < text.index("PACKAGE CONTENTS")
+    assert "\nCLASSES\n" not in text
+    assert "\nFUNCTIONS\n" in text
+
+
+def test_help_and_names_load_no_torchmetrics() -> None:
+    code = "import pydoc, cmbench; pydoc.render_doc(cmbench)"
+    assert loaded_after(code) & {"torchmetrics", "transformers", "sklearn", "torch"} == set()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         cmbench.nothing  # noqa: B018
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CmbenchError, UsageError
-from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
+from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, require_audio
 from ..hub.repository import Repository, locate
 from .kinds import KINDS, Kind
 
@@ -80,8 +80,7 @@ class TransformersEncoder:
         """
         import numpy as np
 
-        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
-            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        require_audio(audio)
         shortest = round(self.card.min_seconds * self.card.sample_rate)
         if audio.shape[1] < shortest:
             raise UsageError(
@@ -183,12 +182,8 @@ def _load(
 
 def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, Any, Any]:
     """Return front end, frozen encoder and configuration; every tensor of the encoder comes from the folder."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise UsageError(
-            f'{folder}: models of type {config["model_type"]} need transformers: pip install "cmbench[huggingface]"'
-        ) from error
+    import transformers
+
     from ..hub.about import HIGHEST_RATE, has_weights
     from ..hub.layout import front_end
 

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
-from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder
+from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder, require_audio
 from ..hub.about import (
     NOT_STATED,
     read_is_merge,
@@ -76,8 +76,7 @@ class HubertEncoder:
         import numpy as np
         import torch
 
-        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
-            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        require_audio(audio)
         if audio.shape[1] < self.shape.receptive_field:
             raise UsageError(
                 f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s "

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ...errors import CmbenchError, Missing, MissingError, UsageError
 from ...files import whole_file
 from ...paths import models_root
-from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer
+from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
 from .network import PENULTIMATE, POOLED, convert, run_network
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ class MusicnnEncoder:
         """
         import numpy as np
 
-        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
-            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        require_audio(audio)
         if audio.shape[1] < (PATCH - 1) * HOP:
             raise UsageError(
                 f"{self.card.name} needs windows of at least {self.card.min_seconds:.3f} s; this one has "

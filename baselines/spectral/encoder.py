@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
-from ..base import EncoderCard, EncoderEntry, LoadOptions
+from ..base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,8 +67,7 @@ class SpectralEncoder:
         """
         import numpy as np
 
-        if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
-            raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+        require_audio(audio)
         if audio.shape[1] < _SHORTEST:
             raise UsageError(
                 f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s ({_SHORTEST} samples); "

@@ -126,10 +126,8 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
         )
     if folder.config.get("audio_channels", 1) != 1:
         raise UsageError(f"{folder.path / 'config.json'}: audio_channels is not 1; only mono is read.")
-    try:
-        from transformers import EncodecModel
-    except ImportError as error:
-        raise UsageError(f'{folder.path}: EnCodec needs transformers: pip install "cmbench[huggingface]"') from error
+    from transformers import EncodecModel
+
     if not has_weights(folder.path):
         raise UsageError(f"{folder.path}: there is neither a .safetensors file nor a pytorch_model.bin.")
     model, report = read_whole(EncodecModel, folder.path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from . import completing
 
 
 def _parts(values: list[str] | None) -> list[str]:
@@ -14,13 +16,21 @@ def _parts(values: list[str] | None) -> list[str]:
     return [part for value in values or () for part in split_list(value)]
 
 
-Edition = Annotated[str | None, typer.Option(help="Only records of this edition.", show_default=False)]
+def option(*names: str, help: str, **more: Any) -> Any:
+    """Return an option whose default means that nothing was said, and is not shown."""
+    return typer.Option(*names, help=help, show_default=False, **more)
 
-Split = Annotated[str | None, typer.Option(help="Only records on this split.", show_default=False)]
 
-ProtocolName = Annotated[str | None, typer.Option(help="Only records under this protocol.", show_default=False)]
-
+Edition = Annotated[str | None, option(help="Only records of this edition.")]
+Split = Annotated[str | None, option(help="Only records on this split.")]
+ProtocolName = Annotated[str | None, option(help="Only records under this protocol.")]
 Places = Annotated[list[Path], typer.Argument(help="Records, or folders of records.", metavar="RECORDS…")]
+DataRoot = Annotated[Path | None, option(help="Folder of the real data sets; or set CMBENCH_DATA.")]
+Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")]
+MiniScale = Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")]
+MiniSeed = Annotated[int, typer.Option(help="Seed of the mini edition.")]
 
 Out = Annotated[
     Path | None,
@@ -34,37 +44,19 @@ Models = Annotated[
         "-m",
         help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
         callback=_parts,
+        autocompletion=completing.models,
     ),
 ]
-
 Tasks = Annotated[
     list[str],
-    typer.Option("--tasks", "-t", help="As in `cmbench run`; several with commas.", callback=_parts),
+    typer.Option(
+        "--tasks",
+        "-t",
+        help="As in `cmbench run`; several with commas.",
+        callback=_parts,
+        autocompletion=completing.tasks,
+    ),
 ]
-
-RunEdition = Annotated[
-    str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
-]
-
+RunEdition = Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")]
 RunProtocol = Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")]
-
-DataRoot = Annotated[
-    Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
-]
-
-Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")]
-
-Seeds = Annotated[
-    int | None, typer.Option(help="Seeds of the chosen probe, if not the protocol's.", show_default=False)
-]
-
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
-
-Workers = Annotated[
-    int | None,
-    typer.Option(help="Decoding threads and rendering processes; the processors if not given.", show_default=False),
-]
-
-MiniScale = Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")]
-
-MiniSeed = Annotated[int, typer.Option(help="Seed of the mini edition.")]
+Seeds = Annotated[int | None, option(help="Seeds of the chosen probe, if not the protocol's.")]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import UsageError
 from ...terminal import console
+from . import completing
+from .run_file import PLANNED, RunRequest, as_yaml, keep, read_request
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -19,28 +21,42 @@ RUN_EXAMPLES = (
     "`cmbench run --model CultureMERT-95M --tasks all --plan`\n\n"
     "`cmbench run --model mfcc,chroma --tasks all --edition mini`\n\n"
     "`cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora`\n\n"
-    "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`"
+    "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`\n\n"
+    "`cmbench run run.yaml model=mfcc tasks=lyra`"
 )
 
 
 def run(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A file of options in YAML, and changes key=value; options come last. Keys: those of the options.",
+            metavar="FILE.yaml|key=value",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
             help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+            autocompletion=completing.models,
+            show_default=False,
         ),
-    ],
+    ] = None,
     tasks: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--tasks",
             "-t",
             help="`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' "
             "tasks), names, a tradition, or paths to a task.yaml; several with commas.",
+            autocompletion=completing.tasks,
+            show_default=False,
         ),
-    ],
+    ] = None,
     edition: Annotated[
         str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
     ] = None,
@@ -81,6 +97,10 @@ def run(
             "--plan", help="Only say what would be done: cells, bytes to fetch, hours, the order. Writes nothing."
         ),
     ] = False,
+    title: Annotated[str, typer.Option(help="Heading of the page.", show_default=False)] = "",
+    details: Annotated[
+        bool, typer.Option("--details", help="Print every score with its interval, what was left out, and equity.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
 ) -> None:
     """Evaluate models on tasks: records, a table and a page.
@@ -89,25 +109,17 @@ def run(
     """
     if as_json and not plan:
         raise UsageError("--json goes with --plan; a run writes its records as JSON in any case.")
-    if plan and limit is not None:
+    typed = {key: value for key, value in context.params.items() if _is_typed(context, key)}
+    asked = read_request(words or (), typed)
+    if plan and asked.limit is not None:
         raise UsageError("--plan counts the whole of each task; leave out --limit, whose run is a first look.")
-    request: dict[str, Any] = {
-        "edition": edition,
-        "split": split,
-        "protocol": protocol,
-        "data_root": data_root,
-        "out": out,
-        "device": device,
-        "precision": precision,
-        "seeds": seeds,
-        "mini_scale": mini_scale,
-        "mini_seed": mini_seed,
-    }
+    if words:
+        console(stderr=True).print(as_yaml(asked), markup=False, highlight=False, soft_wrap=True)
     if plan:
         from ..plan import plan_run
         from .planning import plan_json, print_run_plan
 
-        planned = plan_run(_parts(model), _parts(tasks), **request)
+        planned = plan_run(**{key: asked.values[key] for key in PLANNED})
         if as_json:
             typer.echo(plan_json(planned))
         else:
@@ -116,37 +128,63 @@ def run(
     from ..run import run as run_benchmark
     from .progress import TerminalObserver
 
-    further: dict[str, Any] = {"offline": offline, "force": force, "workers": workers, "limit": limit}
     with TerminalObserver(console(stderr=True)) as observer:
-        records = run_benchmark(_parts(model), _parts(tasks), **request, **further, observer=observer)
-    _show(records, out)
+        records = run_benchmark(**asked.values, observer=observer)
+    if words:
+        keep(asked)
+    _show(records, Path(asked.out), title, details)
 
 
-def _show(records: Sequence[Record], out: Path) -> None:
-    """Print the scores of a run, and write the page of everything that its folder holds, earlier models included."""
+def _is_typed(context: typer.Context, key: str) -> bool:
+    """Whether a key of a run was given as an option."""
+    source = context.get_parameter_source(key)
+    return key in RunRequest.__dataclass_fields__ and source is not None and source.name != "DEFAULT"
+
+
+def _show(records: Sequence[Record], out: Path, title: str, details: bool) -> None:
+    """Print what a run says, and write the page of everything that its folder holds, earlier models included."""
     from ...paths import cache_root
-    from ..comparing.equity import equities
-    from ..pages.page import write_page
-    from ..records.evidence import read_what_is_there
-    from ..records.folder import iter_records
+    from ..pages.page import conclusions_of, page_key
     from ..records.sections import audited, sections
-    from ..views import equity, scores
+    from ..views.headline import print_conclusion
+    from ..views.scores.table import print_short
 
-    found, problems = read_what_is_there(out)
-    # Before anything is printed: whoever reads may leave early (`| head`).
-    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
-    scores.VIEW.print(audited(sections(records), cache_root()), console())
-    cells = {record.cell_sha256 for record in records}
-    equity.VIEW.print(equities([e for e in found if e.record.cell_sha256 in cells]), console())
+    page, shown = out / "report.html", audited(sections(records), cache_root())
+    key = page_key(out, title, *(text for section in shown for text in section.audits.values()))
+    said, problems = conclusions_of(page, key), []
+    if said is None:
+        # Before anything is printed: whoever reads may leave early (`| head`).
+        problems = _draw(out, page, title, key)
+        said = conclusions_of(page, "" if problems else key) or ()
+    titles = {section.title for section in shown}
+    for one in said:
+        if one.title in titles:
+            print_conclusion(one, console())
+    if details:
+        from ..records.evidence import read_what_is_there
+        from .report import print_details
+
+        cells = {record.cell_sha256 for record in records}
+        print_details(shown, [e for e in read_what_is_there(out)[0] if e.record.cell_sha256 in cells])
+    else:
+        print_short(shown, console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
     typer.echo(f"Records: {out}\nPage:    {page}")
 
 
-def _parts(values: list[str]) -> list[str]:
-    from ...written import split_list
+def _draw(out: Path, page: Path, title: str, key: str) -> list[str]:
+    """Draw the page of all records below a folder, and say what is wrong with some: their page is drawn every time."""
+    from ...paths import cache_root
+    from ..pages.page import write_page
+    from ..records.evidence import read_what_is_there
+    from ..records.folder import iter_records
+    from ..records.sections import audited, sections
 
-    return [part for value in values for part in split_list(value)]
+    found, problems = read_what_is_there(out)
+    shown = audited(sections(iter_records(out)), cache_root())
+    write_page(shown, page, found, title=title, key="" if problems else key)
+    return problems
 
 
 def schema() -> None:

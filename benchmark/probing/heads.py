@@ -27,7 +27,7 @@ from scipy.special import expit
 from ...errors import CmbenchError, UsageError
 from ...files import SEAL, seal_is_broken, sealed
 from .bank import FUSED, Probe, Shape, Stack
-from .inputs import Scaling, Windows
+from .inputs import Scaling, WindowFeatures, Windows
 from .training import TrackScorer
 
 FORMAT, _UNSEALED = "cmbench-heads-2", "cmbench-heads-1"
@@ -88,23 +88,35 @@ class Heads:
             features: of its windows ``[windows, states, dim]``.
             device: of torch.
         """
+        return self.track_logits(_One(features), device)[0]
+
+    def track_logits(self, features: WindowFeatures, device: str) -> NDArray[np.float64]:
+        """Return the logits of tracks, mean over windows and seeds ``[tracks, labels]``.
+
+        Args:
+            features: of their windows; every track has one at least.
+            device: of torch.
+        """
         stack = self.stack(device)
         scaling = None
         if self.scaling is not None:
             whole = np.zeros((2, self.states, self.shape.dim), dtype=np.float32)
             whole[:, list(stack.layers)] = self.scaling
             scaling = Scaling(torch.from_numpy(whole[0]), torch.from_numpy(whole[1]))
-        one = _One(features)
         together = self.shape.fused if self.members[0].layer == FUSED else ()
-        scorer = TrackScorer(Windows(one, stack.layers, scaling, device, 0), one.track_of_window, together)
-        mean: NDArray[np.float64] = scorer.track_logits(stack)[:, 0].astype(np.float64).mean(axis=0)
+        scorer = TrackScorer(Windows(features, stack.layers, scaling, device, 0), features.track_of_window, together)
+        mean: NDArray[np.float64] = scorer.track_logits(stack).astype(np.float64).mean(axis=0)
         return mean
+
+    def calibrated(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return mean logits moved by the calibration if there is one."""
+        if self.calibration is None:
+            return logits
+        return self.calibration.slope * logits + self.calibration.offset
 
     def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of mean logits, calibrated if there is a calibration."""
-        if self.calibration is not None:
-            logits = self.calibration.slope * logits + self.calibration.offset
-        found: NDArray[np.float64] = expit(logits)
+        found: NDArray[np.float64] = expit(self.calibrated(logits))
         return found
 
 

@@ -22,14 +22,14 @@ _CHUNK = 256
 """Windows per read while a split is passed over once."""
 
 HOST_BUDGET = 1 << 30
-"""Bytes of float16 features of one run that are held in main memory; larger splits stay on the memory map."""
+"""Bytes of features of one run that are held in main memory; larger splits stay on the memory map."""
 
 _DEVICE_SHARE = 0.6
 """Share of a GPU's free memory that features may fill; the rest is for the probes."""
 
 
 class WindowFeatures(Protocol):
-    """The stored features of one split: ``[windows, layers, dim]``, read as they are asked for."""
+    """The features of one split: ``[windows, layers, dim]``, read as they are asked for; float16 as they are stored."""
 
     @property
     def layers(self) -> int:
@@ -43,8 +43,8 @@ class WindowFeatures(Protocol):
     def track_of_window(self) -> NDArray[np.int64]:
         """Row of each window's track in the split's label matrix ``[windows]``."""
 
-    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Return the features of some windows ``[len(rows), layers, dim]``."""
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Return the features of some windows ``[len(rows), layers, dim]``, float16 or float32."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Scaling:
 def fit_scaling(features: WindowFeatures, layer_names: Sequence[str]) -> Scaling:
     """Measure mean and deviation of every feature over all windows, in float64.
 
-    A feature whose values all lie within one float16 step of one another is constant up to the rounding of the store:
-    its factor is 0, so that no probe learns from rounding.
+    A feature whose values all lie within one step of their type of one another is constant up to the rounding of the
+    store: its factor is 0, so that no probe learns from rounding.
 
     Args:
         features: the training windows.
@@ -78,7 +78,8 @@ def fit_scaling(features: WindowFeatures, layer_names: Sequence[str]) -> Scaling
     mean, squares = np.zeros(shape), np.zeros(shape)
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
     for rows in _chunks(len(features.track_of_window)):
-        block = features.take(rows).astype(np.float64)
+        stored = features.take(rows)
+        block = stored.astype(np.float64)
         if not np.isfinite(block).all():
             layer = int(np.flatnonzero(~np.isfinite(block).all(axis=(0, 2)))[0])
             raise CmbenchError(
@@ -92,7 +93,7 @@ def fit_scaling(features: WindowFeatures, layer_names: Sequence[str]) -> Scaling
         mean += shift * (len(rows) / total)
         count = total
         low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
-    step = np.spacing(np.maximum(abs(low), abs(high)).astype(np.float16)).astype(np.float64)
+    step = np.spacing(np.maximum(abs(low), abs(high)).astype(stored.dtype)).astype(np.float64)
     deviation = np.sqrt(squares / count)
     factor = np.divide(1.0, deviation, out=np.zeros(shape), where=high - low > step)
     return Scaling(torch.from_numpy(mean.astype(np.float32)), torch.from_numpy(factor.astype(np.float32)))
@@ -111,20 +112,20 @@ class Windows:
     def __init__(
         self, features: WindowFeatures, layers: Sequence[int], scaling: Scaling | None, device: str, budget: int
     ) -> None:
-        """Open a split; it is held in memory if its float16 features take at most ``budget`` bytes."""
+        """Open a split; it is held in memory if its features take at most ``budget`` bytes."""
         self.layers = tuple(layers)
         self.dim = features.dim
         self.count = len(features.track_of_window)
         self._features = features
         self._device = device
-        self._mean = self._factor = None
-        if scaling is not None:
-            self._mean = scaling.mean[list(layers)].to(device)
-            self._factor = scaling.factor[list(layers)].to(device)
-        self.bytes = self.count * len(layers) * self.dim * 2
+        if scaling is None:
+            scaling = Scaling(torch.zeros(features.layers, self.dim), torch.ones(features.layers, self.dim))
+        self._mean, self._factor = (part[list(layers)].to(device) for part in (scaling.mean, scaling.factor))
+        kind = self._read(np.arange(min(1, self.count))).dtype
+        self.bytes = self.count * len(layers) * self.dim * kind.itemsize
         self.held = self.bytes <= budget
         if self.held:
-            self._store = torch.empty((self.count, len(layers), self.dim), dtype=torch.float16, device=device)
+            self._store = torch.empty((self.count, len(layers), self.dim), dtype=kind, device=device)
             for rows in _chunks(self.count):
                 self._store[int(rows[0]) : int(rows[-1]) + 1] = self._read(rows).to(device)
 
@@ -145,13 +146,8 @@ class Windows:
         mean, factor = self._mean, self._factor
         if tuple(layers) != self.layers:
             slots = torch.tensor([self.layers.index(layer) for layer in layers], device=self._device)
-            found = found.index_select(1, slots)
-            if mean is not None and factor is not None:
-                mean, factor = mean.index_select(0, slots), factor.index_select(0, slots)
-        scaled = found.to(torch.float32)
-        if mean is not None and factor is not None:
-            scaled.sub_(mean).mul_(factor)
-        return scaled.transpose(0, 1).contiguous()
+            found, mean, factor = found.index_select(1, slots), mean[slots], factor[slots]
+        return found.to(torch.float32).sub_(mean).mul_(factor).transpose(0, 1).contiguous()
 
     def first_twins(self, together: Sequence[int]) -> NDArray[np.int64]:
         """For every hidden state and window, the first window that looks the same to a probe.
@@ -168,12 +164,11 @@ class Windows:
         joined = [self.layers.index(layer) for layer in together]
         twins = np.empty((len(self.layers) + 1, self.count), dtype=np.int64)
         seen: list[dict[bytes, int]] = [{} for _ in range(len(twins))]
-        ignored = None if self._factor is None else (self._factor == 0).cpu().numpy()
+        ignored = (self._factor == 0).cpu().numpy()
         for rows in _chunks(self.count):
             block = self._store[int(rows[0]) : int(rows[-1]) + 1].cpu() if self.held else self._read(rows)
             values = block.numpy().copy()
-            if ignored is not None:
-                values[:, ignored] = 0.0
+            values[:, ignored] = 0.0
             for row, window in zip(rows.tolist(), values, strict=True):
                 digests = [hashlib.blake2b(state.tobytes(), digest_size=16).digest() for state in window]
                 for slot, digest in enumerate([*digests, b"".join(digests[i] for i in joined)]):

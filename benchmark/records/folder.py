@@ -1,30 +1,33 @@
-"""Records in files and folders: found, read, in an order that a reader expects, as a frame."""
+"""Records in files and folders: found, read, in an order that a reader expects."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ...errors import UsageError
 from .record import Record, read_record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 T = TypeVar("T")
 
 
 def iter_records(*places: Path) -> Iterator[Record]:
-    """Yield every record in the given files and below the given folders; see :func:`by_evaluation` for their order.
+    """Yield every record in the given files and below the given folders; see :func:`read_records`."""
+    return (record for _, record in read_records(*places))
+
+
+def read_records(*places: Path) -> list[tuple[Path, Record]]:
+    """Return every record in the given files and below the given folders with its path, place by place.
+
+    :func:`by_evaluation` has their order.
 
     Raises:
         UsageError: a place does not exist.
         CmbenchError: a ``.json`` file below a folder is not a record.
     """
-    for place in places:
-        yield from by_evaluation(map(read_record, record_files(place)), lambda record: record)
+    found = ([(path, read_record(path)) for path in record_files(place)] for place in places)
+    return [pair for here in found for pair in by_evaluation(here, lambda pair: pair[1])]
 
 
 def record_files(*places: Path) -> Iterator[Path]:
@@ -60,35 +63,3 @@ def by_evaluation(found: Iterable[T], record_of: Callable[[T], Record]) -> list[
         begun[key] = min(begun.get(key, record.environment.created), record.environment.created)
     order = {key: place for place, key in enumerate(sorted(begun, key=lambda key: begun[key]))}
     return sorted(found, key=lambda one: order[record_of(one).model.name, record_of(one).model.fingerprint])
-
-
-def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row for each record and metric: who, on what, under which protocol, the value and its interval."""
-    import pandas as pd
-
-    rows = [
-        {
-            "model": r.model.name,
-            "task": r.task.name,
-            "tradition": r.task.tradition,
-            "edition": r.task.edition,
-            "split": r.task.split,
-            "protocol": r.protocol.name,
-            "metric": name,
-            "value": metric.value,
-            "low": metric.interval.low if metric.interval else None,
-            "high": metric.interval.high if metric.interval else None,
-            "layer": r.selection.layer,
-            "test_tracks": r.coverage.used["test"],
-            "defined_labels": r.defined_labels,
-            "total_labels": r.total_labels,
-        }
-        for r in records
-        for name, metric in r.metrics.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def load_records(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read every record below a folder into a frame; see :func:`records_frame` for its columns."""
-    return records_frame(iter_records(Path(folder)))

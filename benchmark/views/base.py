@@ -94,9 +94,9 @@ class Block:
         text: what it shows, in a sentence or two.
         drawings: figures that are always in sight.
         parts: the rest, most often one for each task.
-        link: what the page's contents call it; its title if not given.
         template: of :mod:`..pages.templates`, for what is not text, figures and tables of text.
         data: what such a template shows.
+        open: whether it is in sight; else it is folded away under its title.
     """
 
     id: str
@@ -104,9 +104,9 @@ class Block:
     text: str = ""
     drawings: tuple[Drawing, ...] = ()
     parts: tuple[Part, ...] = ()
-    link: str = ""
     template: str = "block.html"
     data: Any = None
+    open: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ...terminal import new_table, visible
-from ..records.record import Record
+from ...terminal import visible
+from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..comparing.paired import Difference, Level
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -86,18 +88,18 @@ class ViewTable:
 
 def section_facts(section: Section) -> dict[str, object]:
     """Return what every tidy row of a section begins with."""
-    return {
-        "edition": section.edition,
-        "split": section.split,
-        "protocol": section.protocol,
-        "protocol_sha256": section.protocol_sha256,
-        "warning": section.warning,
-    }
+    names = ("edition", "split", "protocol", "protocol_sha256", "warning")
+    return {name: getattr(section, name) for name in names}
 
 
 def cell_facts(section: Section, row: Row, column: Column) -> dict[str, object]:
     """Return what every tidy row of a model on a task begins with."""
     return section_facts(section) | {"task": column.name, "tradition": column.tradition, "model": row.name}
+
+
+def ends(found: Interval | Level | Difference | None) -> dict[str, object]:
+    """Return the ends of an interval for a tidy row, empty where there is none."""
+    return {"low": found.low, "high": found.high} if found else {"low": None, "high": None}
 
 
 def not_run(section: Section, column: Column) -> tuple[str, ...]:
@@ -164,25 +166,6 @@ def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
         grid.add_column(Text(table.columns[c]), justify="left" if key else "right", overflow="fold", no_wrap=not key)
     for row in table.rows:
         grid.add_row(*(Text(row[c], style="dim" if row[c] == ABSENT else "") for c in columns))
-    return grid
-
-
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Container[str] = (), **look: Any) -> Table:
-    """Return a table without lines for the terminal; markup in its texts is not obeyed.
-
-    Args:
-        heads: of the columns.
-        rows: as many cells as heads each.
-        left: heads of further columns of words, beside the first; numbers stand at the right.
-        look: of the table, as rich has it.
-    """
-    from rich.text import Text
-
-    grid = new_table(**{"header_style": "dim", "pad_edge": False} | look)
-    for i, head in enumerate(heads):
-        grid.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))
     return grid
 
 

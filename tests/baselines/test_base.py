@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from cmbench.baselines import Encoder, EncoderCard
+import numpy as np
+import pytest
+import torch
+
+from cmbench.baselines import Encoder, EncoderCard, LoadOptions, load_encoder
+from cmbench.errors import UsageError
 
 CARD = EncoderCard("x", "x", 8000, 1, 2, ("a",), 0.1, 0, "MIT", (), "0", "1", "none")
 
@@ -37,3 +42,14 @@ def test_protocol_asks_for_card_and_encode() -> None:
 
     assert not isinstance(Half(), Encoder)
     assert isinstance(Whole(), Encoder)
+
+
+@pytest.mark.parametrize("name", ["constant", "mfcc", "chroma", "random-mert-nano"])
+def test_an_encoder_says_that_it_needs_a_numpy_array(name: str) -> None:
+    encoder = load_encoder(name, LoadOptions("cpu"))
+    with pytest.raises(UsageError, match=r"must be a numpy array.*not torch\.Tensor\. `\.cpu\(\)\.numpy\(\)` "):
+        encoder.encode(torch.zeros(1, 24000))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"must be a numpy array, .*not builtins\.list\.$"):
+        encoder.encode([[0.0] * 24000])  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"must be float32 \[batch, samples\], not float64"):
+        encoder.encode(np.zeros((1, 24000)))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,8 @@ from ....tasks.base import MINI_LABEL
 from ...records.sections import ABSENT
 from ...views import transfer
 from ...views.base import write_files, write_view
-from ...views.changes import STYLES
 from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, draw_title, empty_figure, head_inches
-from ...views.tables import ViewTable, plain_table
+from ...views.tables import ViewTable, print_tables
 from ...views.words import points
 from .claims import Claim, ClaimOutcome, Reproduction, reported_models
 
@@ -77,17 +76,11 @@ def sentences(found: Reproduction) -> list[str]:
 
 def print_reproduction(found: Reproduction, console: Console) -> None:
     """Print the findings without the names of the models, which would leave no room; the files have them."""
-    from rich.text import Text
-
-    for text, style in ((found.title, "bold"), (found.warning, "yellow"), (LEGEND, "dim")):
-        console.print(Text(text, style=style))
-    rows = [(f.claim.key, f.claim.words, *cells(f)[2:]) for f in found.findings]
-    table = plain_table(HEAD, rows, ("compared", "tasks"))
-    for row, finding in zip(table.rows, found.findings, strict=True):
-        row.style = STYLES.get(finding.change.verdict, "")
-    console.print(table)
+    table = findings_table(found)
+    rows = [(f.claim.key, f.claim.words, *row[2:]) for f, row in zip(found.findings, table.rows, strict=True)]
+    print_tables([replace(table, rows=tuple(rows))], console)
     for sentence in sentences(found):
-        console.print(sentence, highlight=False)
+        console.print(sentence, markup=False, highlight=False)
 
 
 def findings_json(found: Reproduction) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...records.folder import records_frame
+from ...frames import scores
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section
 from ..tables import ViewTable, csv_cell, not_run, not_scored
 from ..words import percent, with_interval
@@ -48,7 +48,7 @@ def _one(section: Section, row: Row, name: str) -> tuple[str, ...]:
 def tidy_csv(found: Sequence[Section]) -> str:
     """Return one row for each record and metric, as fractions; what is not defined is empty, with the reason."""
     records = [record for section in found for record in section.cells.values()]
-    frame = records_frame(records)
+    frame = scores(records)
     warnings = [section.warning for section in found for record in section.cells.values() for _ in record.metrics]
     frame["reason"] = [metric.reason or "" for record in records for metric in record.metrics.values()]
     frame["model_fingerprint"] = [r.model.fingerprint for r in records for _ in r.metrics]

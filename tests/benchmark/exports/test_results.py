@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cmbench.benchmark.exports.results import result_files, write_results
-from cmbench.benchmark.records.folder import records_frame
+from cmbench.benchmark.frames import scores
 from cmbench.benchmark.records.record import Metric, Record
 from cmbench.benchmark.views.words import percent
 from cmbench.errors import UsageError
@@ -29,7 +29,7 @@ def test_csv_holds_every_metric_of_every_record(board: list[Record]) -> None:
     read = pd.read_csv(io.BytesIO(content), keep_default_na=False)
     assert len(read) == 4 * len(board)
     kept = ["model", "task", "metric", "value", "low", "high"]
-    expected = sorted(records_frame(board)[kept].itertuples(index=False, name=None))
+    expected = sorted(scores(board)[kept].itertuples(index=False, name=None))
     assert sorted(read[kept].itertuples(index=False, name=None)) == expected
     assert set(read["warning"]) == {""}
 

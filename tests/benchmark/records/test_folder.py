@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from cmbench.benchmark.records.folder import by_evaluation, iter_records, load_records, records_frame
+from cmbench.benchmark.frames import load_records
+from cmbench.benchmark.records.folder import by_evaluation, iter_records
 from cmbench.benchmark.records.record import Record, write_record
 from cmbench.errors import UsageError
 
@@ -58,20 +58,3 @@ def test_a_cell_that_is_computed_again_moves_no_model(tmp_path: Path, build_reco
 def test_models_of_the_same_second_stay_as_they_are(build_record: Build) -> None:
     found: list[Any] = [at(build_record(model, "lyra"), 0) for model in ("z", "y", "x")]
     assert by_evaluation(found, lambda record: record) == found
-
-
-def test_a_frame_has_a_row_for_each_record_and_metric(build_record: Build) -> None:
-    record = build_record("mfcc", "lyra")
-    metric = record.metrics["roc_auc"]
-    assert metric.interval is not None
-    without = record.model_copy(update={"metrics": {"roc_auc": metric.model_copy(update={"interval": None})}})
-    frame = records_frame([record, without])
-    assert len(frame) == len(record.metrics) + 1
-    first, last = frame.iloc[0].to_dict(), frame.iloc[-1].to_dict()
-    assert first == {
-        "model": "mfcc", "task": "lyra", "tradition": "greek", "edition": "full", "split": "official",
-        "protocol": "cmbench-1", "metric": "roc_auc", "value": metric.value, "low": metric.interval.low,
-        "high": metric.interval.high, "layer": record.selection.layer, "test_tracks": 330,
-        "defined_labels": record.defined_labels, "total_labels": 30,
-    }  # fmt: skip
-    assert np.isnan([last["low"], last["high"]]).all()

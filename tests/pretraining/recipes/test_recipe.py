@@ -96,7 +96,7 @@ def test_the_command_line_comes_last() -> None:
         ("temprature=2", "the closest is 'temperature'"),
         ("seed", "write key=value"),
         ("=3", "write key=value"),
-        ("seed=x", "seed: .*Integer"),
+        ("seed=x", "seed=x: seed should be a whole number, not 'x'; write it like seed=3"),
         ("stages.only.steps=1.5", "stages.only.steps"),
         ("stages.only.hours.klezmer=1", "'klezmer' is none of greek"),
         ("stages.only.hours.western=-1", "hours"),
@@ -113,7 +113,7 @@ def test_the_command_line_comes_last() -> None:
         ("batch.together=3", "multiple of batch.together"),
         ("batch.together=0", "batch.together"),
         ("targets.teacher=encodec-24khz", r"fitted on, but targets.teacher is 'encodec-24khz'.*targets.hours.greek=0 "),
-        ("targets.hours=[]", "targets.hours=.*: Cannot merge"),
+        ("targets.hours=[]", r"targets.hours should be a table, not \[\]; write it like targets.hours.NAME="),
         ("shape=95m", "front_end=filter_bank is for shape=nano; with shape=95m say front_end=random"),
         ("targets.hours.klezmer=1", "targets.hours: 'klezmer' is none of greek"),
         ("targets.hours.greek=-1", "targets.hours.greek = -1.0 should be 0 or more"),
@@ -127,7 +127,7 @@ def test_the_command_line_comes_last() -> None:
         ("shape=330m", "none of nano, 95m"),
         ("name=../x", "name is letters"),
         ("name=${oc.env:HOME}", "not resolved"),
-        ("stages.only=3", "not a subclass of Stage"),
+        ("stages.only=3", "stages.only should be a table of hours, steps"),
     ],
 )
 def test_wrong_values_are_named(change: str, told: str) -> None:

@@ -1,4 +1,4 @@
-"""A section of the page with its predictions: what can be compared, and in which order."""
+"""A section with its predictions: what can be compared, and in which order."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from ...errors import UsageError
 from ..comparing.compare import on_common_tracks
+from ..comparing.lineage import base_of
 from ..comparing.transfer import by_kind
 from ..records.evidence import Evidence
 from ..records.sections import Section
-from ..views.base import Scope
+from .base import Scope
 
 
 def scope_of(section: Section, found: Sequence[Evidence], base: str | None, resamples: int) -> Scope:
@@ -19,17 +20,18 @@ def scope_of(section: Section, found: Sequence[Evidence], base: str | None, resa
     Args:
         section: the records.
         found: records with predictions, of this section and others.
-        base: model that the others are compared with; the first of the section if not given or not in it.
+        base: model that the others are compared with; by lineage if not given or not in the section.
         resamples: of the bootstrap.
     """
     mine = _of_section(section, found)
+    models = {e.record.model.name: e.record.model for e in mine}
+    if base not in models:
+        base = base_of(models) if models else ""
     alike, unlike = _alike(mine, base)
-    names = [e.record.model.name for e in alike]
-    base = base if base in names else names[0] if names else ""
     return Scope(section, tuple(mine), tuple(by_kind(alike, base)), unlike, base, resamples)
 
 
-def _alike(mine: Sequence[Evidence], base: str | None) -> tuple[list[Evidence], tuple[str, ...]]:
+def _alike(mine: Sequence[Evidence], base: str) -> tuple[list[Evidence], tuple[str, ...]]:
     """Leave out records whose tracks, labels or groups contradict the base's, or the first's where it has none."""
     first: dict[str, Evidence] = {}
     for e in sorted(mine, key=lambda e: e.record.model.name != base):
