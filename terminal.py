@@ -95,8 +95,7 @@ class ProgressBar:
         )
 
     def __enter__(self) -> Self:
-        """Start the display."""
-        self.bars.start()
+        """Return itself; the display begins with what is shown first, and nothing is in the way of others before."""
         return self
 
     def __exit__(
@@ -114,6 +113,7 @@ class ProgressBar:
             total: of it; ``None`` where that is not known.
             detail: in words.
         """
+        self.bars.start()
         begins = [task.description for task in self.bars.tasks] != [what]
         if begins:
             for task in self.bars.task_ids:

@@ -7,6 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from . import completing
+
+
+def _parts(values: list[str] | None) -> list[str]:
+    from ...written import split_list
+
+    return [part for value in values or () for part in split_list(value)]
+
 
 def option(*names: str, help: str, **more: Any) -> Any:
     """Return an option whose default means that nothing was said, and is not shown."""
@@ -28,3 +36,27 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Folder for figures (SVG, PNG) and tables (CSV, LaTeX, Markdown)."),
 ]
+
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+        callback=_parts,
+        autocompletion=completing.models,
+    ),
+]
+Tasks = Annotated[
+    list[str],
+    typer.Option(
+        "--tasks",
+        "-t",
+        help="As in `cmbench run`; several with commas.",
+        callback=_parts,
+        autocompletion=completing.tasks,
+    ),
+]
+RunEdition = Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")]
+RunProtocol = Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")]
+Seeds = Annotated[int | None, option(help="Seeds of the chosen probe, if not the protocol's.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from inspect import Signature, signature
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -15,9 +15,8 @@ from typer.core import TyperGroup
 from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Edition, Out, Places, ProtocolName, Split
-from .plain import examples, make_plain
-from .similarity import EPILOG as SIMILARITY_EXAMPLES
-from .similarity import similarity
+from .plain import command_of, examples, handed_on
+from .study import study_commands
 
 if TYPE_CHECKING:
     from ..records.evidence import Evidence
@@ -35,7 +34,8 @@ class ReportGroup(TyperGroup):
         """A command for every view; made when first asked for, which ``cmbench --help`` never does."""
         from ..views.registry import views
 
-        return {name: view_command(view) for name, view in views().items() if name not in self.own}
+        own = {name: view_command(view) for name, view in views().items() if name not in self.own}
+        return own | study_commands(similarity="similarity")
 
     @property  # type: ignore[override]
     def commands(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def html(
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
     from ..records.sections import audited, sections
-    from ..similarity.file import read_distances
+    from ..studies.similarity.file import read_distances
     from ..views import headline, scores
     from ..views.base import nothing, write_view
     from ..views.reported.rows import reported_tables
@@ -137,20 +137,11 @@ def print_details(shown: Sequence[Section], found: Sequence[Evidence], resamples
     equity.VIEW.print(equities(found, resamples), console())
 
 
-report_app.command("similarity", no_args_is_help=True, epilog=SIMILARITY_EXAMPLES)(similarity)
-
-
 def compare(context: typer.Context) -> None:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label."""
     from ..views.registry import views
 
-    command = view_command(views()["changes"])
-    with command.make_context(context.info_name, [*context.args], parent=context.parent) as own:
-        command.invoke(own)
-
-
-COMPARE: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-"""Settings of ``cmbench compare``, which hands all its words on to the view's command."""
+    handed_on(context, view_command(views()["changes"]))
 
 
 def _shared(
@@ -180,14 +171,7 @@ def view_command(view: View[Any]) -> Any:
         _show(view, {name: given.pop(name) for name in shared}, given)
 
     own = {name: one for name, one in takes.items() if name not in READ}
-    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (shared | own).values()]
-    show.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    show.__annotations__ = {}
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
-    app.command(view.name, help=view.help, epilog=examples(*view.examples), no_args_is_help=bool(read))(show)
-    command = typer.main.get_command(app)
-    make_plain(command)
-    return command
+    return command_of(view.name, show, (shared | own).values(), view.help, examples(*view.examples), bool(read))
 
 
 def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from ..records.evidence import Evidence
 from ..records.folder import record_files
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
 from ..records.sections import HEADLINE, METRIC_TITLES, NO_REASON, NOT_RUN, Column, Section
-from ..similarity.distance import Distances
-from ..similarity.distance_maps import similarity_block
+from ..studies.similarity.distance import Distances
+from ..studies.similarity.maps import similarity_block
 from ..views.base import Block, Drawing, Part, Scope
 from ..views.equity import worst
 from ..views.figures import FLOORS, style

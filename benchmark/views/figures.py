@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import ColorType
 
+    from .tables import Titled
+
 TEXT_WIDTH = 7.0
 """Inches: the width of the text of a two-column paper (A4 or letter)."""
 
@@ -95,7 +97,7 @@ def empty_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def draw_title(figure: Figure, section: Section, what: str, height: float) -> None:
+def draw_title(figure: Figure, section: Titled, what: str, height: float) -> None:
     """Write what is shown, of which edition, split and protocol; the ``mini`` label on a line of its own.
 
     A page says all of that itself, once.
@@ -108,7 +110,7 @@ def draw_title(figure: Figure, section: Section, what: str, height: float) -> No
         figure.text(0.005, 1 - 0.37 / height, section.warning, va="top", size=7, style="italic")
 
 
-def head_inches(section: Section) -> float:
+def head_inches(section: Titled) -> float:
     """Return the inches that the title needs."""
     if on_page():
         return 0.06

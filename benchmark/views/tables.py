@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...terminal import visible
 from ..records.record import Interval, Record
@@ -38,6 +38,18 @@ _LATEX = {
 }
 
 
+class Titled(Protocol):
+    """What a table or a figure is of: a section, or what a study found."""
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol, or what was measured, in words."""
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for real data."""
+
+
 @dataclass(frozen=True)
 class ViewTable:
     """A table of one section, as text.
@@ -63,7 +75,7 @@ class ViewTable:
     @classmethod
     def of(
         cls,
-        section: Section,
+        section: Titled,
         title: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[str]],
@@ -197,8 +209,8 @@ def _latex_row(cells: Iterable[str]) -> str:
     return "{[}" + text[1:] if text.startswith("[") else text
 
 
-def markdown_tables(tables: Sequence[ViewTable]) -> str:
-    """Return tables for Markdown, each under its title, with source, warning and notes."""
+def markdown_tables(tables: Sequence[ViewTable], sentences: Iterable[str] = ()) -> str:
+    """Return tables for Markdown, each under its title, with source, warning and notes; ``sentences`` come last."""
     parts = []
     for table in tables:
         rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
@@ -208,7 +220,7 @@ def markdown_tables(tables: Sequence[ViewTable]) -> str:
             "\n".join("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows),
             *map(_markdown, table.notes),
         ]
-    return "\n\n".join([*parts, ""])
+    return "\n\n".join([*parts, *map(_markdown, sentences), ""])
 
 
 def markdown_cell(text: str) -> str:

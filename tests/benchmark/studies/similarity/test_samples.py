@@ -15,7 +15,7 @@ from cmbench.baselines.base import EncoderCard
 from cmbench.benchmark.models import GivenEncoder
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.records.record import LayerScore, Record
-from cmbench.benchmark.similarity.samples import (
+from cmbench.benchmark.studies.similarity.samples import (
     Sample,
     choose_state,
     collections,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from cmbench.benchmark.similarity.distance import Collection, Distances, PairDistance
-from cmbench.benchmark.similarity.distance_maps import distance_map, near_order, relation_figure
-from cmbench.benchmark.similarity.relation import RelatedCell, Relation
+from cmbench.benchmark.studies.similarity.distance import Collection, Distances, PairDistance
+from cmbench.benchmark.studies.similarity.maps import distance_map, near_order, relation_figure
+from cmbench.benchmark.studies.similarity.relation import RelatedCell, Relation
 from cmbench.benchmark.views.figures import figure_bytes, style
 
 TASKS = ("lyra", "turkish_makam", "a corpus with a name of many words", "संगीत")

@@ -1,4 +1,4 @@
-"""The whole way from tasks on disk to distances, tables and files; `cmbench report similarity` as it is typed."""
+"""The whole way from tasks on disk to distances, tables and files; `cmbench study similarity` as it is typed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.registry import load_encoder
 from cmbench.benchmark.features.extract import extract
 from cmbench.benchmark.features.store import FeatureStore, store_folder
+from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.similarity.distance_maps import distance_map, relation_figure, write_similarity
-from cmbench.benchmark.similarity.distance_tables import STAND_IN_LABEL, print_similarity
-from cmbench.benchmark.similarity.file import read_distances, similarity_json, similarity_rows
-from cmbench.benchmark.similarity.report import STAND_IN, Request, SimilarityReport, measure_similarity
+from cmbench.benchmark.studies.similarity import STUDY
+from cmbench.benchmark.studies.similarity.distance import STAND_IN_LABEL
+from cmbench.benchmark.studies.similarity.file import Similarity, read_distances, similarity_json
+from cmbench.benchmark.studies.similarity.maps import distance_map, relation_figure
+from cmbench.benchmark.studies.similarity.measuring import STAND_IN, Request, measure_similarity
+from cmbench.benchmark.views.base import write_view
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.tasks.base import MINI_LABEL, LoadContext
@@ -32,10 +35,6 @@ from cmbench.tasks.choice import get_task
 
 TRADITIONS = ("turkish", "hindustani", "carnatic", "greek", "western")
 CPU = LoadOptions(device="cpu", offline=True)
-
-
-def silent(what: str, done: int, total: int) -> None:
-    pass
 
 
 def write_task(folder: Path, tradition: str, brightness: float) -> str:
@@ -101,32 +100,35 @@ def evidence(
     return found
 
 
-def printed(report: SimilarityReport) -> str:
+def printed(report: Similarity) -> str:
     out = io.StringIO()
-    print_similarity(report, Console(file=out, width=160))
+    STUDY.print(report, Console(file=out, width=160))
     return out.getvalue()
 
 
 @pytest.fixture(scope="module")
 def report(
     tasks: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, build_evidence: Callable[..., Evidence]
-) -> SimilarityReport:
-    context = store(tasks, tmp_path_factory.mktemp("cache"), "mfcc", "chroma")
+) -> Similarity:
+    root = tmp_path_factory.mktemp("cache")
+    context = store(tasks, root, "mfcc", "chroma")
     found = evidence(build_evidence, tasks, context, ("base", "m-turkish", "m-greek", "m-all"))
     request = Request(
-        models=("mfcc", "chroma"),
+        model=["mfcc", "chroma"],
         tokens=STAND_IN,
-        tasks=tasks,
+        tasks=list(tasks),
         seconds=1.0,
         codebook_size=8,
         resamples=100,
         base="base",
-        in_culture={"m-turkish": ["turkish"], "m-greek": ["greek"], "m-all": ["greek", "turkish"]},
+        in_culture=["m-turkish=turkish", "m-greek=greek", "m-all=greek,turkish"],
     )
-    return measure_similarity(request, found, context, CPU, silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMBENCH_CACHE", str(root))
+        return measure_similarity(request, found, Observer())
 
 
-def test_everything_that_is_asked_for_is_measured(report: SimilarityReport, tmp_path: Path) -> None:
+def test_everything_that_is_asked_for_is_measured(report: Similarity, tmp_path: Path) -> None:
     measured = [(d.measure, d.stand_in) for d in report.distances]
     assert measured == [("mmd2", False), ("mmd2", False), ("jensen_shannon", True)]
     for found in report.distances:
@@ -140,9 +142,8 @@ def test_everything_that_is_asked_for_is_measured(report: SimilarityReport, tmp_
         assert found.matrix().shape == (5, 5)
     tokens = report.distances[2]
     for pair in tokens.pairs:
-        values = tokens.by_codebook[pair.first, pair.second]
-        assert len(values) == 8
-        assert np.mean(values) == pytest.approx(pair.value)
+        assert len(pair.by_codebook) == 8
+        assert np.mean(pair.by_codebook) == pytest.approx(pair.value)
     assert ": the only one)" in report.distances[0].definition
     assert "the last: no records tell" in report.distances[1].definition
     assert report.settings["codebook_size"] == 8
@@ -153,12 +154,13 @@ def test_everything_that_is_asked_for_is_measured(report: SimilarityReport, tmp_
         assert relation.left_out == ("m-all: adapted to greek and turkish",)
 
 
-def test_tables_and_files_say_the_same_and_what_they_are(report: SimilarityReport, tmp_path: Path) -> None:
+def test_tables_and_files_say_the_same_and_what_they_are(report: Similarity, tmp_path: Path) -> None:
     text = printed(report)
     for words in ("Squared maximum mean discrepancy", "Spearman's rho", STAND_IN_LABEL, "as sampled", "12, 6"):
         assert words in text.replace("n=12", "12")
     whole = json.loads(similarity_json(report))
-    write_similarity(replace(report, distances=report.distances, relations=()), tmp_path / "rows")
+    short = replace(report, distances=report.distances[2:3], relations=report.relations[2:3])
+    write_view(STUDY, replace(report, relations=()), tmp_path / "rows")
     rows = list(csv.DictReader((tmp_path / "rows" / "similarity-custom.csv").read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 3 * 10 + 10 * 8
     first = whole["distances"][2]["pairs"][0]
@@ -166,30 +168,29 @@ def test_tables_and_files_say_the_same_and_what_they_are(report: SimilarityRepor
     assert float(row["distance"]) == first["corrected"]
     assert float(row["q_value"]) == first["q_value"]
     assert STAND_IN_LABEL in whole["distances"][2]["labels"]
-    short = replace(report, distances=report.distances[2:3], relations=report.relations[2:3])
-    paths = write_similarity(short, tmp_path / "out")
+    paths = write_view(STUDY, short, tmp_path / "out")
     again = {p.name: p.read_bytes() for p in paths}
-    assert {p.suffix for p in paths} == {".csv", ".json", ".svg", ".png"}
-    assert len(paths) == 2 + 2 * (1 + 1)
-    assert {p.name: p.read_bytes() for p in write_similarity(short, tmp_path / "out")} == again
+    assert {p.suffix for p in paths} == {".csv", ".json", ".md", ".tex", ".svg", ".png"}
+    assert len(paths) == 4 + 2 * (1 + 1)
+    assert {p.name: p.read_bytes() for p in write_view(STUDY, short, tmp_path / "out")} == again
 
 
-def test_mini_says_so_everywhere(report: SimilarityReport) -> None:
+def test_mini_says_so_everywhere(report: Similarity) -> None:
     distances = tuple(replace(d, edition="mini") for d in report.distances)
     relations = (replace(r, distances=d) for r, d in zip(report.relations, distances, strict=True))
     mini = replace(report, edition="mini", distances=distances, relations=tuple(relations))
-    assert printed(mini).count(MINI_LABEL) == len(mini.distances) + 1
+    assert printed(mini).count(MINI_LABEL) == len(mini.distances) + len(mini.relations)
     assert json.loads(similarity_json(mini))["labels"] == [MINI_LABEL]
-    assert {row["edition"] for row in similarity_rows(mini)} == {"mini"}
+    assert {row["edition"] for rows in STUDY.rows(mini).values() for row in rows} == {"mini"}
     for figure in (*map(distance_map, mini.distances), *map(relation_figure, mini.relations)):
-        assert MINI_LABEL in [text.get_text() for text in figure.texts]
+        assert MINI_LABEL in "".join(text.get_text() for text in figure.texts)
 
 
 def test_distances_are_read_back_and_a_measure_of_an_earlier_version_is_left_out(
-    report: SimilarityReport, tmp_path: Path
+    report: Similarity, tmp_path: Path
 ) -> None:
     whole = json.loads(similarity_json(report))
-    earlier = {**whole["distances"][2], "measure": "cosine"}
+    earlier = {**whole["distances"][2], "measure": "cosine", "by_codebook": [["a", "b", [0.1]]]}
     file = tmp_path / "similarity-custom.json"
     file.write_text(json.dumps({**whole, "distances": [*whole["distances"], earlier], "agreements": []}))
     assert read_distances(tmp_path) == list(report.distances)
@@ -199,9 +200,9 @@ def test_distances_are_read_back_and_a_measure_of_an_earlier_version_is_left_out
 
 
 def test_absent_features_are_named_with_the_command_that_makes_them(tasks: tuple[str, ...], own_cache: Path) -> None:
-    context = store(tasks[:1], own_cache, "mfcc")
+    store(tasks[:1], own_cache, "mfcc")
     with pytest.raises(MissingError) as raised:
-        measure_similarity(Request(("mfcc",), tasks=tasks[:2]), [], context, CPU, silent)
+        measure_similarity(Request(model=["mfcc"], tasks=list(tasks[:2])), [], Observer())
     (missing,) = raised.value.missing
     assert missing.what == "stored features of mfcc on hindustani_noise (custom edition)"
     assert missing.command == f"cmbench run --model mfcc --tasks {tasks[1]}"
@@ -215,37 +216,34 @@ def test_records_of_other_tracks_are_refused(
     other = found[0].record.task.model_copy(update={"split_sha256": "0" * 64})
     wrong = [replace(found[0], record=found[0].record.model_copy(update={"task": other})), found[1]]
     with pytest.raises(UsageError, match="of other tracks"):
-        measure_similarity(Request(("mfcc",), tasks=tasks[:2]), wrong, context, CPU, silent)
+        measure_similarity(Request(model=["mfcc"], tasks=list(tasks[:2])), wrong, Observer())
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
         (Request(), "Say what to measure"),
-        (Request(("mfcc",), states={"chroma": "last"}), "names 'chroma', which is not among"),
-        (Request(("mfcc",), states={"": "L7"}), "no hidden state 'L7'"),
-        (Request(("mfcc",), protocol="cmbench-9"), "no protocol named 'cmbench-9'"),
+        (Request(model=["mfcc"], hidden_state=["chroma=last"]), "names 'chroma', which is not among"),
+        (Request(model=["mfcc"], hidden_state=["L7"]), "no hidden state 'L7'"),
+        (Request(model=["mfcc"], protocol="cmbench-9"), "no protocol named 'cmbench-9'"),
         (Request(tokens="./nowhere"), "no model folder"),
     ],
 )
 def test_what_means_nothing_is_said(request_: Request, message: str, tasks: tuple[str, ...], own_cache: Path) -> None:
-    context = LoadContext(None, own_cache)
     with pytest.raises(UsageError, match=message):
-        measure_similarity(replace(request_, tasks=tasks[:2]), [], context, CPU, silent)
+        measure_similarity(replace(request_, tasks=list(tasks[:2])), [], Observer())
 
 
 def test_as_typed(tasks: tuple[str, ...], own_cache: Path, tmp_path: Path) -> None:
     store(tasks[:3], own_cache, "mfcc")
-    words = ["report", "similarity", "--model", "mfcc", "--tasks", ",".join(tasks[:3]), "--resamples", "100"]
+    words = ["study", "similarity", "--model", "mfcc", "--tasks", ",".join(tasks[:3]), "--resamples", "100"]
     done = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "turkish_noise" in done.output
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == [
-        "similarity-custom.csv",
-        "similarity-custom.json",
-        "similarity-mmd2-mfcc-custom.png",
-        "similarity-mmd2-mfcc-custom.svg",
+        *("similarity-custom-mmd2-mfcc.png", "similarity-custom-mmd2-mfcc.svg"),
+        *(f"similarity-custom.{ending}" for ending in ("csv", "json", "md", "tex")),
     ]
     empty, file = tmp_path / "empty", tmp_path / "file"
     empty.mkdir()

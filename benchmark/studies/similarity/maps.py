@@ -1,34 +1,31 @@
-"""Distances between traditions as heat maps, and against transfer as scatter plots; every file of a report."""
+"""Distances between traditions as heat maps, and against transfer as scatter plots."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..records.sections import Section
-from ..scoring.metrics import Doubles
-from ..views.base import Block, Drawing, Part, write_files
-from ..views.figures import COLOURS, FAINT, MARKERS, empty_figure, ink_on
-from ..views.tables import csv_text
+from ...records.sections import Section
+from ...scoring.metrics import Doubles
+from ...views.base import Block, Drawing, Part
+from ...views.figures import COLOURS, FAINT, MARKERS, draw_title, empty_figure, head_inches, ink_on
 from .distance import MEASURES, Distances, PairDistance
-from .distance_tables import distance_table, labels, number, relation_line
-from .file import similarity_json, similarity_rows
 from .relation import Relation
+from .tables import distance_table, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .report import SimilarityReport
-
 _CELL, _LINE = 0.68, 0.42
 """Inches: width and height of a cell."""
+
+_KEY = "Dark: near. Below each distance its 95 % cluster-bootstrap interval. Hatched: not separable from chance."
 
 
 def near_order(matrix: Doubles) -> list[int]:
@@ -57,39 +54,31 @@ def distance_map(distances: Distances) -> Figure:
     """
     matrix = distances.matrix()
     tasks = [distances.tasks[i] for i in near_order(matrix)]
-    notes = [f"{distances.source} · {distances.edition} edition", *labels(distances.edition, distances.stand_in)]
-    left = 0.2 + 0.068 * max(len(task) for task in tasks)
     names = ["\n".join(textwrap.wrap(task.replace("_", " "), 13)) for task in tasks]
-    head, foot = 0.4 + 0.14 * len(notes) + 0.09 * max(name.count("\n") + 1 for name in names), 0.28
-    width, height = max(left + _CELL * len(tasks) + 0.2, 5.4), head + _LINE * len(tasks) + foot
+    left, side = 0.2 + 0.068 * max(map(len, tasks)), _CELL * len(tasks)
+    head, foot = _head(distances) + 0.1 + 0.09 * max(name.count("\n") + 1 for name in names), 0.28
+    width, height = max(left + side + 0.2, 5.4), head + _LINE * len(tasks) + foot
     figure = empty_figure(width, height)
-    axes = figure.add_axes(
-        (left / width, foot / height, _CELL * len(tasks) / width, _LINE * len(tasks) / height),
-        xlim=(0, len(tasks)),
-        ylim=(len(tasks), 0),
-    )
+    axes = figure.add_axes((left / width, foot / height, side / width, 1 - (head + foot) / height))
+    axes.set(xlim=(0, len(tasks)), ylim=(len(tasks), 0), yticks=[])
     axes.spines[:].set_visible(False)
-    farthest = max(float(matrix.max()), 1e-9)
     traditions = {c.task: c.tradition for c in distances.collections}
     for y, row in enumerate(tasks):
         axes.text(-0.08, y + 0.38, row, ha="right", va="center", size=7.5)
         axes.text(-0.08, y + 0.74, traditions[row], ha="right", va="center", size=5.5, color=FAINT)
         for x, column in enumerate(tasks):
-            _cell(axes, x, y, distances.pair(row, column), farthest)
-    axes.set_yticks([])
+            _cell(axes, x, y, distances.pair(row, column), max(float(matrix.max()), 1e-9))
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=2)
     axes.set_xticks([x + 0.5 for x in range(len(tasks))], names, size=5.8)
-    _title(figure, f"{MEASURES[distances.measure]} between tasks", notes, height)
-    key = "Dark: near. Below each distance its 95 % cluster-bootstrap interval. Hatched: not separable from chance."
-    figure.text(0.005, 0.05 / height, key, size=6, va="bottom")
+    draw_title(figure, distances, f"{MEASURES[distances.measure]} between tasks", height)
+    figure.text(0.005, 0.05 / height, _KEY, size=6, va="bottom")
     return figure
 
 
-def _title(figure: Figure, what: str, notes: Sequence[str], height: float) -> None:
-    figure.text(0.005, 1 - 0.06 / height, what, va="top", size=9, weight="bold")
-    for i, note in enumerate(notes):
-        figure.text(0.005, 1 - (0.23 + 0.14 * i) / height, note, va="top", size=6.5, style="italic" if i else "normal")
+def _head(distances: Distances) -> float:
+    """Inches of a title whose warning may have two lines."""
+    return head_inches(distances) + 0.14 * distances.warning.count("\n")
 
 
 def _cell(axes: Axes, x: int, y: int, pair: PairDistance | None, farthest: float) -> None:
@@ -100,19 +89,15 @@ def _cell(axes: Axes, x: int, y: int, pair: PairDistance | None, farthest: float
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", edgecolor="white", linewidth=0.8))
         return
     shade = colormaps["cividis"](min(1.0, max(0.0, pair.corrected / farthest)))
-    clear = pair.separable or pair.q_value is None
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#9aa3ab", hatch=None if clear else "////", lw=0))
+    look: dict[str, Any] = {"ha": "center", "va": "center", "color": ink_on(shade)}
+    hatch = "////" if pair.separable is False else None
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="#9aa3ab", hatch=hatch, lw=0))
     axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor="white", linewidth=0.8))
-    write = partial(
-        axes.text,
-        ha="center",
-        va="center",
-        color=ink_on(shade),
-        bbox=None if clear else {"facecolor": shade, "edgecolor": "none", "pad": 0.8},
-    )
-    write(x + 0.5, y + (0.5 if pair.low is None else 0.36), number(pair.corrected), size=7.5)
+    if hatch:
+        look["bbox"] = {"facecolor": shade, "edgecolor": "none", "pad": 0.8}
+    axes.text(x + 0.5, y + (0.5 if pair.low is None else 0.36), number(pair.corrected), size=7.5, **look)
     if pair.low is not None:
-        write(x + 0.5, y + 0.74, f"[{number(pair.low)}, {number(pair.high)}]", size=5.2)
+        axes.text(x + 0.5, y + 0.74, f"[{number(pair.low)}, {number(pair.high)}]", size=5.2, **look)
 
 
 def relation_figure(relation: Relation) -> Figure:
@@ -120,11 +105,9 @@ def relation_figure(relation: Relation) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter
 
-    of = relation.distances
-    notes = [f"{of.source} · {of.edition} edition", *labels(of.edition, of.stand_in)]
     models = list(dict.fromkeys((cell.model, cell.tradition) for cell in relation.cells))
     tasks = list(dict.fromkeys(cell.task for cell in relation.cells))
-    head, width, foot = 0.36 + 0.14 * len(notes), 5.4, 0.62 + 0.145 * max(len(models), len(tasks))
+    head, width, foot = _head(relation.distances), 5.4, 0.62 + 0.145 * max(len(models), len(tasks))
     height = head + 2.9 + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((0.55 / width, foot / height, 1 - 0.75 / width, 2.9 / height))
@@ -133,33 +116,19 @@ def relation_figure(relation: Relation) -> Figure:
     markers = dict(zip(tasks, cycle([*MARKERS, *"*<>phd8"]), strict=False))
     for cell in relation.cells:
         axes.plot(cell.distance, 100 * cell.change, markers[cell.task], color=colours[cell.model], markersize=5)
-    axes.set_xlabel(MEASURES[of.measure], size=7.5)
+    axes.set_xlabel(MEASURES[relation.distances.measure], size=7.5)
     axes.set_ylabel(f"change against {relation.base}, points", size=7.5)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}" if value else "0"))
     axes.tick_params(labelsize=6.5, length=2, width=0.5)
     axes.margins(x=0.12, y=0.1)
     by_model = [Line2D([], [], color=colours[m], lw=4, label=f"{m} ({t})") for m, t in models]
     by_task = [Line2D([], [], color=FAINT, marker=markers[t], ls="none", ms=5, label=t) for t in tasks]
-    look: dict[str, Any] = {"ncols": 1, "frameon": False, "fontsize": 6.5}
+    look: dict[str, Any] = {"frameon": False, "fontsize": 6.5}
     figure.legend(handles=by_model, loc="lower left", bbox_to_anchor=(0.0, 0.15 / height), **look)
     figure.legend(handles=by_task, loc="lower right", bbox_to_anchor=(1.0, 0.15 / height), **look)
-    figure.text(0.005, 0.04 / height, relation_line(relation), size=6, va="bottom")
-    _title(figure, "Change on other traditions by their distance", notes, height)
+    figure.text(0.005, 0.04 / height, relation.words, size=6, va="bottom")
+    draw_title(figure, relation.distances, "Change on other traditions by their distance", height)
     return figure
-
-
-def write_similarity(report: SimilarityReport, folder: Path) -> list[Path]:
-    """Write the maps and scatter plots as SVG and PNG, and all numbers as CSV and JSON; return the paths."""
-    figures: dict[str, Callable[[], Figure]] = {
-        f"similarity-{d.slug}-{d.edition}": partial(distance_map, d) for d in report.distances
-    }
-    for r in report.relations:
-        if r.rho is not None:
-            name = f"similarity-transfer-{r.distances.slug}-{r.distances.edition}"
-            figures[name] = partial(relation_figure, r)
-    stem = f"similarity-{report.edition}"
-    rows = list(similarity_rows(report))
-    return write_files(folder, {f"{stem}.json": similarity_json(report), f"{stem}.csv": csv_text(rows)}, figures)
 
 
 def similarity_block(section: Section, distances: Sequence[Distances]) -> Block:
@@ -170,5 +139,5 @@ def similarity_block(section: Section, distances: Sequence[Distances]) -> Block:
         "Distance between traditions",
         "Measured on training tracks, not on scores.",
         tuple(Drawing(f"Distance between tasks, {d.source}", partial(distance_map, d)) for d in there),
-        tuple(Part(f"Numbers: {d.source}", (), (distance_table(d, f"{d.edition} edition"),)) for d in there),
+        tuple(Part(f"Numbers: {d.source}", (), (distance_table(d),)) for d in there),
     )

@@ -5,28 +5,27 @@ Features are those that `cmbench run` has stored; nothing is encoded here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import Missing, MissingError, UsageError
-from ...tasks.base import TaskData, Track
-from ..features.store import FeatureStore, ShardTrack, store_folder
-from ..records.record import Record
-from ..scoring.bootstrap import cluster_count, cluster_numbers
-from ..scoring.metrics import Doubles
+from ....errors import Missing, MissingError, UsageError
+from ....tasks.base import TaskData, Track
+from ...features.store import FeatureStore, ShardTrack, store_folder
+from ...records.record import Record
+from ...scoring.bootstrap import cluster_count, cluster_numbers
+from ...scoring.metrics import Doubles
 from .distance import Collection, Groups
 
 if TYPE_CHECKING:
-    from ...baselines.base import EncoderCard
-    from ..protocol import Windowing
-
-TRACKS = 200
-"""Training tracks of each task: Hindustani, the smallest, has 844."""
+    from ....baselines.base import EncoderCard
+    from ...protocol import Windowing
 
 LAST = "last"
 
@@ -88,16 +87,13 @@ def draw_samples(data: Sequence[TaskData], count: int, seed: int) -> list[Sample
 
 
 def _spread_over_groups(tracks: Sequence[Track], count: int, seed: int) -> tuple[Track, ...]:
-    order = np.random.default_rng(seed).permutation(len(tracks))
-    shuffled = [tracks[i] for i in order]
-    numbers = cluster_numbers([t.group for t in shuffled])
-    seen: dict[int, int] = {}
+    shuffled = [tracks[i] for i in np.random.default_rng(seed).permutation(len(tracks))]
+    seen: Counter[int] = Counter()
     turns = []
-    for number in map(int, numbers):
-        turns.append(seen.get(number, 0))
-        seen[number] = turns[-1] + 1
-    first = np.argsort(turns, kind="stable")[:count]
-    return tuple(sorted((shuffled[i] for i in first), key=lambda t: t.id))
+    for number in cluster_numbers([t.group for t in shuffled]).tolist():
+        turns.append(seen[number])
+        seen[number] += 1
+    return tuple(sorted((shuffled[i] for i in np.argsort(turns, kind="stable")[:count]), key=lambda t: t.id))
 
 
 def number_groups(tracks: Sequence[Sequence[Track]]) -> tuple[Groups, list[Groups]]:
@@ -109,14 +105,13 @@ def number_groups(tracks: Sequence[Sequence[Track]]) -> tuple[Groups, list[Group
     Returns:
         The number of each track's group, tasks one after the other ``[all tracks]``, and the numbers of each task.
     """
-    of_tracks, of_tasks, before = [], [], 0
+    of_tracks: list[Groups] = []
+    before = [0]
     for some in tracks:
-        numbers = cluster_numbers([t.group for t in some]) + before
-        count = cluster_count([t.group for t in some])
-        of_tracks.append(numbers)
-        of_tasks.append(np.arange(before, before + count))
-        before += count
-    return np.concatenate(of_tracks), of_tasks
+        groups = [t.group for t in some]
+        of_tracks.append(cluster_numbers(groups) + before[-1])
+        before.append(before[-1] + cluster_count(groups))
+    return np.concatenate(of_tracks), [np.arange(first, end) for first, end in pairwise(before)]
 
 
 def collections(samples: Sequence[Sample], tracks: Sequence[Sequence[Track]]) -> tuple[Collection, ...]:
@@ -168,18 +163,13 @@ def choose_state(
     curves = {
         record.task.name: {s.layer: s.score for s in record.layers}
         for record in records
-        if record.model.fingerprint == card.fingerprint and record.task.name in tasks
+        if record.model.fingerprint == card.fingerprint
     }
-    means: dict[int, float] = {}
-    for layer, name in enumerate(card.layer_names):
-        scores = [curves[task].get(name) if task in curves else None for task in tasks]
-        known = [score for score in scores if score is not None]
-        if len(known) == len(tasks):
-            means[layer] = fmean(known)
+    scores = [[curves.get(task, {}).get(name) for task in tasks] for name in card.layer_names]
+    means = [fmean(known) for row in scores if len(known := [s for s in row if s is not None]) == len(tasks)]
     if len(means) < card.layers:
         return card.layers - 1, "the last: no records tell what validation found on every task"
-    best = max(means, key=means.__getitem__)
-    return best, f"highest validation score, mean over {len(tasks)} tasks"
+    return means.index(max(means)), f"highest validation score, mean over {len(tasks)} tasks"
 
 
 def read_features(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +12,11 @@ import pytest
 from rich.console import Console
 
 from cmbench.benchmark.records.record import LabelScore, Record
-from cmbench.benchmark.studies.sweep.scale_curves import ROWS, sweep_figure
-from cmbench.benchmark.studies.sweep.scale_tables import csv_sweep, markdown_sweep, print_sweep, verdict, write_sweep
-from cmbench.benchmark.studies.sweep.sweep import HONESTY, Sweep, SweptModel
+from cmbench.benchmark.studies.sweep import STUDY
+from cmbench.benchmark.studies.sweep.curves import ROWS, sweep_figure
+from cmbench.benchmark.studies.sweep.sweep import Sweep, SweptModel
+from cmbench.benchmark.studies.sweep.tables import HONESTY, sentences, sweep_rows, sweep_table
+from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.words import percent
 from cmbench.tasks.base import MINI_LABEL
@@ -43,39 +44,41 @@ def make_sweep(build_record: Callable[..., Record]) -> Callable[..., Sweep]:
 
 def test_the_terminal_says_what_was_chosen_and_how(make_sweep: Callable[..., Sweep]) -> None:
     console = Console(width=120, record=True, file=io.StringIO())
-    print_sweep(make_sweep("mini"), console)
+    STUDY.print(make_sweep("mini"), console)
     text = " ".join(console.export_text().split())
     for words in (MINI_LABEL, HONESTY, "Chosen on validation: scale 0.2", "türk", "mini edition"):
         assert words in text
-    assert MINI_LABEL not in markdown_sweep(make_sweep())
+    assert not sweep_table(make_sweep()).warning
 
 
 def test_the_verdict_tells_where_the_choice_ends(make_sweep: Callable[..., Sweep]) -> None:
     sweep = make_sweep()
-    assert verdict(sweep) == ("Chosen on validation: scale 0.2 (mean validation score 70.0); the base, base, has 55.0.")
-    assert "edge of the range" in verdict(replace(sweep, merged=sweep.merged[:2]))
-    assert "No scale is better than the base" in verdict(replace(sweep, base=sweep.merged[1]))
+    assert sentences(sweep)[0] == (
+        "Chosen on validation: scale 0.2 (mean validation score 70.0); the base, base, has 55.0."
+    )
+    assert "edge of the range" in sentences(replace(sweep, merged=sweep.merged[:2]))[0]
+    assert "No scale is better than the base" in sentences(replace(sweep, base=sweep.merged[1]))[0]
 
 
-def test_markdown_and_csv_hold_every_model_and_task(make_sweep: Callable[..., Sweep]) -> None:
+def test_table_and_rows_hold_every_model_and_task(make_sweep: Callable[..., Sweep]) -> None:
     sweep = make_sweep()
-    lines = markdown_sweep(sweep).splitlines()
-    assert "| **scale 0.2** | 70.0 |" in markdown_sweep(sweep)
-    assert any(line.startswith("| gree\\|k | 60.0 |") for line in lines)
-    rows = list(csv.DictReader(io.StringIO(csv_sweep(sweep))))
+    table = sweep_table(sweep)
+    assert [row[:2] for row in table.rows if "(chosen)" in row[0]] == [("scale 0.2 (chosen)", "70.0")]
+    assert ("gree|k", "60.0") in [row[:2] for row in table.rows]
+    rows = sweep_rows(sweep)
     assert len(rows) == 6 * len(TASKS)
-    assert [row["model"] for row in rows if row["chosen"] == "1"] == ["s-0.2"] * len(TASKS)
+    assert [row["model"] for row in rows if row["chosen"]] == ["s-0.2"] * len(TASKS)
     (row,) = (r for r in rows if r["model"] == "türk" and r["task"] == "lyra")
     metric = sweep.added[1].records["lyra"].metrics["roc_auc"]
     assert metric.interval is not None
-    assert (float(row["test_roc_auc"]), float(row["test_roc_auc_low"])) == (metric.value, metric.interval.low)
+    assert (row["test_roc_auc"], row["test_roc_auc_low"]) == (metric.value, metric.interval.low)
 
 
 def test_the_figure_has_every_panel_and_level(make_sweep: Callable[..., Sweep]) -> None:
     sweep = make_sweep("mini")
-    figure = sweep_figure(sweep, "mini edition", MINI_LABEL)
+    figure = sweep_figure(sweep)
     assert len(figure.axes) == len(ROWS) * len(TASKS)
-    assert {text.get_text() for text in figure.texts} >= {MINI_LABEL, "mini edition"}
+    assert {text.get_text() for text in figure.texts} >= {MINI_LABEL, sweep.title}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["merge", "base (base)", "gree|k", "türk"]
     # The first column's second panel: test ROC-AUC on lyra.
     line = figure.axes[len(TASKS)].lines[0]
@@ -93,11 +96,11 @@ def test_a_score_that_is_not_defined_leaves_a_gap(
     empty = build_record("s-0.4", "lyra", labels=[build_label("a", "form", None)])
     last = SweptModel("s-0.4", 0.4, {**sweep.merged[0].records, "lyra": empty})
     sweep = replace(sweep, merged=(*sweep.merged, last))
-    assert "–" in markdown_sweep(sweep)
-    paths = write_sweep(sweep, tmp_path)
-    assert [path.name for path in paths] == ["sweep.md", "sweep.csv", "sweep.svg", "sweep.png"]
+    assert any("–" in cell for row in sweep_table(sweep).rows for cell in row)
+    paths = write_view(STUDY, sweep, tmp_path)
+    assert [path.name for path in paths] == [f"sweep.{ending}" for ending in ("tex", "md", "csv", "svg", "png")]
     before = [path.read_bytes() for path in paths]
-    assert before == [path.read_bytes() for path in write_sweep(sweep, tmp_path)]
+    assert before == [path.read_bytes() for path in write_view(STUDY, sweep, tmp_path)]
     assert "nan" not in (tmp_path / "sweep.csv").read_text().lower()
     with style("path"):
-        assert len(np.asarray(sweep_figure(sweep, "t").axes[len(TASKS)].lines[0].get_xdata())) == 3
+        assert len(np.asarray(sweep_figure(sweep).axes[len(TASKS)].lines[0].get_xdata())) == 3

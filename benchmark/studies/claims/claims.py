@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from ....baselines.nano import NANO_BASE
 from ....errors import CmbenchError
 from ....pretraining.family import FAMILY, MERGED, MULTI, FamilyModel
-from ....tasks.base import WESTERN
+from ....tasks.base import MINI_LABEL, WESTERN
 from ...comparing.compare import BOUND, RESAMPLES, TaskChange, compare
 from ...comparing.paired import RANKED, Difference, control_false_discoveries, difference
 from ...comparing.transfer import TransferMatrix, transfer_matrix
@@ -110,15 +111,24 @@ class Reproduction:
         findings: in the order of :func:`claims`.
         matrix: the family by tasks.
         seeds: of the probes.
-        title: edition, split, protocol and the number of test tracks.
+        title: edition, split, protocol, the number of test tracks and of seeds.
         missing: models that were not evaluated.
+        command: that was given.
+        trained: model -> its folder, of those whose training can be drawn.
     """
 
     findings: tuple[ClaimOutcome, ...]
     matrix: TransferMatrix
     seeds: int
     title: str
-    missing: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = ()
+    command: str = ""
+    trained: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number."""
+        return MINI_LABEL
 
 
 def claims() -> tuple[Claim, ...]:
@@ -189,15 +199,14 @@ def evaluate_claims(evidence: Iterable[Evidence], resamples: int = RESAMPLES) ->
     asked = claims()
     known = [claim for claim in asked if claim.before in found and claim.after in found]
     judged = control_false_discoveries([_change(claim, found, resamples) for claim in known])
-    first = found[NANO_BASE][0]
-    record = first.record
+    record, seeds = found[NANO_BASE][0].record, len(found[NANO_BASE][0].probabilities)
     tracks = sorted({one.record.task.tracks["test"] for one in found[NANO_BASE]})
     return Reproduction(
         findings=tuple(ClaimOutcome(c, d, reported_change(c)) for c, d in zip(known, judged, strict=True)),
         matrix=transfer_matrix([e for name in MODELS for e in found[name]], NANO_BASE, resamples=resamples),
-        seeds=len(first.probabilities),
+        seeds=seeds,
         title=f"{Setting.of(record).title} · "
-        f"{'–'.join(map(str, dict.fromkeys([tracks[0], tracks[-1]])))} test tracks a task",
+        f"{'–'.join(map(str, dict.fromkeys([tracks[0], tracks[-1]])))} test tracks a task · {seeds} seeds",
         missing=tuple(sorted({claim.after for claim in asked} - found.keys())),
     )
 

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.similarity.distance import Collection, Distances, Grouped, PairDistance, all_pairs, measure_pair
-from cmbench.benchmark.similarity.measures import KernelGroups, UnigramGroups, jensen_shannon
+from cmbench.benchmark.studies.similarity.distance import (
+    Collection,
+    Distances,
+    Grouped,
+    PairDistance,
+    all_pairs,
+    measure_pair,
+)
+from cmbench.benchmark.studies.similarity.measures import KernelGroups, UnigramGroups, jensen_shannon
 from cmbench.errors import UsageError
 
 Draw = Callable[[np.random.Generator], Grouped]
@@ -93,7 +100,7 @@ def test_few_groups_give_a_distance_alone() -> None:
     )
     assert (found.low, found.p_value, found.null_high) == (None, None, None)
     assert found.reason == "no interval and no test: few has fewer than 5 groups (4)"
-    assert not found.separable
+    assert found.separable is None
 
 
 def test_pairs_are_judged_together() -> None:
@@ -107,9 +114,9 @@ def test_pairs_are_judged_together() -> None:
     assert {p.second for p in found if p.separable} == {"d"}
     assert all(p.q_value is not None and p.p_value is not None and p.q_value >= p.p_value for p in found)
     with pytest.raises(UsageError, match="two tasks"):
-        all_pairs(KernelGroups.of(features, groups, 2.0), members[:1], "a")
+        all_pairs(KernelGroups.of(features, groups, 2.0), members[:1], "a", 100)
     with pytest.raises(UsageError, match="b: its sample has 1 group"):
-        all_pairs(KernelGroups.of(features, groups, 2.0), [members[0], np.array([20])], "ab")
+        all_pairs(KernelGroups.of(features, groups, 2.0), [members[0], np.array([20])], "ab", 100)
 
 
 def test_a_matrix_is_symmetric_with_nothing_on_its_diagonal() -> None:

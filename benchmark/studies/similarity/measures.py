@@ -6,21 +6,21 @@ Both work on groups of tracks, reduced to what the distance between weighted set
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...baselines.tokens.kmeans import ResidualKMeans
-from ...errors import UsageError
-from ...files import safe_name
-from ..scoring.metrics import Doubles
-from .distance import RESAMPLES, Distances, Groups, all_pairs
+from ....baselines.tokens.kmeans import ResidualKMeans
+from ....errors import UsageError
+from ....files import safe_name
+from ...scoring.metrics import Doubles
+from .distance import Distances, Groups, all_pairs
 from .samples import FeatureSample, Sample, collections, number_groups
 
 if TYPE_CHECKING:
-    from ...baselines.tokens.base import Tokeniser
+    from ....baselines.tokens.base import Tokeniser
     from .tokens import Counted
 
 _MEDIAN_OF = 3000
@@ -28,24 +28,6 @@ _MEDIAN_OF = 3000
 
 _BLOCK = 1 << 23
 """Numbers of one block of distributions: 64 MiB of float64."""
-
-
-def standardised(features: Doubles) -> Doubles:
-    """Scale every feature to mean 0 and deviation 1; features that never change are left out.
-
-    Args:
-        features: ``[tracks, dim]``.
-
-    Raises:
-        UsageError: no feature changes from track to track.
-    """
-    deviation = features.std(axis=0)
-    changing = deviation > 1e-9 * np.maximum(np.abs(features).max(axis=0), 1e-30)
-    if not changing.any():
-        raise UsageError("The features are the same for every track: there is no distance between them.")
-    kept = features[:, changing]
-    scaled: Doubles = (kept - kept.mean(axis=0)) / deviation[changing]
-    return scaled
 
 
 def median_distance(features: Doubles, seed: int = 0) -> float:
@@ -190,7 +172,7 @@ class UnigramGroups:
         return shares
 
 
-def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resamples: int = RESAMPLES) -> Distances:
+def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resamples: int) -> Distances:
     """Measure the squared maximum mean discrepancy between the tasks.
 
     Args:
@@ -201,7 +183,10 @@ def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resample
     Raises:
         UsageError: features do not differ between tracks, or a task has a single group.
     """
-    features = standardised(np.concatenate(sample.features))
+    from sklearn.preprocessing import StandardScaler
+
+    # What never changes becomes zero, and adds nothing to a distance.
+    features = StandardScaler().fit_transform(np.concatenate(sample.features))
     bandwidth = median_distance(features)
     groups, members = number_groups(sample.tracks)
     used = collections(samples, sample.tracks)
@@ -242,7 +227,6 @@ def token_distances(
     groups, members = number_groups(tracks)
     grouped = UnigramGroups.of(np.concatenate([c.counts for c in counted]), groups)
     used = collections(samples, tracks)
-    pairs = all_pairs(grouped, members, [c.task for c in used], resamples)
     every = np.arange(len(grouped.counts))
     whole = {c.task: np.isin(every, own)[None].astype(float) for c, own in zip(used, members, strict=True)}
     stand_in = isinstance(tokeniser, ResidualKMeans)
@@ -253,13 +237,13 @@ def token_distances(
         edition=samples[0].data.edition,
         stand_in=stand_in,
         collections=used,
-        pairs=pairs,
+        pairs=tuple(
+            replace(pair, by_codebook=tuple(grouped.by_codebook(whole[pair.first], whole[pair.second])[0].tolist()))
+            for pair in all_pairs(grouped, members, [c.task for c in used], resamples)
+        ),
         definition=(
             f"Unigrams of the tokens in the middle {seconds:g} s of each track, pooled over tracks; per codebook, then "
             f"mean over {grouped.counts.shape[1]} codebooks of {tokeniser.codebook_size} tokens. "
             f"Tokeniser: {tokeniser.name}. Jensen-Shannon divergence in bits, 0 to 1."
         ),
-        by_codebook={
-            (p.first, p.second): tuple(grouped.by_codebook(whole[p.first], whole[p.second])[0].tolist()) for p in pairs
-        },
     )

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from cmbench.benchmark.comparing.transfer import Cell, TransferMatrix
-from cmbench.benchmark.similarity.distance import Collection, Distances, PairDistance
-from cmbench.benchmark.similarity.relation import Relation, relate
+from cmbench.benchmark.studies.similarity.distance import Collection, Distances, PairDistance
+from cmbench.benchmark.studies.similarity.relation import Relation, relate
 
 TRADITIONS = {
     "turkish_makam": "turkish",

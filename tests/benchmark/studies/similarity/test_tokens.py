@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cmbench.benchmark.similarity.samples import Sample
-from cmbench.benchmark.similarity.tokens import count_sample, decoded, fit_stand_in, middle
+from cmbench.benchmark.studies.similarity.samples import Sample
+from cmbench.benchmark.studies.similarity.tokens import count_sample, decoded, fit_stand_in, middle
 from cmbench.errors import CmbenchError, UnusableAudio
 from cmbench.tasks.base import LoadContext, Task, Track
 

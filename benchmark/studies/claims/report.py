@@ -1,23 +1,22 @@
-"""What `cmbench reproduce nano` shows: a table, JSON, and two figures."""
+"""What the study of the claims shows: a table, JSON, and two figures."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....pretraining.card import CURVE
 from ....tasks.base import MINI_LABEL
-from ...comparing.paired import Difference
 from ...records.sections import ABSENT
 from ...views import transfer
 from ...views.base import write_files, write_view
-from ...views.changes import STYLES
-from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, empty_figure
+from ...views.figures import COLOURS, FAINT, INK, LINE, TEXT_WIDTH, draw_title, empty_figure, head_inches
+from ...views.tables import ViewTable, print_tables
 from ...views.words import points
 from .claims import Claim, ClaimOutcome, Reproduction, reported_models
 
@@ -49,7 +48,7 @@ def cells(finding: ClaimOutcome) -> tuple[str, ...]:
         f"{claim.after} − {claim.before}: {claim.words}",
         tasks_words(claim),
         points(d.change),
-        _interval(d),
+        ABSENT if d.low is None or d.high is None else f"[{_bound(d.low)}, {_bound(d.high)}]",
         ABSENT if d.q_value is None else f"{d.q_value:.3f}",
         ABSENT if d.detectable is None else f"{100 * d.detectable:.1f}",
         d.verdict,
@@ -57,75 +56,45 @@ def cells(finding: ClaimOutcome) -> tuple[str, ...]:
     )
 
 
-def _interval(change: Difference) -> str:
-    if change.low is None or change.high is None:
-        return ABSENT
-    return f"[{_bound(change.low)}, {_bound(change.high)}]"
-
-
 def _bound(value: float) -> str:
     """Return a bound in points, with as many digits as show on which side of zero it lies."""
     return points(value) if abs(100 * value) >= 0.05 else points(value, 2)
 
 
+def findings_table(found: Reproduction) -> ViewTable:
+    """Return the findings as a table."""
+    title = f"The paper in miniature: `{found.command}`"
+    return ViewTable.of(found, title, HEAD, map(cells, found.findings), 3, (LEGEND,))
+
+
+def sentences(found: Reproduction) -> list[str]:
+    """Say what could not be judged, or not be compared, and why."""
+    reasons = dict.fromkeys(f.change.reason for f in found.findings if f.change.reason)
+    absent = [f"Not made, so not compared: {', '.join(found.missing)}."] if found.missing else []
+    return [*(f"Where there is no interval: {reason}." for reason in reasons), *absent]
+
+
 def print_reproduction(found: Reproduction, console: Console) -> None:
-    """Print the findings."""
-    from rich.table import Table
-    from rich.text import Text
-
-    console.print(Text(f"{found.title} · {found.seeds} seeds", style="bold"))
-    console.print(Text(MINI_LABEL, style="yellow"))
-    console.print(Text(LEGEND, style="dim"))
-    table = Table(box=None, pad_edge=False)
-    for name in HEAD:
-        table.add_column(name, overflow="fold", justify="left" if name in ("", "compared", "tasks") else "right")
-    for finding in found.findings:
-        key, _, *most, verdict, reported = cells(finding)
-        # The names of the models would leave no room; the files that are written have them.
-        words = (key, finding.claim.words, *most)
-        table.add_row(*map(Text, words), Text(verdict, style=STYLES.get(verdict, "")), Text(reported))
-    console.print(table)
-    for reason in dict.fromkeys(f.change.reason for f in found.findings if f.change.reason):
-        console.print(f"Where there is no interval: {reason}.", highlight=False)
-    if found.missing:
-        console.print(f"Not made, so not compared: {', '.join(found.missing)}.", highlight=False)
+    """Print the findings without the names of the models, which would leave no room; the files have them."""
+    table = findings_table(found)
+    rows = [(f.claim.key, f.claim.words, *row[2:]) for f, row in zip(found.findings, table.rows, strict=True)]
+    print_tables([replace(table, rows=tuple(rows))], console)
+    for sentence in sentences(found):
+        console.print(sentence, markup=False, highlight=False)
 
 
-def markdown_findings(found: Reproduction, command: str) -> str:
-    """Return the findings as a Markdown table with its heading.
-
-    Args:
-        found: what came out.
-        command: that was given.
-    """
-    lines = [
-        f"`{command}`: {found.title} · {found.seeds} seeds. {MINI_LABEL}.",
-        "",
-        "| " + " | ".join(HEAD) + " |",
-        "|---|---|---|" + "---:|" * (len(HEAD) - 3),
-        *("| " + " | ".join(cells(finding)) + " |" for finding in found.findings),
-        "",
-        LEGEND,
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def facts(found: Reproduction, command: str) -> dict[str, object]:
-    """Return the findings as data; changes and scores as fractions, ``None`` for a number that does not exist.
-
-    Args:
-        found: what came out.
-        command: that was given.
-    """
-    return {
-        "command": command,
+def findings_json(found: Reproduction) -> str:
+    """Return the findings; changes and scores as fractions, ``null`` for a number that does not exist."""
+    facts = {
+        "command": found.command,
         "title": found.title,
         "edition": found.matrix.edition,
-        "warning": MINI_LABEL,
+        "warning": found.warning,
         "seeds": found.seeds,
         "missing": list(found.missing),
         "findings": [_row(finding) for finding in found.findings],
     }
+    return json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _row(finding: ClaimOutcome) -> dict[str, object]:
@@ -142,7 +111,7 @@ def _row(finding: ClaimOutcome) -> dict[str, object]:
 def findings_figure(found: Reproduction) -> Figure:
     """Draw every change with its interval, a row each; filled where it can be told from none."""
     rows = found.findings
-    line, left, head, foot = 0.2, 3.3, 0.45, 0.42
+    line, left, head, foot = 0.2, 3.3, head_inches(found), 0.58
     height = head + line * len(rows) + foot
     figure = empty_figure(TEXT_WIDTH, height)
     axes = figure.add_axes(
@@ -154,21 +123,15 @@ def findings_figure(found: Reproduction) -> Figure:
     axes.set_axisbelow(True)
     for y, finding in enumerate(rows):
         _draw_finding(axes, y, finding)
-    axes.set_yticks(range(len(rows)))
-    axes.set_yticklabels([_row_name(finding) for finding in rows], size=6.5)
+    names = [f"({f.claim.key}) {f.claim.words} · {tasks_words(f.claim)}" for f in rows]
+    axes.set_yticks(range(len(rows)), names, size=6.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("change of the mean of ROC-AUC and AP, points; 95 % interval", size=7)
     axes.tick_params(axis="x", labelsize=7)
-    figure.text(0.01, 1 - 0.06 / height, "The paper in miniature", va="top", size=9, weight="bold")
-    figure.text(0.01, 1 - 0.23 / height, f"{found.title}. {MINI_LABEL}", va="top", size=6.5, style="italic")
     words = "Circles: four traditions; squares: Western. Filled: told apart from no change."
-    figure.text(0.99, 1 - 0.06 / height, words, va="top", ha="right", size=6.5)
+    figure.text(0.005, 0.04 / height, words, va="bottom", size=6.5)
+    draw_title(figure, found, "The paper in miniature", height)
     return figure
-
-
-def _row_name(finding: ClaimOutcome) -> str:
-    claim = finding.claim
-    return f"({claim.key}) {claim.words} · {tasks_words(claim)}"
 
 
 def _draw_finding(axes: Axes, y: int, finding: ClaimOutcome) -> None:
@@ -229,35 +192,16 @@ def _draw_curves(
 ) -> None:
     dashes = ("-", "--", "-.", ":", (0, (1, 1)))
     for k, tradition in enumerate(traditions):
-        steps = [step for step, _ in curve.get(tradition, ())]
-        losses = [loss for _, loss in curve.get(tradition, ())]
-        panel.plot(
-            steps,
-            losses,
-            color=COLOURS[k % len(COLOURS)],
-            linestyle=dashes[k % len(dashes)],
-            linewidth=1,
-            label=tradition,
-        )
+        look: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "linestyle": dashes[k % len(dashes)]}
+        panel.plot(*zip(*curve.get(tradition, ()), strict=True), **look, linewidth=1, label=tradition)
     panel.set_title(name, size=7.5)
     panel.set_xlabel("update", size=6.5)
     panel.tick_params(labelsize=6.5, color=FAINT)
     panel.grid(axis="y", color=LINE, linewidth=0.4)
 
 
-def write_reproduction(found: Reproduction, folders: Mapping[str, Path], out: Path, command: str) -> list[Path]:
-    """Write the findings, the transfer matrix and the figures, and return the paths.
-
-    Args:
-        found: what came out.
-        folders: model -> its folder, of those whose training is to be drawn; none, and that figure is left out.
-        out: folder.
-        command: that was given.
-    """
-    text = json.dumps(facts(found, command), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    texts = {"findings.json": text, "findings.md": markdown_findings(found, command)}
-    figures: dict[str, Callable[[], Figure]] = {"findings": partial(findings_figure, found)}
-    if folders:
-        figures["held_out"] = partial(curves_figure, folders)
+def write_beside(found: Reproduction, out: Path) -> list[Path]:
+    """Write the transfer matrix of the family and, where they are there, the curves of training; return the paths."""
     matrix = write_view(transfer.VIEW, transfer.Transfer(found.matrix), out)
-    return [*write_files(out, texts, figures), *matrix]
+    curves = {"held_out": partial(curves_figure, found.trained)} if found.trained else {}
+    return [*write_files(out, {}, curves), *matrix]

@@ -8,7 +8,7 @@ a permutation are rows of weights, so all three are the same arithmetic.
   Introduction to the Bootstrap*, section 10.5).
 - The interval is that of a cluster bootstrap: groups of either collection are drawn with replacement. Percentiles are
   moved so that the estimate is the mean of the resamples, and widened for the number of groups as in
-  :mod:`..comparing.paired`. docs/similarity.md says how often it holds.
+  :mod:`...comparing.paired`. docs/similarity.md says how often it holds.
 - The test permutes groups between the two collections. If both come from one population of groups, every assignment
   is as likely as the one observed, whatever is alike within groups, so the p-value is exact (Good 2005, *Permutation,
   Parametric, and Bootstrap Tests of Hypotheses*, section 3.2). The observed assignment counts as one of them (Phipson
@@ -20,26 +20,27 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UsageError
-from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_weights
-from ..scoring.metrics import Doubles
+from ....errors import UsageError
+from ....tasks.base import MINI_LABEL
+from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_weights
+from ...scoring.metrics import Doubles
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
-
-RESAMPLES = 1000
 
 MEASURES: Mapping[str, str] = {
     "mmd2": "Squared maximum mean discrepancy",
     "jensen_shannon": "Jensen-Shannon divergence",
 }
+
+STAND_IN_LABEL = "stand-in tokens: fitted here, not those of EnCodec; not comparable with published token distances"
 
 Groups = NDArray[np.intp]
 
@@ -102,6 +103,7 @@ class PairDistance:
         p_value: share of permutations that give at least this distance.
         q_value: after control of the false discovery rate among the pairs.
         reason: why something is ``None``.
+        by_codebook: the distance of the samples on each codebook, of tokens.
     """
 
     first: str
@@ -114,11 +116,12 @@ class PairDistance:
     p_value: float | None = None
     q_value: float | None = None
     reason: str | None = None
+    by_codebook: tuple[float, ...] = ()
 
     @property
-    def separable(self) -> bool:
-        """Whether the two tasks differ at a false discovery rate of 5 %."""
-        return self.q_value is not None and self.q_value <= 1 - LEVEL
+    def separable(self) -> bool | None:
+        """Whether the two tasks differ at a false discovery rate of 5 %; ``None`` where that was not tested."""
+        return None if self.q_value is None else self.q_value <= 1 - LEVEL
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,6 @@ class Distances:
         collections: the tasks, in the order given.
         pairs: every two of them once.
         definition: what exactly was computed, in words.
-        by_codebook: of token distances, ``(task, task) ->`` the distance on each codebook.
     """
 
     measure: str
@@ -145,7 +147,21 @@ class Distances:
     collections: tuple[Collection, ...]
     pairs: tuple[PairDistance, ...]
     definition: str
-    by_codebook: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Edition and source in words."""
+        return f"{self.edition} edition · {self.source}"
+
+    @property
+    def labels(self) -> list[str]:
+        """What must stand beside every number; empty for real data and a published codec."""
+        return [*([MINI_LABEL] if self.edition == "mini" else []), *([STAND_IN_LABEL] if self.stand_in else [])]
+
+    @property
+    def warning(self) -> str:
+        """The labels, one in a line."""
+        return "\n".join(self.labels)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -158,16 +174,12 @@ class Distances:
 
     def matrix(self) -> Doubles:
         """Return the symmetric matrix of corrected distances ``[tasks, tasks]``, zero on the diagonal."""
-        place = {task: i for i, task in enumerate(self.tasks)}
-        found = np.zeros((len(place), len(place)))
-        for pair in self.pairs:
-            i, j = place[pair.first], place[pair.second]
-            found[i, j] = found[j, i] = pair.corrected
-        return found
+        pairs = [[self.pair(one, other) for other in self.tasks] for one in self.tasks]
+        return np.array([[0.0 if pair is None else pair.corrected for pair in row] for row in pairs])
 
 
 def all_pairs(
-    grouped: Grouped, members: Sequence[Groups], names: Sequence[str], resamples: int = RESAMPLES
+    grouped: Grouped, members: Sequence[Groups], names: Sequence[str], resamples: int
 ) -> tuple[PairDistance, ...]:
     """Measure every two collections; q-values are among all pairs (Benjamini and Hochberg 1995).
 
@@ -213,10 +225,12 @@ def measure_pair(grouped: Grouped, sizes: tuple[int, int], names: tuple[str, str
         name = names[int(sizes[0] > sizes[1])]
         reason = f"no interval and no test: {name} has fewer than {MIN_CLUSTERS} groups ({min(sizes)})"
         return replace(pair, reason=reason)
-    drawn = grouped.distances(*_resampled(sizes, names, resamples))
+    drawn = [cluster_weights([None] * n, resamples, _seed(name)) for n, name in zip(sizes, names, strict=True)]
+    sides = [np.zeros((resamples, sum(sizes))) for _ in sizes]
+    sides[0][:, : sizes[0]], sides[1][:, sizes[0] :] = drawn
     draw = np.random.Generator(np.random.PCG64(_seed(*names, "permutation")))
-    sides = draw.permuted(np.repeat(first, resamples, axis=0), axis=1)
-    return _tested(pair, drawn, grouped.distances(sides, 1 - sides), min(sizes))
+    permuted = draw.permuted(np.repeat(first, resamples, axis=0), axis=1)
+    return _tested(pair, grouped.distances(*sides), grouped.distances(permuted, 1 - permuted), min(sizes))
 
 
 def _jackknifed(grouped: Grouped, first: Doubles, observed: float) -> float:
@@ -229,13 +243,6 @@ def _jackknifed(grouped: Grouped, first: Doubles, observed: float) -> float:
 
 def _seed(*words: str) -> int:
     return int(hashlib.sha256("\t".join(words).encode()).hexdigest()[:12], 16)
-
-
-def _resampled(sizes: tuple[int, int], names: tuple[str, str], resamples: int) -> tuple[Doubles, Doubles]:
-    """Draw the groups of both sides with replacement: weights ``[resamples, groups of both]`` of either."""
-    weights = [cluster_weights([None] * n, resamples, _seed(name)) for n, name in zip(sizes, names, strict=True)]
-    nothing = [np.zeros(w.shape) for w in weights]
-    return np.hstack([weights[0], nothing[1]]), np.hstack([nothing[0], weights[1]])
 
 
 def _tested(pair: PairDistance, drawn: Doubles, permuted: Doubles, groups: int) -> PairDistance:

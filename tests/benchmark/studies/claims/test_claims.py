@@ -17,7 +17,8 @@ from cmbench.baselines.nano import NANO, NANO_BASE, nano_folder
 from cmbench.benchmark.comparing.transfer import cultures_of, transfer_matrix
 from cmbench.benchmark.records.evidence import Evidence, evidence_of
 from cmbench.benchmark.run import run
-from cmbench.benchmark.studies.reproduction.claims import (
+from cmbench.benchmark.studies.claims import STUDY, Request
+from cmbench.benchmark.studies.claims.claims import (
     MODELS,
     VARIATIONS,
     Claim,
@@ -27,16 +28,16 @@ from cmbench.benchmark.studies.reproduction.claims import (
     reported_change,
     reported_models,
 )
-from cmbench.benchmark.studies.reproduction.report import (
+from cmbench.benchmark.studies.claims.report import (
     cells,
     curves_figure,
-    facts,
     findings_figure,
-    markdown_findings,
+    findings_json,
+    findings_table,
     print_reproduction,
     read_curve,
-    write_reproduction,
 )
+from cmbench.benchmark.views.base import write_view
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.pretraining.family import MERGED, MULTI
@@ -205,14 +206,15 @@ def test_the_variations_are_recipes() -> None:
 
 def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
     found = evaluate_claims(measured(build_evidence), 100)
-    text = markdown_findings(found, "cmbench reproduce nano --seeds 1")
-    assert text.startswith("`cmbench reproduce nano --seeds 1`: mini edition")
-    assert text.count("\n| a |") == text.count("\n| b |") == 1
-    assert "mini: synthetic" in text
+    table = findings_table(replace(found, command="cmbench reproduce nano --seeds 1"))
+    assert "`cmbench reproduce nano --seeds 1`" in table.title
+    assert table.source.startswith("mini edition")
+    assert [row[0] for row in table.rows].count("a") == [row[0] for row in table.rows].count("b") == 1
+    assert table.warning == MINI_LABEL
     console = Console(width=200, record=True)
     print_reproduction(found, console)
     assert "gained" in console.export_text()
-    said = json.loads(json.dumps(facts(found, "cmbench reproduce nano"), allow_nan=False))
+    said = json.loads(findings_json(found))
     assert said["edition"] == "mini"
     assert said["warning"] == MINI_LABEL
     assert {row["key"] for row in said["findings"]} == {"a", "b", "c", "e"}
@@ -234,11 +236,19 @@ def test_table_data_and_figures(build_evidence: Build, tmp_path: Path) -> None:
     for figure in (curves, findings_figure(found)):
         assert any(MINI_LABEL in text.get_text() for text in figure.texts)
     assert len(findings_figure(found).axes[0].lines) > len(found.findings)
-    written = write_reproduction(found, {"one": model}, tmp_path / "out", "cmbench reproduce nano")
+    assert STUDY.further is not None
+    drawn = replace(found, trained={"one": model})
+    written = [*write_view(STUDY, drawn, tmp_path / "out"), *STUDY.further(drawn, tmp_path / "out")]
     assert {"findings.json", "findings.md", "findings.svg", "held_out.png", "transfer.svg"} <= {p.name for p in written}
     assert all(path.stat().st_size for path in written)
-    written = write_reproduction(found, {}, tmp_path / "without", "cmbench reproduce nano")
-    assert not [path for path in written if path.name.startswith("held_out")]
+    assert not [path for path in STUDY.further(found, tmp_path / "out") if path.name.startswith("held_out")]
+
+
+def test_the_command_that_gives_the_same_findings() -> None:
+    assert Request(out=Path("x"), device="cpu").command == "cmbench reproduce nano"
+    other = Request(family=Path("a") / "nano", family_only=True, seeds=2, mini_seed=5, mini_scale=2.0)
+    words = "--family nano --family-only --seeds 2 --mini-seed 5 --mini-scale 2"
+    assert other.command == f"cmbench reproduce nano {words}"
 
 
 def test_a_bound_shows_on_which_side_of_zero_it_lies(build_evidence: Build) -> None:

@@ -16,8 +16,8 @@ from statistics import fmean
 
 import numpy as np
 
-from ..comparing.transfer import TransferMatrix
-from ..scoring.metrics import Doubles
+from ...comparing.transfer import TransferMatrix
+from ...scoring.metrics import Doubles
 from .distance import Distances, Groups
 
 MIN_TASKS = 5
@@ -78,6 +78,18 @@ class Relation:
     exact: bool = False
     reason: str | None = None
 
+    @property
+    def words(self) -> str:
+        """The correlation with its n and its test, or why there is none."""
+        if self.rho is None or self.p_value is None:
+            return f"No correlation of distance and transfer: {self.reason}."
+        kind = "all" if self.exact else "random"
+        return (
+            f"Spearman's rho {self.rho:+.2f} over n = {len(self.cells)} cells of "
+            f"{len({c.model for c in self.cells})} models, p = {self.p_value:.3f} "
+            f"(two-sided Mantel test, {kind} {self.permutations:,} permutations of the tasks)"
+        )
+
 
 def relate(distances: Distances, matrix: TransferMatrix, seed: int = 0) -> Relation:
     """Correlate distances with the changes of a transfer matrix, over cells outside a model's own tradition.
@@ -87,9 +99,15 @@ def relate(distances: Distances, matrix: TransferMatrix, seed: int = 0) -> Relat
         matrix: models by tasks; a model counts as adapted to a tradition if its cells of that one only are marked.
         seed: of the permutations, where there are too many to try all.
     """
-    sources, left_out = _sources(matrix)
-    cells = [cell for model, tradition in sources for cell in _cells(distances, matrix, model, tradition)]
-    relation = Relation(distances, matrix.base, tuple(cells), left_out)
+    cells: list[RelatedCell] = []
+    left_out = []
+    for model in (one for one in matrix.models if one != matrix.base):
+        own = {matrix.traditions[task] for (name, task), c in matrix.cells.items() if name == model and c.in_culture}
+        if len(own) == 1:
+            cells += _cells(distances, matrix, model, own.pop())
+        else:
+            left_out.append(f"{model}: adapted to {' and '.join(sorted(own)) or 'none of the traditions'}")
+    relation = Relation(distances, matrix.base, tuple(cells), tuple(left_out))
     if why := _too_little(distances, matrix, cells):
         return replace(relation, reason=why)
     orders = _orders(len(distances.tasks), seed)
@@ -100,31 +118,14 @@ def relate(distances: Distances, matrix: TransferMatrix, seed: int = 0) -> Relat
     return replace(relation, rho=rho, p_value=p_value, permutations=len(orders), exact=exact)
 
 
-def _sources(matrix: TransferMatrix) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """Models adapted to one tradition, and the others with the reason."""
-    sources, left_out = [], []
-    for model in matrix.models:
-        if model == matrix.base:
-            continue
-        marked = [task for (name, task), cell in matrix.cells.items() if name == model and cell.in_culture]
-        own = {matrix.traditions[task] for task in marked}
-        if len(own) == 1:
-            sources.append((model, own.pop()))
-        else:
-            left_out.append(f"{model}: adapted to {' and '.join(sorted(own)) or 'none of the traditions'}")
-    return sources, tuple(left_out)
-
-
 def _cells(distances: Distances, matrix: TransferMatrix, model: str, tradition: str) -> list[RelatedCell]:
     """Return the cells of a model on the tasks of other traditions, those that have both a change and a distance."""
     found = []
-    own = _own_tasks(distances, tradition)
     for task in matrix.tasks:
         cell = matrix.cells.get((model, task))
-        if cell is None or cell.plain_change is None or matrix.traditions[task] == tradition:
-            continue
-        near = [pair.corrected for other in own if (pair := distances.pair(other, task))]
-        if near:
+        pairs = (distances.pair(own, task) for own in _own_tasks(distances, tradition))
+        near = [pair.corrected for pair in pairs if pair]
+        if cell and cell.plain_change is not None and near and matrix.traditions[task] != tradition:
             found.append(RelatedCell(model, tradition, task, fmean(near), cell.plain_change))
     return found
 

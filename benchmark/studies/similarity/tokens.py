@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...baselines.tokens.base import Tokeniser
-from ...baselines.tokens.kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
-from ...errors import CmbenchError, UnusableAudio
-from ...opening import opened
-from ..features.windows import read_windows
-from ..protocol import Windowing
+from ....baselines.tokens.base import Tokeniser
+from ....baselines.tokens.kmeans import RATE, ResidualKMeans, fit_residual_kmeans, log_mel
+from ....errors import CmbenchError, UnusableAudio
+from ....opening import opened
+from ...features.windows import read_windows
+from ...protocol import Windowing
 
 if TYPE_CHECKING:
-    from ...tasks.base import Progress, Track
+    from ....tasks.base import Progress, Track
     from .samples import Sample
-
-SECONDS = 30.0
-"""Audio of each track, from its middle."""
 
 FIT_FRAMES = 24_000
 """Frames that the stand-in is fitted on, over all tasks: 94 for each token of a codebook."""

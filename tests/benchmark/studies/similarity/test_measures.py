@@ -15,17 +15,16 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon as scipy_jensen_shannon
 
-from cmbench.benchmark.similarity.measures import (
+from cmbench.benchmark.studies.similarity.measures import (
     KernelGroups,
     UnigramGroups,
     feature_distances,
     jensen_shannon,
     median_distance,
-    standardised,
     token_distances,
 )
-from cmbench.benchmark.similarity.samples import FeatureSample, Sample
-from cmbench.benchmark.similarity.tokens import Counted
+from cmbench.benchmark.studies.similarity.samples import FeatureSample, Sample
+from cmbench.benchmark.studies.similarity.tokens import Counted
 from cmbench.errors import UsageError
 from cmbench.tasks.base import LoadContext, Task, TaskData, Track
 
@@ -138,15 +137,6 @@ def test_the_bandwidth_is_the_median_distance() -> None:
         median_distance(np.ones((5, 2)))
 
 
-def test_features_are_scaled_and_constant_ones_left_out() -> None:
-    draw = np.random.default_rng(3)
-    scaled = standardised(np.column_stack([draw.standard_normal(50) * 1e6, np.full(50, 7.1), draw.standard_normal(50)]))
-    assert scaled.shape == (50, 2)
-    np.testing.assert_allclose(scaled.std(axis=0), 1)
-    with pytest.raises(UsageError, match="same for every track"):
-        standardised(np.full((4, 2), 0.1))
-
-
 class Pairs:
     """A codec of two codebooks of three tokens."""
 
@@ -172,6 +162,15 @@ def features_of(samples: list[Sample], used: int) -> FeatureSample:
     return FeatureSample("m", "f" * 16, "L1", "as asked for", features, tuple(s.tracks[:used] for s in samples))
 
 
+def test_no_feature_weighs_more_for_its_unit_and_constant_ones_weigh_nothing(samples: list[Sample]) -> None:
+    plain = features_of(samples, 14)
+    units = tuple(np.column_stack([one * [1e6, 1, 1, 1e-3], np.full(len(one), 7.1)]) for one in plain.features)
+    found = [feature_distances(one, samples, 100).pairs[0] for one in (plain, replace(plain, features=units))]
+    assert found[1].corrected == pytest.approx(found[0].corrected)
+    with pytest.raises(UsageError, match="have the same features"):
+        feature_distances(replace(plain, features=tuple(np.full((14, 4), 0.1) for _ in samples)), samples, 100)
+
+
 def test_the_definition_names_encoder_state_and_kernel(samples: list[Sample]) -> None:
     found = feature_distances(features_of(samples, 14), samples, 100)
     assert (found.measure, found.slug, found.edition, found.stand_in) == ("mmd2", "mmd2-m", "custom", False)
@@ -187,6 +186,6 @@ def test_the_token_distance_is_that_of_the_pooled_shares(samples: list[Sample]) 
     found = token_distances(Pairs(), counted, samples, 30.0, 100)
     one, two = (c.counts.sum(axis=0) / c.counts.sum(axis=(0, 2))[:, None] for c in counted)
     expected = jensen_shannon(one, two)
-    assert found.by_codebook["a", "b"] == pytest.approx(expected, rel=1e-4)
+    assert found.pairs[0].by_codebook == pytest.approx(expected, rel=1e-4)
     assert found.pairs[0].value == pytest.approx(expected.mean(), rel=1e-4)
     assert (found.slug, found.stand_in) == ("jensen-shannon-tokens", False)
