@@ -86,7 +86,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     from .mert.encoder import bare_card, build_encoder
 
     read = random_checkpoint(name)
-    card = bare_card(name, "anchors", read.licence, (), "built in", "MERT's architecture with random weights.")
+    card = bare_card(name, "anchors", read.licence, (), "built in", f"{_network(name)} with random weights.")
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
 
@@ -98,11 +98,15 @@ def random_checkpoint(name: str) -> Checkpoint:
     return Checkpoint(shape, random_weights(shape, _SEED), {}, Preprocessor(24_000, False, "none"), "Apache-2.0")
 
 
+def _network(name: str) -> str:
+    return "MERT-nano's network" if RANDOM_SHAPES[name] is NANO_OWN else "MERT's architecture"
+
+
 def _random_entry(name: str) -> EncoderEntry:
     size = f"{RANDOM_SHAPES[name].layers} layers of {RANDOM_SHAPES[name].hidden}"
     return EncoderEntry(
         name=name,
-        summary=f"MERT's architecture ({size}) with random weights: what the architecture hears untrained.",
+        summary=f"{_network(name)} ({size}) with random weights: what the architecture hears untrained.",
         licence="Apache-2.0",
         source="built in",
         load=partial(load_random, name),

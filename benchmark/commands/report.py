@@ -133,7 +133,7 @@ def print_details(shown: Sequence[Section], found: Sequence[Evidence], resamples
     from ..views import equity, scores
 
     console().print()
-    scores.VIEW.print(shown, console())
+    scores.VIEW.print(tuple(shown), console())
     equity.VIEW.print(equities(found, resamples), console())
 
 
