@@ -65,8 +65,11 @@ mutants: $(VENV)/.test  ## change the arithmetic, records and store line by line
 audit: $(BIN)/cmbench  ## known vulnerabilities, licences and a bill of materials of what .venv has
 	.ci/audit $(abspath $(BIN)/python) audit
 
-bench: $(VENV)/.test  ## measure speed side by side
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
+# WRITE=--write makes what was measured the baseline, and writes the table of docs/performance.md.
+bench: $(VENV)/.test  ## measure speed side by side, and say what got slower than the committed ratios
+	mkdir -p build
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-json=build/bench.json
+	$(BIN)/python -m cmbench.tests.benchmarks.ratios build/bench.json $(WRITE)
 
 nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two cores) and compare it with what ships
 	$(BIN)/cmbench reproduce family --out nano

@@ -171,7 +171,8 @@ def _ranked(scores: Floats, targets: Bools, known: Bools, names: Sequence[str], 
     if known.all():
         # Two rows, and the first counts: a sum over one row alone is added up in another order than a record's.
         weights = np.ones((2, len(targets)))
-        return weighted_scores(sort_scores(targets, scores, names), weights)[which][0]
+        whole: Doubles = weighted_scores(sort_scores(targets, scores, names), weights)[which][0]
+        return whole
     found = np.empty(len(names))
     for k, name in enumerate(names):
         rows, column = known[:, k], slice(k, k + 1)
