@@ -1,12 +1,12 @@
 # Two commands: `make run` shows cmbench at work, `make test` checks it. Both need Python 3.11 and nothing else.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # `make run CONSTRAINTS=` installs whatever torch your index prefers, for example a CUDA build.
 CONSTRAINTS ?= -c constraints.txt
-MODELS ?= constant,mfcc,chroma,random-mert-nano,MERT-nano,CultureMERT-nano
+MODELS ?= constant,mfcc,chroma,MERT-nano-untrained,MERT-nano,CultureMERT-nano
 
-.PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit bench nano clean
+.PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit release image bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -31,7 +31,7 @@ test: $(VENV)/.test  ## run the tests
 test-slow: $(VENV)/.test  ## run the long checks
 	$(BIN)/python -m pytest -m slow
 
-rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (an hour or so)
+rehearsal: $(VENV)/.test  ## the headline with doubles of all data sets and models of 95 M parameters (ten minutes)
 	$(BIN)/python -m pytest -m slow tests/rehearsal
 
 # Environments of their own beside .venv, made again each time: what is tested is what pip resolves now.
@@ -65,6 +65,12 @@ mutants: $(VENV)/.test  ## change the arithmetic, records and store line by line
 audit: $(BIN)/cmbench  ## known vulnerabilities, licences and a bill of materials of what .venv has
 	.ci/audit $(abspath $(BIN)/python) audit
 
+release:  ## build the sdist and the wheel into dist and check both, as a release does
+	PYTHON=$(PYTHON) .ci/release dist
+
+image:  ## build an image with cmbench in it (docker run cmbench --help)
+	docker build --tag cmbench .
+
 # WRITE=--write makes what was measured the baseline, and writes the table of docs/performance.md.
 bench: $(VENV)/.test  ## measure speed side by side, and say what got slower than the committed ratios
 	mkdir -p build
@@ -75,4 +81,4 @@ nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two 
 	$(BIN)/cmbench reproduce family --out nano
 
 clean:  ## remove the virtual environment and the results
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest audit results build *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest audit results build dist *.egg-info

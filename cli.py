@@ -11,13 +11,14 @@ import typer
 from .benchmark.commands.export import export_app
 from .benchmark.commands.features import features_app
 from .benchmark.commands.machine import DOCTOR_EXAMPLES, cache_app, doctor
-from .benchmark.commands.merge import EPILOG, merge_command
+from .benchmark.commands.merge import merge_command
 from .benchmark.commands.mini import mini_app
 from .benchmark.commands.models import models_app
-from .benchmark.commands.plain import PlainGroup
-from .benchmark.commands.report import COMPARE, compare, report_app
+from .benchmark.commands.plain import HANDS_ON, PlainGroup
+from .benchmark.commands.report import compare, report_app
 from .benchmark.commands.reproduce import reproduce_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
+from .benchmark.commands.study import study_app
 from .benchmark.commands.tag import TAG_EXAMPLES, tag
 from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy
@@ -47,8 +48,9 @@ app.add_typer(export_app, name="export")
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(mini_app, name="mini")
-app.command("compare", context_settings=COMPARE)(compare)
-app.command("merge", no_args_is_help=True, epilog=EPILOG)(merge_command)
+app.command("compare", context_settings=HANDS_ON)(compare)
+app.command("merge", context_settings=HANDS_ON)(merge_command)
+app.add_typer(study_app, name="study")
 app.add_typer(reproduce_app, name="reproduce")
 register_leaderboard(app)
 app.command("pretrain", epilog=pretraining.EPILOG)(pretraining.pretrain_command)
@@ -94,7 +96,7 @@ _LEFT_BEHIND = {
     "reproduce family": _GOES_ON,
     "reproduce nano": _GOES_ON,
     "merge": "With --sweep, what is finished is kept and the same command goes on; otherwise it begins anew.",
-    "pretrain": "The checkpoints that were written are kept; the same command with --resume goes on from the last.",
+    "pretrain": "What is saved is kept; the same command with --resume goes on from there.",
 }
 """By command, what an interrupt leaves; every other command begins anew."""
 
@@ -103,6 +105,11 @@ def _interrupted() -> str:
     """Say what is true of the command that was typed."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     left = _LEFT_BEHIND.get(" ".join(words[:1])) or _LEFT_BEHIND.get(" ".join(words[:2]))
+    if words[:1] == ["study"]:
+        from .benchmark.studies.registry import studies
+
+        study = studies().get(" ".join(words[1:2]))
+        left = _GOES_ON if study is not None and study.goes_on else None
     return f"Interrupted. {left or 'The same command begins anew.'}"
 
 

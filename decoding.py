@@ -19,26 +19,11 @@ import numpy as np
 
 from .errors import UnusableAudio
 from .ffmpeg import FfmpegError
-from .opening import SLACK_SECONDS, opened
+from .opening import SLACK_SECONDS
 from .sound import Sound, said
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = [
-    "SILENCE",
-    "Sound",
-    "Stretch",
-    "UnusableAudio",
-    "blocks",
-    "channel_sums",
-    "find_stretch",
-    "missing_frames",
-    "opened",
-    "suffix_warning",
-    "tell_unusable",
-    "variances",
-]
 
 SILENCE = 2.0**-15
 """Deviation (standard, full scale 1) under which audio is silence: one step of 16-bit samples, -90 dBFS."""

@@ -304,5 +304,4 @@ def sha256_of(content: bytes) -> str:
 
 def canonical(part: BaseModel) -> bytes:
     """Return a part of an entry as JSON: sorted keys, one line per value."""
-    value = part.model_dump(mode="json")
-    return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n").encode()
+    return _canonical(part.model_dump(mode="json")).encode()

@@ -25,8 +25,7 @@ from .sound import PLAIN, STRAIGHT, Sound, in_parts, of_parts, open_sound, part_
 from .streams import Mp3Part, flac_parts, flac_samples, mp3_parts, without_tags
 
 _RATES = (2_000, 768_000)
-"""Sample rates in Hz that a file may state; outside, its header is taken to be damaged (a rate of 1 Hz would make
-hours of nothing out of a small file)."""
+"""Sample rates in Hz that a file may state; outside, its header is damaged (1 Hz makes hours out of a small file)."""
 
 _MOST_FRAMES = 2**48
 """More frames than any file holds: what libsndfile reports for a stream of unknown length, which it cannot seek in."""
@@ -55,6 +54,7 @@ class _Foreign:
 
     @property
     def decoder(self) -> str | None:
+        """What decodes it here; ``None`` where nothing does."""
         return ffmpeg.ffmpeg_name()
 
 

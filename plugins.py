@@ -1,6 +1,7 @@
 """What is found by name: the files of a folder, then what other distributions offer as entry points.
 
-The one rule for tasks, encoders and views: what is wrong with a plug-in is said in a warning, and it is left out.
+The one rule for tasks, encoders, views and studies: what is wrong with a plug-in is said in a warning, and it is left
+out.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
-from .errors import UsageError
+from .errors import CmbenchError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -64,3 +66,21 @@ def of_others(
             place = f"Entry point {point.value!r} of group {group}{origin}"
             logger.warning("%s is left out: %s. Mend or uninstall it.", place, why)
     return found
+
+
+@contextmanager
+def answering(sentence: str) -> Iterator[None]:
+    """Let whatever goes wrong in something of another distribution be an error for people.
+
+    Args:
+        sentence: what cannot be done, and where that is from (``View tempo of distribution … cannot be shown``).
+
+    Raises:
+        CmbenchError: what went wrong; errors for people, and a reader that left early, are handed on.
+    """
+    try:
+        yield
+    except (CmbenchError, BrokenPipeError):
+        raise
+    except Exception as error:
+        raise CmbenchError(f"{sentence} ({type(error).__name__}: {error}).") from error

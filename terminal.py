@@ -76,9 +76,10 @@ class ProgressBar:
 
     Args:
         console: where the bar and messages go; ``None`` for nowhere.
+        left: whether to show the time that is left of what the bar shows.
     """
 
-    def __init__(self, console: Console | None) -> None:
+    def __init__(self, console: Console | None, left: bool = True) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,16 +88,14 @@ class ProgressBar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
+            *((TimeRemainingColumn(compact=True), TextColumn("left")) if left else ()),
             console=self.console,
             transient=True,
             disable=console is None or not console.is_terminal,
         )
 
     def __enter__(self) -> Self:
-        """Start the display."""
-        self.bars.start()
+        """Return itself; the display begins with what is shown first, and nothing is in the way of others before."""
         return self
 
     def __exit__(
@@ -114,6 +113,7 @@ class ProgressBar:
             total: of it; ``None`` where that is not known.
             detail: in words.
         """
+        self.bars.start()
         begins = [task.description for task in self.bars.tasks] != [what]
         if begins:
             for task in self.bars.task_ids:

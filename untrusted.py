@@ -313,6 +313,8 @@ def parse_npy(content: bytes) -> NDArray[np.generic]:
         with warnings.catch_warnings():
             # Headers that Python 2 wrote are parsed by another way; nobody has such files of ids or predictions.
             warnings.simplefilter("error", UserWarning)
+            # Python's own word on a doubtful literal would stand on the screen, without a file.
+            warnings.simplefilter("error", SyntaxWarning)
             shape, fortran, dtype = header(file)
     except _BAD_NPY as error:
         raise ValueError(f"an array without a header that can be read: {str(error).splitlines()[0][:200]}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,11 @@ _CONSTANT_DIM = 16
 NANO = HubertShape(
     conv_dim=(48,) * 7, hidden=96, layers=4, heads=2, intermediate=384, position_kernel=64, position_groups=16
 )
-RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape()}
+# The network of MERT-nano and all that was made of it, as `nano/MERT-nano/config.json` has it.
+NANO_OWN = replace(
+    NANO, conv_dim=(96,) * 2, conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer", pre_norm=True
+)
+RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape(), "MERT-nano-untrained": NANO_OWN}
 _SEED = 20_230_531
 
 
@@ -73,7 +77,7 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     """Return MERT's architecture with weights drawn from a fixed seed.
 
     Args:
-        name: ``random-mert-nano`` or ``random-mert-95m``.
+        name: one of :data:`RANDOM_SHAPES`.
         options: device and precision.
 
     Raises:
@@ -82,23 +86,27 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     from .mert.encoder import bare_card, build_encoder
 
     read = random_checkpoint(name)
-    card = bare_card(name, "anchors", read.licence, (), "built in", "MERT's architecture with random weights.")
+    card = bare_card(name, "anchors", read.licence, (), "built in", f"{_network(name)} with random weights.")
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
 
 def random_checkpoint(name: str) -> Checkpoint:
-    """Return the weights of ``random-mert-nano`` or ``random-mert-95m`` as if they had been read from a folder."""
+    """Return the weights of one of :data:`RANDOM_SHAPES` as if they had been read from a folder."""
     from .mert.network import random_weights
 
     shape = RANDOM_SHAPES[name]
     return Checkpoint(shape, random_weights(shape, _SEED), {}, Preprocessor(24_000, False, "none"), "Apache-2.0")
 
 
+def _network(name: str) -> str:
+    return "MERT-nano's network" if RANDOM_SHAPES[name] is NANO_OWN else "MERT's architecture"
+
+
 def _random_entry(name: str) -> EncoderEntry:
     size = f"{RANDOM_SHAPES[name].layers} layers of {RANDOM_SHAPES[name].hidden}"
     return EncoderEntry(
         name=name,
-        summary=f"MERT's architecture ({size}) with random weights: what the architecture hears untrained.",
+        summary=f"{_network(name)} ({size}) with random weights: what the architecture hears untrained.",
         licence="Apache-2.0",
         source="built in",
         load=partial(load_random, name),

@@ -7,9 +7,9 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
-from .beside import write_beside
 from .features.extract import extract
 from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
@@ -34,7 +33,6 @@ from .records.record import (
     PredictionsPart,
     ProtocolPart,
     Record,
-    Selection,
     TaskPart,
     cell_stem,
     read_record,
@@ -47,15 +45,23 @@ if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
     from .models import Encoders
     from .observer import Observer
-    from .probing.search import ProbeResult, ProbeSplit
-    from .protocol import Protocol
-
+    from .probing.heads import Heads
+    from .probing.search import ProbeSplit
+    from .protocol import Protocol, Windowing
 
 logger = logging.getLogger(__name__)
 
 
 def compute_cell(
-    encoders: Encoders, name: str, data: TaskData, protocol: Protocol, options: RunOptions, watch: Observer
+    encoders: Encoders,
+    name: str,
+    data: TaskData,
+    protocol: Protocol,
+    watch: Observer,
+    *,
+    out: Path,
+    force: bool,
+    workers: int,
 ) -> Record:
     """Return the record of one cell: the finished one if there is one, else a new one.
 
@@ -64,68 +70,85 @@ def compute_cell(
         name: of the encoder on the encoders.
         data: the task's tracks.
         protocol: the evaluation protocol.
-        options: where and how.
         watch: notified of how it goes.
+        out: folder of the records.
+        force: compute a finished cell again.
+        workers: decoding threads.
 
     Raises:
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
     """
-    card = encoders.card(name)
-    windowing, cap = protocol.windowing, data.task.max_track_seconds
-    # Shards are cut from all tracks: those of a sample would be others, and are kept apart.
-    edition = f"{data.edition}-{data.split_name}" if is_sample(data.split_name) else data.edition
-    folder = store_folder(cache_root(), card, data.task, edition, windowing)
-    store = FeatureStore(folder, card.layers, card.dim)
+    card, store = encoders.card(name), open_store(encoders.card(name), data, protocol.windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
     # Their shards are looked at only if the cell is not finished.
     entries = store.valid_entries(tracks, sound=False)
     audio = audio_sha256(tracks, entries)
     key = cell_sha256(card, data, protocol, audio)
-    stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
-    path = options.out / safe_name(card.name) / f"{stem}.json"
-    if not options.force and (finished := find_finished(path, key)):
+    path = record_path(out, card, data, protocol)
+    if not force and (finished := find_finished(path, key)):
         write_answers(path, card.name, data, again=False)
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
         return finished
     require_judgeable(data)
-    store.describe(card, data.task, data.edition, windowing)
+    store.describe(card, data.task, data.edition, protocol.windowing)
     entries = store.sound(entries)
     if len(entries) < len(tracks):
-        device = encoders.device
-        entries = extract(
-            encoders.encoder(name),
-            tracks,
-            store,
-            windowing,
-            cap,
-            batch_seconds=BATCH_SECONDS["cpu" if device == "cpu" else "accelerator"],
-            workers=options.workers,
-            progress=lambda state: watch.extracting(card.name, data.task.name, state),
-        )
-    touch_store(folder)
+        entries = extract_all(encoders, name, data, store, protocol.windowing, workers, watch)
+    touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
-    return _probe_and_record(
-        encoders, card, data, protocol, options, watch, _Inputs(store, entries, coverage, audio, key)
+    parts = {"cell_sha256": key, "task": _task_part(data, audio), "coverage": coverage}
+    record = _probe_and_record(encoders, card, data, protocol, watch, store, entries, path, parts)
+    # What is shown is what was written.
+    record = read_record(write_record(record, out))
+    watch.finished(record, was_there=False)
+    return record
+
+
+def batch_seconds(device: str) -> float:
+    """Return how much audio one batch has, seconds.
+
+    On a processor the front end of a 95M model already fills its caches with one 30 s window (and needs 0.6 GB for it);
+    an accelerator wants more.
+    """
+    return 30.0 if device == "cpu" else 480.0
+
+
+def open_store(card: EncoderCard, data: TaskData, windowing: Windowing) -> FeatureStore:
+    """Return the feature store of a model on a task."""
+    # Shards are cut from all tracks: those of a sample would be others, and are kept apart.
+    edition = f"{data.edition}-{data.split_name}" if is_sample(data.split_name) else data.edition
+    return FeatureStore(store_folder(cache_root(), card, data.task, edition, windowing), card.layers, card.dim)
+
+
+def extract_all(
+    encoders: Encoders,
+    name: str,
+    data: TaskData,
+    store: FeatureStore,
+    windowing: Windowing,
+    workers: int,
+    watch: Observer,
+) -> dict[str, ShardTrack]:
+    """Bring the features of every track of a task into the store; see :func:`.features.extract.extract`."""
+    return extract(
+        encoders.encoder(name),
+        [t for split in SPLITS for t in data.splits[split]],
+        store,
+        windowing,
+        data.task.max_track_seconds,
+        batch_seconds=batch_seconds(encoders.device),
+        workers=workers,
+        progress=lambda state: watch.extracting(encoders.card(name).name, data.task.name, state),
     )
 
 
-BATCH_SECONDS = {"cpu": 30.0, "accelerator": 480.0}
-"""Audio of one batch: on a processor the front end of a 95M model already fills its caches with one 30 s window
-(and needs 0.6 GB for it); an accelerator wants more."""
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What a cell's probes start from."""
-
-    store: FeatureStore
-    entries: Mapping[str, ShardTrack]
-    coverage: Coverage
-    audio_sha256: str
-    key: str
+def record_path(out: Path, card: EncoderCard, data: TaskData, protocol: Protocol) -> Path:
+    """Return where the record of a cell is."""
+    stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
+    return out / safe_name(card.name) / f"{stem}.json"
 
 
 def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: str) -> str:
@@ -225,14 +248,15 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
     )
 
 
-def _probe_split(data: TaskData, split: str, inputs: _Inputs) -> tuple[list[Track], ProbeSplit]:
+def _probe_split(
+    data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
+) -> tuple[list[Track], ProbeSplit]:
     """Usable tracks of a split and what the probes see of them."""
     from .probing.search import ProbeSplit
 
-    usable = [inputs.entries[t.id].track.failure is None for t in data.splits[split]]
+    usable = [entries[t.id].track.failure is None for t in data.splits[split]]
     tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
-    view = inputs.store.view([inputs.entries[t.id] for t in tracks])
-    return tracks, ProbeSplit(view, data.label_matrix(split)[np.array(usable)])
+    return tracks, ProbeSplit(store.view([entries[t.id] for t in tracks]), data.label_matrix(split)[np.array(usable)])
 
 
 def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
@@ -251,75 +275,78 @@ def _probe_and_record(
     card: EncoderCard,
     data: TaskData,
     protocol: Protocol,
-    options: RunOptions,
     watch: Observer,
-    inputs: _Inputs,
+    store: FeatureStore,
+    entries: Mapping[str, ShardTrack],
+    path: Path,
+    parts: Mapping[str, Any],
 ) -> Record:
+    """Train and score the probes, write what lies beside the record at ``path``, and return it with the parts given."""
     from .probing.search import run_probes
 
-    splits = {split: _probe_split(data, split, inputs) for split in SPLITS}
-    _refuse_constant(card, splits["train"][1])
+    (_, train), (_, valid), (tracks, test) = (_probe_split(data, split, store, entries) for split in SPLITS)
+    _refuse_constant(card, train)
     started = time.perf_counter()
-    result = run_probes(
-        splits["train"][1],
-        splits["valid"][1],
-        splits["test"][1],
+    probed = run_probes(
+        train,
+        valid,
+        test,
         protocol.probe,
         card.layer_names,
         encoders.device,
         lambda done, total: watch.probing(card.name, data.task.name, done, total),
         [data.task.families[label] for label in data.labels],
     )
-    probe_seconds = time.perf_counter() - started
-    tracks, test = splits["test"]
-    predictions = predictions_bytes(
-        (t.id for t in tracks), (t.group for t in tracks), data.labels, test.labels, result.probabilities
-    )
-    folder = options.out / safe_name(card.name)
-    stem = cell_stem(data.task.name, data.edition, data.split_name, protocol.name)
-    write_atomically(folder / f"{stem}.npz", predictions)
-    write_beside(folder / f"{stem}.json", card, data, protocol, inputs.entries, result.heads, predictions)
-    scores = score_predictions(
-        test.labels,
-        result.probabilities,
-        [t.group for t in tracks],
-        data.labels,
-        data.task.families,
-        splits["train"][1].labels.sum(axis=0).tolist(),
-        protocol,
-    )
-    record = Record(
-        cell_sha256=inputs.key,
+    seconds = time.perf_counter() - started
+    groups = [t.group for t in tracks]
+    predictions = predictions_bytes((t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities)
+    write_atomically(path.with_suffix(".npz"), predictions)
+    write_answers(path, card.name, data)
+    _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
+    support, families = train.labels.sum(axis=0).tolist(), data.task.families
+    scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
+    settings = json.loads(json.dumps(asdict(protocol)))
+    return Record(
         model=_model_part(card),
-        task=_task_part(data, inputs.audio_sha256),
-        protocol=_protocol_part(protocol),
-        selection=_selection(result),
-        layers=result.layers,
-        coverage=inputs.coverage,
-        predictions=PredictionsPart(file=f"{stem}.npz", sha256=sha256_of(predictions)),
-        environment=describe_environment(encoders.device, used_decoders(inputs.entries.values())),
-        cost=_cost(inputs.entries.values(), probe_seconds),
+        protocol=ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings),
+        selection=probed.selection,
+        layers=probed.layers,
+        predictions=PredictionsPart(file=path.with_suffix(".npz").name, sha256=sha256_of(predictions)),
+        environment=describe_environment(encoders.device, used_decoders(entries.values())),
+        cost=_cost(entries.values(), seconds),
+        **parts,
         **vars(scores),
     )
-    # What is shown is what was written.
-    record = read_record(write_record(record, options.out))
-    watch.finished(record, was_there=False)
-    return record
 
 
-def _selection(result: ProbeResult) -> Selection:
-    return Selection(
-        layer=result.layer,
-        learning_rate=result.learning_rate,
-        valid_score=result.valid_score,
-        fused_weights=result.fused_weights,
-        epochs_per_seed=result.epochs_per_seed,
-    )
+def _write_heads(
+    path: Path,
+    card: EncoderCard,
+    data: TaskData,
+    protocol: Protocol,
+    entries: Mapping[str, ShardTrack],
+    heads: Heads,
+    predictions: bytes,
+) -> None:
+    """Write the trained heads beside the record at ``path``, with what they were trained on."""
+    from .probing.heads import heads_bytes, heads_path, short_hashes
 
-
-def _protocol_part(protocol: Protocol) -> ProtocolPart:
-    settings = json.loads(json.dumps(asdict(protocol)))
-    return ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings)
+    about = {
+        "model": card.name,
+        "fingerprint": card.fingerprint,
+        "task": data.task.name,
+        "edition": data.edition,
+        "split": data.split_name,
+        "protocol": protocol.name,
+        "labels": data.labels,
+        "windowing": asdict(protocol.windowing),
+        "max_track_seconds": data.task.max_track_seconds,
+        "predictions_sha256": sha256_of(predictions),
+    }
+    # Their recordings are known again when the heads tag them.
+    learned = ("train", "valid")
+    audio = {split: short_hashes([entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
+    write_atomically(heads_path(path), heads_bytes(heads, about, audio))
 
 
 def _model_part(card: EncoderCard) -> ModelPart:
@@ -358,22 +385,3 @@ def _cost(entries: Iterable[ShardTrack], probe_seconds: float) -> CostPart:
         probe_seconds=probe_seconds,
         peak_memory_mib=peak_memory_mib(),
     )
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where and how a run is done; nothing here changes a score.
-
-    Attributes:
-        out: folder of the records.
-        device: ``auto``, ``cpu``, ``cuda`` …
-        offline: never touch the network.
-        force: compute finished cells again.
-        workers: decoding threads and rendering processes.
-    """
-
-    out: Path
-    device: str = "auto"
-    offline: bool = False
-    force: bool = False
-    workers: int = 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import Missing, UsageError
 from ..tasks.base import Task
-from ..tasks.preparing import Plan, PrepareContext
+from ..tasks.preparing import Download, Plan, PrepareContext
 
 DATA_ROOT = Path("DATA_ROOT")
 """What stands in commands where the user has named no folder yet."""
@@ -63,16 +63,19 @@ def _ask_nobody(prompt: str) -> str:
 
 def _fetched(task: Task, plan: Plan, command: str, blocks: bool) -> list[Need]:
     """Return what a preparation would fetch, by source and licence."""
-    needs: dict[tuple[str, str], Need] = {}
-    unstated = [one for one in plan.downloads if one.size is None]
+    by_source: dict[tuple[str, str], list[Download]] = {}
     for one in plan.downloads:
-        key = (one.url.rpartition("/")[0], one.licence)
-        size = one.size if one.size is not None else plan.estimate // len(unstated) or None
-        old = needs.get(key)
-        known = size if old is None else None if None in (size, old.bytes) else (size or 0) + (old.bytes or 0)
-        rough = one.size is None or (old is not None and old.rough)
-        files = 1 + (old.files or 0 if old else 0)
-        needs[key] = Need(task.name, "files", key[0], one.licence, command, files, known, rough, blocks=blocks)
+        by_source.setdefault((one.url.rpartition("/")[0], one.licence), []).append(one)
+    # Of what is not stated each file is taken for as large as the others.
+    share = plan.estimate // max(1, sum(one.size is None for one in plan.downloads)) or None
+    needs: dict[tuple[str, str], Need] = {}
+    for (source, licence), files in by_source.items():
+        sizes = [share if one.size is None else one.size for one in files]
+        size = None if None in sizes else sum(filter(None, sizes))
+        rough = any(one.size is None for one in files)
+        needs[source, licence] = Need(
+            task.name, "files", source, licence, command, len(files), size, rough, blocks=blocks
+        )
     for step in (step for step in plan.steps if step.fetches):
         needs[step.source, step.licence] = Need(
             task.name, step.what, step.source, step.licence, command, step.files, step.estimate, True, True, blocks

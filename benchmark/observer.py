@@ -23,6 +23,9 @@ class Observer:
         """Say that a task of ``ready`` is left out, and what it lacks."""
         logger.warning("%s is left out, it is not here: %s", task, left_out(missing))
 
+    def planned(self, cells: int) -> None:
+        """Hear how many cells there are, finished ones included, before the first of them."""
+
     def preparing(self, what: str, done: int, total: int) -> None:
         """Tracks of a task are being found or rendered: ``done`` of ``total``."""
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..baselines.base import EncoderCard, LoadOptions
-from ..errors import MissingError, UsageError
-from ..files import safe_name
+from ..errors import MissingError
 from ..paths import cache_root
-from ..paths import data_root as configured_data_root
 from ..tasks.base import PAPER_TASKS, LoadContext, Task, TaskData, Track
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
@@ -23,7 +21,7 @@ from .models import Encoders
 from .needs import DATA_ROOT, Need, model_need, task_needs
 from .protocol import Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
-from .run import as_models, check_request, edition_of
+from .run import as_models, check_request, edition_of, require_data_root
 
 SCHEMA = 1
 
@@ -139,15 +137,11 @@ def plan_run(
         UsageError: a name or a value means nothing.
     """
     check_request(edition, mini_scale, None, Path(out))
-    chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
-    if seeds is not None:
-        chosen = chosen.with_seeds(seeds)
-    root = _data_root(data_root)
+    chosen, root = get_protocol(protocol, seeds), require_data_root(data_root)
     names = [name for name in as_models(model) if isinstance(name, str)]
-    if not names:
-        raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
-    found = _Tasks(root, edition, split, mini_scale, mini_seed, only_if_ready(tasks))
-    loads = [found.load(task) for task in select_tasks(tasks)]
+    context = LoadContext(root, cache_root(), mini_scale=mini_scale, mini_seed=mini_seed, writes=False)
+    if_ready = only_if_ready(tasks)
+    loads = [_load(task, edition, split, context, task.name in if_ready) for task in select_tasks(tasks)]
     if nothing_ready := all(load.left_out for load in loads):
         loads = [load.required() for load in loads]
     encoders = Encoders(LoadOptions("cpu", offline=True, precision=precision))
@@ -155,20 +149,16 @@ def plan_run(
     needs = [*(need for load in loads for need in load.needs), *lacking]
     cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
     rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
-    expected = tuple(
-        _expected(name, rate, [cell for cell in cells if cell.model == name]) for name in cards for rate in rates[name]
-    )
+    where = DATA_ROOT if root is None and any(cell.edition == "full" for cell in cells) else root
     given: dict[str, object] = {
         "edition": edition,
         "split": split,
-        "data-root": root,
+        "data-root": where,
         "seeds": seeds,
         "protocol": chosen.name,
         "out": out,
     }
     given |= {"device": device, "precision": precision, "mini-scale": float(mini_scale), "mini-seed": mini_seed}
-    if root is None and any(cell.edition == "full" for cell in cells):
-        given["data-root"] = DATA_ROOT
     command = _command(names, tasks, given)
     return RunPlan(
         protocol=chosen.name,
@@ -177,18 +167,11 @@ def plan_run(
         data_root=None if root is None else str(root),
         needs=tuple(needs),
         cells=cells,
-        expected=expected,
+        expected=tuple(_expected(name, rate, cells) for name in cards for rate in rates[name]),
         unmeasured=tuple(name for name in cards if not any(rate.encode for rate in rates[name])),
         order=_order(needs, cells, command, root or DATA_ROOT),
         notes=(*([NOTHING_READY] if nothing_ready else ()), *_notes(cells, needs), *problems),
     )
-
-
-def _data_root(named: str | os.PathLike[str] | None) -> Path | None:
-    root = configured_data_root(named)
-    if root is not None and not root.is_dir():
-        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
-    return root
 
 
 def _cards(encoders: Encoders, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
@@ -222,42 +205,30 @@ class _Load:
         return replace(self, left_out=False, needs=tuple(replace(need, blocks=True) for need in self.needs))
 
 
-@dataclass(frozen=True)
-class _Tasks:
-    """Where tasks are looked for, and how."""
+def _load(task: Task, edition: str | None, split: str | None, context: LoadContext, if_ready: bool) -> _Load:
+    """Look at a task; nothing is rendered, drawn or written.
 
-    root: Path | None
-    edition: str | None
-    split: str | None
-    mini_scale: float
-    mini_seed: int
-    if_ready: frozenset[str]
-
-    def load(self, task: Task) -> _Load:
-        """Look at a task; nothing is rendered, drawn or written."""
-        edition = edition_of(task, self.edition)
-        context = LoadContext(
-            self.root,
-            cache_root(),
-            mini_scale=self.mini_scale,
-            mini_seed=self.mini_seed,
-            needs_audio=edition != "mini",
-            writes=False,
-        )
-        usual = task.editions[edition].split_name if edition in task.editions else "own"
-        split = self.split or usual
-        try:
-            data = task.load(edition, context, self.split)
-        except MissingError as error:
-            left_out = task.name in self.if_ready
-            needs = task_needs(task, self.root, error.missing, blocks=not left_out)
-            count = sum(task.counts.values())
-            mean = min(task.mean_seconds or 0.0, task.max_track_seconds or float("inf"))
-            return _Load(task, edition, split, None, count, count * mean, needs, left_out)
-        tracks = [track for part in SPLITS for track in data.splits[part]]
-        seconds = sum(_seconds(track, task, edition) for track in tracks)
-        needs = task_needs(task, self.root, (), blocks=False) if edition == "full" else ()
-        return _Load(task, edition, split, data, len(tracks), seconds, needs)
+    Args:
+        task: to look at.
+        edition: that was asked for.
+        split: that was asked for.
+        context: of a load that writes nothing.
+        if_ready: whether the run goes on without it.
+    """
+    edition = edition_of(task, edition)
+    usual = task.editions[edition].split_name if edition in task.editions else "own"
+    about = (task, edition, split or usual)
+    try:
+        data = task.load(edition, replace(context, needs_audio=edition != "mini"), split)
+    except MissingError as error:
+        needs = task_needs(task, context.data_root, error.missing, blocks=not if_ready)
+        count = sum(task.counts.values())
+        mean = min(task.mean_seconds or 0.0, task.max_track_seconds or float("inf"))
+        return _Load(*about, None, count, count * mean, needs, if_ready)
+    tracks = [track for part in SPLITS for track in data.splits[part]]
+    seconds = sum(_seconds(track, task, edition) for track in tracks)
+    needs = task_needs(task, context.data_root, (), blocks=False) if edition == "full" else ()
+    return _Load(*about, data, len(tracks), seconds, needs)
 
 
 def _seconds(track: Track, task: Task, edition: str) -> float:
@@ -282,16 +253,13 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
         return cell(LEFT_OUT, left=0.0) if load.left_out else cell(NO_DATA)
     if card is None:
         return cell(NO_MODEL)
-    from .cell import cell_sha256, find_finished
-    from .features.store import FeatureStore, audio_sha256, store_folder
-    from .records.record import cell_stem
+    from .cell import cell_sha256, find_finished, open_store, record_path
+    from .features.store import audio_sha256
 
     tracks = [track for part in SPLITS for track in load.data.splits[part]]
-    folder = store_folder(cache_root(), card, load.task, load.edition, protocol.windowing)
-    entries = FeatureStore(folder, card.layers, card.dim).valid_entries(tracks)
+    entries = open_store(card, load.data, protocol.windowing).valid_entries(tracks)
     left = sum(_seconds(t, load.task, load.edition) for t in tracks if t.id not in entries) / 3600
-    stem = cell_stem(load.task.name, load.edition, load.data.split_name, protocol.name)
-    path = out / safe_name(card.name) / f"{stem}.json"
+    path = record_path(out, card, load.data, protocol)
     # Files are hashed only where there is a record that may be of them.
     if path.is_file():
         key = cell_sha256(card, load.data, protocol, audio_sha256(tracks, entries))
@@ -303,8 +271,9 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
 
 
 def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
-    left = sum(cell.hours_to_encode for cell in cells)
-    windows = sum(window_count(c.tracks, 3600 * c.hours) for c in cells if c.state not in DONE)
+    own = [cell for cell in cells if cell.model == name]
+    left = sum(cell.hours_to_encode for cell in own)
+    windows = sum(window_count(c.tracks, 3600 * c.hours) for c in own if c.state not in DONE)
     return Expected(
         name,
         rate.device,

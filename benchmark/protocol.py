@@ -28,7 +28,7 @@ class Windowing:
         min_tail_seconds: a remainder shorter than this is dropped (both rules).
         resampler: quality name of soxr.
         dtype: of the stored features.
-        version: raised when the arithmetic of :mod:`cmbench.benchmark.features.extract.windows` changes.
+        version: raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes.
     """
 
     seconds: float = 30.0
@@ -94,7 +94,7 @@ class Protocol:
         windowing: from tracks to windows.
         probe: from features to probabilities.
         aggregation: how windows become a track.
-        metric_version: version of :mod:`cmbench.benchmark.records.scores.metrics`.
+        metric_version: version of :mod:`cmbench.benchmark.scoring.metrics`.
         f1_threshold: probability from which a label counts as predicted.
         interval_level: of the cluster-bootstrap intervals.
         resamples: bootstrap resamples.
@@ -168,12 +168,14 @@ PROTOCOLS: Mapping[str, Protocol] = {
 }
 
 
-def get_protocol(name: str) -> Protocol:
-    """Return the protocol of that name.
+def get_protocol(protocol: str | Protocol, seeds: int | None = None) -> Protocol:
+    """Return the protocol of that name, or the one that is given, with so many seeds if not its own.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or the number of seeds is not positive.
     """
-    if name not in PROTOCOLS:
-        raise UsageError(f"There is no protocol named {name!r}; choose {' or '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name]
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            raise UsageError(f"There is no protocol named {protocol!r}; choose {' or '.join(PROTOCOLS)}.")
+        protocol = PROTOCOLS[protocol]
+    return protocol if seeds is None else protocol.with_seeds(seeds)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError, quoted
@@ -18,7 +18,6 @@ from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
-from .cell import RunOptions
 from .models import Encoders
 from .observer import Observer
 from .protocol import Protocol, get_protocol
@@ -84,38 +83,33 @@ def run(
     """
     _let_idle_threads_sleep()
     check_request(edition, mini_scale, workers, Path(out))
-    chosen = get_protocol(protocol) if isinstance(protocol, str) else protocol
-    if seeds is not None:
-        chosen = chosen.with_seeds(seeds)
+    chosen = get_protocol(protocol, seeds)
     workers = workers or os.cpu_count() or 1
-    options = RunOptions(Path(out), device, offline, force, workers)
     watch = observer or Observer()
     context = LoadContext(
-        data_root=configured_data_root(data_root),
+        data_root=require_data_root(data_root),
         cache_root=cache_root(),
         workers=workers,
         progress=watch.preparing,
         mini_scale=mini_scale,
         mini_seed=mini_seed,
     )
-    if context.data_root is not None and not context.data_root.is_dir():
-        raise UsageError(f"The data root {context.data_root} is not a folder; see --data-root and CMBENCH_DATA.")
     encoders = Encoders(LoadOptions(device, offline, precision))
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
         _ = encoders.device
     names = [encoders.add(m) for m in as_models(model)]
-    if not names:
-        raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     data = preflight(encoders, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
     data = data if limit is None else [sample(one, limit) for one in data]
-    claim(options.out, (one.task for one in data))
+    claim(Path(out), (one.task for one in data))
     for one in data:
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
     from .cell import compute_cell
 
-    return [compute_cell(encoders, name, one, chosen, options, watch) for name in names for one in data]
+    watch.planned(len(names) * len(data))
+    given: dict[str, Any] = {"out": Path(out), "force": force, "workers": workers}
+    return [compute_cell(encoders, name, one, chosen, watch, **given) for name in names for one in data]
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
@@ -129,6 +123,14 @@ def check_request(edition: str | None, mini_scale: float, workers: int | None, o
     for what, folder in (("--out", out), ("CMBENCH_CACHE", cache_root())):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{what}: {folder} is a file, where a folder is needed.")
+
+
+def require_data_root(named: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder of the real data sets, ``None`` if there is none; a usage error if it is no folder."""
+    root = configured_data_root(named)
+    if root is not None and not root.is_dir():
+        raise UsageError(f"The data root {root} is not a folder; see --data-root and CMBENCH_DATA.")
+    return root
 
 
 def _let_idle_threads_sleep() -> None:
@@ -145,11 +147,12 @@ def as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Enco
     """Return the models of a request, one by one.
 
     Raises:
-        UsageError: one is neither a name nor an encoder.
+        UsageError: there is none, or one is neither a name nor an encoder.
     """
-    if isinstance(model, str):
-        return list(split_list(model))
-    models: list[object] = list(model) if isinstance(model, list | tuple) else [model]
+    models: list[object] = [*split_list(model)] if isinstance(model, str) else [model]
+    models = list(model) if isinstance(model, list | tuple) else models
+    if not models:
+        raise UsageError("No model was named. Try `--model chroma`, or `cmbench models` for the list.")
     for one in models:
         if isinstance(one, type) or not isinstance(one, str | Encoder):
             raise UsageError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .records.evidence import Evidence
     from .views.base import View
-    from .views.changes import Compared
+    from .views.changes import Found
     from .views.transfer import Transfer
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ WIDTH = 140
 
 
 @dataclass(frozen=True, repr=False)
-class Shown(Generic[T]):
+class ViewResult(Generic[T]):
     """What a view made of records, most often one thing for each edition, split and protocol.
 
     It is read like a sequence, and prints as the command does, in the terminal and in notebooks.
@@ -87,7 +87,7 @@ def view(
     split: str | None = None,
     protocol: str | None = None,
     **options: Any,
-) -> Shown[Any]:
+) -> ViewResult[Any]:
     """Show records as ``cmbench report NAME`` does.
 
     Args:
@@ -122,7 +122,7 @@ def view(
         options["evidence"] = read(paths) if paths else ()
     if "read" in found.parameters:
         options["read"] = read
-    return Shown(found, tuple(found.compute(**options)))
+    return ViewResult(found, tuple(found.compute(**options)))
 
 
 def compare(
@@ -134,7 +134,7 @@ def compare(
     resamples: int = 1000,
     bound: float = 1.0,
     labels: bool = True,
-) -> Shown[Compared]:
+) -> ViewResult[Found]:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label.
 
     ``compare(a, b)[0].comparison.tasks`` has the numbers, ``.frame()`` a row for each. With three models or more the
@@ -167,7 +167,7 @@ def transfer(
     split: str | None = None,
     protocol: str | None = None,
     resamples: int = 1000,
-) -> Shown[Transfer]:
+) -> ViewResult[Transfer]:
     """Show models by tasks, and what each learnt against a base; without places the paper's table, as reported.
 
     Args:

@@ -13,7 +13,7 @@ from ..errors import CmbenchError, UsageError, unknown_name
 from ..terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .entry import Entry, Submission, Successor
     from .verification.findings import Verification
@@ -29,8 +29,7 @@ COMPARE_EXAMPLES = "**Example**\n\n`cmbench leaderboard compare mfcc/1 chroma/1 
 
 def build(
     entries: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of entries; that of this checkout if not given.", show_default=False),
+        Path | None, typer.Argument(help="Folder of entries; that of this checkout if not given.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages; a board in it is replaced.")] = Path(
         "site"
@@ -78,8 +77,7 @@ def compare(
     first: Annotated[str, typer.Argument(help="An entry of the board.", metavar="NAME/VERSION")],
     second: Annotated[str, typer.Argument(help="The one to compare with it.", metavar="NAME/VERSION")],
     entries: Annotated[
-        Path | None,
-        typer.Option(help="Folder of entries; that of this checkout if not given.", show_default=False),
+        Path | None, typer.Option(help="Folder of entries; that of this checkout if not given.", show_default=False)
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
     labels: Annotated[bool, typer.Option("--labels/--no-labels", help="Also families and labels.")] = True,
@@ -116,6 +114,18 @@ SUBMIT_EXAMPLES = (
     "`cmbench submit results/mfcc --model-card card.md --edition mini`"
 )
 
+TrainedOn = Annotated[
+    list[str] | None,
+    typer.Option(help="A corpus that the model was trained on; again for each. `none` for none."),
+]
+Contaminated = Annotated[
+    bool,
+    typer.Option(
+        "--contaminated",
+        help="Test tracks were heard: the entry is marked and gets no place. Set by itself where the card, its "
+        "folder or the records say so.",
+    ),
+]
 EntryFolder = Annotated[Path, typer.Argument(help="The entry: <name>/<version>.", metavar="ENTRY")]
 
 
@@ -131,21 +141,11 @@ def submit(
     contact: Annotated[str | None, typer.Option(help="An address or account for questions.")] = None,
     licence: Annotated[str | None, typer.Option(help="Of the weights; the card's if not given.")] = None,
     parameters: Annotated[int | None, typer.Option(min=0, help="Of the encoder; the record's if not given.")] = None,
-    trained_on: Annotated[
-        list[str] | None,
-        typer.Option(help="A corpus that the model was trained on; again for each. `none` for none."),
-    ] = None,
+    trained_on: TrainedOn = None,
     contamination: Annotated[
         str | None, typer.Option(help="What you know of test tracks among the training data.")
     ] = None,
-    contaminated: Annotated[
-        bool,
-        typer.Option(
-            "--contaminated",
-            help="Test tracks were heard: the entry is marked and gets no place. Set by itself where the card, its "
-            "folder or the records say so.",
-        ),
-    ] = False,
+    contaminated: Contaminated = False,
     name: Annotated[str | None, typer.Option(help="Name on the board; the model's if not given.")] = None,
     version: Annotated[str, typer.Option(help="Of the entry: entries never change, a correction is a new one.")] = "1",
     edition: Edition = None,
@@ -161,35 +161,36 @@ def submit(
     What is missing is asked for. Records of the mini edition make an entry of the mini board, an example that is never
     shown beside real data.
     """
-    import tempfile
-
-    from .submission import (
-        Statements,
-        build_entry,
-        choose_run,
-        complete,
-        corpora,
-        from_card_and_record,
-        refuse_taken,
-        write_entry,
-    )
-    from .succession import read_successors
+    from .submission import Statements, build_entry, choose_run, complete, corpora, from_card_and_record
     from .untrusted import read_card
 
     evidence = choose_run(places, edition, split, protocol)
     facts, _ = read_card(model_card)
-    # A card in a cache of the hub is a link; its owner may follow it.
-    model_card = model_card.resolve()
     heard = None if trained_on is None else corpora(trained_on)
     said = Statements(contact, licence, parameters, heard, contamination, contaminated)
     said = from_card_and_record(said, facts, evidence[0].record)
     said = complete(said, _ask if sys.stdin.isatty() else None)
-    submission, files = build_entry(evidence, said, model_card, name, version)
-    root = entries if entries is not None else _own_entries()
+    # A card in a cache of the hub is a link; its owner may follow it.
+    submission, files = build_entry(evidence, said, model_card.resolve(), name, version)
+    _submit(submission, files, entries if entries is not None else _own_entries(), dry_run)
+
+
+def _submit(submission: Submission, files: Mapping[str, bytes], root: Path, dry_run: bool) -> None:
+    """Check an entry as the board will, and write it.
+
+    Raises:
+        UsageError: it is there already, or the board would refuse it.
+    """
+    import tempfile
+
+    from .reading import iter_entries
+    from .submission import refuse_taken, write_entry
+    from .succession import read_successors
+
     target = root / submission.name / submission.version
     if target.exists():
         raise UsageError(f"{target} is there already. Entries never change: give --version another value.")
-    others = _others(root)
+    others = list(iter_entries(root)) if root.is_dir() else []
     refuse_taken(submission, others)
     with tempfile.TemporaryDirectory() as scratch:
         entry = write_entry(files, Path(scratch) / submission.name / submission.version)
@@ -224,12 +225,6 @@ def _own_entries() -> Path:
             "This cmbench is no git checkout; name the folder with --entries CHECKOUT/leaderboards/entries."
         )
     return ENTRIES
-
-
-def _others(root: Path) -> list[Entry]:
-    from .reading import iter_entries
-
-    return list(iter_entries(root)) if root.is_dir() else []
 
 
 def _check(entry: Entry, others: Sequence[Entry]) -> bool:

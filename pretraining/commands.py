@@ -11,9 +11,8 @@ import typer
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ..tasks.base import LoadContext
+    from .pretrain import PretrainOptions
     from .recipes.reading import OpenedRecipe
 
 EPILOG = (
@@ -25,6 +24,20 @@ EPILOG = (
     "`torchrun --nproc-per-node 8 -m cmbench pretrain culturemert-95m --out culturemert-95m`\n\n"
     "A recipe's keys, and what each value comes from, are in docs/pretraining.md."
 )
+
+Rehearse = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse",
+        help="Two updates of the recipe's own size on mini music from random weights: needs no corpora or models.",
+    ),
+]
+AllowContamination = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contamination", help="Let validation and test tracks in; the model's card is marked for good."
+    ),
+]
 
 
 def pretrain_command(
@@ -39,20 +52,9 @@ def pretrain_command(
     max_steps: Annotated[
         int | None, typer.Option(help="Stop after so many updates in all.", show_default=False)
     ] = None,
-    rehearse: Annotated[
-        bool,
-        typer.Option(
-            "--rehearse",
-            help="Two updates of the recipe's own size on mini music from random weights: needs no corpora or models.",
-        ),
-    ] = False,
+    rehearse: Rehearse = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    allow_contamination: Annotated[
-        bool,
-        typer.Option(
-            "--allow-contamination", help="Let validation and test tracks in; the model's card is marked for good."
-        ),
-    ] = False,
+    allow_contamination: AllowContamination = False,
     dtype: Annotated[str, typer.Option(help="Of the stored weights: `float32` or `float16`.")] = "float32",
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
@@ -71,14 +73,8 @@ def pretrain_command(
 
     Writes a folder that `cmbench run --model` and transformers load. Ctrl-C is safe: `--resume` goes on.
     """
-    from rich.console import Console
-
     from ..baselines.mert.folder import require_dtype
-    from ..paths import cache_root
-    from ..paths import data_root as find_data_root
-    from ..tasks.base import LoadContext
     from .recipes.reading import open_recipe, shipped_recipes
-    from .training.group import launched
 
     if recipe is None:
         for name in shipped_recipes():
@@ -90,33 +86,38 @@ def pretrain_command(
         from .planning.rehearsal import STEPS, rehearsed
 
         opened, max_steps = rehearsed(opened), STEPS if max_steps is None else max_steps
-    context = LoadContext(
-        data_root=find_data_root(data_root),
-        cache_root=cache_root(),
-        workers=workers or _processors(),
-        mini_seed=mini_seed,
-    )
+    context = _context(data_root, workers, mini_seed)
     if dry_run:
-        _dry_run(opened, context, Console(), device, max_steps, allow_contamination)
+        _dry_run(opened, context, device, max_steps, allow_contamination)
         return
-    from .pretrain import TRAINING, PretrainOptions, pretrain
+    from .pretrain import PretrainOptions
 
-    if resume and not ((out or Path(opened.recipe.name)) / TRAINING).is_dir():
-        raise UsageError(
-            f"{out or opened.recipe.name}: there is no run to resume there. Leave out --resume to begin one."
-        )
-    screen = Console(stderr=True, quiet=launched()[0] > 0)
-    options = PretrainOptions(
-        out=out or Path(opened.recipe.name),
-        context=context,
-        device=device,
-        offline=offline,
-        max_steps=max_steps,
-        resume=resume,
-        allow_contamination=allow_contamination,
-        tensorboard=tensorboard,
-        dtype=dtype,
+    named = out or Path(opened.recipe.name)
+    _pretrain(
+        opened,
+        PretrainOptions(named, context, device, offline, max_steps, resume, allow_contamination, tensorboard, dtype),
     )
+
+
+def _context(data_root: Path | None, workers: int | None, mini_seed: int) -> LoadContext:
+    from ..paths import cache_root
+    from ..paths import data_root as find_data_root
+    from ..tasks.base import LoadContext
+
+    found = find_data_root(data_root)
+    return LoadContext(found, cache_root(), workers=workers or _processors(), mini_seed=mini_seed)
+
+
+def _pretrain(opened: OpenedRecipe, options: PretrainOptions) -> None:
+    from rich.console import Console
+
+    from .pretrain import pretrain
+    from .start import TRAINING
+    from .training.group import launched
+
+    if options.resume and not (options.out / TRAINING).is_dir():
+        raise UsageError(f"{options.out}: there is no run to resume there. Leave out --resume to begin one.")
+    screen = Console(stderr=True, quiet=launched()[0] > 0)
     model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
     if launched()[0] == 0:
         typer.echo(f"{model.steps} of {opened.recipe.steps} updates. Licence: {model.licence}")
@@ -141,18 +142,16 @@ def _processors() -> int:
 
 
 def _dry_run(
-    opened: OpenedRecipe,
-    context: LoadContext,
-    screen: Console,
-    device: str,
-    max_steps: int | None,
-    allow_contamination: bool,
+    opened: OpenedRecipe, context: LoadContext, device: str, max_steps: int | None, allow_contamination: bool
 ) -> None:
     """Print what a run would do; what is missing for it is said, not fetched."""
+    from rich.console import Console
+
     from .planning.dry_run import print_estimate, print_music, print_values
 
     if max_steps is not None and max_steps < 1:
         raise UsageError(f"--max-steps {max_steps} should be at least 1.")
+    screen = Console()
     print_values(opened, screen)
     print_music(opened.recipe, context, screen, allow_contamination)
     print_estimate(opened.recipe, screen, device, max_steps)

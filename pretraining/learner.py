@@ -22,7 +22,7 @@ from .corpus.corpus import Corpus
 from .corpus.crops import Crop, key, read_samples
 from .corpus.exclusion import Recording
 from .objective.cqt import CqtShape, cqt_magnitudes
-from .objective.loss import LossWeights, pretraining_loss
+from .objective.loss import pretraining_loss
 from .objective.masking import span_masks
 from .objective.mixture import mix_noise
 from .objective.model import PretrainingModel, from_fairseq, from_folder, from_shape, part_of
@@ -47,7 +47,7 @@ FIT_RECORDINGS = 400
 
 @dataclass(frozen=True, eq=False)
 class MertLearner:
-    """Learns as MERT does; satisfies :class:`.training.run.Learner`.
+    """Learns as MERT does: a network with its heads, its targets and its loss.
 
     Attributes:
         module: network and heads.
@@ -64,7 +64,7 @@ class MertLearner:
     cqt: CqtShape
 
     def part(self, parameter: str) -> str:
-        """Which part of the model a parameter belongs to."""
+        """Which of the parts of :data:`.recipes.recipe.PARTS` a parameter of the module belongs to."""
         return part_of(parameter)
 
     def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
@@ -80,7 +80,15 @@ class MertLearner:
     def sums(
         self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
     ) -> Sums:
-        """Run a pass; see :meth:`.training.run.Learner.sums`."""
+        """Run a pass.
+
+        Args:
+            network: the module, or what shares its gradients among processes.
+            audio: ``[crops, samples]`` at 24 kHz.
+            tokens: ``[crops, codebooks, frames]``.
+            draw: seed of masks and mixture.
+            training: whether clips are mixed with noise.
+        """
         place = next(self.module.parameters()).device
         random = np.random.default_rng(draw)
         clips, samples = audio.shape
@@ -90,9 +98,7 @@ class MertLearner:
         with torch.autocast(place.type, enabled=False):
             cqt = cqt_magnitudes(torch.from_numpy(audio).to(place), self.cqt)
         predictions = network(torch.from_numpy(heard).to(place), mask)
-        loss = self.recipe.loss
-        weights = LossWeights(loss.tokens, loss.cqt, loss.features)
-        found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, weights)
+        found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, self.recipe.loss)
         means = torch.stack([found.cqt, found.features, *found.tokens, *found.accuracy]).double()
         masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
         return Sums(found.total * found.masked, torch.cat([masked, means * found.masked]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,16 +17,16 @@ from ..baselines.base import LoadOptions
 from ..baselines.hub.about import NOT_STATED, weights_sha256
 from ..baselines.mert.folder import require_dtype
 from ..errors import UsageError
-from ..files import file_sha256, read_json, write_atomically
+from ..files import file_sha256, read_json
 from ..tasks.base import LoadContext
 from .card import CURVE, FACTS, Origin, Pretrained, pretraining_card, pretraining_facts
 from .corpus.corpus import Corpus, build_corpus
 from .recipes.reading import OpenedRecipe
 from .recipes.recipe import FAIRSEQ, SCRATCH, Recipe
+from .start import CHECKPOINTS, TRAINING, begun, has_teacher, require_place, require_same, require_whole
 from .training.checkpoints import Checkpoints
 from .training.group import Group, joined, launched
-from .training.log import FILE, Log, read_log, require_sound
-from .training.sealed import read_sealed, sealed
+from .training.log import FILE, Log, read_log
 from .training.tensorboard import FOLDER, EventFiles, require_tensorboard
 
 if TYPE_CHECKING:
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 Made = TypeVar("Made")
-
-BEGUN = "start.json"
-"""File of the weights that a run began with, in the run's own folder."""
-
-_BEFORE = ("weights_sha256",)
-"""Keys of that file in version 0.1.0, which had no hashes."""
-
-TRAINING = "training"
-"""Folder of checkpoints and log within the model's folder."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +88,9 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, s
         MissingError: music, model or teacher are not on this machine.
         Diverged: the loss is lost.
     """
+    from .training.run import Run
+    from .training.train import train
+
     recipe, training = opened.recipe, options.out / TRAINING
     device = training_device(options.device)
     if options.max_steps is not None and options.max_steps < 1:
@@ -105,35 +99,31 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, s
     half_precision = bfloat16(recipe, device)
     if options.tensorboard:
         require_tensorboard()
-    _require_place(options)
+    require_place(options.out, options.resume)
     if options.resume:
         require_whole(training)
     origin = _origin(recipe, options)
+    require_same(training, recipe, origin)
     with joined(device) as group:
         tell = say if group.leads else _nothing
-        with console.status("Looking for music …") as status:
-
-            def show(what: str, done: int, total: int) -> None:
-                status.update(f"{what} {done}/{total}")
-
-            context = replace(options.context, progress=show)
-            corpus = _in_turn(group, lambda: build_corpus(recipe, context, options.allow_contamination))
-        tell_corpus(corpus, tell)
-        _in_turn(group, lambda: _same_start(training / BEGUN, origin))
-        learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
-        if group.leads:
-            note_start(training, origin)
+        goes_on = options.resume and training.exists()
+        group.wait()  # the first process may now write there
+        with begun(training, recipe, origin) if group.leads else nullcontext():
+            corpus = _in_turn(group, lambda: _look_for_music(recipe, options, console))
+            tell_corpus(corpus, tell)
+            learner = _in_turn(group, lambda: _open(recipe, corpus, options, device, training))
         if recipe.start != SCRATCH and learner.module.drawn:
             tell(f"{recipe.start} has no {', '.join(learner.module.drawn)}: drawn at random.")
-        log_file = training / FILE if group.leads else None
+        checkpoints = Checkpoints(training / CHECKPOINTS)
+        at = checkpoints.progress() if options.resume else None
+        if at:
+            tell(f"Goes on from update {at.step} of {recipe.steps} (stage {at.stage}).")
+        elif goes_on:
+            tell("Nothing saved yet: begins at update 0.")
         board = EventFiles(training / FOLDER) if group.leads and options.tensorboard else None
-        from .training.run import Run
-        from .training.train import train
-
-        with Log(log_file, recipe.steps, recipe.running.log, console if group.leads else None, board) as log:
-            checkpoints = Checkpoints(training / "checkpoints")
-            found = checkpoints.load() if options.resume else None
-            log.forget_after(found[2].step if found else -1)
+        screen, file = (console, training / FILE) if group.leads else (None, None)
+        with Log(file, recipe.steps, recipe.running.log, screen, board) as log:
+            log.forget_after(at.step if at else -1)
             run = Run(recipe, corpus, learner, checkpoints, log, device, group, half_precision)
             progress = train(run, options.max_steps, options.resume)
         model = _described(opened, corpus, learner, options, origin, progress.step, group)
@@ -141,6 +131,15 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, s
             write_model(learner, model, options.out, options.dtype)
         group.wait()
     return model
+
+
+def _look_for_music(recipe: Recipe, options: PretrainOptions, console: Console) -> Corpus:
+    with console.status("Looking for music …") as status:
+
+        def show(what: str, done: int, total: int) -> None:
+            status.update(f"{what} {done}/{total}")
+
+        return build_corpus(recipe, replace(options.context, progress=show), options.allow_contamination)
 
 
 def _nothing(sentence: str) -> None:
@@ -189,17 +188,6 @@ def bfloat16(recipe: Recipe, device: torch.device) -> bool:
     return gains and wanted != "float32"
 
 
-def _require_place(options: PretrainOptions) -> None:
-    out = options.out
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; name a folder.")
-    held = out.is_dir() and any(out.iterdir())
-    if held and not options.resume:
-        raise UsageError(f"{out} is not empty. Go on with the run there by --resume, or name another folder.")
-    if held and not (out / TRAINING).is_dir():
-        raise UsageError(f"{out} holds no run to resume; name another folder.")
-
-
 def tell_corpus(corpus: Corpus, say: Tell) -> None:
     """Say what a user should know of a corpus."""
     if corpus.contaminated:
@@ -220,15 +208,12 @@ def _open(
     """Build the learner; a teacher that is fitted is kept in the run's folder."""
     from ..baselines.tokens.kmeans import ResidualKMeans
     from .learner import open_learner
-    from .objective.targets import TEACHER, read_teacher, save_teacher
+    from .objective.targets import read_teacher, save_teacher
 
-    # One that no start was noted of is from a run that was killed before it began.
-    fitted = read_teacher(training) if (training / TEACHER).is_file() and (training / BEGUN).is_file() else None
+    fitted = read_teacher(training) if has_teacher(training) else None
     cache = options.context.cache_root / "targets"
     load = LoadOptions(str(device), options.offline)
     learner = open_learner(replace(recipe, start=options.start(recipe)), corpus, load, cache, device, fitted)
-    # Not before all is there: a folder with a run in it is not started anew.
-    training.mkdir(parents=True, exist_ok=True)
     if fitted is None and isinstance(learner.teacher, ResidualKMeans):
         save_teacher(training, learner.teacher)
     return learner
@@ -265,9 +250,7 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
         file = Path(recipe.start).expanduser()
         if not file.is_file():
             raise UsageError(f"{file}: there is no such checkpoint.")
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return Origin(file.stem, "a fairseq checkpoint", "not stated", NOT_STATED, digest)
+        return Origin(file.stem, "a fairseq checkpoint", "not stated", NOT_STATED, file_sha256(file))
     from ..baselines.network import open_network
 
     network = open_network(options.start(recipe), LoadOptions(offline=options.offline))
@@ -275,61 +258,6 @@ def _origin(recipe: Recipe, options: PretrainOptions) -> Origin:
     source = "of the same family" if recipe.start in options.starts else network.source
     kept_out, held_out = (_fact(network.folder, name) for name in ("exclusion_sha256", "held_out_sha256"))
     return Origin(network.name, source, network.licence, network.trained_on, digest, kept_out, held_out)
-
-
-def require_whole(training: Path) -> None:
-    """Compare what an interrupted run left with the hashes it noted, before anything is written.
-
-    Raises:
-        UsageError: something is damaged, or gone while the rest is there; or a model that was written was changed.
-        CmbenchError: a line of the log is damaged.
-    """
-    from ..baselines.hub.about import require_stated_files
-    from .objective.targets import TEACHER
-
-    # The end of the run replaces what was written, and what somebody may have made of it.
-    require_stated_files(training.parent, card=True)
-    checkpoints = Checkpoints(training / "checkpoints")
-    checkpoints.verify()
-    require_sound(training / FILE)
-    begun = training / BEGUN
-    if not begun.exists():
-        if checkpoints.named():
-            raise UsageError(f"{begun}: gone, while there are checkpoints. Put it back, or begin in another folder.")
-        return
-    teacher = read_sealed(begun, _BEFORE).get("teacher_sha256")
-    if teacher and (not (training / TEACHER).is_file() or file_sha256(training / TEACHER) != teacher):
-        raise UsageError(
-            f"{training / TEACHER}: damaged or gone: it is not what the run began with. Nothing was changed. "
-            f"Put back a copy of it (one lies in {training.parent} if a model was written), or begin in another folder."
-        )
-
-
-def note_start(training: Path, origin: Origin) -> None:
-    """Note what the run begins with; what is noted already stays."""
-    from .objective.targets import TEACHER
-
-    file, teacher = training / BEGUN, training / TEACHER
-    if file.is_file() and set(read_sealed(file, _BEFORE)) != set(_BEFORE):
-        return
-    facts = {
-        "weights_sha256": origin.weights_sha256,
-        "teacher_sha256": file_sha256(teacher) if teacher.is_file() else "",
-    }
-    write_atomically(file, (json.dumps(sealed(facts)) + "\n").encode())
-
-
-def _same_start(file: Path, origin: Origin) -> None:
-    """Refuse to go on with a run from another start: its checkpoint would be described by the wrong one.
-
-    Raises:
-        UsageError: the run there began with other weights.
-    """
-    if file.is_file() and (was := read_sealed(file, _BEFORE)["weights_sha256"]) != origin.weights_sha256:
-        raise UsageError(
-            f"{file.parent.parent}: the run there began with other weights ({str(was)[:12]}, not "
-            f"{origin.weights_sha256[:12]}). Give the same start as then, or another --out."
-        )
 
 
 def _fact(folder: Path | None, name: str) -> str:

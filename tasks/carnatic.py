@@ -48,7 +48,7 @@ TASK = Task(
         f"Indian art music. ICMC/SMC 2014. Labels and split: {PAPER}"
     ),
     access=ACCESS,
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("carnatic")},
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("carnatic", LABELS)},
     max_track_seconds=330.0,
     # Mean of the 251 recordings of MTG/saraga; the other nine tenths are not known.
     mean_seconds=755.0,

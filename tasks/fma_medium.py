@@ -349,7 +349,7 @@ TASK = Task(
         "Download fma_medium.zip (22 GiB) and fma_metadata.zip (342 MiB) as github.com/mdeff/fma describes and unpack "
         "both into the data root. Take the split lists from github.com/pxaris/ccml, data/fma/split."
     ),
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("fma_medium")},
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("fma_medium", LABELS)},
     prepare=prepare,
     mean_seconds=CLIP_SECONDS,
     counts={"train": 17486, "valid": 2498, "test": 4996},

@@ -48,7 +48,7 @@ TASK = Task(
         f"Indian art music. ICMC/SMC 2014. Labels and split: {PAPER}"
     ),
     access=ACCESS,
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("hindustani")},
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("hindustani", LABELS)},
     max_track_seconds=780.0,
     # Mean of the 108 recordings of MTG/saraga; the other nine tenths are not known.
     mean_seconds=1453.0,

@@ -303,7 +303,7 @@ TASK = Task(
         "Labels and split are public at github.com/pxaris/lyra-dataset; the audio is not, but every piece names its "
         "YouTube video with start and end. Put your own copy of the pieces or of the 74 videos into the data root."
     ),
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("lyra")},
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("lyra", LABELS)},
     prepare=prepare,
     # Mean of end minus start over the 1,570 rows of both tables.
     mean_seconds=183.0,

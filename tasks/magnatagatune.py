@@ -286,7 +286,7 @@ TASK = Task(
     ),
     editions={
         "full": Edition("full", LABELS, load_full, {"marble": load_marble}),
-        "mini": mini_edition("magnatagatune"),
+        "mini": mini_edition("magnatagatune", LABELS),
     },
     prepare=prepare,
     mean_seconds=CLIP_SECONDS,

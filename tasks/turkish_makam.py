@@ -58,7 +58,7 @@ TASK = Task(
         f"music. Digital Libraries for Musicology 2014. Labels and split: {PAPER}"
     ),
     access=ACCESS,
-    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("turkish_makam")},
+    editions={"full": Edition("full", LABELS, load_full), "mini": mini_edition("turkish_makam", LABELS)},
     max_track_seconds=150.0,
     # Mean of the 931 recordings of the lists whose length MTG/otmm_makam_recognition_dataset at 55ce75a states.
     mean_seconds=223.0,

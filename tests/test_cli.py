@@ -90,6 +90,8 @@ def test_ctrl_c_while_modules_are_imported_is_quiet() -> None:
         ("pretrain mert-nano --out x", "--resume goes on from the last"),
         ("tasks verify lyra", "Interrupted. The same command begins anew."),
         ("compare a b", "Interrupted. The same command begins anew."),
+        ("study claims --family-only", "same command goes on from there"),
+        ("study similarity --model mfcc", "Interrupted. The same command begins anew."),
     ],
 )
 def test_an_interrupt_says_what_is_true_of_the_command(

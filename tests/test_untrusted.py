@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -156,6 +157,15 @@ def with_header(header: str) -> bytes:
 def test_array_headers_that_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"arra|text|truth"):
         parse_npy(content)
+
+
+def test_a_doubtful_header_is_refused_without_a_word_on_the_screen() -> None:
+    content = npy(np.array(["a", "bc"])).replace(b"(2,), }", b"(1if 2else 3,)}")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match="Cannot parse header"):
+            parse_npy(content)
+    assert not heard
 
 
 @settings(max_examples=150, deadline=None)

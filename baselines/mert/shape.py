@@ -97,30 +97,35 @@ class _Values:
     where: Path
 
     def value(self, key: str) -> object:
+        """Return what is said of a key, or its default."""
         return self.config.get(key, _DEFAULTS[key])
 
     def _wrong(self, key: str, wanted: str) -> UsageError:
         return UsageError(f"{self.where}: {key} = {self.value(key)!r} should be {wanted}.")
 
     def integer(self, key: str) -> int:
+        """Return a positive whole number; see :func:`read_shape` for the error."""
         value = self.value(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self._wrong(key, "a positive integer")
         return value
 
     def integers(self, key: str) -> tuple[int, ...]:
+        """Return a list of positive whole numbers."""
         value = self.value(key)
         if not isinstance(value, list) or not value or not all(type(v) is int and v > 0 for v in value):
             raise self._wrong(key, "a list of positive integers")
         return tuple(value)
 
     def boolean(self, key: str) -> bool:
+        """Return a truth value."""
         value = self.value(key)
         if not isinstance(value, bool):
             raise self._wrong(key, "true or false")
         return value
 
     def fraction(self, key: str) -> float:
+        """Return a number between 0 and 1."""
         value = self.value(key)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
             raise self._wrong(key, "a number between 0 and 1")

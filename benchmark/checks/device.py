@@ -7,9 +7,9 @@ run on an accelerator by the authors: the report is how they would like to hear 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .check import Check
 from .machine import Speed, speed_line, windows_together
 
 if TYPE_CHECKING:
@@ -27,21 +27,6 @@ does not see it. Another order of additions alone gives about 1e-6."""
 SAMPLE_RATE = 24_000
 HELD_BACK = 1.5
 """Memory that the refusal leaves, as a multiple of what is in use: enough for the weights, too little for a batch."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was tried.
-
-    Attributes:
-        subject: what.
-        text: what came out.
-        well: whether it is as a run needs it; ``None`` if it could not be tried here.
-    """
-
-    subject: str
-    text: str
-    well: bool | None
 
 
 Forward = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...paths import cache_root, data_root, models_root
+from ..records.environment import installed
+from .check import Check
 
 if TYPE_CHECKING:
     import torch
@@ -36,21 +37,6 @@ OPTIONAL = {
     "av": 'audio that libsndfile does not read (m4a, mp4, webm, wma): pip install "cmbench[av]"',
 }
 WINDOW_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class MachineFact:
-    """One line of the examination.
-
-    Attributes:
-        subject: what was looked at.
-        text: what was found.
-        well: whether it is as a run needs it.
-    """
-
-    subject: str
-    text: str
-    well: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,17 +70,17 @@ class Speed:
         return self.windows * WINDOW_SECONDS / self.seconds
 
 
-def examine() -> Iterator[MachineFact]:
+def examine() -> Iterator[Check]:
     """Yield what a run depends on: interpreter, packages, devices, folders."""
     from ...version import __version__
 
-    yield MachineFact("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
-    yield MachineFact("platform", platform.platform())
+    yield Check("cmbench", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
+    yield Check("platform", platform.platform())
     for package in CORE:
-        found = _version(package)
-        yield MachineFact(package, found or "not installed: install cmbench again", bool(found))
+        found = installed(package)
+        yield Check(package, found or "not installed: install cmbench again", bool(found))
     for package, purpose in OPTIONAL.items():
-        yield MachineFact(package, _version(package) or f"not installed; only for {purpose}")
+        yield Check(package, installed(package) or f"not installed; only for {purpose}")
     yield from _devices()
     yield _folder("cache (CMBENCH_CACHE)", cache_root(), needed=True)
     yield _folder("models (CMBENCH_MODELS)", models_root(), needed=False)
@@ -102,40 +88,33 @@ def examine() -> Iterator[MachineFact]:
     yield (
         _folder("data (CMBENCH_DATA)", data, needed=False)
         if data
-        else MachineFact("data (CMBENCH_DATA)", "not set; only the real data sets need it")
+        else Check("data (CMBENCH_DATA)", "not set; only the real data sets need it")
     )
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _devices() -> Iterator[MachineFact]:
+def _devices() -> Iterator[Check]:
     import torch
 
-    yield MachineFact("processor", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads of torch")
+    yield Check("processor", f"{os.cpu_count()} processors, {torch.get_num_threads()} threads of torch")
     for i in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(i)
-        yield MachineFact(f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+        yield Check(f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
-        yield MachineFact("mps", "Apple GPU")
+        yield Check("mps", "Apple GPU")
     if not torch.accelerator.is_available():
-        yield MachineFact("accelerator", "none found: encoders and probes compute on the processor")
+        yield Check("accelerator", "none found: encoders and probes compute on the processor")
 
 
-def _folder(subject: str, folder: Path, needed: bool) -> MachineFact:
+def _folder(subject: str, folder: Path, needed: bool) -> Check:
     """Say whether a folder is there and writable, and how much space is left on its disk."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     space = f"{shutil.disk_usage(there).free / 1e9:.0f} GB free"
     if there != folder:
-        return MachineFact(subject, f"{folder} (not made yet), {space}", os.access(there, os.W_OK) or not needed)
+        return Check(subject, f"{folder} (not made yet), {space}", os.access(there, os.W_OK) or not needed)
     if not folder.is_dir():
-        return MachineFact(subject, f"{folder} is a file, where a folder is needed", False)
+        return Check(subject, f"{folder} is a file, where a folder is needed", False)
     writable = os.access(folder, os.W_OK)
-    return MachineFact(subject, f"{folder}, {space}" + ("" if writable else ", not writable"), writable or not needed)
+    return Check(subject, f"{folder}, {space}" + ("" if writable else ", not writable"), writable or not needed)
 
 
 def measure(device: str = "auto") -> Iterator[Speed]:
@@ -174,9 +153,9 @@ def measure(device: str = "auto") -> Iterator[Speed]:
 
 def windows_together(place: torch.device) -> int:
     """Windows of 30 s that a run encodes together on a device."""
-    from ..cell import BATCH_SECONDS
+    from ..cell import batch_seconds
 
-    return max(1, round(BATCH_SECONDS["cpu" if place.type == "cpu" else "accelerator"] / WINDOW_SECONDS))
+    return max(1, round(batch_seconds(place.type) / WINDOW_SECONDS))
 
 
 def _matrix_ceiling(place: torch.device, dtype: torch.dtype) -> float:
@@ -204,18 +183,6 @@ def _best(call: Callable[[], object], place: torch.device, times: int) -> float:
         finish()
         spans.append(time.perf_counter() - start)
     return min(spans[1:])
-
-
-def print_findings(findings: Iterator[MachineFact], console: Console) -> bool:
-    """Print an examination; return whether all is as a run needs it."""
-    from rich.markup import escape
-
-    well = True
-    for finding in findings:
-        well &= finding.well
-        mark = "[green]ok [/]" if finding.well else "[bold red]BAD[/]"
-        console.print(f"{mark} {escape(finding.subject):<24} {escape(finding.text)}", highlight=False, soft_wrap=True)
-    return well
 
 
 def print_speeds(speeds: Iterator[Speed], console: Console) -> None:

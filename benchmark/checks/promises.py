@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...baselines.base import Encoder, EncoderCard
 from ...errors import CmbenchError
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from .check import Check
 
 SECONDS = 2.5
 """Length of the clips of the checks, seconds (longer where the encoder's shortest window is)."""
@@ -29,21 +25,6 @@ TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
 _TASKS = ("turkish_makam", "carnatic", "hindustani", "lyra", "magnatagatune", "fma_medium")
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One promise and whether it is kept.
-
-    Attributes:
-        promise: what must be true.
-        kept: whether it is.
-        finding: what was seen; for a broken promise also what to do.
-    """
-
-    promise: str
-    kept: bool
-    finding: str
 
 
 def mini_clips(seconds: float, rate: int) -> Floats:
@@ -81,7 +62,7 @@ def check_encoder(encoder: Encoder) -> Iterator[Check]:
     """
     card = encoder.card
     yield (first := _consistent(card))
-    if not first.kept:
+    if not first.well:
         return
     clips = mini_clips(max(SECONDS, 2 * card.min_seconds), card.sample_rate)
     for promise, look in (
@@ -99,7 +80,7 @@ def check_encoder(encoder: Encoder) -> Iterator[Check]:
             kept, finding = look(encoder, clips)
         except Exception as error:
             kept, finding = False, str(error) if isinstance(error, CmbenchError) else f"{type(error).__name__}: {error}"
-        yield Check(promise, kept, finding)
+        yield Check(promise, finding, kept)
         if promise == SHAPE and not kept:
             return
 
@@ -123,7 +104,7 @@ def _consistent(card: EncoderCard) -> Check:
         or isinstance(value, bool)
     ]
     if mistyped:
-        return Check("the card is consistent", False, "; ".join(mistyped))
+        return Check("the card is consistent", "; ".join(mistyped), False)
     wrong = [
         text
         for text, bad in (
@@ -138,7 +119,7 @@ def _consistent(card: EncoderCard) -> Check:
         if bad
     ]
     seen = f"{card.layers} hidden states of {card.dim} at {card.sample_rate} Hz; fingerprint {card.fingerprint}"
-    return Check("the card is consistent", not wrong, "; ".join(wrong) or seen)
+    return Check("the card is consistent", "; ".join(wrong) or seen, not wrong)
 
 
 def _shape_is_as_the_card_says(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
@@ -237,15 +218,3 @@ def _long_window_works(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
     finite = bool(np.isfinite(_encode(encoder, window)).all())
     seconds = time.perf_counter() - start
     return finite, f"{seconds:.2f} s, {WINDOW_SECONDS / seconds:.3g} times real time" if finite else "NaN or infinity"
-
-
-def print_checks(checks: Iterator[Check], console: Console) -> bool:
-    """Print promises line by line as they are checked; return whether all were kept."""
-    from rich.markup import escape
-
-    kept = True
-    for check in checks:
-        kept &= check.kept
-        mark = "[green]kept  [/]" if check.kept else "[bold red]BROKEN[/]"
-        console.print(f"{mark}  {escape(check.promise):<42} {escape(check.finding)}", highlight=False, soft_wrap=True)
-    return kept

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ...errors import UsageError
-from .options import Edition, Places, ProtocolName, Split
+from .options import Edition, Offline, Places, ProtocolName, Split, option
 
 export_app = typer.Typer(no_args_is_help=True, help="Write models and results in the formats of other tools.")
-
-
-class Relationship(StrEnum):
-    """How who evaluated is related to who made the model."""
-
-    first_party = "first_party"
-    third_party = "third_party"
-    collaborative = "collaborative"
-    other = "other"
-
-
-class Format(StrEnum):
-    """Formats of ``cmbench export results``."""
-
-    latex = "latex"
-    csv = "csv"
-    markdown = "markdown"
-    eee = "eee"
-    eval_results = "eval-results"
 
 
 @export_app.command(
@@ -42,7 +22,7 @@ class Format(StrEnum):
 def export_results(
     places: Places,
     form: Annotated[
-        Format,
+        Literal["latex", "csv", "markdown", "eee", "eval-results"],
         typer.Option("--format", "-f", help="`eee`: Every Eval Ever; `eval-results`: the hub's `.eval_results`."),
     ],
     out: Annotated[
@@ -53,9 +33,10 @@ def export_results(
         str | None, typer.Option(help="`eval-results`: owner/name of the benchmark's data set on the hub.")
     ] = None,
     organisation: Annotated[str, typer.Option(help="`eee`: who evaluated.")] = "not stated",
-    relationship: Annotated[Relationship, typer.Option(help="`eee`: of who evaluated to the models.")] = (
-        Relationship.other
-    ),
+    relationship: Annotated[
+        Literal["first_party", "third_party", "collaborative", "other"],
+        typer.Option(help="`eee`: of who evaluated to the models."),
+    ] = "other",
     edition: Edition = None,
     split: Split = None,
     protocol: ProtocolName = None,
@@ -68,15 +49,13 @@ def export_results(
     from ..records.evidence import choose_records
 
     records = list(choose_records(places, edition, split, protocol).values())
-    files = result_files(
-        records, form.value, dataset=dataset, organisation=organisation, relationship=relationship.value
-    )
+    files = result_files(records, form, dataset=dataset, organisation=organisation, relationship=relationship)
     if out is None and len(files) == 1:
         typer.echo(next(iter(files.values())).decode(), nl=False)
         return
     if out is None:
-        raise UsageError(f"--format {form.value} writes {len(files)} files; name a folder with --out.")
-    for path in write_results(files, out, folder=form in (Format.eee, Format.eval_results)):
+        raise UsageError(f"--format {form} writes {len(files)} files; name a folder with --out.")
+    for path in write_results(files, out, folder=form in ("eee", "eval-results")):
         typer.echo(f"Written: {path}")
 
 
@@ -86,20 +65,18 @@ def export_results(
 def export_model(
     model: Annotated[str, typer.Argument(help="A MERT-shaped model: its name, its folder, or hf:owner/name@revision.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
-    scores: Annotated[
-        Path | None, typer.Option(help="Records whose scores go into the model card.", show_default=False)
-    ] = None,
+    scores: Annotated[Path | None, option(help="Records whose scores go into the model card.")] = None,
     eval_dataset: Annotated[
-        str | None,
-        typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub."),
+        str | None, typer.Option(help="Also write .eval_results/cmbench.yaml, for this benchmark data set on the hub.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Write a model as a folder that transformers' HubertModel loads, with a model card."""
     from ...baselines.base import LoadOptions
-    from ..exports.hub import export_hf, open_model
+    from ...baselines.network import open_network
+    from ..exports.hub import export_hf
     from ..records.folder import iter_records
 
     records = list(iter_records(scores)) if scores is not None else []
-    opened = open_model(model, LoadOptions(device="cpu", offline=offline))
+    opened = open_network(model, LoadOptions(device="cpu", offline=offline))
     typer.echo(f"Written: {export_hf(opened, out, records, eval_dataset)}")

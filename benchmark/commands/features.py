@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ...terminal import console
+from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, Workers, option
 
 features_app = typer.Typer(no_args_is_help=True, help="Features of a model on a task.")
-
-
-class FeatureFormat(StrEnum):
-    """Formats of ``cmbench features export``."""
-
-    npz = "npz"
-    parquet = "parquet"
-
-
-class Unit(StrEnum):
-    """What a row is."""
-
-    window = "window"
-    track = "track"
 
 
 @features_app.callback()
@@ -43,22 +29,21 @@ def export_features(
     model: Annotated[list[str], typer.Option("--model", "-m", help="Models as for `cmbench run`.")],
     tasks: Annotated[list[str], typer.Option("--tasks", "-t", help="Tasks as for `cmbench run`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the files, one for each model and task.")],
-    form: Annotated[FeatureFormat, typer.Option("--format", "-f", help="npz needs nothing; parquet needs pyarrow.")] = (
-        FeatureFormat.npz
-    ),
-    by: Annotated[Unit, typer.Option(help="A row for each window, or for each track (mean over its windows).")] = (
-        Unit.window
-    ),
-    edition: Annotated[str | None, typer.Option(help="`full` or `mini`.", show_default=False)] = None,
+    form: Annotated[
+        Literal["npz", "parquet"], typer.Option("--format", "-f", help="npz needs nothing; parquet needs pyarrow.")
+    ] = ("npz"),
+    by: Annotated[
+        Literal["window", "track"],
+        typer.Option(help="A row for each window, or for each track (mean over its windows)."),
+    ] = ("window"),
+    edition: Annotated[str | None, option(help="`full` or `mini`.")] = None,
     protocol: Annotated[str, typer.Option(help="Whose windows.")] = "cmbench-1",
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
-    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
-    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+    offline: Offline = False,
+    workers: Workers = None,
+    mini_scale: MiniScale = 1.0,
+    mini_seed: MiniSeed = 0,
 ) -> None:
     """Write the features that probes see, every hidden state, with id, split, group, labels and seconds of each row.
 
@@ -85,10 +70,10 @@ def export_features(
         names = [encoders.add(one) for one in parts(model)]
         for data in preflight(encoders, names, select_tasks(parts(tasks)), edition, context):
             for name in names:
-                table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by is Unit.track)
-                file = out / file_name(table, form.value, by.value)
-                write_atomically(file, features_bytes(table, form.value))
+                table = stored_features(encoders, name, data, windowing, workers, watch, by_track=by == "track")
+                file = out / file_name(table, form, by)
+                write_atomically(file, features_bytes(table, form))
                 rows, layers, dim = table.features.shape
-                typer.echo(f"Written: {file} ({rows} {by.value}s, {layers} hidden states of {dim})")
+                typer.echo(f"Written: {file} ({rows} {by}s, {layers} hidden states of {dim})")
                 if table.facts["warning"]:
                     typer.echo(table.facts["warning"])

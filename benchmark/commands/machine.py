@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...terminal import console, escape, new_table
+from .options import Device, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,7 @@ def doctor(
     benchmark: Annotated[
         bool, typer.Option("--benchmark", help="Also check a device against the processor, and measure it.")
     ] = False,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Say what this machine has for a run; with `--benchmark`, whether a device computes right, and how fast.
 
@@ -47,9 +48,10 @@ def doctor(
     an issue: no figure of a GPU is known to us yet. Speeds are kept for `cmbench run --plan`. Exit code 1 if anything
     is not as a run needs it.
     """
-    from ..checks.machine import examine, measure, print_findings, print_speeds
+    from ..checks.check import print_checks
+    from ..checks.machine import examine, measure, print_speeds
 
-    well = print_findings(examine(), console())
+    well = print_checks(examine(), console(), "ok ", "BAD", 24)
     if benchmark:
         from ...baselines.device import choose_device
         from ...paths import cache_root
@@ -96,9 +98,7 @@ def cache_verify() -> None:
 
 @cache_app.command("gc", epilog="**Example**\n\n`cmbench cache gc --unused-days 30 --dry-run`")
 def cache_gc(
-    unused_days: Annotated[
-        float | None, typer.Option(help="Also remove stores not used for this many days.", show_default=False)
-    ] = None,
+    unused_days: Annotated[float | None, option(help="Also remove stores not used for this many days.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
     """Remove broken shards, leavings of killed runs and, if asked, stores long unused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ import typer
 
 from ...errors import MissingError, unknown_name
 from ...terminal import console, escape, new_table
+from . import completing
+from .options import Device, Offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,18 +27,34 @@ models_app = typer.Typer(
 )
 
 Name = Annotated[
-    str, typer.Argument(help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision.")
+    str,
+    typer.Argument(
+        help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision.",
+        autocompletion=completing.models,
+    ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 
 
 @models_app.callback()
-def list_models(context: typer.Context) -> None:
+def list_models(
+    context: typer.Context,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Only models with this in their name.", autocompletion=completing.models, show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
     """List every model."""
     if context.invoked_subcommand is None:
         from ...baselines.registry import registry
 
-        print_models(registry().values(), console())
+        chosen = [entry for entry in registry().values() if (only or "").lower() in entry.name.lower()]
+        if not chosen:
+            raise unknown_name("model", only or "", registry(), "cmbench models")
+        if as_json:
+            typer.echo(models_json(chosen))
+        else:
+            print_models(chosen, console())
 
 
 @models_app.command("show", epilog="**Example**\n\n`cmbench models show chroma`")
@@ -61,7 +80,7 @@ def show_model(name: Name, offline: Offline = False) -> None:
 )
 def check_model(
     name: Name,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
     offline: Offline = False,
 ) -> None:
@@ -72,10 +91,11 @@ def check_model(
     """
     from ...baselines.base import LoadOptions
     from ...baselines.registry import load_encoder
-    from ..checks.promises import check_encoder, print_checks
+    from ..checks.check import print_checks
+    from ..checks.promises import check_encoder
 
     encoder = load_encoder(name, LoadOptions(device=device, offline=offline, precision=precision))
-    if not print_checks(check_encoder(encoder), console()):
+    if not print_checks(check_encoder(encoder), console(), "kept   ", "BROKEN ", 42):
         raise typer.Exit(1)
 
 
@@ -101,6 +121,21 @@ def prepare_model(
         raise unknown_name("preparation", name, known, "cmbench models prepare")
     typer.echo(f"{known[name].summary} Licence: {known[name].licence}.")
     typer.echo(f"Ready: {known[name].prepare(source)}")
+
+
+def models_json(entries: Iterable[EncoderEntry]) -> str:
+    """Return models as JSON: what the list shows, and the further facts of each."""
+    listed = [
+        {
+            "name": entry.name,
+            "summary": entry.summary,
+            "licence": entry.licence,
+            "weights": entry.source,
+            **dict(entry.details),
+        }
+        for entry in entries
+    ]
+    return json.dumps(listed, indent=1, ensure_ascii=False)
 
 
 def print_models(entries: Iterable[EncoderEntry], console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 from ...errors import UsageError, counted
 from ...terminal import console, escape, new_table
 from ...written import composed
+from .options import option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,41 +42,25 @@ def new_task(
         str, typer.Argument(help="A folder, a table (CSV, any separator; Excel), or mirdata:NAME.", show_default=False)
     ],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder of the task; beside the recordings if not given.", show_default=False),
+        Path | None, option("--out", "-o", help="Folder of the task; beside the recordings if not given.")
     ] = None,
-    table: Annotated[
-        Path | None, typer.Option(help="The table, if the folder has several.", show_default=False)
-    ] = None,
-    audio: Annotated[
-        Path | None, typer.Option(help="Folder of the recordings, if they are elsewhere.", show_default=False)
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Of a table that is not UTF-8, e.g. windows-1254.", show_default=False)
-    ] = None,
-    path: Annotated[str | None, typer.Option(help="Column that names the recordings.", show_default=False)] = None,
-    labels: Annotated[
-        list[str] | None, typer.Option(help="Columns that hold labels; several with commas.", show_default=False)
-    ] = None,
+    table: Annotated[Path | None, option(help="The table, if the folder has several.")] = None,
+    audio: Annotated[Path | None, option(help="Folder of the recordings, if they are elsewhere.")] = None,
+    encoding: Annotated[str | None, option(help="Of a table that is not UTF-8, e.g. windows-1254.")] = None,
+    path: Annotated[str | None, option(help="Column that names the recordings.")] = None,
+    labels: Annotated[list[str] | None, option(help="Columns that hold labels; several with commas.")] = None,
     group: Annotated[
-        str | None,
-        typer.Option(
-            help="Columns of what must stay in one split (album, artist), with commas; or `none`.", show_default=False
-        ),
+        str | None, option(help="Columns of what must stay in one split (album, artist), with commas; or `none`.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Column of the splits, or `none`.", show_default=False)] = None,
-    track_id: Annotated[
-        str | None, typer.Option("--id", help="Column of the ids, or `none`.", show_default=False)
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Column where excerpts start, or `none`.", show_default=False)
-    ] = None,
-    end: Annotated[str | None, typer.Option(help="Column where excerpts end, or `none`.", show_default=False)] = None,
-    name: Annotated[str, typer.Option(help="Name of the task.", show_default=False)] = "",
-    title: Annotated[str, typer.Option(help="Title of the task.", show_default=False)] = "",
-    tradition: Annotated[str, typer.Option(help="turkish, greek … or a word of your own.", show_default=False)] = "",
-    licence: Annotated[str, typer.Option(help="Of audio and labels.", show_default=False)] = "",
-    citation: Annotated[str, typer.Option(help="Whom to cite.", show_default=False)] = "",
+    split: Annotated[str | None, option(help="Column of the splits, or `none`.")] = None,
+    track_id: Annotated[str | None, option("--id", help="Column of the ids, or `none`.")] = None,
+    start: Annotated[str | None, option(help="Column where excerpts start, or `none`.")] = None,
+    end: Annotated[str | None, option(help="Column where excerpts end, or `none`.")] = None,
+    name: Annotated[str, option(help="Name of the task.")] = "",
+    title: Annotated[str, option(help="Title of the task.")] = "",
+    tradition: Annotated[str, option(help="turkish, greek … or a word of your own.")] = "",
+    licence: Annotated[str, option(help="Of audio and labels.")] = "",
+    citation: Annotated[str, option(help="Whom to cite.")] = "",
     fewest: Annotated[int, typer.Option(min=1, help="Groups of a label that is kept: one for each split.")] = 3,
     leave_out: Annotated[bool, typer.Option("--leave-out", help="Leave out rows with problems, however many.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a task that is there.")] = False,
@@ -106,13 +92,13 @@ def new_task(
     _print_use(found, screen)
     folder = out.expanduser().absolute() if out else opened.folder
     _require_usable(found, leave_out)
-    written = write_task(found, About(name, title, tradition, licence, citation), folder, force=force, dry=dry_run)
-    for file in written:
+    about = About(name, title, tradition, licence, citation)
+    for file in (written := write_task(found, about, folder, force=force, dry=dry_run)):
         typer.echo(f"Written: {file}")
     if not (written or dry_run):
         typer.echo(f"{folder} has this very task already; nothing was written.")
     first = "Next, without --dry-run and then" if dry_run else "Next"
-    typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {_quoted(out or folder)}")
+    typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {shlex.quote(str(out or folder))}")
 
 
 def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -121,12 +107,6 @@ def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...
         return None
     parts = (([value] if value in columns else value.split(",")) for value in map(composed, values))
     return tuple(name.strip() for several in parts for name in several if name.strip())
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
 
 
 def _print_columns(found: Proposal, screen: Console) -> None:

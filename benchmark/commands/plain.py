@@ -1,10 +1,16 @@
-"""The help of the commands as plain text: to lay out Markdown takes longer than most commands do."""
+"""The help of the commands as plain text: to lay out Markdown takes longer than most commands do.
+
+And commands that are made when they are asked for, from parameters that stand elsewhere.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from inspect import Parameter, Signature
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
 _FIRST = ("run", "tasks", "models", "report", "compare")
@@ -40,3 +46,45 @@ def make_plain(command: Any) -> None:
             # A backspace keeps click from joining the lines of a paragraph.
             lines = ["\b", f"{head.strip('*')}:", *(f"  {re.sub('^`|`$', '', line)}" for line in lines)]
             command.epilog = "\n".join(lines)
+
+
+def command_of(
+    name: str,
+    call: Callable[..., Any],
+    parameters: Iterable[Parameter],
+    help: str,
+    epilog: str | None = None,
+    show_help: bool = False,
+) -> Any:
+    """Return a command that takes parameters and calls a function with them.
+
+    Args:
+        name: of the command.
+        call: takes them by name.
+        parameters: annotated as typer has it.
+        help: of the command.
+        epilog: at the end of the help, as of :func:`examples`.
+        show_help: show the help where no word is given.
+    """
+
+    def called(**given: Any) -> None:
+        call(**given)
+
+    own = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in parameters]
+    called.__signature__ = Signature(own)  # type: ignore[attr-defined]
+    called.__annotations__ = {}
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(name, help=help, epilog=epilog, no_args_is_help=show_help)(called)
+    command = typer.main.get_command(app)
+    make_plain(command)
+    return command
+
+
+def handed_on(context: typer.Context, command: Any) -> None:
+    """Let another command take all the words of one that was declared with :data:`HANDS_ON`."""
+    with command.make_context(context.info_name, [*context.args], parent=context.parent) as own:
+        command.invoke(own)
+
+
+HANDS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+"""Settings of a command that hands all its words on to another, which is made only then."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from ...tasks.fetching.download import spoken_bytes
+from ...tasks.fetching.room import spoken_bytes
 from ..needs import Need
 from ..plan import Cell, Expected, RunPlan
 

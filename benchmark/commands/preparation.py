@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rich.console import Console
 from rich.markup import escape
 
-from ...tasks.fetching.download import announced_size, spoken_bytes
-from ...terminal import ProgressBar
+from ...tasks.fetching.download import announced_size
+from ...tasks.fetching.room import spoken_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from rich.console import Console
 
     from ...tasks.preparing import Download, Plan, PrepareContext
+    from ...terminal import ProgressBar
 
 
 def with_announced_sizes(plan: Plan, context: PrepareContext) -> Plan:
@@ -99,22 +101,14 @@ def _check(download: Download) -> str:
     return f"checked by {download.digest.partition(':')[0]}"
 
 
-class PreparationBars(ProgressBar):
-    """Shows downloads and steps on a console; called as a ``progress``.
+def shown_on(bars: ProgressBar, downloads: Collection[str] = ()) -> Callable[[str, int, int], None]:
+    """Return a ``progress`` that shows downloads, by name, in bytes and all else in files; a total of 0 is unknown."""
 
-    Args:
-        console: where bars and messages go (standard error, so that results can be piped).
-        downloads: names whose progress is in bytes; all else is counted in files.
-    """
-
-    def __init__(self, console: Console, downloads: Collection[str]) -> None:
-        super().__init__(console)
-        self._downloads = downloads
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show how far one download or step is; a total of 0 means that it is not known."""
-        if what in self._downloads:
+    def progress(what: str, done: int, total: int) -> None:
+        if what in downloads:
             detail = f"{spoken_bytes(done)} of {spoken_bytes(total)}" if total else spoken_bytes(done)
         else:
             detail = f"{done}/{total}"
-        self.show(what, done, total or None, detail)
+        bars.show(what, done, total or None, detail)
+
+    return progress

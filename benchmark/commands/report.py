@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from inspect import Signature, signature
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -14,12 +15,12 @@ from typer.core import TyperGroup
 from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Edition, Out, Places, ProtocolName, Split
-from .plain import examples, make_plain
-from .similarity import EPILOG as SIMILARITY_EXAMPLES
-from .similarity import similarity
+from .plain import command_of, examples, handed_on
+from .study import study_commands
 
 if TYPE_CHECKING:
     from ..records.evidence import Evidence
+    from ..records.sections import Section
     from ..views.base import View
 
 DEFAULT = "html"
@@ -33,7 +34,8 @@ class ReportGroup(TyperGroup):
         """A command for every view; made when first asked for, which ``cmbench --help`` never does."""
         from ..views.registry import views
 
-        return {name: view_command(view) for name, view in views().items() if name not in self.own}
+        own = {name: view_command(view) for name, view in views().items() if name not in self.own}
+        return own | study_commands(similarity="similarity")
 
     @property  # type: ignore[override]
     def commands(self) -> dict[str, Any]:
@@ -69,7 +71,11 @@ def html(
         Path | None, typer.Option(help="Also write the figures here, as SVG and PNG.", show_default=False)
     ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="Also print what papers report, apart.")] = False,
-    base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
+    base: Annotated[str | None, typer.Option(help="Model to compare with; by lineage if not given.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.", show_default=False)] = "",
+    details: Annotated[
+        bool, typer.Option("--details", help="Print every score with its interval, what was left out, and equity.")
+    ] = False,
     similarity: Annotated[
         Path | None,
         typer.Option(help="What `cmbench report similarity --out` wrote: its folder or JSON.", show_default=False),
@@ -77,18 +83,18 @@ def html(
     resamples: Annotated[int, typer.Option(min=100, help="Resamples of the paired bootstrap.")] = 1000,
 ) -> None:
     """Print the table of some records and write their page: one file, no network."""
-    from dataclasses import replace
-
     from ...paths import cache_root
-    from ..comparing.equity import equities
-    from ..pages.page import write_page
+    from ..pages.page import conclusions_of, write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
     from ..records.sections import audited, sections
-    from ..similarity.file import read_distances
-    from ..views import equity, scores
+    from ..studies.similarity.file import read_distances
+    from ..views import headline, scores
     from ..views.base import nothing, write_view
-    from ..views.reported.rows import print_reported
+    from ..views.reported.rows import reported_tables
+    from ..views.scope import scope_of
+    from ..views.scores.table import print_short
+    from ..views.tables import print_tables
 
     distances = read_distances(similarity) if similarity is not None else []
     records = list(iter_records(*places))
@@ -98,35 +104,44 @@ def html(
         raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
     found, problems = read_what_is_there(*places)
     shown = audited(sections(records), cache_root())
-    scores.VIEW.print(shown, console())
-    equity.VIEW.print(equities(found, resamples), console())
+    page = write_page(shown, out, found, title=title, base=base, resamples=resamples, distances=distances)
+    for said in conclusions_of(page, "") or ():
+        headline.print_conclusion(said, console())
+    if details:
+        print_details(shown, found, resamples)
+    else:
+        print_short(shown, console())
     for problem in problems:
         typer.echo(f"Not compared: {problem}", err=True)
     if reported:
         typer.echo()
-        print_reported(console(), sorted({record.task.name for record in records}))
-    page = write_page(shown, out, found, base=base, resamples=resamples, distances=distances)
+        print_tables(reported_tables(sorted({record.task.name for record in records})), console())
     typer.echo(f"Page: {page}")
     if figures is not None:
-        drawn = replace(scores.VIEW, tables=nothing, texts=nothing)
-        for path in write_view(drawn, shown, figures):
+        drawn = write_view(replace(scores.VIEW, tables=nothing, texts=nothing), shown, figures)
+        view = replace(headline.VIEW, rows=nothing)
+        for section in shown:
+            one = headline.of_scope(scope_of(section, found, base, resamples))
+            drawn += write_view(view, one, figures)
+        for path in drawn:
             typer.echo(f"Figure: {path}")
 
 
-report_app.command("similarity", no_args_is_help=True, epilog=SIMILARITY_EXAMPLES)(similarity)
+def print_details(shown: Sequence[Section], found: Sequence[Evidence], resamples: int = 1000) -> None:
+    """Print every score with its interval, what was left out, and how evenly each model serves the traditions."""
+    from ..comparing.equity import equities
+    from ..views import equity, scores
+
+    console().print()
+    scores.VIEW.print(tuple(shown), console())
+    equity.VIEW.print(equities(found, resamples), console())
 
 
 def compare(context: typer.Context) -> None:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label."""
     from ..views.registry import views
 
-    command = view_command(views()["changes"])
-    with command.make_context(context.info_name, [*context.args], parent=context.parent) as own:
-        command.invoke(own)
-
-
-COMPARE: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-"""Settings of ``cmbench compare``, which hands all its words on to the view's command."""
+    handed_on(context, view_command(views()["changes"]))
 
 
 def _shared(
@@ -156,14 +171,7 @@ def view_command(view: View[Any]) -> Any:
         _show(view, {name: given.pop(name) for name in shared}, given)
 
     own = {name: one for name, one in takes.items() if name not in READ}
-    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (shared | own).values()]
-    show.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    show.__annotations__ = {}
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
-    app.command(view.name, help=view.help, epilog=examples(*view.examples), no_args_is_help=bool(read))(show)
-    command = typer.main.get_command(app)
-    make_plain(command)
-    return command
+    return command_of(view.name, show, (shared | own).values(), view.help, examples(*view.examples), bool(read))
 
 
 def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
+from . import completing
 from .run_file import PLANNED, RunRequest, as_yaml, keep, read_request
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def run(
             "--model",
             "-m",
             help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+            autocompletion=completing.models,
             show_default=False,
         ),
     ] = None,
@@ -51,6 +53,7 @@ def run(
             "-t",
             help="`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' "
             "tasks), names, a tradition, or paths to a task.yaml; several with commas.",
+            autocompletion=completing.tasks,
             show_default=False,
         ),
     ] = None,
@@ -94,6 +97,10 @@ def run(
             "--plan", help="Only say what would be done: cells, bytes to fetch, hours, the order. Writes nothing."
         ),
     ] = False,
+    title: Annotated[str, typer.Option(help="Heading of the page.", show_default=False)] = "",
+    details: Annotated[
+        bool, typer.Option("--details", help="Print every score with its interval, what was left out, and equity.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
 ) -> None:
     """Evaluate models on tasks: records, a table and a page.
@@ -125,7 +132,7 @@ def run(
         records = run_benchmark(**asked.values, observer=observer)
     if words:
         keep(asked)
-    _show(records, Path(asked.out))
+    _show(records, Path(asked.out), title, details)
 
 
 def _is_typed(context: typer.Context, key: str) -> bool:
@@ -134,25 +141,50 @@ def _is_typed(context: typer.Context, key: str) -> bool:
     return key in RunRequest.__dataclass_fields__ and source is not None and source.name != "DEFAULT"
 
 
-def _show(records: Sequence[Record], out: Path) -> None:
-    """Print the scores of a run, and write the page of everything that its folder holds, earlier models included."""
+def _show(records: Sequence[Record], out: Path, title: str, details: bool) -> None:
+    """Print what a run says, and write the page of everything that its folder holds, earlier models included."""
     from ...paths import cache_root
-    from ..comparing.equity import equities
+    from ..pages.page import conclusions_of, page_key
+    from ..records.sections import audited, sections
+    from ..views.headline import print_conclusion
+    from ..views.scores.table import print_short
+
+    page, shown = out / "report.html", audited(sections(records), cache_root())
+    key = page_key(out, title, *(text for section in shown for text in section.audits.values()))
+    said, problems = conclusions_of(page, key), []
+    if said is None:
+        # Before anything is printed: whoever reads may leave early (`| head`).
+        problems = _draw(out, page, title, key)
+        said = conclusions_of(page, "" if problems else key) or ()
+    titles = {section.title for section in shown}
+    for one in said:
+        if one.title in titles:
+            print_conclusion(one, console())
+    if details:
+        from ..records.evidence import read_what_is_there
+        from .report import print_details
+
+        cells = {record.cell_sha256 for record in records}
+        print_details(shown, [e for e in read_what_is_there(out)[0] if e.record.cell_sha256 in cells])
+    else:
+        print_short(shown, console())
+    for problem in problems:
+        typer.echo(f"Not compared: {problem}", err=True)
+    typer.echo(f"Records: {out}\nPage:    {page}")
+
+
+def _draw(out: Path, page: Path, title: str, key: str) -> list[str]:
+    """Draw the page of all records below a folder, and say what is wrong with some: their page is drawn every time."""
+    from ...paths import cache_root
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
     from ..records.folder import iter_records
     from ..records.sections import audited, sections
-    from ..views import equity, scores
 
     found, problems = read_what_is_there(out)
-    # Before anything is printed: whoever reads may leave early (`| head`).
-    page = write_page(audited(sections(iter_records(out)), cache_root()), out / "report.html", found)
-    scores.VIEW.print(audited(sections(records), cache_root()), console())
-    cells = {record.cell_sha256 for record in records}
-    equity.VIEW.print(equities([e for e in found if e.record.cell_sha256 in cells]), console())
-    for problem in problems:
-        typer.echo(f"Not compared: {problem}", err=True)
-    typer.echo(f"Records: {out}\nPage:    {page}")
+    shown = audited(sections(iter_records(out)), cache_root())
+    write_page(shown, page, found, title=title, key="" if problems else key)
+    return problems
 
 
 def schema() -> None:

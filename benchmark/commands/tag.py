@@ -10,6 +10,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console, escape, new_table
+from .options import Device, Offline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,8 +33,8 @@ def tag(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write every probability here, as CSV.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Labels of each family that are shown.")] = 3,
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    device: Device = "auto",
+    offline: Offline = False,
 ) -> None:
     """Tag new recordings with the trained heads that lie beside a record.
 
@@ -42,7 +43,7 @@ def tag(
     """
     from ...baselines.base import LoadOptions
     from ...files import write_atomically
-    from ..cell import BATCH_SECONDS
+    from ..cell import batch_seconds
     from ..models import Encoders
     from ..probing.heads import heads_path
     from ..probing.tagging import open_tagger
@@ -62,10 +63,9 @@ def tag(
             f"The heads were trained on features of {made.model.name} ({made.model.fingerprint}); {name} here is "
             f"another ({encoder.card.fingerprint}): other weights, or another version of its code. Run it again."
         )
-    batch = BATCH_SECONDS["cpu" if encoders.device == "cpu" else "accelerator"]
     found: list[Tagged] = []
     screen = console()
-    for one in tag_files(tagger, encoder, paths, encoders.device, batch):
+    for one in tag_files(tagger, encoder, paths, encoders.device, batch_seconds(encoders.device)):
         found.append(one)
         _print_one(one, tagger, top, screen)
     for sentence in about(made, tagger):
@@ -97,7 +97,7 @@ def csv_of(found: Sequence[Tagged], tagger: Tagger, record: Record) -> str:
     import csv
     import io
 
-    column = "calibrated_probability" if tagger.calibrated else "uncalibrated_probability"
+    column = "calibrated_probability" if tagger.heads.calibration else "uncalibrated_probability"
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "task", "edition", "file", "seconds", "known_from", "family", "label", column, "note"])

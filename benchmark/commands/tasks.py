@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import UsageError
-from ...terminal import console, escape, new_table
+from ...terminal import ProgressBar, console, escape, new_table
+from . import completing
 from .new_task import EXAMPLES as NEW_EXAMPLES
 from .new_task import new_task
+from .options import DataRoot, MiniScale, MiniSeed, Offline, Workers, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,26 +30,39 @@ tasks_app = typer.Typer(
     invoke_without_command=True,
 )
 
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
-]
+
+Name = Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.", autocompletion=completing.tasks)]
 
 
 @tasks_app.callback()
-def list_tasks(context: typer.Context) -> None:
+def list_tasks(
+    context: typer.Context,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="A tradition, names, or `all`, the paper's six; with commas.",
+            autocompletion=completing.tasks,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
     """List every task."""
     if context.invoked_subcommand is None:
-        from ...tasks.registry import registry
+        from ...tasks.choice import select_tasks
 
-        print_tasks(registry().values(), console())
+        chosen = select_tasks(only or "installed")
+        if as_json:
+            typer.echo(tasks_json(chosen))
+        else:
+            print_tasks(chosen, console())
 
 
 tasks_app.command("new", no_args_is_help=True, epilog=NEW_EXAMPLES)(new_task)
 
 
 @tasks_app.command("show", epilog="**Example**\n\n`cmbench tasks show lyra`")
-def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")]) -> None:
+def show_task(name: Name) -> None:
     """Show one task: labels by family with support, counts, licence, citation, how to get the audio."""
     from ...tasks.choice import get_task
 
@@ -58,13 +75,11 @@ def show_task(name: Annotated[str, typer.Argument(help="Name of a task, or path 
     "`cmbench tasks prepare fma_medium --data-root ~/corpora --yes`",
 )
 def prepare_task(
-    name: Annotated[str, typer.Argument(help="Name of a task.")],
+    name: Annotated[str, typer.Argument(help="Name of a task.", autocompletion=completing.tasks)],
     data_root: DataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before fetching.")] = False,
-    source: Annotated[
-        str | None, typer.Option(help="Another source of the data, where a task knows several.", show_default=False)
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    source: Annotated[str | None, option(help="Another source of the data, where a task knows several.")] = None,
+    offline: Offline = False,
 ) -> None:
     """Get a task's real data: say what, how much and under what terms, then fetch, check and unpack it.
 
@@ -75,7 +90,7 @@ def prepare_task(
     from ...tasks.fetching.carry_out import carry_out
     from ...tasks.preparing import PrepareContext
     from ...terminal import print_missing
-    from .preparation import PreparationBars, print_notes, print_plan, with_announced_sizes
+    from .preparation import print_notes, print_plan, shown_on, with_announced_sizes
 
     task, root, screen = get_task(name), _root(data_root), console(stderr=True)
     if task.prepare is None:
@@ -93,9 +108,10 @@ def prepare_task(
             _require_agreement()
         # Before the first byte: nobody waits for a download to be asked after it.
         given = {prompt: _ask_secret(prompt) for prompt in asked}
-        with PreparationBars(screen, {one.path.name for one in plan.downloads}) as bars:
-            doing = PrepareContext(
-                root, lambda one: given.get(one) or _ask_secret(one), bars.print, bars, offline, source
+        with ProgressBar(screen) as bars:
+            progress = shown_on(bars, {one.path.name for one in plan.downloads})
+            doing = replace(
+                context, ask=lambda one: given.get(one) or _ask_secret(one), tell=bars.print, progress=progress
             )
             carry_out(plan, doing, root / task.name)
     # What was fetched may tell more about what is missing.
@@ -112,14 +128,10 @@ def prepare_task(
     "`cmbench tasks verify magnatagatune --split marble --json finding.json`",
 )
 def verify_task(
-    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
+    name: Name,
     data_root: DataRoot = None,
-    split: Annotated[
-        str | None, typer.Option(help="Another split than the usual one, by name.", show_default=False)
-    ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the finding to this file.", show_default=False, dir_okay=False)
-    ] = None,
+    split: Annotated[str | None, option(help="Another split than the usual one, by name.")] = None,
+    json_file: Annotated[Path | None, option("--json", help="Write the finding to this file.", dir_okay=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Threads; the processors if not given.", min=1)] = None,
 ) -> None:
     """Decode and hash every file of a task's real data, and say per split what is missing or broken.
@@ -131,14 +143,14 @@ def verify_task(
     from ...tasks.audit.verify import print_finding, verify
     from ...tasks.base import LoadContext
     from ...tasks.choice import get_task
-    from .preparation import PreparationBars
+    from .preparation import shown_on
 
     task = get_task(name)
     edition = "custom" if "custom" in task.editions else "full"
     root = None if edition == "custom" else _root(data_root)
     data = task.load(edition, LoadContext(root, cache_root(), needs_audio=False), split)
-    with PreparationBars(console(stderr=True), ()) as bars:
-        finding = verify(data, workers or os.cpu_count() or 1, bars)
+    with ProgressBar(console(stderr=True)) as bars:
+        finding = verify(data, workers or os.cpu_count() or 1, shown_on(bars))
     if json_file is not None:
         write_atomically(json_file, finding.to_json().encode())
     print_finding(finding, console())
@@ -153,19 +165,15 @@ def verify_task(
     "`cmbench tasks audit carnatic --edition mini --no-audio`",
 )
 def audit_task(
-    name: Annotated[str, typer.Argument(help="Name of a task, or path to a task.yaml.")],
-    edition: Annotated[
-        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="`group-safe`, or another split of the task by name.", show_default=False)
-    ] = None,
+    name: Name,
+    edition: Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")] = None,
+    split: Annotated[str | None, option(help="`group-safe`, or another split of the task by name.")] = None,
     data_root: DataRoot = None,
     audio: Annotated[bool, typer.Option("--audio/--no-audio", help="Also decode and compare every track.")] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the finding here, as JSON.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")] = None,
-    mini_scale: Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")] = 1.0,
-    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    workers: Workers = None,
+    mini_scale: MiniScale = 1.0,
+    mini_seed: MiniSeed = 0,
 ) -> None:
     """Look for leaks between a task's splits, copies of tracks, and labels that cannot be judged.
 
@@ -240,6 +248,24 @@ def _ask_secret(prompt: str) -> str:
     if not _has_terminal():
         raise UsageError(f"There is no terminal to ask at: {prompt}")
     return str(typer.prompt(prompt, hide_input=True, err=True))
+
+
+def tasks_json(tasks: Iterable[Task]) -> str:
+    """Return tasks as JSON: what the list shows, and more."""
+    listed = [
+        {
+            "name": task.name,
+            "title": task.title,
+            "tradition": task.tradition,
+            "labels": list(task.labels),
+            "families": dict(task.families),
+            "tracks": dict(task.counts),
+            "editions": sorted(task.editions),
+            "licence": task.licence,
+        }
+        for task in tasks
+    ]
+    return json.dumps(listed, indent=1, ensure_ascii=False)
 
 
 def print_tasks(tasks: Iterable[Task], console: Console) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...errors import UsageError
 from ..records.evidence import Evidence
 from ..records.record import Record, TaskPart
-from ..records.setting import Setting
+from ..records.setting import Setting, common_setting
 from .delong import delong_test
-from .paired import RANKED, Difference, Replicates, control_false_discoveries, difference, replicate, replicate_all
+from .paired import RANKED, Difference, Replicates, control_by_metric, difference, replicate, replicate_all
 
 RESAMPLES = 1000
 BOUND = 0.01
@@ -119,18 +119,16 @@ def compare(
         )
     for task in common:
         refuse_mismatch(first[task].record, second[task].record)
-    kinds = {Setting.of(first[task].record) for task in common}
-    if len(kinds) > 1:
-        shown = " and ".join("/".join(astuple(kind)) for kind in sorted(kinds))
-        raise UsageError(f"The common tasks mix {shown}; compare one edition, split and protocol at a time.")
+    setting = common_setting(first[task].record for task in common)
     replicate_all([side[task] for task in common for side in (first, second)], resamples)
     changes = [_task_change(first[task], second[task], resamples, bound, labels) for task in common]
+    judged = control_by_metric([change.metrics for change in changes])
     return Comparison(
         before=_model(before),
         after=_model(after),
-        setting=kinds.pop(),
+        setting=setting,
         bound=bound,
-        tasks=_judged_together(changes),
+        tasks=tuple(replace(c, metrics=m) for c, m in zip(changes, judged, strict=True)),
         only_before=tuple(task for task in first if task not in second),
         only_after=tuple(task for task in second if task not in first),
     )
@@ -203,19 +201,12 @@ def _family_changes(
     task: TaskPart, one: Replicates, other: Replicates, bound: float
 ) -> dict[str, dict[str, Difference]]:
     """Judge the macro scores of every family, in the order of the labels; q-values among the families."""
-    families: dict[str, list[int]] = {}
-    for k, label in enumerate(task.labels):
-        families.setdefault(task.families[label], []).append(k)
-    judged = {
-        metric: control_false_discoveries(
-            [
-                difference(one.macro(metric, columns), other.macro(metric, columns), one.groups, bound)
-                for columns in families.values()
-            ]
-        )
-        for metric in RANKED
-    }
-    return {family: {metric: judged[metric][i] for metric in RANKED} for i, family in enumerate(families)}
+    families = task.columns()
+    changes = [
+        {m: difference(one.macro(m, columns), other.macro(m, columns), one.groups, bound) for m in RANKED}
+        for columns in families.values()
+    ]
+    return dict(zip(families, control_by_metric(changes), strict=True))
 
 
 def on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evidence, tuple[str, ...]]:
@@ -254,33 +245,26 @@ def _label_changes(
     first: Evidence, second: Evidence, one: Replicates, other: Replicates, bound: float
 ) -> tuple[LabelChange, ...]:
     task = first.record.task
-    judged = {
-        metric: control_false_discoveries(
-            [
-                difference(one.scores[metric][:, k], other.scores[metric][:, k], one.groups, bound)
-                if one.defined[k]
-                else Difference(None, None, None, reason=first.record.undefined_labels.get(label, "not defined"))
-                for k, label in enumerate(task.labels)
-            ]
+    differences = [
+        {m: difference(one.scores[m][:, k], other.scores[m][:, k], one.groups, bound) for m in RANKED}
+        if one.defined[k]
+        else dict.fromkeys(
+            RANKED, Difference(None, None, None, reason=first.record.undefined_labels.get(label, "not defined"))
         )
-        for metric in RANKED
-    }
-    same = [
-        np.array_equal(first.probabilities[:, :, k], second.probabilities[:, :, k]) for k in range(len(task.labels))
+        for k, label in enumerate(task.labels)
     ]
-    judged = {metric: [_at_the_ceiling(d, same[k]) for k, d in enumerate(found)] for metric, found in judged.items()}
     means = [evidence.probabilities.mean(axis=0) for evidence in (first, second)]
     changes = []
-    for k, label in enumerate(task.labels):
+    for k, (label, judged) in enumerate(zip(task.labels, control_by_metric(differences), strict=True)):
+        same = np.array_equal(first.probabilities[:, :, k], second.probabilities[:, :, k])
         tested = delong_test(first.targets[:, k], means[0][:, k], means[1][:, k])
         changes.append(
             LabelChange(
                 label=label,
                 family=task.families[label],
                 support=int(first.targets[:, k].sum()),
-                roc_auc=judged["roc_auc"][k],
-                average_precision=judged["average_precision"][k],
                 delong_p_value=tested[2] if tested else None,
+                **{metric: _at_the_ceiling(found, same) for metric, found in judged.items()},
             )
         )
     return tuple(changes)
@@ -291,12 +275,3 @@ def _at_the_ceiling(judged: Difference, same: bool) -> Difference:
     if same or not judged.equivalent or judged.before != 1.0 or judged.after != 1.0:
         return judged
     return replace(judged, equivalent=False, reason="both rank every track right")
-
-
-def _judged_together(changes: Iterable[TaskChange]) -> tuple[TaskChange, ...]:
-    """Fill in the q-values of the macro scores among the tasks."""
-    changes = list(changes)
-    judged = {metric: control_false_discoveries([c.metrics[metric] for c in changes]) for metric in RANKED}
-    return tuple(
-        replace(change, metrics={metric: judged[metric][i] for metric in RANKED}) for i, change in enumerate(changes)
-    )

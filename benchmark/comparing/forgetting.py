@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...tasks.base import WESTERN
+from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..scoring.metrics import Doubles
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
-from .paired import RANKED, Difference, Level, control_false_discoveries, difference, level
+from .paired import RANKED, Difference, Level, control_by_metric, control_false_discoveries, difference, level
 from .summary import centre
 
 
@@ -39,6 +39,7 @@ class Forgetting:
         balances: stability (mean change on Western tasks, those of the pre-training: the backward transfer of
             Lopez-Paz and Ranzato 2017, eq. 3), plasticity (mean change on the others) and the mean over all tasks,
             where there are such tasks.
+        traditions: tradition -> change of the score that is 0 at chance (:mod:`.summary`), the mean over its tasks.
         retention: share of the Western score above chance (:mod:`.summary`) that is left; ``None`` without Western
             tasks or where there was none above chance.
         lost: labels that pay, largest loss first: task and change.
@@ -47,6 +48,7 @@ class Forgetting:
 
     comparison: Comparison
     balances: tuple[Balance, ...]
+    traditions: Mapping[str, Difference]
     retention: Level | None
     lost: tuple[tuple[str, LabelChange], ...]
     gained: tuple[tuple[str, LabelChange], ...]
@@ -86,31 +88,48 @@ def forgetting(
         )
         if tasks
     ]
+    together = control_by_metric([balance.changes for balance in balances])
+    balances = [replace(balance, changes=found) for balance, found in zip(balances, together, strict=True)]
     judged = [(task.task, label) for task in comparison.tasks for label in task.labels]
     return Forgetting(
-        comparison, _judged_together(balances), _retention(western), _of(judged, "lost"), _of(judged, "gained")
+        comparison,
+        tuple(balances),
+        _traditions(comparison.tasks, bound),
+        _retention(western),
+        _of(judged, "lost"),
+        _of(judged, "gained"),
     )
+
+
+def _centred(tasks: Sequence[TaskChange]) -> list[Doubles]:
+    """Return the scores before and after that are 0 at chance, each task once, ``[1 + resamples]``."""
+    return [
+        np.mean([centre(*(task.replicates[m][side] for m in (*RANKED, "prevalence"))) for task in tasks], axis=0)
+        for side in (0, 1)
+    ]
+
+
+def _traditions(tasks: Sequence[TaskChange], bound: float) -> dict[str, Difference]:
+    """Judge the traditions together."""
+    by_tradition: dict[str, list[TaskChange]] = {}
+    for task in sorted(tasks, key=lambda task: tradition_place(task.tradition)):
+        by_tradition.setdefault(task.tradition, []).append(task)
+    changes = []
+    for members in by_tradition.values():
+        before, after = _centred(members)
+        changes.append(difference(before, after, min(task.groups for task in members), bound))
+    return dict(zip(by_tradition, control_false_discoveries(changes), strict=True))
 
 
 def _retention(western: Sequence[TaskChange]) -> Level | None:
     """Return what is left of the score above chance, as a share; each Western task counts once."""
     if not western:
         return None
-    scores = [
-        np.mean([centre(*(task.replicates[m][side] for m in (*RANKED, "prevalence"))) for task in western], axis=0)
-        for side in (0, 1)
-    ]
-    before, after = scores
+    before, after = _centred(western)
     if not before[0] > 0:
         return None
     left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)
     return level(left, min(task.groups for task in western))
-
-
-def _judged_together(balances: Sequence[Balance]) -> tuple[Balance, ...]:
-    """Fill in the q-values among the balances."""
-    judged = {metric: control_false_discoveries([b.changes[metric] for b in balances]) for metric in RANKED}
-    return tuple(replace(b, changes={m: judged[m][i] for m in RANKED}) for i, b in enumerate(balances))
 
 
 def _of(judged: Sequence[tuple[str, LabelChange]], verdict: str) -> tuple[tuple[str, LabelChange], ...]:

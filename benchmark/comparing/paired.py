@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from ...processes import no_main_module, processes
 from ..records.evidence import Evidence
+from ..records.record import RANKED as RANKED
 from ..scoring.bootstrap import (
     MIN_CLUSTERS,
     MIN_DEFINED_SHARE,
@@ -27,7 +28,7 @@ from ..scoring.bootstrap import (
     offset,
     student,
 )
-from ..scoring.metrics import Doubles, defined_labels, sort_scores, weighted_scores
+from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, sort_scores, weighted_scores
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
@@ -40,8 +41,6 @@ MARGIN = 1.05
 
 ROUNDING = 1e-12
 """Changes and errors smaller than this are rounding."""
-
-RANKED = ("roc_auc", "average_precision")
 
 NOTHING_DEFINED = "no label is defined"
 
@@ -74,13 +73,7 @@ class Replicates:
             labels: columns to average; all if not given. Columns that the split does not define are left out.
         """
         columns = [k for k in (range(len(self.defined)) if labels is None else labels) if self.defined[k]]
-        values = self.scores[metric][:, columns]
-        there = ~np.isnan(values)
-        count = there.sum(axis=1)
-        mean: Doubles = np.divide(
-            np.where(there, values, 0.0).sum(axis=1), count, out=np.full(len(values), np.nan), where=count > 0
-        )
-        return mean
+        return mean_of_defined(self.scores[metric][:, columns])
 
 
 @dataclass(frozen=True)
@@ -278,3 +271,9 @@ def control_false_discoveries(differences: Sequence[Difference]) -> list[Differe
     tested = [d.p_value for d in differences if d.p_value is not None]
     adjusted = iter(false_discovery_control(tested).tolist() if tested else ())
     return [d if d.p_value is None else replace(d, q_value=next(adjusted)) for d in differences]
+
+
+def control_by_metric(changes: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
+    """Fill in the q-values of differences by metric, those of one metric judged together."""
+    judged = {metric: control_false_discoveries([change[metric] for change in changes]) for metric in RANKED}
+    return [{metric: judged[metric][i] for metric in RANKED} for i in range(len(changes))]

@@ -1,4 +1,4 @@
-"""One number for a model over several tasks: centred on chance, each tradition once.
+"""One number for a model over several tasks: the chance-centred score, each tradition once.
 
 ROC-AUC is centred on one half and average precision on the mean prevalence of the defined labels, so that both are 0 at
 chance and 1 for a perfect ranking; their mean is a task's score. Tasks of one tradition are averaged first, traditions
@@ -25,7 +25,7 @@ def chance_precision(record: Record) -> float | None:
 
 
 def centred_score(record: Record) -> float | None:
-    """Return a record's score, 0 at chance and 1 for a perfect ranking; ``None`` if a metric is not defined."""
+    """Return a record's chance-centred score; ``None`` if a metric is not defined."""
     roc_auc, precision = (record.metrics[metric].value for metric in RANKED)
     chance = chance_precision(record)
     if roc_auc is None or precision is None or chance is None:
@@ -34,7 +34,7 @@ def centred_score(record: Record) -> float | None:
 
 
 def centred_replicates(evidence: Evidence, resamples: int) -> Doubles:
-    """Return the centred score of a split (first) and of its resamples, ``[1 + resamples]``.
+    """Return the chance-centred score of a split (first) and of its resamples, ``[1 + resamples]``.
 
     Each resample has a level of chance of its own, so a ranking by chance is 0 in all of them on average.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -14,8 +14,9 @@ from ...errors import UsageError
 from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.record import Record
-from ..records.setting import Setting
+from ..records.setting import common_setting
 from .compare import BOUND, RESAMPLES, TaskChange, compare
+from .lineage import base_of, is_control
 from .paired import RANKED, Difference, control_false_discoveries, difference, replicate_all
 from .summary import centred_score
 
@@ -29,7 +30,7 @@ CORPORA: Mapping[str, str] = {
     "greek": "greek",
 }
 
-KINDS = ("base", "single-culture", "multi-cultural", "merged", "other")
+KINDS = ("base", "single-culture", "multi-cultural", "merged", "other", "control")
 """What a model is to the base, in the order of the rows."""
 
 MERGED = re.compile(r"\b(task arithmetic|merged?)\b", re.IGNORECASE)
@@ -57,9 +58,7 @@ class Cell:
     @property
     def mean(self) -> float | None:
         """Mean of ROC-AUC and average precision, if both are there."""
-        if self.roc_auc is None or self.average_precision is None:
-            return None
-        return (self.roc_auc + self.average_precision) / 2
+        return _plain_mean([self.roc_auc, self.average_precision])
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,16 @@ class TransferMatrix:
         return _paper_average([self.cells.get((model, t)) for t in self.tasks if self.traditions[t] in wanted])
 
     def column_change(self, task: str) -> float | None:
-        """Mean change on a task over the models other than the base; ``None`` if a cell is missing."""
-        cells = [self.cells.get((model, task)) for model in self.models if model != self.base]
-        changes = [cell.plain_change for cell in cells if cell and cell.plain_change is not None]
-        return fmean(changes) if changes and len(changes) == len(cells) else None
+        """Mean change on a task over the models but the base and controls; ``None`` if a cell is missing."""
+        learnt = [model for model in self.models if self.kinds[model] not in ("base", "control")]
+        cells = [self.cells.get((model, task)) for model in learnt]
+        return _plain_mean([cell.plain_change if cell else None for cell in cells])
 
     def mean_change(self, model: str, traditions: Iterable[str] | None = None) -> float | None:
         """Mean change of the mean score over the tasks of some traditions; ``None`` if a cell is missing."""
         wanted = set(self.traditions.values()) if traditions is None else set(traditions)
-        tasks = [task for task in self.tasks if self.traditions[task] in wanted]
-        changes = [cell.plain_change for task in tasks if (cell := self.cells.get((model, task)))]
-        known = [change for change in changes if change is not None]
-        return fmean(known) if known and len(known) == len(tasks) else None
+        cells = [self.cells.get((model, task)) for task in self.tasks if self.traditions[task] in wanted]
+        return _plain_mean([cell.plain_change if cell else None for cell in cells])
 
 
 def transfer_matrix(
@@ -125,7 +122,7 @@ def transfer_matrix(
 
     Args:
         found: one record for each model and task, all of one edition, split and protocol.
-        base: name of the model that the others are compared with; the first if not given.
+        base: name of the model that the others are compared with; by lineage (:func:`.lineage.base_of`) if not given.
         in_culture: model -> traditions it was trained on; read from the cards' corpora for models not named here.
         resamples: of the paired bootstrap.
 
@@ -135,38 +132,30 @@ def transfer_matrix(
     models = tuple(dict.fromkeys(e.record.model.name for e in found))
     if not models:
         raise UsageError("There is no record to make a matrix of; `cmbench run` writes them.")
-    kinds = {Setting.of(e.record) for e in found}
-    if len(kinds) > 1:
-        shown = "; ".join(" / ".join(astuple(kind)) for kind in sorted(kinds))
-        raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
+    setting = common_setting(e.record for e in found)
     keys = [(e.record.model.name, e.record.task.name) for e in found]
     if twice := [key for key in keys if keys.count(key) > 1]:
         raise UsageError(f"There are two records of {twice[0][0]} on {twice[0][1]}; name the folder of one run.")
-    base = base or models[0]
+    base = base or base_of({e.record.model.name: e.record.model for e in found})
     if base not in models:
         raise UsageError(f"There is no record of the base {base!r}; there are {', '.join(models)}.")
     replicate_all(found, resamples)
     traditions = {e.record.task.name: e.record.task.tradition for e in found}
     sides = {model: [e for e in found if e.record.model.name == model] for model in models}
     changes = {
-        model: {
-            change.task: change
-            for change in compare(sides[base], sides[model], resamples=resamples, labels=False).tasks
-        }
+        model: compare(sides[base], sides[model], resamples=resamples, labels=False).tasks
         for model in models
         if model != base and {e.record.task.name for e in sides[model]} & {e.record.task.name for e in sides[base]}
     }
-    judged = {model: _mean_changes(by_task.values()) for model, by_task in changes.items()}
+    judged = {model: _mean_changes(tasks) for model, tasks in changes.items()}
     cells: dict[tuple[str, str], Cell] = {}
     cultures = _cultures(found, in_culture or {})
     kinds_of = _kinds(found, base, cultures)
-    for e in found:
-        key = (e.record.model.name, e.record.task.name)
-        change = judged.get(key[0], {}).get(key[1])
+    for (model, task), e in zip(keys, found, strict=True):
+        change = judged.get(model, {}).get(task)
         roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
-        own = traditions[key[1]] in cultures[key[0]]
-        cells[key] = Cell(roc_auc, precision, change, change.change if change else None, own)
-    (setting,) = kinds
+        own = traditions[task] in cultures[model]
+        cells[model, task] = Cell(roc_auc, precision, change, change.change if change else None, own)
     tasks = _ordered(traditions)
     return TransferMatrix(
         title=setting.title,
@@ -179,7 +168,7 @@ def transfer_matrix(
         traditions=traditions,
         cells=cells,
         paper={model: _paper_average([cells.get((model, task)) for task in tasks]) for model in models},
-        centred={model: _centred(sides[model], tasks, traditions) for model in models},
+        centred={model: _centred(sides[model], tasks) for model in models},
     )
 
 
@@ -199,10 +188,7 @@ def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
         raise UsageError(f"No figures are reported under {protocol!r}.")
     traditions = {task: registry()[task].tradition for task in rows[0].scores}
     base = rows[0]
-    cells = {}
-    for row in rows:
-        for task in traditions:
-            cells[row.model, task] = _reported_cell(row, base, task, traditions[task])
+    cells = {(row.model, t): _reported_cell(row, base, t, traditions[t]) for row in rows for t in traditions}
     tasks = _ordered(traditions)
     return TransferMatrix(
         title="reported by others, not measured by cmbench",
@@ -221,10 +207,8 @@ def reported_matrix(protocol: str = "culturemert") -> TransferMatrix:
 
 def _reported_cell(row: Reported, base: Reported, task: str, tradition: str) -> Cell:
     roc_auc, precision = (row.scores[task].get(metric) for metric in RANKED)
-    was = [base.scores[task].get(metric) for metric in RANKED]
-    change = None
-    if row is not base and None not in (roc_auc, precision, *was):
-        change = fmean([roc_auc or 0.0, precision or 0.0]) - fmean([w or 0.0 for w in was])
+    now, was = _plain_mean([roc_auc, precision]), _plain_mean([base.scores[task].get(metric) for metric in RANKED])
+    change = None if row is base or now is None or was is None else now - was
     adapted = "CultureMERT" in row.model
     return Cell(roc_auc, precision, None, change, adapted and tradition != "western")
 
@@ -235,14 +219,6 @@ def _reported_kind(row: Reported, base: Reported) -> str:
     if "CultureMERT" not in row.model:
         return "other"
     return "merged" if "-TA-" in row.model else "multi-cultural"
-
-
-def _kind(record: Record, cultures: set[str]) -> str:
-    """Return one of :data:`KINDS` but the base's: a merge by its description, else by how many traditions it learnt."""
-    if MERGED.search(record.model.description):
-        return "merged"
-    learnt = len(cultures - {WESTERN})
-    return "other" if learnt == 0 else "single-culture" if learnt == 1 else "multi-cultural"
 
 
 def by_kind(found: Sequence[Evidence], base: str) -> list[Evidence]:
@@ -258,9 +234,14 @@ def _cultures(found: Sequence[Evidence], given: Mapping[str, Sequence[str]]) -> 
 
 
 def _kinds(found: Sequence[Evidence], base: str, cultures: Mapping[str, set[str]]) -> dict[str, str]:
-    """Return one of :data:`KINDS` for each model."""
-    first = {e.record.model.name: e.record for e in reversed(found)}
-    return {model: "base" if model == base else _kind(first[model], own) for model, own in cultures.items()}
+    """Return one of :data:`KINDS` for each model: a merge by its description, else by how many traditions it learnt."""
+    kinds = {}
+    for record in (e.record for e in reversed(found)):
+        learnt = len(cultures[record.model.name] - {WESTERN})
+        kind = ("other", "single-culture", "multi-cultural")[min(learnt, 2)]
+        merged = MERGED.search(record.model.description)
+        kinds[record.model.name] = "control" if is_control(record.model) else "merged" if merged else kind
+    return kinds | {base: "base"}
 
 
 def cultures_of(record: Record) -> set[str]:
@@ -269,9 +250,8 @@ def cultures_of(record: Record) -> set[str]:
     return {tradition for word, tradition in CORPORA.items() if word in corpora}
 
 
-def _mean_changes(changes: Iterable[TaskChange]) -> dict[str, Difference]:
+def _mean_changes(changes: Sequence[TaskChange]) -> dict[str, Difference]:
     """Judge the change of the mean of ROC-AUC and AP on each task; q-values among the tasks of the model."""
-    changes = list(changes)
     found = []
     for change in changes:
         before, after = (np.mean([change.replicates[metric][side] for metric in RANKED], axis=0) for side in (0, 1))
@@ -283,18 +263,20 @@ def _ordered(traditions: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(traditions, key=lambda task: (tradition_place(traditions[task]), task)))
 
 
+def _plain_mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; ``None`` of nothing, or if one is missing."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
+
+
 def _paper_average(cells: Sequence[Cell | None]) -> float | None:
-    values = [v for cell in cells if cell for v in (cell.roc_auc, cell.average_precision) if v is not None]
-    return fmean(values) if cells and len(values) == 2 * len(cells) else None
+    return _plain_mean([v for cell in cells for v in ((cell.roc_auc, cell.average_precision) if cell else (None,))])
 
 
-def _centred(side: Sequence[Evidence], tasks: Sequence[str], traditions: Mapping[str, str]) -> float | None:
-    """Mean over traditions of the scores centred on chance; ``None`` if a cell or a score is missing."""
-    scores: dict[str, list[float]] = {}
+def _centred(side: Sequence[Evidence], tasks: Sequence[str]) -> float | None:
+    """Mean over traditions of the chance-centred scores; ``None`` if a cell or a score is missing."""
+    scores: dict[str, list[float | None]] = {}
     for e in side:
-        score = centred_score(e.record)
-        if score is None:
-            return None
-        scores.setdefault(traditions[e.record.task.name], []).append(score)
+        scores.setdefault(e.record.task.tradition, []).append(centred_score(e.record))
     complete = {e.record.task.name for e in side} == set(tasks)
-    return fmean(fmean(values) for values in scores.values()) if complete else None
+    return _plain_mean([_plain_mean(values) for values in scores.values()]) if complete else None

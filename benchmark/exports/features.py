@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 
 from ...errors import CmbenchError, UsageError
 from ...files import safe_name
-from ...paths import cache_root
 from ...tasks.splits.names import SPLITS
-from ..cell import BATCH_SECONDS
-from ..features.extract import extract
-from ..features.store import FeatureStore, store_folder
+from ..cell import extract_all, open_store
 from ..features.windows import window_spans
 from ..records.setting import warning_of
 
@@ -53,49 +50,6 @@ class FeatureTable:
     features: NDArray[np.float16]
 
 
-def feature_table(
-    card: EncoderCard,
-    data: TaskData,
-    store: FeatureStore,
-    entries: Mapping[str, ShardTrack],
-    windowing: Windowing,
-    *,
-    by_track: bool,
-) -> FeatureTable:
-    """Return the features of every usable track, in the order of the splits.
-
-    Args:
-        card: of the encoder.
-        data: the tracks.
-        store: holds the features.
-        entries: of all tracks.
-        windowing: of the protocol.
-        by_track: one row a track rather than one a window.
-
-    Raises:
-        CmbenchError: no track is usable, or the store holds other windows than the windowing makes.
-    """
-    usable = [(split, t) for split in SPLITS for t in data.splits[split] if entries[t.id].track.failure is None]
-    if not usable:
-        raise CmbenchError(f"Task {data.task.name} ({data.edition}): no track can be used; there is nothing to export.")
-    rows: list[tuple[str, str, str, str, int, float, float]] = []
-    parts: list[NDArray[np.float16]] = []
-    for split, track in usable:
-        view = store.view([entries[track.id]])
-        features = view.take(np.arange(len(view.track_of_window)))
-        spans = _spans(track, entries[track.id], card, windowing, len(features))
-        facts = (track.id, split, track.group or "", "|".join(track.labels))
-        if by_track:
-            parts.append(features.astype(np.float64).mean(axis=0, keepdims=True).astype(np.float16))
-            rows.append((*facts, -1, spans[0][0], spans[-1][1]))
-        else:
-            parts.append(features)
-            rows += [(*facts, window, *span) for window, span in enumerate(spans)]
-    names = ("id", "split", "group", "labels", "window", "start", "end")
-    columns = {name: np.array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
-    return FeatureTable(_facts(card, data), card.layer_names, columns, np.concatenate(parts))
-
-
 def stored_features(
     encoders: Encoders,
     name: str,
@@ -106,7 +60,7 @@ def stored_features(
     *,
     by_track: bool,
 ) -> FeatureTable:
-    """Return the features of a model on a task, out of the store as far as they are there; the rest is encoded.
+    """Return the features of every usable track, in the order of the splits; what is not in the store is encoded.
 
     Args:
         encoders: has the encoder.
@@ -118,22 +72,32 @@ def stored_features(
         by_track: one row a track rather than one a window.
 
     Raises:
-        CmbenchError: no track is usable, or the encoder misbehaves.
+        CmbenchError: no track is usable, the encoder misbehaves, or the store holds other windows than the windowing
+            makes.
     """
     card, task = encoders.card(name), data.task
-    store = FeatureStore(store_folder(cache_root(), card, task, data.edition, windowing), card.layers, card.dim)
+    store = open_store(card, data, windowing)
     store.describe(card, task, data.edition, windowing)
-    entries = extract(
-        encoders.encoder(name),
-        [track for split in SPLITS for track in data.splits[split]],
-        store,
-        windowing,
-        task.max_track_seconds,
-        batch_seconds=BATCH_SECONDS["cpu" if encoders.device == "cpu" else "accelerator"],
-        workers=workers,
-        progress=lambda state: watch.extracting(card.name, task.name, state),
-    )
-    return feature_table(card, data, store, entries, windowing, by_track=by_track)
+    entries = extract_all(encoders, name, data, store, windowing, workers, watch)
+    usable = [(split, t) for split in SPLITS for t in data.splits[split] if entries[t.id].track.failure is None]
+    if not usable:
+        raise CmbenchError(f"Task {task.name} ({data.edition}): no track can be used; there is nothing to export.")
+    rows: list[tuple[str, str, str, str, int, float, float]] = []
+    parts: list[NDArray[np.float16]] = []
+    for split, track in usable:
+        view = store.view([entries[track.id]])
+        features = view.take(np.arange(len(view.track_of_window)))
+        spans = _spans(track, entries[track.id], card, windowing, len(features))
+        facts = (track.id, split, track.group or "", "|".join(track.labels))
+        if by_track:
+            features = features.astype(np.float64).mean(axis=0, keepdims=True).astype(np.float16)
+            rows.append((*facts, -1, spans[0][0], spans[-1][1]))
+        else:
+            rows += [(*facts, window, *span) for window, span in enumerate(spans)]
+        parts.append(features)
+    names = ("id", "split", "group", "labels", "window", "start", "end")
+    columns = {name: np.array(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+    return FeatureTable(_facts(card, data), card.layer_names, columns, np.concatenate(parts))
 
 
 def _spans(

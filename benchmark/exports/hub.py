@@ -3,74 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...baselines.base import LoadOptions
 from ...baselines.cards import hub_name, model_card
 from ...errors import UsageError
 from ...files import whole_folder
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...baselines.mert.checkpoint import Preprocessor
-    from ...baselines.mert.network import HubertShape
+    from ...baselines.network import Network
     from ..records.record import Record
 
 
-@dataclass(frozen=True)
-class Exportable:
-    """What an export is made of.
-
-    Attributes:
-        name: of the model.
-        shape: of the network.
-        weights: canonical tensors.
-        mask_vector: ``masked_spec_embed``, if the model has one.
-        preprocessor: of the waveform.
-        licence: of the weights.
-        source: where they come from.
-        trained_on: corpora.
-    """
-
-    name: str
-    shape: HubertShape
-    weights: dict[str, Tensor]
-    mask_vector: Tensor | None
-    preprocessor: Preprocessor
-    licence: str
-    source: str
-    trained_on: tuple[str, ...]
-
-
-def open_model(name: str, options: LoadOptions) -> Exportable:
-    """Read a model of the MERT family, by name, from a folder or from the hub.
-
-    Raises:
-        UsageError: it is not of that family, or its files do not fit.
-        MissingError: it is not on this machine and cannot be fetched.
-    """
-    from ...baselines.mert.checkpoint import MASK_VECTOR
-    from ...baselines.network import open_network
-
-    network = open_network(name, options)
-    read = network.checkpoint
-    vector = read.training_only.get(MASK_VECTOR)
-    return Exportable(
-        network.name,
-        read.shape,
-        read.weights,
-        vector,
-        read.preprocessor,
-        network.licence,
-        network.source,
-        network.trained_on,
-    )
-
-
-def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval_dataset: str | None = None) -> Path:
+def export_hf(model: Network, out: Path, records: Sequence[Record] = (), eval_dataset: str | None = None) -> Path:
     """Write the folder: configuration, preprocessor, weights and a model card.
 
     Records of other models are left out by name. Real and ``mini`` results never share a card: where there are real
@@ -89,6 +35,7 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
     """
     import yaml
 
+    from ...baselines.mert.checkpoint import MASK_VECTOR
     from ...baselines.mert.folder import write_folder
     from .cards import eval_results
 
@@ -98,18 +45,16 @@ def export_hf(model: Exportable, out: Path, records: Sequence[Record] = (), eval
     if eval_dataset is not None and own:
         content = yaml.safe_dump(eval_results(real or own, eval_dataset), sort_keys=False, allow_unicode=True)
         files[".eval_results/cmbench.yaml"] = content
-    if out.is_dir() and any(out.iterdir()):
-        # Beside files of the user's; the weights come last, and are what makes it a model.
-        write_folder(out, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
-        return out
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder.")
-    with whole_folder(out) as folder:
-        write_folder(folder, model.shape, model.weights, model.preprocessor, model.mask_vector, files)
+    read = model.checkpoint
+    # Beside files of the user's the weights come last, and are what makes it a model.
+    with nullcontext(out) if out.is_dir() and any(out.iterdir()) else whole_folder(out) as folder:
+        write_folder(folder, read.shape, read.weights, read.preprocessor, read.training_only.get(MASK_VECTOR), files)
     return out
 
 
-def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
+def _own(model: Network, records: Sequence[Record]) -> list[Record]:
     """Return the records of a model, by its name; other weights that are called the same are an error."""
     from ...baselines.hub.about import weights_sha256
 
@@ -117,7 +62,7 @@ def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
     if records and not own:
         names = ", ".join(sorted({r.model.name for r in records}))
         raise UsageError(f"None of the records is of {model.name}; they are of {names}.")
-    weights = weights_sha256(model.weights) if own else ""
+    weights = weights_sha256(model.checkpoint.weights) if own else ""
     if foreign := [r for r in own if r.model.weights_sha256 != weights]:
         raise UsageError(
             f"The record of {model.name} on {foreign[0].task.name} was made with other weights (sha256 "
@@ -126,16 +71,17 @@ def _own(model: Exportable, records: Sequence[Record]) -> list[Record]:
     return own
 
 
-def exported_card(model: Exportable, records: Sequence[Record]) -> str:
+def exported_card(model: Network, records: Sequence[Record]) -> str:
     """Return ``README.md``: what the model is, its scores, how to load it; the scores also as ``model-index``."""
     from ...baselines.hub.about import NOT_STATED
     from .cards import evaluated, scores_table
 
+    shape, preprocessor = model.checkpoint.shape, model.checkpoint.preprocessor
     parts = [
-        f"A HuBERT network with {model.shape.layers} layers of {model.shape.hidden} for music at "
-        f"{model.preprocessor.sample_rate} Hz. Source of the weights: {model.source}. Trained on: "
+        f"A HuBERT network with {shape.layers} layers of {shape.hidden} for music at "
+        f"{preprocessor.sample_rate} Hz. Source of the weights: {model.source}. Trained on: "
         f"{', '.join(model.trained_on) or 'nothing'}. Licence: {model.licence}.",
-        f"Preprocessing: {model.preprocessor.words}.",
+        f"Preprocessing: {preprocessor.words}.",
     ]
     if records:
         editions = dict.fromkeys(record.task.edition for record in records)
@@ -148,7 +94,7 @@ def exported_card(model: Exportable, records: Sequence[Record]) -> str:
     return model_card(
         model.name.rpartition("/")[2],
         parts,
-        model.preprocessor.sample_rate,
+        preprocessor.sample_rate,
         licence=model.licence,
         base_model=hub_name(model.source, "") or None,
         trained_on=None if model.trained_on == NOT_STATED else model.trained_on,

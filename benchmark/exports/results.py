@@ -43,21 +43,18 @@ def result_files(
     if form == "csv":
         return {"results.csv": tidy_csv(found).encode()}
     if form == "eee":
-        files = eee_files(found, organisation, relationship)
-        return _something({path: (json.dumps(e, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
-                           for path, e in files.items()}, form, len(records))  # fmt: skip
-    if dataset is None:
+        made = eee_files(found, organisation, relationship)
+        files = {p: json.dumps(e, ensure_ascii=False, allow_nan=False, indent=1) + "\n" for p, e in made.items()}
+    elif dataset is None:
         raise UsageError("--format eval-results refers to a data set on the hub; name it with --dataset owner/name.")
-    return _something(_eval_results(found, dataset), form, len(records))
-
-
-def _something(files: dict[str, bytes], form: str, records: int) -> dict[str, bytes]:
+    else:
+        files = _eval_results(found, dataset)
     if not files:
         raise UsageError(
-            f"Nothing to export: --format {form} takes scores, and none of the {records} records has one that is "
+            f"Nothing to export: --format {form} takes scores, and none of the {len(records)} records has one that is "
             "defined. `cmbench report` shows why; --format csv writes the reasons."
         )
-    return files
+    return {path: text.encode() for path, text in files.items()}
 
 
 def write_results(files: Mapping[str, bytes], out: Path, *, folder: bool) -> list[Path]:
@@ -81,7 +78,7 @@ def write_results(files: Mapping[str, bytes], out: Path, *, folder: bool) -> lis
     return [out]
 
 
-def _eval_results(found: Sequence[Section], dataset: str) -> dict[str, bytes]:
+def _eval_results(found: Sequence[Section], dataset: str) -> dict[str, str]:
     """One file for each model and section: what was measured differently never shares one."""
     import yaml
 
@@ -93,5 +90,5 @@ def _eval_results(found: Sequence[Section], dataset: str) -> dict[str, bytes]:
             entries = eval_results([record for _, record in section.records_of(row)], dataset)
             if entries:
                 path = PurePosixPath(safe_name(row.name)) / ".eval_results" / f"cmbench-{safe_name(section.slug)}.yaml"
-                files[str(path)] = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True).encode()
+                files[str(path)] = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)
     return files

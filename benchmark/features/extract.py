@@ -83,12 +83,8 @@ def plan_shards(tracks: Sequence[Track], max_seconds: float | None) -> list[tupl
     return shards
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """One track, decoded or known to be unusable."""
-
-    stored: StoredTrack
-    audio: AudioWindows | None
+Decoded = tuple[StoredTrack, "AudioWindows | None"]
+"""One track, decoded or known to be unusable."""
 
 
 def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, cap: float | None) -> Decoded:
@@ -96,8 +92,8 @@ def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, c
     try:
         audio = read_windows(track.path, track.start, track.end, cap, rate, windowing, min_seconds)
     except UnusableAudio as error:
-        return Decoded(replace(stored, failure=error.reason), None)
-    return Decoded(replace(stored, seconds=audio.seconds, warnings=audio.warnings), audio)
+        return replace(stored, failure=error.reason), None
+    return replace(stored, seconds=audio.seconds, warnings=audio.warnings), audio
 
 
 def _batches(windows: Sequence[NDArray[np.float32]], batch_samples: int) -> Iterator[list[int]]:
@@ -184,7 +180,9 @@ def extract(
     audio_seconds = 0.0
     progress(Extracted(len(entries), len(tracks), audio_seconds, share))
     card = encoder.card
-    todo = _missing_shards(tracks, entries, max_seconds)
+    # Cut before what is stored is left out, so that a resumed run cuts alike.
+    lacking = (tuple(t for t in shard if t.id not in entries) for shard in plan_shards(tracks, max_seconds))
+    todo = [shard for shard in lacking if shard]
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="decode") as pool:
 
         def start(shard: tuple[Track, ...]) -> list[Future[Decoded]]:
@@ -201,14 +199,6 @@ def extract(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return entries
-
-
-def _missing_shards(
-    tracks: Sequence[Track], entries: dict[str, ShardTrack], max_seconds: float | None
-) -> list[tuple[Track, ...]]:
-    """Shards of what is not stored yet; cut before what is stored is left out, so that a resumed run cuts alike."""
-    shards = (tuple(t for t in shard if t.id not in entries) for shard in plan_shards(tracks, max_seconds))
-    return [shard for shard in shards if shard]
 
 
 @dataclass(frozen=True)
@@ -230,7 +220,7 @@ def _in_turn(
     from filelock import Timeout
 
     postponed: list[tuple[Track, ...]] = []
-    ahead: _Work | None = None
+    ahead: list[_Work] = []
     for shard in shards:
         lock = store.lock(shard_name(shard))
         try:
@@ -238,12 +228,11 @@ def _in_turn(
         except Timeout:
             postponed.append(shard)
             continue
-        following = _begin(store, shard, lock, start)
-        if ahead is not None:
-            yield from _released(ahead)
-        ahead = following
-    if ahead is not None:
-        yield from _released(ahead)
+        ahead.append(_begin(store, shard, lock, start))
+        if len(ahead) > 1:
+            yield from _released(ahead.pop(0))
+    for work in ahead:
+        yield from _released(work)
     # Nothing is held here, so that two processes can never wait for each other.
     for shard in postponed:
         lock = store.lock(shard_name(shard))
@@ -276,12 +265,12 @@ def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seco
     """Encode one decoded shard and write it."""
     decoded = [future.result() for future in work.decoded]
     started = time.perf_counter()
-    windows = [w for d in decoded if d.audio is not None for w in d.audio.windows]
+    windows = [window for _, audio in decoded if audio is not None for window in audio.windows]
     features = encode_windows(encoder, windows, batch_seconds)
     tracks, row = [], 0
-    for one in decoded:
-        count = len(one.audio.windows) if one.audio is not None else 0
-        tracks.append(replace(one.stored, rows=(row, row + count)))
+    for stored, audio in decoded:
+        count = len(audio.windows) if audio is not None else 0
+        tracks.append(replace(stored, rows=(row, row + count)))
         row += count
     piece = store.write(shard_name(work.shard), features, tracks, time.perf_counter() - started)
     return {t.id: ShardTrack(t, piece) for t in piece.tracks}

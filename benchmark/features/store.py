@@ -14,12 +14,11 @@ import errno
 import json
 import logging
 import os
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -278,26 +277,20 @@ def _damage(shard: Path, sha256: str) -> str | None:
 
 @lru_cache(maxsize=_OPEN_SHARDS)
 def _open_shard(path: Path, sha256: str) -> NDArray[np.float16]:
-    """Check a shard and memory-map its one tensor.
-
-    The file is an 8-byte little-endian header length, a JSON header, then raw tensors
-    (https://github.com/huggingface/safetensors, section Format); the library itself only offers copies in numpy.
+    """Check a shard and memory-map its one tensor, which safetensors does for torch and not for NumPy.
 
     Raises:
         CmbenchError: it is not what was written, or is gone.
     """
+    from safetensors import safe_open
+
     if why := _damage(path, sha256):
         raise CmbenchError(f"{why}; run `cmbench run` again: it makes these features again.")
-    with path.open("rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0]
-        about = json.loads(file.read(length))[_TENSOR]
-    if about["dtype"] != "F16":
-        raise CmbenchError(f"{path} holds {about['dtype']} features where F16 was expected; `cmbench cache verify`.")
-    if 0 in about["shape"]:
-        return np.zeros(about["shape"], dtype=np.float16)
-    offset = 8 + length + about["data_offsets"][0]
-    mapped = np.memmap(path, dtype="<f2", mode="r", offset=offset, shape=tuple(about["shape"]))
-    return cast("NDArray[np.float16]", mapped)
+    with safe_open(path, "pt") as file:
+        mapped: NDArray[np.float16] = file.get_tensor(_TENSOR).numpy()
+    if mapped.dtype != np.float16:
+        raise CmbenchError(f"{path} holds {mapped.dtype} features, not float16; `cmbench cache verify`.")
+    return mapped
 
 
 def audio_sha256(tracks: Iterable[Track], known: dict[str, ShardTrack]) -> str:

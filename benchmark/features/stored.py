@@ -106,7 +106,8 @@ def _still_true(stored: StoredTrack, track: Track) -> bool:
     if now is None or stored.stat is None or stored.sha256 is None:
         # A file that could not even be read is tried again whenever it is there.
         return now is None and stored.stat is None
-    same_file = stored.path == str(track.path.resolve()) and now == stored.stat
+    # Resolving a path takes longer than all the rest: one that reads as it was stored is left as it is.
+    same_file = now == stored.stat and (stored.path == str(track.path) or stored.path == str(track.path.resolve()))
     return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.answers import answers_path, ranks
+from ..records.answers import answers_path
 from ..records.evidence import Evidence
 from ..views.base import DRAWN_MODELS
 
@@ -117,16 +117,16 @@ class _Family:
     def heard(self, row: int) -> Heard:
         """Return what is shown of a track."""
         labels, best = self.evidence.record.task.labels, self.best(row)
-        within = ranks(self.probabilities[row], self.mine)
+        row_of, prefix = self.probabilities[row], f"{self.name}--"
+        places = 1 + (row_of[self.mine][None, :] > row_of[:, None]).sum(axis=1)
         true = np.flatnonzero(self.evidence.targets[row] & self.mine).tolist()
         file = self.files.get(self.evidence.track_ids[row])
-        prefix = f"{self.name}--"
         return Heard(
             name=self.evidence.track_ids[row] if file is None else file.name,
             address="" if file is None else near(file, self.page),
             said=labels[best].removeprefix(prefix),
             probability=float(self.probabilities[row, best]),
-            truth=", ".join(f"{labels[i].removeprefix(prefix)} (place {within[i]})" for i in true),
+            truth=", ".join(f"{labels[i].removeprefix(prefix)} (place {places[i]})" for i in true),
         )
 
 

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
-from ...files import write_atomically
+from ...files import file_sha256, write_atomically
 from ...terminal import shown as visible
+from ...version import __version__
 from ..comparing.compare import RESAMPLES
+from ..comparing.lineage import is_control
 from ..records.evidence import Evidence
+from ..records.folder import record_files
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
 from ..records.sections import HEADLINE, METRIC_TITLES, NO_REASON, NOT_RUN, Column, Section
-from ..similarity.distance import Distances
-from ..similarity.distance_maps import similarity_block
+from ..studies.similarity.distance import Distances
+from ..studies.similarity.maps import similarity_block
 from ..views.base import Block, Drawing, Part, Scope
 from ..views.equity import worst
 from ..views.figures import FLOORS, style
+from ..views.headline import Conclusion
 from ..views.registry import views
 from ..views.reported.rows import WARNING
+from ..views.scope import scope_of
 from ..views.words import coverage_text, percent, points
 from .answers import Answers, answers
-from .scope import scope_of
 from .svg import TEMPLATES, Picture, svg_of
 
 ORDER = (
+    "headline",
     "scores",
     "reported",
     "transfer",
@@ -44,6 +52,10 @@ WITH_COST = "cost"
 
 BAR_STARTS: Mapping[str, float] = {"roc_auc": 30.0, "average_precision": 0.0}
 """Percent at the left end of a bar's cell; the right end is 100. A ROC-AUC under 30 is drawn at the edge."""
+
+
+HEAD = 2048
+"""Characters of a page that are looked at for its key."""
 
 
 @dataclass(frozen=True)
@@ -103,20 +115,24 @@ def write_page(
     out: Path,
     found: Sequence[Evidence] = (),
     *,
+    title: str = "",
     base: str | None = None,
     resamples: int = RESAMPLES,
     distances: Sequence[Distances] = (),
+    key: str = "",
 ) -> Path:
-    """Write scores, changes, labels, layers, coverage, protocol and cost as one HTML file that needs no network.
+    """Write what some records say as one HTML file that needs no network: first a picture and the conclusion.
 
     Args:
         shown: editions, splits and protocols, each a section of its own; the audits of their splits are told where
             they have them (:func:`..records.sections.audited`).
         out: the file.
         found: those of them whose predictions are there, for what is judged on predictions.
-        base: model that the others are compared with; the first of each section if not given.
+        title: heading of the page; how many models and traditions there are if not given.
+        base: model that the others are compared with; by lineage in each section if not given.
         resamples: of the paired bootstrap.
         distances: between traditions, shown in the sections of their edition.
+        key: of what the page is drawn from (:func:`page_key`).
 
     Returns:
         ``out``.
@@ -126,12 +142,46 @@ def write_page(
         scope = scope_of(section, found, base, resamples)
         with style("none"):
             drawn.append(_view(scope, f"s{i}", distances, answers(scope.evidence, out)))
-    write_atomically(out, _render(drawn).encode())
+    write_atomically(out, _render(drawn, title or _title(shown), key).encode())
     return out
 
 
-def _render(found: Sequence[SectionView]) -> str:
+def page_key(folder: Path, *facts: str) -> str:
+    """Return the hash of what a page of all records below a folder is drawn from: their bytes and those beside them.
+
+    Args:
+        folder: of the records.
+        facts: what else the page shows or depends on.
+    """
+    digest = hashlib.sha256(repr((__version__, facts)).encode())
+    for path in record_files(folder):
+        for file in (path, *sorted(path.parent.glob(f"{path.stem}.*"))):
+            if file.is_file():
+                digest.update(f"{file.relative_to(folder)} {file_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def conclusions_of(page: Path, key: str) -> tuple[Conclusion, ...] | None:
+    """Return what a page says first of each section; ``None`` if it is not there, or drawn from something else."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    if f'name="cmbench-shows" content="{key}"' not in text[:HEAD]:
+        return None
+    said = re.search(r'<script type="application/json" id="conclusions">(.*?)</script>', text)
+    if said is None:
+        return None
+    return tuple(Conclusion(**found | {"table": tuple(map(tuple, found["table"]))}) for found in json.loads(said[1]))
+
+
+def _title(shown: Sequence[Section]) -> str:
+    models = len({row.name for section in shown for row in section.rows})
+    traditions = len({column.tradition for section in shown for column in section.columns})
+    what = f"{traditions} traditions" if traditions > 1 else f"{shown[0].columns[0].tradition.capitalize()} music"
+    return f"What {models} model{'s' * (models > 1)} know{'s' * (models == 1)} of {what}"
+
+
+def _render(found: Sequence[SectionView], title: str, key: str) -> str:
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -150,8 +200,14 @@ def _render(found: Sequence[SectionView]) -> str:
         bar_style=_bar_style,
         reported_warning=WARNING,
         worst=worst,
+        is_control=is_control,
     )
-    return environment.get_template("page.html").render(views=found)
+    blocks = (view.block for section in found for view in section.blocks)
+    said = [asdict(block.data) for block in blocks if isinstance(block.data, Conclusion)]
+    # No text of a user may end the element that holds it.
+    kept = Markup(json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
+    page = environment.get_template("page.html")
+    return page.render(views=found, title=title, shows=key, conclusions=kept)
 
 
 def _by_tradition(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:
@@ -164,7 +220,7 @@ def _bar_style(value: float, span: Interval | None, metric: str, chance: float |
 
     def place(share: float) -> str:
         at = (100 * share - start) / (100 - start) * 100
-        return f"{min(100.0, max(0.0, at)):.1f}".removesuffix(".0")
+        return f"{min(100.0, max(0.0, at)):.0f}"
 
     # page.css knows where a bar starts, so only its other end is said.
     ends = {"z" if value >= FLOORS[metric] / 100 else "a": value}
@@ -203,7 +259,7 @@ def _block(block: Block, section: Section, anchor: str) -> BlockView:
 def _pictures(drawings: Sequence[Drawing], section: Section, anchor: str) -> tuple[Picture, ...]:
     found = []
     for i, drawing in enumerate(drawings):
-        title = ". ".join([f"{drawing.title}: {section.title}", *([section.warning] if section.warning else [])])
+        title = f"{drawing.title}: {section.setting.title}"
         svg = svg_of(drawing.draw(), f"{anchor}{i}", title, drawing.description)
         found.append(Picture(svg, title, drawing.caption or drawing.title))
     return tuple(found)

@@ -133,8 +133,8 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except CmbenchError as error:
             raise ValueError(str(error)) from error
         self.layer_ = self.result_.heads.members[0].layer
-        self.learning_rate_ = self.result_.learning_rate
-        self.valid_score_ = self.result_.valid_score
+        self.learning_rate_ = self.result_.selection.learning_rate
+        self.valid_score_ = self.result_.selection.valid_score
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803

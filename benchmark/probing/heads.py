@@ -88,8 +88,8 @@ class Heads:
             features: of its windows ``[windows, states, dim]``.
             device: of torch.
         """
-        found: NDArray[np.float64] = self.track_logits(_One(features), device)[0]
-        return found
+        mean: NDArray[np.float64] = self.track_logits(_One(features), device)[0]
+        return mean
 
     def track_logits(self, features: WindowFeatures, device: str) -> NDArray[np.float64]:
         """Return the logits of tracks, mean over windows and seeds ``[tracks, labels]``.

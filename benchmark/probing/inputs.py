@@ -118,10 +118,9 @@ class Windows:
         self.count = len(features.track_of_window)
         self._features = features
         self._device = device
-        self._mean = self._factor = None
-        if scaling is not None:
-            self._mean = scaling.mean[list(layers)].to(device)
-            self._factor = scaling.factor[list(layers)].to(device)
+        if scaling is None:
+            scaling = Scaling(torch.zeros(features.layers, self.dim), torch.ones(features.layers, self.dim))
+        self._mean, self._factor = (part[list(layers)].to(device) for part in (scaling.mean, scaling.factor))
         kind = self._read(np.arange(min(1, self.count))).dtype
         self.bytes = self.count * len(layers) * self.dim * kind.itemsize
         self.held = self.bytes <= budget
@@ -147,13 +146,8 @@ class Windows:
         mean, factor = self._mean, self._factor
         if tuple(layers) != self.layers:
             slots = torch.tensor([self.layers.index(layer) for layer in layers], device=self._device)
-            found = found.index_select(1, slots)
-            if mean is not None and factor is not None:
-                mean, factor = mean.index_select(0, slots), factor.index_select(0, slots)
-        scaled = found.to(torch.float32)
-        if mean is not None and factor is not None:
-            scaled.sub_(mean).mul_(factor)
-        return scaled.transpose(0, 1).contiguous()
+            found, mean, factor = found.index_select(1, slots), mean[slots], factor[slots]
+        return found.to(torch.float32).sub_(mean).mul_(factor).transpose(0, 1).contiguous()
 
     def first_twins(self, together: Sequence[int]) -> NDArray[np.int64]:
         """For every hidden state and window, the first window that looks the same to a probe.
@@ -170,12 +164,11 @@ class Windows:
         joined = [self.layers.index(layer) for layer in together]
         twins = np.empty((len(self.layers) + 1, self.count), dtype=np.int64)
         seen: list[dict[bytes, int]] = [{} for _ in range(len(twins))]
-        ignored = None if self._factor is None else (self._factor == 0).cpu().numpy()
+        ignored = (self._factor == 0).cpu().numpy()
         for rows in _chunks(self.count):
             block = self._store[int(rows[0]) : int(rows[-1]) + 1].cpu() if self.held else self._read(rows)
             values = block.numpy().copy()
-            if ignored is not None:
-                values[:, ignored] = 0.0
+            values[:, ignored] = 0.0
             for row, window in zip(rows.tolist(), values, strict=True):
                 digests = [hashlib.blake2b(state.tobytes(), digest_size=16).digest() for state in window]
                 for slot, digest in enumerate([*digests, b"".join(digests[i] for i in joined)]):

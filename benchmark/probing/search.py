@@ -15,17 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit
-from torch import Tensor
 
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
-from ..records.record import LayerFamilyScore, LayerScore
+from ..records.record import LayerFamilyScore, LayerScore, Selection
 from .bank import FUSED, Probe, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
 from .training import Scores, TrackScorer, Trained, TrainingWindows, ValidationScorer, train_program
-
-__all__ = ["FUSED_NAME", "ProbeResult", "ProbeSplit", "WindowFeatures", "run_probes"]
 
 FUSED_NAME = "fused"
 """Name of the weighted sum among the layers."""
@@ -54,22 +51,15 @@ class ProbeResult:
 
     Attributes:
         probabilities: float32 ``[seeds, test tracks, labels]``.
-        layer: name of the chosen hidden state, or ``fused``.
-        learning_rate: chosen.
-        valid_score: of the chosen configuration with the search seed.
-        fused_weights: share of each of the encoder's hidden states in the chosen sum, mean over seeds; ``None`` where
-            a single hidden state was chosen.
-        epochs_per_seed: passes over the training windows until each seed's probe stopped.
+        selection: the chosen input, a hidden state or ``fused``, its learning rate and its validation score with the
+            search seed; the share of each of the encoder's hidden states in a chosen sum, mean over seeds; and passes
+            over the training windows until each seed's probe stopped.
         layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
         heads: the chosen probes themselves, calibrated on validation.
     """
 
     probabilities: NDArray[np.float32]
-    layer: str
-    learning_rate: float
-    valid_score: float
-    fused_weights: tuple[float, ...] | None
-    epochs_per_seed: tuple[int, ...]
+    selection: Selection
     layers: tuple[LayerScore, ...]
     heads: Heads = field(compare=False, repr=False)
 
@@ -105,6 +95,7 @@ class _Meter:
     done: int = 0
 
     def settled(self, epochs: int) -> None:
+        """Count epochs that need no more work."""
         self.done += epochs
         self.report(self.done, self.total)
 
@@ -155,7 +146,8 @@ def run_probes(
     searched = _train(bench, grid, bench.training(needed), meter)
     chosen, trained = _train_seeds(bench, searched, others, meter)
 
-    weights = torch.stack([_weights(trained[seed]) for seed in settings.seeds]).to(device)
+    kept = [weights for seed in settings.seeds if (weights := trained[seed].weights) is not None]
+    weights = torch.stack(kept).to(device)
     stack = Stack([trained[seed].member for seed in settings.seeds], weights, shape)
     windows = Windows(test.features, stack.layers, scaling, device, budget=0)
     summed = fused if chosen.member.layer == FUSED else ()
@@ -168,11 +160,13 @@ def run_probes(
     assert chosen.scores is not None
     return ProbeResult(
         probabilities=probabilities_of(logits),
-        layer=_name(chosen.member.layer, layer_names),
-        learning_rate=chosen.member.learning_rate,
-        valid_score=chosen.scores.score,
-        fused_weights=_fused_weights(stack, len(layer_names)),
-        epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
+        selection=Selection(
+            layer=_name(chosen.member.layer, layer_names),
+            learning_rate=chosen.member.learning_rate,
+            valid_score=chosen.scores.score,
+            fused_weights=_fused_weights(stack, len(layer_names)),
+            epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
+        ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
         heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
     )
@@ -264,11 +258,6 @@ def _ranked(searched: Sequence[Trained]) -> list[Trained]:
     """Probes that can be used, best first; of equals, the one that comes first in the grid."""
     usable = [(t.scores.score, t) for t in searched if t.scores is not None]
     return [t for _, t in sorted(usable, key=lambda pair: -pair[0])]
-
-
-def _weights(trained: Trained) -> Tensor:
-    assert trained.weights is not None
-    return trained.weights
 
 
 def _name(layer: int, layer_names: Sequence[str]) -> str:

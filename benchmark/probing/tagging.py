@@ -42,11 +42,6 @@ class Tagger:
     max_seconds: float | None
     known: Mapping[str, frozenset[bytes]]
 
-    @property
-    def calibrated(self) -> bool:
-        """Whether probabilities are calibrated."""
-        return self.heads.calibration is not None
-
 
 @dataclass(frozen=True)
 class Tagged:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,16 +40,14 @@ def write_answers(record: Path, model: str, data: TaskData, *, again: bool = Tru
         data: the task's tracks.
         again: also where they are there already, and none of their files was moved since.
     """
-    if not again and answers_path(record).exists() and not _names_what_is_gone(answers_path(record)):
-        return
+    if not again and answers_path(record).exists():
+        with answers_path(record).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            named = [row.get("file") for row in csv.DictReader(file)]
+        if all(Path(name).exists() for name in named if name):
+            return
     predictions = record.with_suffix(".npz")
     text = answers_csv(model, data, read_predictions(predictions.read_bytes(), predictions))
     write_atomically(answers_path(record), text.encode("utf-8-sig"))  # the mark tells Excel the encoding
-
-
-def _names_what_is_gone(answers: Path) -> bool:
-    with answers.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return any(row.get("file") and not Path(row["file"]).exists() for row in csv.DictReader(file))
 
 
 def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.generic]]) -> str:
@@ -61,52 +59,32 @@ def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.gene
         arrays: ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]``, ``probabilities``
             ``[seeds, tracks, labels]``.
     """
+    from scipy.stats import rankdata
+
     labels = [str(label) for label in arrays["labels"]]
     families = [data.task.families[label] for label in labels]
     probabilities = np.asarray(arrays["probabilities"], dtype=np.float64).mean(axis=0)
     targets = np.asarray(arrays["targets"], dtype=bool)
     tracks = {track.id: track for track in data.splits["test"]}
+    overall = rankdata(-probabilities, method="min", axis=1).astype(np.int64)
+    within, likeliest = np.zeros_like(overall), []
+    for family in dict.fromkeys(families):
+        mine = np.flatnonzero([name == family for name in families])
+        within[:, mine] = rankdata(-probabilities[:, mine], method="min", axis=1)
+        likeliest.append([labels[k] for k in mine[probabilities[:, mine].argmax(axis=1)]])
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*FACTS, *ANSWERS, *labels])
-    for id_, true, row in zip(arrays["track_ids"], targets, probabilities, strict=True):
-        track = tracks[str(id_)]
+    for i, (id_, true, row) in enumerate(zip(arrays["track_ids"], targets, probabilities, strict=True)):
+        track, where, said = tracks[str(id_)], np.flatnonzero(true), [f"{value:.4f}" for value in row]
         end = "" if track.end is None else f"{track.end:g}"
         facts = [model, data.task.name, data.edition, data.split_name, track.id, track.path, f"{track.start:g}", end]
-        writer.writerow([*facts, track.group or "", *_answers(labels, families, true, row), *map(_told, row)])
+        answers = (
+            [labels[k] for k in where],
+            [said[k] for k in where],
+            overall[i, where],
+            within[i, where],
+            [names[i] for names in likeliest],
+        )
+        writer.writerow([*facts, track.group or "", *("|".join(map(str, column)) for column in answers), *said])
     return text.getvalue()
-
-
-def ranks(row: NDArray[np.float64], among: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the place of every label among some of them, 1 for the likeliest; equal ones share the better place.
-
-    Args:
-        row: probabilities ``[labels]``.
-        among: ``[labels]``.
-    """
-    places: NDArray[np.int64] = 1 + (row[among][None, :] > row[:, None]).sum(axis=1)
-    return places
-
-
-def _answers(
-    labels: Sequence[str], families: Sequence[str], true: NDArray[np.bool_], row: NDArray[np.float64]
-) -> list[str]:
-    overall = ranks(row, np.ones(len(row), dtype=bool))
-    within, likeliest = np.zeros(len(row), dtype=np.int64), []
-    for family in dict.fromkeys(families):
-        mine = np.array([name == family for name in families])
-        within[mine] = ranks(row, mine)[mine]
-        likeliest.append(labels[int(np.flatnonzero(mine)[np.argmax(row[mine])])])
-    where = [int(i) for i in np.flatnonzero(true)]
-    columns = (
-        [labels[i] for i in where],
-        [_told(row[i]) for i in where],
-        [str(overall[i]) for i in where],
-        [str(within[i]) for i in where],
-        likeliest,
-    )
-    return ["|".join(column) for column in columns]
-
-
-def _told(probability: float) -> str:
-    return f"{probability:.4f}"

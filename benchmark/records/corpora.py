@@ -11,7 +11,6 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UsageError, quoted
@@ -27,12 +26,8 @@ _SAMPLED = 2**16
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Corpus:
-    """A corpus: its ``task.yaml``, and a hash of its content, empty where none was noted."""
-
-    file: str
-    content: str = ""
+Corpus = tuple[str, str]
+"""A corpus: its ``task.yaml``, and a hash of its content, empty where none was noted."""
 
 
 def claim(out: Path, tasks: Iterable[Task]) -> None:
@@ -53,29 +48,29 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
     for task in tasks:
         if task.described_in is None:
             continue
-        here = _Corpus(str(task.described_in.resolve()), content_sha256(task))
+        here = (str(task.described_in.resolve()), content_sha256(task))
         other = noted.get(task.name, here)
-        if other.file != here.file:
+        if other[0] != here[0]:
             _require_same(out, task.name, here, other)
         after[task.name] = here
     if after != noted:
-        lines = (json.dumps({"name": name} | vars(c), ensure_ascii=False) for name, c in sorted(after.items()))
+        rows = ({"name": name, "file": file, "content": content} for name, (file, content) in sorted(after.items()))
+        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
         write_atomically(out / FILE, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _require_same(out: Path, name: str, here: _Corpus, other: _Corpus) -> None:
+def _require_same(out: Path, name: str, here: Corpus, other: Corpus) -> None:
     """Check that a corpus at another place than the one noted is the same.
 
     Raises:
         UsageError: it is another.
     """
-    if other.content == here.content:
+    (file, content), (there, noted) = here, other
+    if noted == content:
         return
-    gone = not Path(other.file).is_file()
-    if gone and not other.content:
-        _log.warning(
-            "%s: the corpus %s was at %s, and is now taken to be %s.", out, quoted(name), other.file, here.file
-        )
+    gone = not Path(there).is_file()
+    if gone and not noted:
+        _log.warning("%s: the corpus %s was at %s, and is now taken to be %s.", out, quoted(name), there, file)
         return
     moved = (
         f" If it is the same one, moved and changed since, remove {out / FILE}, and its results are replaced."
@@ -83,8 +78,8 @@ def _require_same(out: Path, name: str, here: _Corpus, other: _Corpus) -> None:
         else ""
     )
     raise UsageError(
-        f"{out} holds results of another corpus that is named {quoted(name)} too, {other.file}; they would be "
-        f"replaced. Give one of the two another `name:` ({here.file}), or write to another folder with --out.{moved}"
+        f"{out} holds results of another corpus that is named {quoted(name)} too, {there}; they would be "
+        f"replaced. Give one of the two another `name:` ({file}), or write to another folder with --out.{moved}"
     )
 
 
@@ -112,12 +107,12 @@ def _sample(path: Path) -> bytes:
         return b"-"
 
 
-def _read(file: Path) -> dict[str, _Corpus]:
+def _read(file: Path) -> dict[str, Corpus]:
     if not file.is_file():
         return {}
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {str(row["name"]): _Corpus(str(row["file"]), str(row.get("content", ""))) for row in rows}
+        return {str(row["name"]): (str(row["file"]), str(row.get("content", ""))) for row in rows}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{file}: this should tell which corpora the results are of, and cannot be read ({error}). Remove it "

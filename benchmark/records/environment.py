@@ -14,11 +14,12 @@ from .record import EnvironmentPart
 _PACKAGES = ("numpy", "scipy", "torch", "soundfile", "soxr", "safetensors", "transformers")
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str | None:
+    """Return the version of a package; ``None`` if it is not there."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return None
 
 
 def _processor() -> str:
@@ -48,7 +49,7 @@ def describe_environment(device: str, decoders: Mapping[str, str] | None = None)
         cmbench=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
-        packages={p: _version(p) for p in _PACKAGES} | dict(decoders or {}),
+        packages={p: installed(p) or "not installed" for p in _PACKAGES} | dict(decoders or {}),
         device=device,
         device_name=name,
         threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy as np
 from ...errors import CmbenchError, UsageError
 from ...files import sha256_of
 from ..scoring.metrics import Bools, Floats, defined_labels, ranking_scores
-from .folder import by_evaluation, record_files
+from .folder import by_evaluation, read_records, record_files
 from .predictions import LARGEST, read_predictions
-from .record import Record, read_record
+from .record import RANKED, Record, read_record
+from .setting import Setting
 
 ROUNDING = 1e-6
 """Most that a record's macro score may differ from that of its predictions."""
@@ -52,13 +53,9 @@ class Evidence:
         if missing:
             raise CmbenchError(f"{self.path}: there is no prediction for track {missing[0]!r}.")
         rows = [place[track] for track in track_ids]
-        return Evidence(
-            self.record,
-            self.path,
-            track_ids,
-            tuple(self.groups[i] for i in rows),
-            self.targets[rows],
-            self.probabilities[:, rows],
+        groups, targets = tuple(self.groups[i] for i in rows), self.targets[rows]
+        return replace(
+            self, track_ids=track_ids, groups=groups, targets=targets, probabilities=self.probabilities[:, rows]
         )
 
 
@@ -74,15 +71,9 @@ def iter_evidence(*places: Path, edition: str | None = None, protocol: str | Non
         UsageError: a place does not exist.
         CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
     """
-    for path, record in _records(places):
+    for path, record in read_records(*places):
         if edition in (None, record.task.edition) and protocol in (None, record.protocol.name):
             yield read_evidence(path)
-
-
-def _records(places: Iterable[Path]) -> Iterator[tuple[Path, Record]]:
-    """Yield records with their paths, place by place, models in the order of :func:`by_evaluation`."""
-    for place in places:
-        yield from by_evaluation([(path, read_record(path)) for path in record_files(place)], lambda pair: pair[1])
 
 
 def read_what_is_there(*places: Path) -> tuple[list[Evidence], list[str]]:
@@ -119,13 +110,13 @@ def choose_records(
         CmbenchError: a file is not a record.
     """
     places = list(places)
-    found = {}
-    for path, record in _records(places):
-        wanted = ((edition, record.task.edition), (split, record.task.split), (protocol, record.protocol.name))
-        if all(asked in (None, there) for asked, there in wanted):
-            found[path] = record
+    named = {"edition": edition, "split": split, "protocol": protocol}
+    found = {
+        path: record
+        for path, record in read_records(*places)
+        if all(named[what] in (None, there) for what, there in asdict(Setting.of(record)).items())
+    }
     if not found:
-        named = {"edition": edition, "split": split, "protocol": protocol}
         asked = "".join(f" of {what} {value}" for what, value in named.items() if value)
         raise UsageError(f"There is no record{asked} in {', '.join(map(str, places))}; `cmbench run` writes them.")
     return found
@@ -141,7 +132,7 @@ def evidence_of(records: Sequence[Record], place: Path) -> list[Evidence]:
     Raises:
         CmbenchError: one of them is not there, or its predictions are missing, changed or damaged.
     """
-    found = [(path, record) for path, record in _records([place]) if record in records]
+    found = [(path, record) for path, record in read_records(place) if record in records]
     if missing := [one for one in records if one not in (record for _, record in found)]:
         raise CmbenchError(f"{place}: the record of {missing[0].model.name} on {missing[0].task.name} is gone.")
     return [read_evidence(path) for path, _ in found]
@@ -210,7 +201,7 @@ def _require_own_scores(evidence: Evidence, file: Path) -> None:
     if not defined.any():
         return
     scores = np.mean([ranking_scores(evidence.targets, p) for p in evidence.probabilities], axis=0)
-    for metric, values in zip(("roc_auc", "average_precision"), scores, strict=True):
+    for metric, values in zip(RANKED, scores, strict=True):
         stated, found = evidence.record.metrics[metric].value, float(values[defined].mean())
         if stated is None or abs(stated - found) > ROUNDING:
             raise CmbenchError(

@@ -13,14 +13,21 @@ T = TypeVar("T")
 
 
 def iter_records(*places: Path) -> Iterator[Record]:
-    """Yield every record in the given files and below the given folders; see :func:`by_evaluation` for their order.
+    """Yield every record in the given files and below the given folders; see :func:`read_records`."""
+    return (record for _, record in read_records(*places))
+
+
+def read_records(*places: Path) -> list[tuple[Path, Record]]:
+    """Return every record in the given files and below the given folders with its path, place by place.
+
+    :func:`by_evaluation` has their order.
 
     Raises:
         UsageError: a place does not exist.
         CmbenchError: a ``.json`` file below a folder is not a record.
     """
-    for place in places:
-        yield from by_evaluation(map(read_record, record_files(place)), lambda record: record)
+    found = ([(path, read_record(path)) for path in record_files(place)] for place in places)
+    return [pair for here in found for pair in by_evaluation(here, lambda pair: pair[1])]
 
 
 def record_files(*places: Path) -> Iterator[Path]:

@@ -71,11 +71,6 @@ def predictions_bytes(
         targets: ``[tracks, labels]``.
         probabilities: float32 ``[seeds, tracks, labels]``.
     """
-    import io
-    import zipfile
-
-    import numpy as np
-
     arrays = {
         "track_ids": np.array(list(track_ids), dtype=np.str_),
         "groups": np.array([g or "" for g in groups], dtype=np.str_),

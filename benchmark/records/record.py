@@ -191,6 +191,13 @@ class TaskPart(_Part):
     citation: str
     notes: tuple[str, ...]
 
+    def columns(self) -> dict[str, list[int]]:
+        """Return the positions of every family's labels, families in the order in which the labels name them."""
+        found: dict[str, list[int]] = {}
+        for k, label in enumerate(self.labels):
+            found.setdefault(self.families[label], []).append(k)
+        return found
+
 
 class ProtocolPart(_Part):
     """The protocol by name, hash and content."""
@@ -273,7 +280,8 @@ class Record(_Part):
         return _canonical(self.model_dump(mode="json", exclude={"environment", "cost", SEAL}))
 
 
-METRICS = ("roc_auc", "average_precision", "f1_micro", "f1_macro")
+RANKED = ("roc_auc", "average_precision")
+METRICS = (*RANKED, "f1_micro", "f1_macro")
 
 
 def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:

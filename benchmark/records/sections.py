@@ -13,7 +13,7 @@ from statistics import fmean
 
 from ...errors import UsageError
 from ...tasks.base import EDITION_ORDER, PAPER_TASKS, tradition_place
-from .record import Metric, Record
+from .record import RANKED, Metric, Record
 from .setting import Setting
 
 METRIC_TITLES: Mapping[str, str] = {
@@ -23,7 +23,7 @@ METRIC_TITLES: Mapping[str, str] = {
     "f1_macro": "F1 macro",
 }
 
-HEADLINE = ("roc_auc", "average_precision")
+HEADLINE = RANKED
 """The metrics of the paper's tables."""
 
 ABSENT = "–"
@@ -242,7 +242,7 @@ def sections(records: Iterable[Record]) -> tuple[Section, ...]:
 def _section(key: tuple[str, str, str, str], records: list[Record]) -> Section:
     cells: dict[tuple[ModelKey, TaskKey], Record] = {}
     for r in records:
-        cell = (_model_key(r), _task_key(r))
+        cell = ((r.model.name, r.model.fingerprint), (r.task.name, r.task.split_sha256, r.task.label_sha256))
         if cell in cells and cells[cell].stable_json() != r.stable_json():
             raise UsageError(
                 f"Two different records hold the result of {r.model.name} on {r.task.name} "
@@ -250,14 +250,6 @@ def _section(key: tuple[str, str, str, str], records: list[Record]) -> Section:
             )
         cells.setdefault(cell, r)
     return Section(*key, columns=_columns(cells), rows=_rows(cells), cells=cells)
-
-
-def _model_key(record: Record) -> ModelKey:
-    return (record.model.name, record.model.fingerprint)
-
-
-def _task_key(record: Record) -> TaskKey:
-    return (record.task.name, record.task.split_sha256, record.task.label_sha256)
 
 
 def _rows(cells: Mapping[tuple[ModelKey, TaskKey], Record]) -> tuple[Row, ...]:

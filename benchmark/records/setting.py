@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass
 
+from ...errors import UsageError
 from ...tasks.base import MINI_LABEL
 from ...tasks.splits.names import LIMIT_LABEL, is_sample
 from .record import Record
@@ -42,6 +44,20 @@ class Setting:
     def facts(self) -> dict[str, object]:
         """What a tidy row begins with."""
         return asdict(self) | ({"warning": self.warning} if self.warning else {})
+
+
+def common_setting(records: Iterable[Record]) -> Setting:
+    """Return what all records were measured on and how.
+
+    Raises:
+        UsageError: they were not measured alike.
+    """
+    kinds = {Setting.of(record) for record in records}
+    if len(kinds) > 1:
+        shown = "; ".join(" / ".join(astuple(kind)) for kind in sorted(kinds))
+        raise UsageError(f"The records mix {shown}. Name one with --edition, --split and --protocol.")
+    (setting,) = kinds
+    return setting
 
 
 def warning_of(edition: str, split: str = "") -> str:

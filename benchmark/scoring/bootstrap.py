@@ -1,4 +1,4 @@
-"""From probabilities to scores with intervals: means over seeds, cluster bootstrap over groups.
+"""Cluster bootstrap over groups: what is drawn, and the interval that the draws give.
 
 What an interval is. Whole groups (albums, artists, concerts, ...) are drawn with replacement, because tracks of one
 group are alike; the same draws serve every seed, label and metric. Each draw is scored by the rule that scores the
@@ -18,109 +18,21 @@ width.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import CmbenchError
 from ...tasks.splits.draw import joined_groups
-from .metrics import Bools, Doubles, Floats, defined_labels, f1, f1_micro, sort_scores, weighted_scores
+from .metrics import Doubles
 
 MIN_CLUSTERS = 5
 """Fewest groups that get intervals: four can be drawn in 35 ways only, too few for tails of 2.5 %."""
 
 MIN_DEFINED_SHARE = 0.9
 """Least share of resamples in which a score must exist. A label whose positives lie in two groups has 86 %."""
-
-NOTHING_DEFINED = "no label has both a positive and a negative in the test split"
-
-_BLOCK = 1 << 19
-"""Elements of a block of weights: 4 MiB of float64."""
-
-_RANKED = ("roc_auc", "average_precision")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A score: the mean over seeds, with its interval.
-
-    Attributes:
-        value: ``None`` where the score is not defined.
-        interval: ``(low, high)``, or ``None`` where the resamples give none.
-        per_seed: the score of each seed.
-        reason: why ``value`` or ``interval`` is ``None``.
-    """
-
-    value: float | None
-    interval: tuple[float, float] | None
-    per_seed: tuple[float | None, ...]
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class LabelEstimates:
-    """One label's scores.
-
-    Attributes:
-        support: positives among the test tracks.
-        prevalence: their share.
-        roc_auc: ROC-AUC.
-        average_precision: average precision.
-        f1: F1 at the threshold.
-        reason: why the label is not defined, or why it has no interval.
-    """
-
-    support: int
-    prevalence: float
-    roc_auc: Estimate
-    average_precision: Estimate
-    f1: Estimate
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class FamilyEstimates:
-    """Means over the defined labels of one family.
-
-    Attributes:
-        family: its name.
-        labels: how many labels it has.
-        defined: how many of them are defined.
-        roc_auc: macro ROC-AUC.
-        average_precision: macro average precision.
-    """
-
-    family: str
-    labels: int
-    defined: int
-    roc_auc: Estimate
-    average_precision: Estimate
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Everything that is scored on one test split.
-
-    Attributes:
-        metrics: ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro``
-            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong.
-        labels: in the order of the targets' columns.
-        families: in the order in which the labels name them.
-        clusters: groups that were drawn from; a track of unknown group is one of its own.
-        defined: number of defined labels.
-        undefined: column of each label that is not defined, with the reason.
-    """
-
-    metrics: Mapping[str, Estimate]
-    labels: tuple[LabelEstimates, ...]
-    families: tuple[FamilyEstimates, ...]
-    clusters: int
-    defined: int
-    undefined: Mapping[int, str]
 
 
 def cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
@@ -207,153 +119,3 @@ def interval(samples: Doubles, value: float, level: float, groups: int | None = 
     reach = normal.inv_cdf(share) if groups is None else student(groups, share) * math.sqrt(groups / (groups - 1))
     low, high = np.quantile(samples, [normal.cdf(centre - reach), normal.cdf(centre + reach)])
     return min(float(low), value), max(float(high), value)
-
-
-def score_with_intervals(
-    targets: Bools,
-    probabilities: Floats,
-    groups: Sequence[str | None],
-    *,
-    families: Mapping[int, str] | None = None,
-    labels: Sequence[str] | None = None,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 1,
-    f1_threshold: float = 0.5,
-) -> Scores:
-    """Score one test split: all metrics, labels and families, with cluster-bootstrap intervals.
-
-    Args:
-        targets: ``[tracks, labels]``.
-        probabilities: ``[seeds, tracks, labels]``; ties are those of the stored values.
-        groups: of each track; ``None`` or ``""`` where unknown.
-        families: column -> family; columns without one are in no family.
-        labels: ordered label names, for error messages.
-        level: of the intervals.
-        resamples: bootstrap resamples.
-        seed: of the resamples.
-        f1_threshold: probability from which a label counts as predicted.
-
-    Raises:
-        CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
-    """
-    truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(probabilities)
-    _check_shapes(truth, values, groups)
-    defined, reasons = defined_labels(truth)
-    clusters = cluster_count(groups)
-    draws = _Draws(clusters, level)
-    per_label, pooled = _resample(truth, values, cluster_weights(groups, resamples, seed), labels, f1_threshold)
-
-    metrics = {name: draws.macro(per_label[name], defined) for name in _RANKED}
-    metrics["f1_micro"] = draws.estimate(pooled, None if defined.any() else NOTHING_DEFINED)
-    metrics["f1_macro"] = draws.macro(per_label["f1"], defined)
-    return Scores(
-        metrics=metrics,
-        labels=tuple(_label(truth[:, k], per_label, k, reasons[k], draws) for k in range(truth.shape[1])),
-        families=tuple(_families(per_label, defined, families or {}, draws)),
-        clusters=clusters,
-        defined=int(defined.sum()),
-        undefined={k: reason for k, reason in enumerate(reasons) if reason is not None},
-    )
-
-
-def _check_shapes(truth: Bools, values: Floats, groups: Sequence[str | None]) -> None:
-    if truth.ndim != 2 or values.ndim != 3 or values.shape[1:] != truth.shape or len(groups) != len(truth):
-        raise CmbenchError(
-            f"Targets {truth.shape} must be [tracks, labels], probabilities {values.shape} [seeds, tracks, labels] "
-            f"and groups ({len(groups)}) [tracks]."
-        )
-    if not len(truth) or not len(values):
-        raise CmbenchError(f"There is nothing to score: {len(truth)} test tracks, {len(values)} seeds.")
-
-
-def _resample(
-    truth: Bools, values: Floats, weights: NDArray[np.int32], labels: Sequence[str] | None, threshold: float
-) -> tuple[dict[str, Doubles], Doubles]:
-    """Score the split itself (row 0) and every resample, by the same arithmetic.
-
-    Returns:
-        Per metric ``[seeds, 1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and pooled
-        F1 ``[seeds, 1 + resamples]``.
-    """
-    rows = 1 + len(weights)
-    ranked = [sort_scores(truth, scores, labels) for scores in values]
-    predicted = values >= threshold
-    scores = {name: np.empty((len(values), rows, truth.shape[1])) for name in (*_RANKED, "f1")}
-    pooled = np.empty((len(values), rows))
-    step = max(1, _BLOCK // len(truth))
-    for low in range(0, rows, step):
-        block = slice(low, min(low + step, rows))
-        weight = np.ones((block.stop - low, len(truth)))
-        first = 1 if low == 0 else 0
-        weight[first:] = weights[low + first - 1 : block.stop - 1]
-        for k, order in enumerate(ranked):
-            roc_auc, precision = weighted_scores(order, weight)
-            exists = ~np.isnan(roc_auc)
-            scores["roc_auc"][k, block] = roc_auc
-            scores["average_precision"][k, block] = np.where(exists, precision, np.nan)
-            scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight), np.nan)
-            pooled[k, block] = f1_micro(truth, predicted[k], weight)
-    return scores, pooled
-
-
-def mean_of_defined(samples: Doubles) -> Doubles:
-    """Mean over the last axis without NaN; NaN where all are. ``[..., labels]`` -> ``[...]``."""
-    exists = ~np.isnan(samples)
-    count = exists.sum(axis=-1)
-    total = np.where(exists, samples, 0.0).sum(axis=-1)
-    mean: Doubles = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-    return mean
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """What the resamples were, for turning them into estimates."""
-
-    clusters: int
-    level: float
-
-    def estimate(self, samples: Doubles, reason: str | None) -> Estimate:
-        """Estimate from ``[seeds, 1 + resamples]`` with the split itself first; ``reason``: why it is not defined."""
-        if reason is not None:
-            return Estimate(None, None, (None,) * len(samples), reason)
-        means = samples.mean(axis=0)
-        value, drawn = float(means[0]), means[1:]
-        per_seed = tuple(float(x) for x in samples[:, 0])
-        if self.clusters < MIN_CLUSTERS:
-            why = f"no interval: the test split has fewer than {MIN_CLUSTERS} groups ({self.clusters})"
-            return Estimate(value, None, per_seed, why)
-        drawn_defined = drawn[~np.isnan(drawn)]
-        if not drawn.size or drawn_defined.size < MIN_DEFINED_SHARE * drawn.size:
-            why = f"no interval: too few groups; defined in {drawn_defined.size} of {drawn.size} resamples only"
-            return Estimate(value, None, per_seed, why)
-        return Estimate(value, interval(drawn_defined, value, self.level, self.clusters), per_seed)
-
-    def macro(self, samples: Doubles, defined: Bools) -> Estimate:
-        """Estimate of the macro mean from ``[seeds, 1 + resamples, labels]``."""
-        return self.estimate(mean_of_defined(samples), None if defined.any() else NOTHING_DEFINED)
-
-
-def _label(truth: Bools, scores: Mapping[str, Doubles], k: int, reason: str | None, draws: _Draws) -> LabelEstimates:
-    """Estimates of label number ``k``; ``truth [tracks]`` is its column."""
-    roc_auc, precision, f1_score = (draws.estimate(scores[name][:, :, k], reason) for name in (*_RANKED, "f1"))
-    support = int(truth.sum())
-    return LabelEstimates(support, support / len(truth), roc_auc, precision, f1_score, reason or roc_auc.reason)
-
-
-def _families(
-    scores: Mapping[str, Doubles], defined: Bools, families: Mapping[int, str], draws: _Draws
-) -> list[FamilyEstimates]:
-    """Estimates of every family, in the order of the labels."""
-    members: dict[str, list[int]] = {}
-    for k in sorted(families):
-        members.setdefault(families[k], []).append(k)
-    return [
-        FamilyEstimates(
-            family,
-            len(columns),
-            int(defined[columns].sum()),
-            *(draws.macro(scores[name][:, :, columns], defined[columns]) for name in _RANKED),
-        )
-        for family, columns in members.items()
-    ]

@@ -32,26 +32,6 @@ _WEIGHT_BLOCK = 1 << 17
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-def reject_nan(scores: Floats, labels: Sequence[str] | None = None) -> None:
-    """Refuse scores that no ranking exists for.
-
-    Args:
-        scores: ``[..., labels]``.
-        labels: ordered label names, for the message; positions are named without them.
-
-    Raises:
-        CmbenchError: a score is NaN; the message names the first such label and counts its tracks.
-    """
-    broken = np.isnan(scores).sum(axis=tuple(range(scores.ndim - 1)))
-    if broken.any():
-        first = int(np.flatnonzero(broken)[0])
-        name = f"label {labels[first]!r}" if labels is not None else f"label number {first}"
-        raise CmbenchError(
-            f"{int(broken[first])} scores of {name} are NaN ({np.count_nonzero(broken)} of {broken.size} labels "
-            "are affected). The probe or the encoder produced them; check the features for NaN or overflow."
-        )
-
-
 def defined_labels(targets: Bools) -> tuple[Bools, list[str | None]]:
     """Tell which labels can be scored: those with at least one positive and one negative test track.
 
@@ -69,17 +49,13 @@ def defined_labels(targets: Bools) -> tuple[Bools, list[str | None]]:
     return np.array([reason is None for reason in reasons], dtype=np.bool_), reasons
 
 
-def macro(values: Doubles, defined: Bools) -> float | None:
-    """Plain mean over the defined labels.
-
-    Args:
-        values: ``[labels]``.
-        defined: ``[labels]``.
-
-    Returns:
-        The mean, or ``None`` where no label is defined.
-    """
-    return float(np.mean(values[defined])) if defined.any() else None
+def mean_of_defined(samples: Doubles) -> Doubles:
+    """Mean over the last axis without NaN; NaN where all are. ``[..., labels]`` -> ``[...]``."""
+    exists = ~np.isnan(samples)
+    count = exists.sum(axis=-1)
+    total = np.where(exists, samples, 0.0).sum(axis=-1)
+    mean: Doubles = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return mean
 
 
 def ranking_scores(
@@ -125,7 +101,14 @@ def _checked(targets: Bools, scores: Floats, labels: Sequence[str] | None) -> tu
         raise CmbenchError(
             f"Targets {truth.shape} and scores {values.shape} must both be [tracks, labels] of one shape."
         )
-    reject_nan(values, labels)
+    broken = np.isnan(values).sum(axis=0)
+    if broken.any():
+        first = int(np.flatnonzero(broken)[0])
+        name = f"label {labels[first]!r}" if labels is not None else f"label number {first}"
+        raise CmbenchError(
+            f"{int(broken[first])} scores of {name} are NaN ({np.count_nonzero(broken)} of {broken.size} labels "
+            "are affected). The probe or the encoder produced them; check the features for NaN or overflow."
+        )
     return truth, values
 
 

@@ -18,8 +18,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ...errors import UsageError, counted
-from .bootstrap import mean_of_defined
-from .metrics import Bools, Doubles, Floats, defined_labels, f1, f1_micro, sort_scores, weighted_scores
+from .metrics import Bools, Doubles, Floats, defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Questions asked of several models: what encodes audio or trains probes."""
+"""Studies: a question that takes audio, encoders or probes. One file or folder each; :mod:`.base` says what one is."""

@@ -1,4 +1,7 @@
-"""What a view is: one look at records, as a command, as files and as a block of the page."""
+"""What a view is: one look at records, as a command, as files and as a block of the page.
+
+How what was found is printed and written it shares with the studies (:mod:`..studies.base`).
+"""
 
 from __future__ import annotations
 
@@ -91,9 +94,9 @@ class Block:
         text: what it shows, in a sentence or two.
         drawings: figures that are always in sight.
         parts: the rest, most often one for each task.
-        link: what the page's contents call it; its title if not given.
         template: of :mod:`..pages.templates`, for what is not text, figures and tables of text.
         data: what such a template shows.
+        open: whether it is in sight; else it is folded away under its title.
     """
 
     id: str
@@ -101,9 +104,9 @@ class Block:
     text: str = ""
     drawings: tuple[Drawing, ...] = ()
     parts: tuple[Part, ...] = ()
-    link: str = ""
     template: str = "block.html"
     data: Any = None
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,38 +145,63 @@ def nothing(found: Any) -> Any:
     return {}
 
 
-@dataclass(frozen=True)
-class View(Generic[T]):
-    """One look at records.
+@dataclass(frozen=True, kw_only=True)
+class Shown(Generic[T]):
+    """What is made of something that was found: in the terminal, and as files.
 
     Attributes:
-        name: of its command, ``cmbench report NAME``, and at the start of its files' names.
+        name: of its command, and at the start of its files' names.
         help: what it shows; the help of the command.
-        compute: returns what is shown, most often one thing for each edition, split and protocol. A parameter named
-            as in :data:`READ` is what it reads, optional if it has a default; every other is an option of the
-            command, written as typer has it.
-        tables: of what was computed: printed, and written as LaTeX and Markdown.
+        tables: of what was found: printed, and written as LaTeX and Markdown.
+        sentences: what came out, in words: printed below the tables, and written below those in Markdown.
         rows: end of a file's name -> tidy rows for CSV, as fractions; an empty field is a number that does not exist.
         figures: end of a file's name -> what draws the figure; written as SVG and PNG.
         texts: ending -> text of a file of another form.
-        stem: start of the files' names; if not given, the view's name and that of the section (what was computed, or
-            its ``section``).
-        show: prints what was computed; the tables if not given.
-        blocks: of the page; the tables with their section's options as they are by default, if not given.
+        stem: start of the files' names; if not given, the name and that of the section (what was found, or its
+            ``section``).
+        show: prints what was found; the tables and sentences if not given.
         examples: commands to show in the help.
     """
 
     name: str
     help: str
-    compute: Callable[..., Iterable[T]]
     tables: Callable[[T], Sequence[ViewTable]] = nothing
+    sentences: Callable[[T], Sequence[str]] = nothing
     rows: Callable[[T], Mapping[str, Rows]] = nothing
     figures: Callable[[T], Mapping[str, Callable[[], Figure]]] = nothing
     texts: Callable[[T], Mapping[str, str]] = nothing
     stem: Callable[[T], str] | None = None
     show: Callable[[T, Console], None] | None = None
-    blocks: Callable[[Scope], Iterable[Block]] | None = None
     examples: tuple[str, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there are files to write."""
+        return any(one is not nothing for one in (self.tables, self.rows, self.figures, self.texts))
+
+    def print(self, found: T, console: Console) -> None:
+        """Print what was found."""
+        if self.show is None:
+            print_tables(self.tables(found), console)
+            for sentence in self.sentences(found):
+                console.print(sentence, markup=False, highlight=False)
+        else:
+            self.show(found, console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(Shown[T]):
+    """One look at records; its command is ``cmbench report NAME``.
+
+    Attributes:
+        compute: returns what is shown, most often one thing for each edition, split and protocol. A parameter named
+            as in :data:`READ` is what it reads, optional if it has a default; every other is an option of the
+            command, written as typer has it.
+        blocks: of the page; the tables with their section's options as they are by default, if not given.
+    """
+
+    compute: Callable[..., Iterable[T]]
+    blocks: Callable[[Scope], Iterable[Block]] | None = None
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -184,18 +212,6 @@ class View(Generic[T]):
     def reads(self) -> str:
         """What the view reads, in words."""
         return next((words for name, words in READ.items() if name in self.parameters), "no records")
-
-    @property
-    def writes(self) -> bool:
-        """Whether there are files to write."""
-        return any(one is not nothing for one in (self.tables, self.rows, self.figures, self.texts))
-
-    def print(self, found: T, console: Console) -> None:
-        """Print what was computed."""
-        if self.show is None:
-            print_tables(self.tables(found), console)
-        else:
-            self.show(found, console)
 
     def page(self, scope: Scope) -> Iterable[Block]:
         """Return the blocks of a section of the page."""
@@ -211,8 +227,8 @@ class View(Generic[T]):
             )
 
 
-def write_view(view: View[T], found: T, folder: Path) -> list[Path]:
-    """Write a view's tables (LaTeX, Markdown), rows (CSV) and figures (SVG, PNG) and return the paths."""
+def write_view(view: Shown[T], found: T, folder: Path) -> list[Path]:
+    """Write tables (LaTeX, Markdown), rows (CSV) and figures (SVG, PNG) of what was found and return the paths."""
     section: Any = getattr(found, "section", found)
     stem = f"{view.name}-{section.slug}" if view.stem is None else view.stem(found)
 
@@ -221,7 +237,8 @@ def write_view(view: View[T], found: T, folder: Path) -> list[Path]:
 
     texts = {}
     if tables := view.tables(found):
-        texts = {f"{named('')}.tex": latex_tables(tables), f"{named('')}.md": markdown_tables(tables)}
+        markdown = markdown_tables(tables, view.sentences(found))
+        texts = {f"{named('')}.tex": latex_tables(tables), f"{named('')}.md": markdown}
     texts |= {f"{named('')}.{ending}": text for ending, text in view.texts(found).items()}
     texts |= {f"{named(end)}.csv": csv_text(rows) for end, rows in view.rows(found).items()}
     return write_files(folder, texts, {named(end): draw for end, draw in view.figures(found).items()})

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...tasks.splits.names import is_sample
+from ...terminal import new_table
 from ..comparing.compare import Comparison, LabelChange, TaskChange, compare
 from ..comparing.paired import Difference
 from ..comparing.ties import Standing, standings
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
 from .base import Block, Bound, Labels, Resamples, Scope, View
-from .tables import plain_table
 from .words import percent, points, span
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def change_rows(comparison: Comparison) -> list[dict[str, object]]:
     facts = comparison.setting.facts | {"first": comparison.before, "second": comparison.after}
     rows: list[dict[str, object]] = []
     for task in comparison.tasks:
-        found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]] = []
-        found.append(("task", "", None, task.metrics, None))
+        found: list[tuple[str, str, int | None, Mapping[str, Difference], float | None]]
+        found = [("task", "", None, task.metrics, None)]
         found += [("family", name, None, changes, None) for name, changes in task.families.items()]
         for label in task.labels:
             both = {"roc_auc": label.roc_auc, "average_precision": label.average_precision}
@@ -127,11 +127,10 @@ def print_block(
     title: str, rows: Iterable[tuple[str, Difference]], console: Console, checks: Iterable[float | None] = ()
 ) -> None:
     """Print changes one below the other, with DeLong's p-values where they are given."""
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, header_style="dim", pad_edge=False)
-    table.add_column("")
+    look: dict[str, Any] = {"title_justify": "left", "header_style": "dim", "pad_edge": False}
+    table = new_table("", title=Text(title, style="bold"), **look)
     for name in HEAD:
         table.add_column(name, justify="left" if name == "verdict" else "right", no_wrap=name != "verdict")
     beside = [ABSENT if p is None else f"{p:.3f}" for p in checks]
@@ -148,38 +147,24 @@ def print_standings(found: Sequence[Standing], console: Console) -> None:
     """Print places; models that cannot be told apart from one share a range of them."""
     from rich.text import Text
 
-    rows = [
-        (
-            str(one.first) if one.first == one.last else f"{one.first}-{one.last}",
-            one.model,
-            span(one.score),
-            ", ".join(name for name in one.tied if name != one.model) or ABSENT,
-        )
-        for one in found
-    ]
+    look: dict[str, Any] = {"title_justify": "left", "header_style": "dim", "pad_edge": False}
     heads = ("place", "model", "mean [95 % interval]", "cannot be told apart from")
+    grid = new_table(*heads, title=Text("Places", style="bold"), **look)
+    for one in found:
+        place = str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
+        tied = ", ".join(name for name in one.tied if name != one.model) or ABSENT
+        grid.add_row(*map(Text, (place, one.model, span(one.score), tied)))
     console.print()
-    console.print(plain_table(heads, rows, heads, title=Text("Places", style="bold"), title_justify="left"))
+    console.print(grid)
     legend = (
-        "Mean over traditions, each once, of ROC-AUC and AP; 0 at chance, 100 a perfect ranking. Pairs are told apart "
-        "by the paired bootstrap at a false discovery rate of 5 %."
+        "Chance-centred score: mean of ROC-AUC and AP, 0 at chance, 100 a perfect ranking; mean over traditions, each "
+        "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %."
     )
     console.print(Text(legend, style="dim"))
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A comparison with the first model, or the places of all.
-
-    Attributes:
-        comparison: of two models; ``None`` for the places.
-        labels: whether labels are printed.
-        standings: the places.
-    """
-
-    comparison: Comparison | None
-    labels: bool
-    standings: tuple[Standing, ...] = ()
+Found = Comparison | tuple[Standing, ...]
+"""A comparison with the first model, or the places of all."""
 
 
 def _compute(
@@ -189,24 +174,24 @@ def _compute(
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
     labels: Labels = True,
-) -> Iterator[Compared]:
+) -> Iterator[Found]:
     sides = [read([place]) for place in (first, *others)]
     for other in sides[1:]:
-        yield Compared(compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels), labels)
+        yield compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
     if len(sides) > 2 and not any(is_sample(e.record.task.split) for side in sides for e in side):
-        yield Compared(None, labels, standings(sides, resamples))
+        yield standings(sides, resamples)
 
 
-def _show(found: Compared, console: Console) -> None:
-    if found.comparison is None:
-        print_standings(found.standings, console)
+def _show(found: Found, console: Console) -> None:
+    if isinstance(found, Comparison):
+        print_comparison(found, console, labels=any(task.labels for task in found.tasks))
     else:
-        print_comparison(found.comparison, console, labels=found.labels)
+        print_standings(found, console)
 
 
-def change_files(comparison: Comparison | None) -> dict[str, list[dict[str, object]]]:
-    """Return every change of a comparison by the name of its CSV file."""
-    if comparison is None:
+def change_files(comparison: object) -> dict[str, list[dict[str, object]]]:
+    """Return every change of a comparison by the name of its CSV file; nothing of what is none."""
+    if not isinstance(comparison, Comparison):
         return {}
     setting = comparison.setting
     name = f"changes-{comparison.before}-{comparison.after}-{setting.edition}-{setting.split}"
@@ -218,7 +203,9 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     there = {e.record.model.name for e in scope.evidence}
     without = [row.name for row in scope.section.rows if row.name not in there] if there else []
     if scope.unlike or without:
-        yield Block("compared", "", template="compared.html", data={"unlike": scope.unlike, "without": without})
+        yield Block(
+            "compared", "", template="compared.html", data={"unlike": scope.unlike, "without": without}, open=True
+        )
 
 
 VIEW = View(
@@ -228,7 +215,7 @@ VIEW = View(
     With three models or more also the places that each may have: models that cannot be told apart share them.
     """,
     compute=_compute,
-    rows=lambda found: change_files(found.comparison),
+    rows=change_files,
     stem=lambda found: "",
     show=_show,
     blocks=_blocks,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..records.record import Interval
+from ..records.record import FamilyScore, Interval, LabelScore
 from ..records.sections import HEADLINE, METRIC_TITLES, Section
 from .figures import (
     COLOURS,
@@ -15,6 +15,7 @@ from .figures import (
     LINE,
     TEXT_WIDTH,
     clipped,
+    draw_legend,
     draw_title,
     empty_figure,
     head_inches,
@@ -30,17 +31,8 @@ TALLEST = 9.0
 """Inches: where the models of a line would need more than this one below the other, they share the line."""
 
 
-@dataclass(frozen=True)
-class Dot:
-    """A score, as a fraction, with its interval if it has one."""
-
-    value: float
-    interval: Interval | None
-
-
-def dot(value: float | None, interval: Interval | None) -> Dot | None:
-    """Return a score as a dot, if there is one."""
-    return None if value is None else Dot(value, interval)
+Dot = tuple[float | None, Interval | None]
+"""A score, as a fraction, with its interval; without a value it is not drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +42,24 @@ class DotLine:
     Attributes:
         name: left of it.
         note: right of it, for example how many tracks carry the label.
-        dots: metric -> one dot for each model, ``None`` where it has no score; without it the line is a heading.
+        dots: metric -> one dot for each model; without it the line is a heading.
         chance: metric -> score of chance, where it is known, as a fraction.
     """
 
     name: str
     note: str = ""
-    dots: Mapping[str, Sequence[Dot | None]] | None = None
+    dots: Mapping[str, Sequence[Dot]] | None = None
     chance: Mapping[str, float] | None = None
 
     @property
     def head(self) -> bool:
         """Whether the line is a heading, without dots."""
         return self.dots is None
+
+
+def dots_of(scores: Sequence[LabelScore | FamilyScore | None]) -> dict[str, list[Dot]]:
+    """Return the dots of a line: the scores of each model on a label or a family, ``None`` where it has none."""
+    return {metric: [one.ranked(metric) if one else (None, None) for one in scores] for metric in HEADLINE}
 
 
 def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: Sequence[str], key: str) -> Figure:
@@ -107,26 +104,15 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
                 axes.text(1.03, top + inches / 2, line.note, transform=axes.get_yaxis_transform(), va="center", size=6)
             top += inches
     if len(models) > 1 or spread:
-        from matplotlib.lines import Line2D
-
-        handles = [Line2D([], [], **model_mark(k), markersize=5, label=name) for k, name in enumerate(models)]
-        figure.legend(
-            handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 0.17 / height),
-            ncols=across,
-            frameon=False,
-            fontsize=7,
-            borderaxespad=0,
-        )
+        draw_legend(figure, models, across, 0.17)
     figure.text(0.005, 0.04 / height, key + missing, va="bottom", size=6.5, color=FAINT)
     draw_title(figure, section, title, height)
     return figure
 
 
 def _prepare(axes: Axes, metric: str, lines: Sequence[DotLine], tall: float, spread: bool) -> None:
-    dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ()) if dot]
-    lows = [100 * (dot.interval.low if spread and dot.interval else dot.value) for dot in dots]
+    dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ())]
+    lows = [100 * (span.low if spread and span else value) for value, span in dots if value is not None]
     start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
     axes.set_ylim(tall, 0)
     axes.set_xlim(start - 1, 101)
@@ -150,11 +136,16 @@ def _draw_line(axes: Axes, line: DotLine, metric: str, top: float, inches: float
         ends = [top + 0.06 * inches, top + 0.94 * inches]
         axes.plot([100 * chance] * 2, ends, color=INK, linewidth=0.8, linestyle=(0, (1, 0.8)))
     dots = line.dots[metric]
-    for k, dot in enumerate(dots):
-        if dot is None:
+    for k, (value, span) in enumerate(dots):
+        if value is None:
             continue
         y = top + inches * ((k + 0.9) / (len(dots) + 0.8) if spread else 0.5)
-        if spread and dot.interval:
-            ends = [100 * dot.interval.low, 100 * dot.interval.high]
-            axes.plot(ends, [y, y], color=COLOURS[k % len(COLOURS)], linewidth=0.9, solid_capstyle="butt")
-        axes.plot([100 * dot.value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)
+        if spread and span:
+            axes.plot(
+                [100 * span.low, 100 * span.high],
+                [y, y],
+                color=COLOURS[k % len(COLOURS)],
+                linewidth=0.9,
+                solid_capstyle="butt",
+            )
+        axes.plot([100 * value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from ..comparing.equity import Equity, equities
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
 from .base import Block, Resamples, Scope, View
-from .tables import Rows, plain_table
+from .tables import Rows, ViewTable, ends
 from .words import span
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 LEGEND = (
-    "Percent of the way from chance (0) to a perfect ranking (100), mean of ROC-AUC and AP; 95 % intervals from whole "
-    "groups. worst: the lowest tradition, and in how many resamples it is the lowest. spread: best minus worst. gap: "
-    "mean of the other traditions minus the Western one."
+    "Chance-centred score: percent of the way from chance (0) to a perfect ranking (100), mean of ROC-AUC and AP; 95 % "
+    "intervals from whole groups. worst: the lowest tradition, and in how many resamples it is the lowest. spread: "
+    "best minus worst. gap: mean of the other traditions minus the Western one."
 )
 
 
@@ -35,30 +31,32 @@ def gap(judged: Equity) -> str:
     return "no Western\ntask, or no other" if judged.gap is None else span(judged.gap, signed=True, joint="\n")
 
 
-def print_equity(judged: Sequence[Equity], console: Console) -> None:
-    """Print one table for each edition, split and protocol; nothing where no model has two traditions."""
-    from rich.text import Text
-
-    for setting, members in groupby(sorted(judged, key=lambda e: e.setting), key=lambda e: e.setting):
-        console.print()
-        console.print(Text(f"Equity over traditions: {setting.title}", style="bold"))
-        if setting.warning:
-            console.print(Text(setting.warning, style="yellow"))
-        rows = [
-            (
-                one.model,
-                str(len(one.traditions)),
-                span(one.mean, joint="\n"),
-                worst(one),
-                ABSENT if one.worst is None else span(one.traditions[one.worst], joint="\n"),
-                span(one.spread, joint="\n"),
-                gap(one),
-            )
-            for one in members
-        ]
-        heads = ("model", "traditions", "mean", "worst", "its score", "spread", "gap")
-        console.print(plain_table(heads, rows, left=("worst",)))
-        console.print(Text(LEGEND, style="dim"))
+def equity_tables(judged: Sequence[Equity]) -> list[ViewTable]:
+    """Return one table for each edition, split and protocol; none where no model has two traditions."""
+    heads = ("model", "worst", "traditions", "mean", "its score", "spread", "gap")
+    return [
+        ViewTable(
+            title="Equity over traditions, percent",
+            source=setting.title,
+            warning=setting.warning,
+            columns=heads,
+            rows=tuple(
+                (
+                    one.model,
+                    worst(one),
+                    str(len(one.traditions)),
+                    span(one.mean, joint="\n"),
+                    ABSENT if one.worst is None else span(one.traditions[one.worst], joint="\n"),
+                    span(one.spread, joint="\n"),
+                    gap(one),
+                )
+                for one in members
+            ),
+            keys=2,
+            notes=(LEGEND,),
+        )
+        for setting, members in groupby(sorted(judged, key=lambda e: e.setting), key=lambda e: e.setting)
+    ]
 
 
 def _compute(evidence: Sequence[Evidence], resamples: Resamples = 1000) -> list[tuple[Equity, ...]]:
@@ -76,8 +74,7 @@ def _rows(judged: Sequence[Equity]) -> Rows:
                 "model": one.model,
                 "score": name,
                 "value": level.value if level else None,
-                "low": level.low if level else None,
-                "high": level.high if level else None,
+                **ends(level),
                 "worst_share": one.worst_share if name == one.worst else None,
             }
             for name, level in named.items()
@@ -87,16 +84,16 @@ def _rows(judged: Sequence[Equity]) -> Rows:
 
 def _blocks(scope: Scope) -> Iterator[Block]:
     if judged := equities(scope.alike, scope.resamples):
-        yield Block("equity", "Equity over traditions", link="equity", template="equity.html", data=judged)
+        yield Block("equity", "Equity over traditions", template="equity.html", data=judged)
 
 
 VIEW = View(
     name="equity",
     help="Show how evenly each model serves the traditions: the worst, the spread, the gap to the West.",
     compute=_compute,
+    tables=equity_tables,
     rows=lambda judged: {"": _rows(judged)},
     stem=lambda judged: "equity",
-    show=print_equity,
     blocks=_blocks,
     examples=("cmbench report equity results",),
 )

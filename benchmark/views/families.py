@@ -2,46 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..records.record import FamilyScore, Metric, Record
+from ..records.record import FamilyScore, Record
 from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section, sections
 from .base import Block, Part, Scope, View
-from .dots import Dot, DotLine, dot, dots_figure
+from .dots import DotLine, dots_figure, dots_of
 from .figures import figures_by_task
-from .tables import Rows, ViewTable, cell_facts, not_run, not_scored
-from .words import of_defined, with_interval
+from .tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
+from .words import ALL, of_defined, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ALL = "all labels"
+DIFFER = "labels scored differ"
 
 
-def _families(section: Section, column: Column) -> list[str]:
-    """Return the families of a task, in the order in which the labels name them."""
-    return list(dict.fromkeys(f.family for f in section.records_on(column)[0][1].families))
+def _scores(record: Record | None) -> dict[str, FamilyScore]:
+    """Return the scores of every family, in the order in which the labels name them, and of all labels."""
+    if record is None:
+        return {}
+    whole = {m: record.metrics[m] for m in HEADLINE}
+    values: dict[str, Any] = {m: metric.value for m, metric in whole.items()}
+    values |= {f"{m}_interval": metric.interval for m, metric in whole.items()}
+    every = FamilyScore(family=ALL, labels=record.total_labels, defined=record.defined_labels, **values)
+    return {score.family: score for score in (*record.families, every)}
 
 
-def _score(record: Record | None, family: str) -> FamilyScore | None:
-    return next((f for f in record.families if f.family == family), None) if record else None
+def _counts(section: Section, column: Column) -> dict[str, str]:
+    """Say for every family how many labels are scored, of how many, and where that differs between the models."""
+    found: dict[str, set[str]] = {}
+    for _, record in section.records_on(column):
+        for family, score in _scores(record).items():
+            found.setdefault(family, set()).add(of_defined(score.defined, score.labels))
+    return {family: one.pop() if len(one) == 1 else DIFFER for family, one in found.items()}
 
 
 def family_tables(section: Section) -> list[ViewTable]:
     """Return a table for each task and metric: models by families, percent."""
     tables = []
     for column in section.columns:
-        families = _families(section, column)
-        heads = ["model", *(f"{family}\n{_count(section, column, family)}" for family in families)]
+        counts = _counts(section, column)
         tables += [
             ViewTable.of(
                 section,
                 f"{column.name}: {METRIC_TITLES[metric]} by family, percent [{section.interval_name}], "
                 f"n={column.test_tracks} test tracks",
-                (*heads, f"{ALL}\n{column.label_count}"),
-                [(row.name, *_cells(section, column, families, row, metric)) for row in section.rows],
+                ("model", *(f"{family}\n{count}" for family, count in counts.items())),
+                [(row.name, *_cells(section.record(row, column), counts, metric)) for row in section.rows],
                 notes=_notes(section, column) if metric == HEADLINE[-1] else (),
             )
             for metric in HEADLINE
@@ -59,26 +69,12 @@ def _notes(section: Section, column: Column) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _counts(section: Section, column: Column, family: str) -> set[tuple[int, int]]:
-    """How many labels of a family are scored, of how many; several where that differs between the models."""
-    found = (_score(record, family) for _, record in section.records_on(column))
-    return {(score.defined, score.labels) for score in found if score}
-
-
-def _count(section: Section, column: Column, family: str) -> str:
-    found = _counts(section, column, family)
-    return of_defined(*found.pop()) if len(found) == 1 else "labels scored differ"
-
-
-def _cells(section: Section, column: Column, families: Sequence[str], row: Row, metric: str) -> Iterator[str]:
-    record = section.record(row, column)
-    for family in families:
-        score = _score(record, family)
-        differs = len(_counts(section, column, family)) > 1
-        count = f" ({of_defined(score.defined, score.labels)})" if score and differs else ""
-        yield with_interval(*score.ranked(metric)) + count if score else ABSENT
-    overall = section.metric(row, column, metric)
-    yield with_interval(overall.value, overall.interval) if overall else ABSENT
+def _cells(record: Record | None, counts: Mapping[str, str], metric: str) -> Iterator[str]:
+    scores = _scores(record)
+    for family, count in counts.items():
+        score = scores.get(family)
+        own = f" ({of_defined(score.defined, score.labels)})" if score and count == DIFFER else ""
+        yield with_interval(*score.ranked(metric)) + own if score else ABSENT
 
 
 def family_rows(section: Section) -> Rows:
@@ -92,8 +88,7 @@ def family_rows(section: Section) -> Rows:
             "test_tracks": column.test_tracks,
             "metric": metric,
             "value": value,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
+            **ends(interval),
         }
         for column in section.columns
         for row, record in section.records_on(column)
@@ -112,21 +107,14 @@ def family_figure(section: Section, column: Column, rows: Sequence[Row] | None =
         rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
     rows = section.rows if rows is None else rows
-    found = [section.record(row, column) for row in rows]
-    lines = []
-    for family in _families(section, column):
-        scores = [_score(record, family) for record in found]
-        dots = {m: [dot(*score.ranked(m)) if score else None for score in scores] for m in HEADLINE}
-        lines.append(DotLine(family, _count(section, column, family), dots))
-    overall = {m: [_overall(record.metrics.get(m) if record else None) for record in found] for m in HEADLINE}
-    lines.append(DotLine(ALL, column.label_count, overall))
+    found = [_scores(section.record(row, column)) for row in rows]
+    lines = [
+        DotLine(family, count, dots_of([own.get(family) for own in found]))
+        for family, count in _counts(section, column).items()
+    ]
     title = f"{column.name}: scores by family (n={column.test_tracks} test tracks)"
     key = f"whisker: {section.interval_name}; line at 50: ROC-AUC of chance."
     return dots_figure(section, title, lines, [row.name for row in rows], key)
-
-
-def _overall(metric: Metric | None) -> Dot | None:
-    return dot(metric.value, metric.interval) if metric else None
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:

@@ -7,23 +7,31 @@ same bytes.
 from __future__ import annotations
 
 import io
+import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..records.sections import Column, Row, Section
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.typing import ColorType
+
+    from .tables import Titled
 
 TEXT_WIDTH = 7.0
 """Inches: the width of the text of a two-column paper (A4 or letter)."""
 
 INK = "#1f2933"
 """Of text and axes; a page replaces it by its own text colour."""
+
+BLACK = "#010101"
+"""On colours. The very black is written into no file, and would take the text colour of a page."""
 
 FAINT = "#8a94a0"
 
@@ -72,6 +80,13 @@ def style(text: str) -> Iterator[None]:
         yield
 
 
+def on_page() -> bool:
+    """Return whether figures are drawn for a page: there, text is text (:func:`style`)."""
+    import matplotlib as mpl
+
+    return bool(mpl.rcParams["svg.fonttype"] == "none")
+
+
 def empty_figure(width: float, height: float) -> Figure:
     """Make an empty figure (inches) that belongs to no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -82,28 +97,35 @@ def empty_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def draw_title(figure: Figure, section: Section, what: str, height: float) -> None:
-    """Write what is shown, of which edition, split and protocol; the ``mini`` label on a line of its own."""
+def draw_title(figure: Figure, section: Titled, what: str, height: float) -> None:
+    """Write what is shown, of which edition, split and protocol; the ``mini`` label on a line of its own.
+
+    A page says all of that itself, once.
+    """
+    if on_page():
+        return
     figure.text(0.005, 1 - 0.06 / height, what, va="top", size=9, weight="bold")
     figure.text(0.005, 1 - 0.23 / height, section.title, va="top", size=7)
     if section.warning:
         figure.text(0.005, 1 - 0.37 / height, section.warning, va="top", size=7, style="italic")
 
 
-def head_inches(section: Section) -> float:
+def head_inches(section: Titled) -> float:
     """Return the inches that the title needs."""
+    if on_page():
+        return 0.06
     return 0.56 if section.warning else 0.42
 
 
 def ink_on(shade: ColorType) -> str:
-    """Return black or white, whichever reads better on a colour.
+    """Return black or white, whichever reads better on a colour; a black that is not the page's ink (:data:`BLACK`).
 
     Relative luminance as in WCAG 2.2, simplified to a power of 2.2; 0.18 is where black and white contrast equally.
     """
     from matplotlib.colors import to_rgb
 
     light = sum(weight * part**2.2 for weight, part in zip((0.2126, 0.7152, 0.0722), to_rgb(shade), strict=True))
-    return "#000000" if light > 0.18 else "#ffffff"
+    return BLACK if light > 0.18 else "#ffffff"
 
 
 def draw_scale(
@@ -123,6 +145,54 @@ def draw_scale(
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_ylim(low, high)
+
+
+def draw_bar(
+    figure: Figure,
+    ends: tuple[float, float],
+    colours: str | Colormap,
+    left: float,
+    bottom: float,
+    length: float,
+    low: str = "",
+) -> None:
+    """Draw a colour scale below a map: the values at its ends and between; places and lengths in inches.
+
+    Args:
+        figure: with the map.
+        ends: of the scale.
+        colours: the colour map, or its name.
+        left: of the bar.
+        bottom: of the bar.
+        length: of the bar.
+        low: what stands at the lower end, if not its value.
+    """
+    import numpy as np
+
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((left / width, bottom / height, length / width, 0.1 / height))
+    shades = np.linspace(0, 1, 32)[None]
+    # Edges of their own colour: without them a browser shows the page between two shades.
+    axes.pcolormesh(np.linspace(*ends, 33), [0, 1], shades, cmap=colours, vmin=0, vmax=1, edgecolors="face", lw=0.2)
+    step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50) if (ends[1] - ends[0]) / s <= 6)
+    ticks = np.arange(np.ceil(ends[0] / step), np.floor(ends[1] / step) + 1) * step + 0.0
+    names = [f"{tick:+g}" if ends[0] < 0 and tick else f"{tick:g}" for tick in ticks]
+    axes.set_xticks(ticks, [low or names[0], *names[1:]])
+    axes.set_yticks([])
+    axes.xaxis.tick_top()
+    axes.tick_params(labelsize=6.5, length=2, width=0.5, pad=1)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def broken(task: str) -> str:
+    """Break a task's name into lines that fit a narrow column."""
+    return task.replace("magnatagatune", "magna-\ntagatune").replace("_", "\n")
+
+
+def describe(figure: Figure, title: str, description: str) -> None:
+    """Give a figure the title and the description that its file states for who cannot see it."""
+    figure.set_label(f"{title}\n{description}")
 
 
 def short_label(label: str) -> str:
@@ -149,6 +219,28 @@ def legend_columns(names: Sequence[str], width: float) -> int:
     return max(1, min(4, int(width / (0.5 + 0.062 * max(map(len, names), default=1)))))
 
 
+def draw_legend(
+    figure: Figure, names: Sequence[str], columns: int, inches: float, size: float = 7, **look: Any
+) -> None:
+    """Write the models' names with their marks below a figure, ``inches`` above its lower edge."""
+    from matplotlib.lines import Line2D
+
+    marks = [Line2D([], [], **model_mark(k) | {"markersize": 5, "label": name} | look) for k, name in enumerate(names)]
+    figure.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.5, inches / figure.get_figheight()),
+                  ncols=columns, frameon=False, fontsize=size, borderaxespad=0)  # fmt: skip
+
+
+def scale_ends(values: Iterable[float | None], metric: str) -> tuple[float, float]:
+    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score.
+
+    Args:
+        values: scores, fractions.
+        metric: ``roc_auc`` or ``average_precision``.
+    """
+    best, low = max((100 * value for value in values if value is not None), default=0.0), FLOORS[metric]
+    return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
+
+
 def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
     """Models by as many as one figure of layer curves can tell apart."""
     size = len(MARKERS)
@@ -172,4 +264,8 @@ def figure_bytes(figure: Figure, ending: str) -> bytes:
     metadata = {"Date": None, "Creator": None} if ending == "svg" else {"Software": None}
     buffer = io.BytesIO()
     figure.savefig(buffer, format=ending, metadata=metadata, dpi=300, facecolor="white")
-    return buffer.getvalue()
+    title, _, description = str(figure.get_label()).partition("\n")
+    if ending != "svg" or not title:
+        return buffer.getvalue()
+    head, body = re.split(rb"(?<=>)(?=\n *<metadata>|\n *<defs>)", buffer.getvalue(), maxsplit=1)
+    return head + f"\n <title>{escape(title)}</title>\n <desc>{escape(description)}</desc>".encode() + body

@@ -13,8 +13,9 @@ import typer
 from ..comparing.compare import LabelChange
 from ..comparing.equity import Equity, equities
 from ..comparing.forgetting import Forgetting, forgetting
+from ..comparing.lineage import is_control
 from ..records.evidence import Evidence
-from .base import Block, Bound, Labels, Resamples, Scope, View
+from .base import Block, Bound, Resamples, Scope, View
 from .changes import (
     STYLES,
     TITLES,
@@ -23,11 +24,11 @@ from .changes import (
     label_name,
     print_block,
     print_comparison,
-    print_families,
     print_task,
 )
-from .equity import print_equity
-from .words import span
+from .equity import equity_tables
+from .tables import print_tables
+from .words import points, span
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,9 @@ Twenty models with a hundred labels each would make a page of several megabytes.
 
 LEAST_LISTED = 20
 
+NAMED_LABELS = 3
+"""Labels of each verdict that the conclusion names."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -45,12 +49,12 @@ class Outcome:
 
     Attributes:
         report: of one model; ``None`` for the equities.
-        labels: whether labels are printed.
+        details: whether more than the conclusion is printed.
         equities: of all models.
     """
 
     report: Forgetting | None
-    labels: bool
+    details: bool
     equities: tuple[Equity, ...] = ()
 
 
@@ -62,46 +66,77 @@ def _compute(
     ],
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
-    labels: Labels = True,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also every task, family and label, and equity over traditions.")
+    ] = False,
 ) -> Iterator[Outcome]:
     first, others = read(before), [read([place]) for place in after]
     for other in others:
-        yield Outcome(forgetting(first, other, resamples=resamples, bound=bound / 100), labels)
-    yield Outcome(None, labels, equities([*first, *chain.from_iterable(others)], resamples))
+        yield Outcome(forgetting(first, other, resamples=resamples, bound=bound / 100), details)
+    if details:
+        yield Outcome(None, details, equities([*first, *chain.from_iterable(others)], resamples))
 
 
 def _show(found: Outcome, console: Console) -> None:
     if found.report is None:
-        print_equity(found.equities, console)
+        print_tables(equity_tables(found.equities), console)
     else:
-        print_forgetting(found.report, console, labels=found.labels)
+        print_forgetting(found.report, console, details=found.details)
 
 
-def print_forgetting(report: Forgetting, console: Console, *, labels: bool = True) -> None:
-    """Print a forgetting report: balances, tasks, families, labels, and at the end those that pay and that gain.
+def print_forgetting(report: Forgetting, console: Console, *, details: bool = False) -> None:
+    """Print what was gained and forgotten, a line for each tradition, and which labels most.
 
     Args:
         report: what to print.
         console: where.
-        labels: whether to print every label; those that pay and that gain are printed anyway.
+        details: whether to print every task, family and label after it.
     """
     from rich.text import Text
 
+    comparison, setting = report.comparison, report.comparison.setting
+    console.print(Text(f"{comparison.before} → {comparison.after}   ({setting.title})", style="bold"))
+    if setting.warning:
+        console.print(Text(setting.warning, style="yellow"))
+    rows = [(tradition.capitalize(), change) for tradition, change in report.traditions.items()]
+    print_block("Percent of the way from chance to a perfect ranking", rows, console)
+    console.print()
+    for line in _conclusion(report):
+        console.print(Text(line))
+    if details:
+        _print_details(report, console)
+    else:
+        console.print(Text("Tasks, families, labels and equity: --details.", style="dim"))
+
+
+def _conclusion(report: Forgetting) -> Iterator[str]:
+    """Yield what is left of the Western score, and which labels changed."""
+    comparison = report.comparison
+    if report.retention is not None:
+        yield f"Western retention: {span(report.retention)} % of the score above chance."
+    total = sum(report.count(verdict) for verdict in STYLES)
+    for verdict, found in (("gained", report.gained), ("lost", report.lost)):
+        most = ", ".join(f"{label.label} {points(label.roc_auc.change)}" for _, label in found[:NAMED_LABELS])
+        yield f"{len(found)} of {total} labels {verdict}{f' (ROC-AUC; most: {most})' if most else ''}."
+    kept, untold = report.count("kept"), report.count("cannot tell")
+    bound = f"{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}"
+    yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told."
+    for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
+        if tasks:
+            yield f"Only {name} has records of {', '.join(tasks)}: not compared."
+
+
+def _print_details(report: Forgetting, console: Console) -> None:
+    """Print balances, tasks, families, labels, and at the end those that pay and that gain."""
+    console.print()
     print_comparison(report.comparison, console, labels=False)
     for metric, title in TITLES:
         rows = [(f"{b.name} ({len(b.tasks)})", b.changes[metric]) for b in report.balances]
         print_block(f"{title}, mean over tasks", rows, console)
-    if report.retention is not None:
-        text = f"Western retention: {span(report.retention)} % of the score above chance."
-        console.print()
-        console.print(Text(text, style="bold"))
     for task in report.comparison.tasks:
-        (print_task if labels else print_families)(task, console)
+        print_task(task, console)
     _print_labels("labels that pay", report.lost, console)
     _print_labels("labels that gain", report.gained, console)
-    told = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in STYLES)
-    console.print()
-    console.print(Text(f"Labels by ROC-AUC: {told}.", style="bold"))
 
 
 def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console: Console) -> None:
@@ -115,7 +150,7 @@ def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console:
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
-    """Yield what changed from the base to each other model that shares a task with it."""
+    """Yield what changed from the base to each other model that shares a task with it and has learnt something."""
     sides: dict[str, list[Evidence]] = {}
     for e in scope.alike:
         sides.setdefault(e.record.model.name, []).append(e)
@@ -123,7 +158,7 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     reports = [
         forgetting(sides[scope.base], side, resamples=scope.resamples)
         for name, side in sides.items()
-        if name != scope.base and tasks[name] & tasks[scope.base]
+        if name != scope.base and tasks[name] & tasks[scope.base] and not is_control(side[0].record.model)
     ]
     if reports:
         most = max(LEAST_LISTED, LISTED // len(reports))
@@ -131,7 +166,6 @@ def _blocks(scope: Scope) -> Iterator[Block]:
             "forgetting",
             "What changed, label by label",
             f"Each model against {scope.base} on the tracks that both could use.",
-            link="what changed",
             template="forgetting.html",
             data=[(report, listed(report, most)) for report in reports],
         )

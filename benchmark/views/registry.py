@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import cache, wraps
 from typing import Any
 
-from ...errors import CmbenchError
-from ...plugins import of_folder, of_others
+from ...plugins import answering, of_folder, of_others
 from .base import Block, Scope, View
 
 ENTRY_POINTS = "cmbench.views"
@@ -41,11 +40,7 @@ def _adopt(view: View[Any], origin: str) -> View[Any]:
 def _named(compute: Callable[..., Iterable[Any]], name: str) -> Callable[..., Iterable[Any]]:
     @wraps(compute)
     def computed(**given: object) -> list[Any]:
-        try:
+        with answering(f"{name} cannot be shown"):
             return list(compute(**given))
-        except CmbenchError:
-            raise
-        except Exception as error:
-            raise CmbenchError(f"{name} cannot be shown ({type(error).__name__}: {error}).") from error
 
     return computed

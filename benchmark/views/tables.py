@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from ...terminal import new_table, visible
-from ..records.record import Record
+from ...terminal import visible
+from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ..comparing.paired import Difference, Level
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -34,6 +36,18 @@ _LATEX = {
     "…": "\\dots{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
 }
+
+
+class Titled(Protocol):
+    """What a table or a figure is of: a section, or what a study found."""
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol, or what was measured, in words."""
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for real data."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class ViewTable:
     @classmethod
     def of(
         cls,
-        section: Section,
+        section: Titled,
         title: str,
         columns: Sequence[str],
         rows: Iterable[Sequence[str]],
@@ -74,18 +88,18 @@ class ViewTable:
 
 def section_facts(section: Section) -> dict[str, object]:
     """Return what every tidy row of a section begins with."""
-    return {
-        "edition": section.edition,
-        "split": section.split,
-        "protocol": section.protocol,
-        "protocol_sha256": section.protocol_sha256,
-        "warning": section.warning,
-    }
+    names = ("edition", "split", "protocol", "protocol_sha256", "warning")
+    return {name: getattr(section, name) for name in names}
 
 
 def cell_facts(section: Section, row: Row, column: Column) -> dict[str, object]:
     """Return what every tidy row of a model on a task begins with."""
     return section_facts(section) | {"task": column.name, "tradition": column.tradition, "model": row.name}
+
+
+def ends(found: Interval | Level | Difference | None) -> dict[str, object]:
+    """Return the ends of an interval for a tidy row, empty where there is none."""
+    return {"low": found.low, "high": found.high} if found else {"low": None, "high": None}
 
 
 def not_run(section: Section, column: Column) -> tuple[str, ...]:
@@ -155,25 +169,6 @@ def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
     return grid
 
 
-def plain_table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: Container[str] = (), **look: Any) -> Table:
-    """Return a table without lines for the terminal; markup in its texts is not obeyed.
-
-    Args:
-        heads: of the columns.
-        rows: as many cells as heads each.
-        left: heads of further columns of words, beside the first; numbers stand at the right.
-        look: of the table, as rich has it.
-    """
-    from rich.text import Text
-
-    grid = new_table(**{"header_style": "dim", "pad_edge": False} | look)
-    for i, head in enumerate(heads):
-        grid.add_column(head, justify="left" if i == 0 or head in left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*map(Text, row))
-    return grid
-
-
 def escaped(text: str) -> str:
     """Return text for LaTeX."""
     return "".join(_LATEX.get(mark, mark) for mark in text.replace("\n", " "))
@@ -214,8 +209,8 @@ def _latex_row(cells: Iterable[str]) -> str:
     return "{[}" + text[1:] if text.startswith("[") else text
 
 
-def markdown_tables(tables: Sequence[ViewTable]) -> str:
-    """Return tables for Markdown, each under its title, with source, warning and notes."""
+def markdown_tables(tables: Sequence[ViewTable], sentences: Iterable[str] = ()) -> str:
+    """Return tables for Markdown, each under its title, with source, warning and notes; ``sentences`` come last."""
     parts = []
     for table in tables:
         rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
@@ -225,7 +220,7 @@ def markdown_tables(tables: Sequence[ViewTable]) -> str:
             "\n".join("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows),
             *map(_markdown, table.notes),
         ]
-    return "\n\n".join([*parts, ""])
+    return "\n\n".join([*parts, *map(_markdown, sentences), ""])
 
 
 def markdown_cell(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ...errors import counted
 from ..comparing.paired import Level
 from ..records.record import Interval, Record
 from ..records.sections import ABSENT
+
+ALL = "all labels"
+"""In place of a family."""
 
 
 def points(value: float | None, digits: int = 1) -> str:
@@ -50,4 +54,4 @@ def with_interval(value: float | None, interval: Interval | tuple[float, float] 
 
 def of_defined(defined: int, total: int) -> str:
     """Return ``12 labels``, or ``10/12 labels`` where not every label has a score."""
-    return f"{total} label{'s' * (total != 1)}" if defined == total else f"{defined}/{total} labels"
+    return counted(total, "label") if defined == total else f"{defined}/{total} labels"

@@ -17,6 +17,7 @@ class _Handler(SimpleHTTPRequestHandler):
     """Files of one folder, always read anew, never guessed to be something else."""
 
     def end_headers(self) -> None:
+        """Let a browser keep nothing, and guess no other type than is said."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()

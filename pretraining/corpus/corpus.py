@@ -236,10 +236,10 @@ def candidates(
     kind, _, name = source.partition(":")
     if kind == "mini":
         from ...tasks.mini.edition import load_unlabelled
-        from ...tasks.mini.labels import LABELS
+        from ...tasks.mini.labels import LEFT_OUT
 
-        if name not in LABELS:
-            raise UsageError(f"{source}: there is no mini edition of {name!r}; there are {', '.join(LABELS)}.")
+        if name not in LEFT_OUT:
+            raise UsageError(f"{source}: there is no mini edition of {name!r}; there are {', '.join(LEFT_OUT)}.")
         tracks = load_unlabelled(name, context, seconds)
         return [_of_track(source, tradition, name, t, t.seconds or 0.0) for t in tracks], []
     if kind == "task":
@@ -316,12 +316,10 @@ class Mix:
     Attributes:
         recordings: in the corpus's order.
         shares: probability of each recording; they add up to 1.
-        traditions: tradition -> probability.
     """
 
     recordings: tuple[Recording, ...]
     shares: tuple[float, ...]
-    traditions: Mapping[str, float] = field(default_factory=dict)
 
 
 def mix(stage: Mapping[str, Sequence[Recording]], temperature: float) -> Mix:
@@ -336,4 +334,4 @@ def mix(stage: Mapping[str, Sequence[Recording]], temperature: float) -> Mix:
     traditions = {t: w / sum(weights.values()) for t, w in weights.items()}
     recordings = tuple(r for t in traditions for r in stage[t])
     shares = tuple(traditions[r.tradition] * r.seconds / hours[r.tradition] for r in recordings)
-    return Mix(recordings, shares, traditions)
+    return Mix(recordings, shares)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import MissingError
+from ...files import current_sha256
 from ...tasks.base import LoadContext, Task, Track
 
 HIDDEN_SPLITS = ("valid", "test")
@@ -140,13 +141,14 @@ def find_hidden(recordings: Sequence[Recording], exclusions: Sequence[Exclusion]
                 if track.path.is_file() and (size := track.path.stat().st_size) in wanted:
                     by_size[size].append((track, where))
     found = []
-    hashes = _Hashes()
     for r in recordings:
         if (where := by_id.get((r.task, r.track), "")) and r.task:
             found.append(Found(r, where, "id"))
             continue
         # Bytes before names: tracks of several tasks may have the same name, and a card says which task was heard.
-        same = (w for t, w in by_size[sizes[r.path]] if _overlap(r, t) and hashes.of(t.path) == hashes.of(r.path))
+        same = (
+            w for t, w in by_size[sizes[r.path]] if _overlap(r, t) and current_sha256(t.path) == current_sha256(r.path)
+        )
         if where := next(same, ""):
             found.append(Found(r, where, "bytes"))
         elif not r.task and (where := by_name.get(r.path.stem, "")):
@@ -157,14 +159,3 @@ def find_hidden(recordings: Sequence[Recording], exclusions: Sequence[Exclusion]
 def _overlap(recording: Recording, track: Track) -> bool:
     ends = (recording.end or float("inf"), track.end or float("inf"))
     return max(recording.start, track.start) < min(ends)
-
-
-@dataclass
-class _Hashes:
-    known: dict[Path, str] = field(default_factory=dict)
-
-    def of(self, path: Path) -> str:
-        if path not in self.known:
-            with path.open("rb") as stream:
-                self.known[path] = hashlib.file_digest(stream, "sha256").hexdigest()
-        return self.known[path]

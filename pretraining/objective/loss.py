@@ -19,22 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...errors import UsageError
+from ..recipes.recipe import Loss
 from .model import Predictions
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Factors of the parts. Defaults: MERT's. The 10 is the penalty's, neither the CQT's nor the tokens'.
-
-    Attributes:
-        tokens: of the sum of the cross-entropies (``pred_masked_weight``).
-        cqt: of the CQT error.
-        features: of the penalty on the convolutions' output.
-    """
-
-    tokens: float = 1.0
-    cqt: float = 1.0
-    features: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -86,9 +72,7 @@ def feature_penalty(features: Tensor) -> Tensor:
     return features.float().square().mean()
 
 
-def pretraining_loss(
-    predictions: Predictions, tokens: Tensor, cqt: Tensor, mask: Tensor, weights: LossWeights
-) -> Losses:
+def pretraining_loss(predictions: Predictions, tokens: Tensor, cqt: Tensor, mask: Tensor, weights: Loss) -> Losses:
     """Put the loss of a batch together.
 
     Args:

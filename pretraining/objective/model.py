@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from ...baselines.mert.network import (
     random_weights,
 )
 from ...baselines.network import open_network
-from ...errors import UsageError, unknown_name
+from ...errors import UsageError
 from .filter_bank import filter_bank
 
 if TYPE_CHECKING:
@@ -171,23 +171,6 @@ class PretrainingModel(nn.Module):
             cqt = functional.linear(states, weights[f"{CQT_HEAD}.weight"], weights[f"{CQT_HEAD}.bias"])
         return Predictions(cosines / self.heads.temperature, cqt, features)
 
-    def freeze(self, parts: Iterable[str]) -> None:
-        """Take parts out of training, and let all others be trained.
-
-        Args:
-            parts: of :data:`PARTS`.
-
-        Raises:
-            UsageError: there is no such part, or nothing is left to train.
-        """
-        frozen = set(parts)
-        for part in frozen - PARTS.keys():
-            raise unknown_name("part of the model", part, PARTS, "cmbench pretrain --help")
-        if frozen == PARTS.keys():
-            raise UsageError("All parts of the model are frozen: nothing is left to train.")
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(part_of(name) not in frozen)
-
 
 def part_of(name: str) -> str:
     """Return the part of :data:`PARTS` that a parameter belongs to."""
@@ -249,7 +232,7 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
     reported in the log and listed in :attr:`PretrainingModel.drawn`.
 
     Args:
-        name: a short name, a folder, or ``hf:owner/name@revision``; a file ``*.pt`` is for :func:`from_fairseq`.
+        name: a short name, a folder, or ``hf:owner/name@revision``.
         heads: their size.
         seed: of what is drawn.
         options: network policy.
@@ -258,8 +241,6 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         UsageError: it is no model of the MERT family at 24 kHz, or its heads are of another size.
         MissingError: it is not on this machine and cannot be fetched.
     """
-    if name.endswith(".pt") and not Path(name).is_dir():
-        return from_fairseq(Path(name), heads, seed)
     network = open_network(name, options)
     read = network.checkpoint
     if read.preprocessor.sample_rate != SAMPLE_RATE:

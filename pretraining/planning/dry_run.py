@@ -101,9 +101,7 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
     heads = HeadShape(recipe.targets.codebook_size, dim=recipe.targets.dim)
     numbers = sum(prod(size) for size in heads.tensors(shape.hidden).values())
     found = estimate(recipe, shape, numbers, steps, matrix_speed(place), launched()[1])
-    seconds = found.seconds
-    assert seconds is not None
-    took = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
+    took = f"{found.seconds / 3600:.1f} h" if found.seconds >= 3600 else f"{found.seconds / 60:.1f} min"
     lines = (
         f"Updates: {found.steps}, each of {recipe.batch.crops} crops of {recipe.batch.seconds:g} s: "
         f"{found.heard_hours:.4g} h of audio heard.",

@@ -31,7 +31,7 @@ class Estimate:
         parameters: of network and heads.
         memory: bytes of weights, gradients, optimiser and activations; beside them there is what torch itself needs.
         operations: additions and multiplications in all passes.
-        speed: operations per second of matrix products here; ``None`` if not measured.
+        speed: operations per second of matrix products here.
     """
 
     steps: int
@@ -39,17 +39,15 @@ class Estimate:
     parameters: int
     memory: int
     operations: float
-    speed: float | None
+    speed: float
 
     @property
-    def seconds(self) -> float | None:
+    def seconds(self) -> float:
         """Seconds of the arithmetic alone, at the speed of matrix products: no run is faster."""
-        return None if self.speed is None else self.operations / self.speed
+        return self.operations / self.speed
 
 
-def estimate(
-    recipe: Recipe, shape: HubertShape, heads: int, steps: int, speed: float | None, processes: int
-) -> Estimate:
+def estimate(recipe: Recipe, shape: HubertShape, heads: int, steps: int, speed: float, processes: int) -> Estimate:
     """Count what a run takes.
 
     A backward pass counts twice its forward pass; where activations are computed again, three times.
@@ -73,7 +71,7 @@ def estimate(
         # Weights, gradients, and AdamW's two moments, in float32.
         memory=16 * parameters + recipe.batch.together * _activations(shape, samples, recipe.running.recompute),
         operations=operations,
-        speed=None if speed is None else speed * processes,
+        speed=speed * processes,
     )
 
 

@@ -5,14 +5,40 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 
+from ...baselines.mert.network import Dropout
 from ...errors import UsageError
 from ...tasks.base import TRADITIONS
-from .recipe import FILTER_BANK, FIT, PARTS, RANDOM, RATE, SCRATCH, Recipe
+from .recipe import FILTER_BANK, FIT, PARTS, RANDOM, RATE, SCRATCH, Loss, Recipe
 
 SOURCE_KINDS = ("mini", "task", "folder")
 SHAPES = ("nano", "95m")
+
+_POSITIVE = (lambda value: value > 0, "positive")
+_NOT_NEGATIVE = (lambda value: value >= 0, "0 or more")
+_ONE_OR_MORE = (lambda value: value >= 1, "at least 1")
+_BELOW_ONE = (lambda value: 0 <= value < 1, "from 0 to below 1")
+_RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "seed": (lambda value: 0 <= value < 2**63, "from 0 to 2^63 - 1"),
+    "temperature": _POSITIVE,
+    "batch.together": _ONE_OR_MORE,
+    "batch.seconds": (lambda value: 0.5 <= value <= 60, "from 0.5 to 60"),
+    **dict.fromkeys(("optimiser.beta1", "optimiser.beta2"), _BELOW_ONE),
+    **dict.fromkeys(("optimiser.eps", "optimiser.clip"), _POSITIVE),
+    "optimiser.weight_decay": _NOT_NEGATIVE,
+    **dict.fromkeys((f"loss.{part.name}" for part in fields(Loss)), _NOT_NEGATIVE),
+    **dict.fromkeys((f"dropout.{part.name}" for part in fields(Dropout)), _BELOW_ONE),
+    "feature_gradient": _NOT_NEGATIVE,
+    "targets.codebook_size": (lambda value: value >= 2, "at least 2"),
+    "targets.dim": _ONE_OR_MORE,
+    "targets.temperature": _POSITIVE,
+    **dict.fromkeys(("held_out.tracks", "held_out.crops", "running.log", "running.evaluate"), _ONE_OR_MORE),
+    "running.divergence": (lambda value: value > 1, "above 1"),
+}
+"""Key of a recipe -> whether a value of it can be meant, and what it should be."""
 
 
 def checked(recipe: Recipe) -> Recipe:
@@ -28,38 +54,13 @@ def checked(recipe: Recipe) -> Recipe:
         if not (math.isfinite(value) and good):
             wrong.append(f"{key} = {value!r} should be {wanted}")
 
-    b, o, r, h = recipe.batch, recipe.optimiser, recipe.running, recipe.held_out
-    need("seed", recipe.seed, 0 <= recipe.seed < 2**63, "from 0 to 2^63 - 1")
-    need("temperature", recipe.temperature, recipe.temperature > 0, "positive")
-    need("batch.together", b.together, b.together >= 1, "at least 1")
-    need("batch.crops", b.crops, b.together >= 1 and b.crops >= 1 and b.crops % max(b.together, 1) == 0,
-         "a multiple of batch.together")  # fmt: skip
-    need("batch.seconds", b.seconds, 0.5 <= b.seconds <= 60, "from 0.5 to 60")
-    noise, crop = recipe.mixture.samples[1], round(b.seconds * RATE)
-    need("mixture.samples", noise, noise <= crop, f"at most the {crop} samples of a crop of {b.seconds:g} s")
-    need("optimiser.beta1", o.beta1, 0 <= o.beta1 < 1, "from 0 to below 1")
-    need("optimiser.beta2", o.beta2, 0 <= o.beta2 < 1, "from 0 to below 1")
-    for name in ("eps", "clip"):
-        need(f"optimiser.{name}", getattr(o, name), getattr(o, name) > 0, "positive")
-    need("optimiser.weight_decay", o.weight_decay, o.weight_decay >= 0, "0 or more")
-    for name in ("tokens", "cqt", "features"):
-        need(f"loss.{name}", getattr(recipe.loss, name), getattr(recipe.loss, name) >= 0, "0 or more")
-    for name in ("input", "hidden", "attention", "activation", "layer"):
-        need(
-            f"dropout.{name}",
-            getattr(recipe.dropout, name),
-            0 <= getattr(recipe.dropout, name) < 1,
-            "from 0 to below 1",
-        )
-    need("feature_gradient", recipe.feature_gradient, recipe.feature_gradient >= 0, "0 or more")
-    need("targets.codebook_size", recipe.targets.codebook_size, recipe.targets.codebook_size >= 2, "at least 2")
-    need("targets.dim", recipe.targets.dim, recipe.targets.dim >= 1, "at least 1")
-    need("targets.temperature", recipe.targets.temperature, recipe.targets.temperature > 0, "positive")
-    need("held_out.tracks", h.tracks, h.tracks >= 1, "at least 1")
-    need("held_out.crops", h.crops, h.crops >= 1, "at least 1")
-    need("running.log", r.log, r.log >= 1, "at least 1")
-    need("running.evaluate", r.evaluate, r.evaluate >= 1, "at least 1")
-    need("running.divergence", r.divergence, r.divergence > 1, "above 1")
+    for key, (is_good, wanted) in _RANGES.items():
+        value = attrgetter(key)(recipe)
+        need(key, value, is_good(value), wanted)
+    crops, together = recipe.batch.crops, max(recipe.batch.together, 1)
+    need("batch.crops", crops, crops >= 1 and crops % together == 0, "a multiple of batch.together")
+    noise, crop = recipe.mixture.samples[1], round(recipe.batch.seconds * RATE)
+    need("mixture.samples", noise, noise <= crop, f"at most the {crop} samples of a crop of {recipe.batch.seconds:g} s")
     for name, stage in recipe.stages.items():
         need(f"stages.{name}.warmup", stage.warmup, 0 <= stage.warmup <= 1, "a share of the steps, from 0 to 1")
         need(f"stages.{name}.hours", sum(stage.hours.values()), any(stage.hours.values()), "more than nothing")

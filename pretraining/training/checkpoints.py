@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 INDEX = "checkpoints.json"
+_STATE = "state.json"
 FORMAT = 1
 
 _BEFORE = ("last", "best")
@@ -152,7 +153,7 @@ class Checkpoints:
         save_file(_plain(model), half / "model.safetensors")
         save_file(_plain(optimiser), half / "optimiser.safetensors")
         state = json.dumps({"format": FORMAT} | asdict(progress), indent=1, allow_nan=False)
-        (half / "state.json").write_text(state + "\n", encoding="utf-8")
+        (half / _STATE).write_text(state + "\n", encoding="utf-8")
         for file in half.iterdir():
             _sync(file)
         if whole.exists():  # the same update again: left there by a run that was killed after this point
@@ -175,6 +176,25 @@ class Checkpoints:
         content = {kind: names.get(kind) for kind in _BEFORE} | {"files": files}
         write_atomically(self.folder / INDEX, (json.dumps(sealed(content)) + "\n").encode())
 
+    def progress(self, kind: str = "last") -> TrainingState | None:
+        """Return how far a checkpoint is; ``None`` if there is none.
+
+        Raises:
+            UsageError: the index or the state is damaged.
+        """
+        names, files = self._index()
+        if (name := names.get(kind)) is None:
+            return None
+        folder = self.folder / name
+        self._require_sound(name, {n: sha256 for n, sha256 in files.get(name, {}).items() if n == _STATE})
+        try:
+            state = read_object(folder / _STATE)
+            if state.pop("format") != FORMAT:
+                raise ValueError("written by another version of cmbench")
+            return TrainingState(**state)
+        except (OSError, UsageError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{folder}: this checkpoint is damaged ({error}). {_KEPT}") from error
+
     def load(self, kind: str = "last") -> tuple[dict[str, Tensor], dict[str, Tensor], TrainingState] | None:
         """Read a checkpoint: model, optimiser, progress; ``None`` if there is none.
 
@@ -184,19 +204,15 @@ class Checkpoints:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        names, files = self._index()
-        name = names.get(kind)
-        if name is None:
+        progress = self.progress(kind)
+        if progress is None:
             return None
-        folder = self.folder / name
-        self._require_sound(name, files.get(name, {}))
+        names, files = self._index()
+        folder = self.folder / names[kind]
+        self._require_sound(names[kind], files.get(names[kind], {}))
         try:
-            state = read_object(folder / "state.json")
-            if state.pop("format") != FORMAT:
-                raise ValueError("written by another version of cmbench")
-            progress = TrainingState(**state)
             model, optimiser = (load_file(folder / f"{part}.safetensors") for part in ("model", "optimiser"))
-        except (OSError, UsageError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UsageError(f"{folder}: this checkpoint is damaged ({error}). {_KEPT}") from error
         return dict(model), dict(optimiser), progress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ..corpus.corpus import Corpus
@@ -13,45 +13,14 @@ from ..corpus.crops import Crop, read_crops
 from ..recipes.recipe import Recipe
 from .checkpoints import Checkpoints, TrainingState
 from .group import Group
-from .metrics import Sums
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
+    from ..learner import MertLearner
     from .log import Log
-
-
-class Learner(Protocol):
-    """What is trained: a network with its heads, its targets and its loss."""
-
-    @property
-    def module(self) -> torch.nn.Module:
-        """The network and its heads."""
-        ...
-
-    def part(self, parameter: str) -> str:
-        """Which of the parts of :data:`..recipes.recipe.PARTS` a parameter of the module belongs to."""
-        ...
-
-    def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
-        """Tokens of crops ``[crops, codebooks, frames]``, cut from those of their whole recordings."""
-        ...
-
-    def sums(
-        self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
-    ) -> Sums:
-        """Run a pass.
-
-        Args:
-            network: the module, or what shares its gradients among processes.
-            audio: ``[crops, samples]`` at 24 kHz.
-            tokens: ``[crops, codebooks, frames]``.
-            draw: seed of masks and mixture.
-            training: whether clips are mixed with noise.
-        """
-        ...
 
 
 @dataclass
@@ -72,7 +41,7 @@ class Run:
 
     recipe: Recipe
     corpus: Corpus
-    learner: Learner
+    learner: MertLearner
     checkpoints: Checkpoints
     log: Log
     device: torch.device

@@ -20,13 +20,16 @@ from ..corpus.crops import key
 from ..recipes.recipe import Stage
 from .checkpoints import TrainingState, optimiser_tensors, restore_optimiser
 from .held_out import measure
+from .interrupts import Interrupts
 from .metrics import Metrics, metrics_of
 from .passes import Passes
-from .run import Learner, Run, precision
+from .run import Run, precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from ..learner import MertLearner
 
 WINDOW = 20
 """Losses whose mean is compared with the lowest such mean, to see a run diverge."""
@@ -37,7 +40,7 @@ class Diverged(CmbenchError):  # noqa: N818 - it says what the run did
 
 
 def train(run: Run, max_steps: int | None = None, resume: bool = False) -> TrainingState:
-    """Train all stages, or as many updates as are asked for.
+    """Train all stages, or as many updates as are asked for; Ctrl-C and SIGTERM end it after an update, which is saved.
 
     Args:
         run: with its recipe, corpus and learner.
@@ -51,13 +54,14 @@ def train(run: Run, max_steps: int | None = None, resume: bool = False) -> Train
     restored = _restored(run) if resume else None
     stages = list(run.recipe.stages)
     limit = run.recipe.steps if max_steps is None else min(max_steps, run.recipe.steps)
-    for name in stages[stages.index(run.progress.stage) :]:
-        if run.progress.stage != name:
-            run.progress = replace(run.progress, stage=name, in_stage=0, best=None, recent=[], lowest=None)
-        _train_stage(run, run.recipe.stages[name], limit, restored)
-        restored = None
-        if run.progress.step >= limit:
-            break
+    with Interrupts() as interrupts:
+        for name in stages[stages.index(run.progress.stage) :]:
+            if run.progress.stage != name:
+                run.progress = replace(run.progress, stage=name, in_stage=0, best=None, recent=[], lowest=None)
+            _train_stage(run, run.recipe.stages[name], limit, restored, interrupts)
+            restored = None
+            if run.progress.step >= limit:
+                break
     return run.progress
 
 
@@ -81,7 +85,7 @@ def _restored(run: Run) -> Mapping[str, Tensor] | None:
     return optimiser
 
 
-def trainable(learner: Learner, parts: Sequence[str]) -> dict[str, torch.nn.Parameter]:
+def trainable(learner: MertLearner, parts: Sequence[str]) -> dict[str, torch.nn.Parameter]:
     """Freeze all but some parts of a learner and return the parameters of these, by name.
 
     Raises:
@@ -98,7 +102,9 @@ def trainable(learner: Learner, parts: Sequence[str]) -> dict[str, torch.nn.Para
     return chosen
 
 
-def _train_stage(run: Run, stage: Stage, limit: int, restored: Mapping[str, Tensor] | None) -> None:
+def _train_stage(
+    run: Run, stage: Stage, limit: int, restored: Mapping[str, Tensor] | None, interrupts: Interrupts
+) -> None:
     import torch
 
     parameters = trainable(run.learner, stage.train)
@@ -122,12 +128,18 @@ def _train_stage(run: Run, stage: Stage, limit: int, restored: Mapping[str, Tens
             _count(run, metrics.loss)
             run.log.update(run.progress, rate, metrics, norm, time.perf_counter() - began)
             last = run.progress.in_stage == stage.steps or run.progress.step == limit
-            if last or run.progress.step % run.recipe.running.evaluate == 0:
-                best = _measure(run, stage)
+            measured = last or run.progress.step % run.recipe.running.evaluate == 0
+            asked = torch.tensor(float(interrupts.asked), device=run.device)
+            run.group.add(asked)  # a signal may reach one process of several, and none may wait for one that left
+            if measured or asked:
+                best = measured and _measure(run, stage)
                 if run.group.leads:
                     tensors = optimiser_tensors(optimiser, names)
                     run.checkpoints.save(run.learner.module.state_dict(), tensors, run.progress, best)
                 run.group.wait()
+            if asked:
+                run.log.print(f"Interrupted: update {run.progress.step} is saved; --resume goes on from there.")
+                interrupts.leave()
     finally:
         passes.close()
 

@@ -39,6 +39,11 @@ _TEXT, _NOTHING = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
+def family_of_label(label: str) -> str:
+    """Return the family of a label where none is given: what stands before ``--``, else ``tag``."""
+    return label.split("--")[0] if "--" in label.strip("-") else "tag"
+
+
 @dataclass(frozen=True)
 class Description:
     """What a ``task.yaml`` says.
@@ -216,7 +221,7 @@ class _Reading:
 
     def families(self, labels: tuple[str, ...]) -> dict[str, str]:
         """Return the family of every label: as given, else what stands before ``--``, else ``tag``."""
-        default = {label: label.split("--")[0] if "--" in label.strip("-") else "tag" for label in labels}
+        default = {label: family_of_label(label) for label in labels}
         node: Any = self.values.get("families")
         if node is None or node.tag == _NOTHING:
             return default
@@ -236,14 +241,22 @@ class _Reading:
 
     def seconds(self) -> float | None:
         """Return the cap on every track."""
-        from yaml.constructor import SafeConstructor
-
         node: Any = self.values.get("max_track_seconds")
         if node is None or node.tag == _NOTHING:
             return None
-        value = float(SafeConstructor().construct_object(node)) if node.tag in _NUMBERS else math.nan
+        value = _number(node) if node.tag in _NUMBERS else math.nan
         if not 0 < value < math.inf:
             told = f"`max_track_seconds` must be a positive number, not {self.written(node)}"
             self.wrong(told, self.lines["max_track_seconds"])
             return None
         return value
+
+
+def _number(node: Any) -> float:
+    """Return what a number is as written, or NaN: YAML takes some signs for one, like ``0b_``, that none is."""
+    from yaml.constructor import ConstructorError, SafeConstructor
+
+    try:
+        return float(SafeConstructor().construct_object(node))
+    except (ValueError, IndexError, OverflowError, ConstructorError):
+        return math.nan

@@ -17,6 +17,9 @@ MOST_SHOWN = 20
 _LINES_SHOWN = 5
 """Lines that are named of a problem that recurs word for word."""
 
+_MOST_CHARACTERS = 2000
+"""Length of a problem's text; of a longer one, which quotes the file at length, the middle is left out."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -75,8 +78,11 @@ def refuse(path: Path, line: int | None, problem: str) -> NoReturn:
 
 
 def _told(path: Path, problem: Problem) -> str:
-    end = "" if problem.text.endswith(("?", ".")) else "."
-    return f"{path}{'' if problem.line is None else f':{problem.line}'}: {problem.text}{end}"
+    text = problem.text
+    if len(text) > _MOST_CHARACTERS:
+        text = f"{text[: _MOST_CHARACTERS // 2]} … {text[-_MOST_CHARACTERS // 4 :]}"
+    end = "" if text.endswith(("?", ".")) else "."
+    return f"{path}{'' if problem.line is None else f':{problem.line}'}: {text}{end}"
 
 
 def _recurrence(same: Sequence[Problem]) -> str:

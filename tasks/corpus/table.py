@@ -22,7 +22,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -286,6 +286,14 @@ def _uneven(row: Sequence[str], columns: Sequence[str], separator: str, line: in
     filled = max(len(_trimmed(row)), min(len(row), len(columns)))
     text = f"{counted(filled, 'cell')} under {counted(len(columns), 'column')}; quote cells that hold a {name}"
     return Problem("cells", text, line)
+
+
+def readings(table: Table, expected: Collection[str] = ()) -> Iterator[tuple[str, Table]]:
+    """Yield a table as it reads in each of the :data:`LEGACY` encodings that its bytes allow, after its name."""
+    for codec, name in LEGACY.items():
+        if _decodes(table.source.content, codec):
+            text = replace(table.source, text=table.source.content.decode(codec), encoding=codec)
+            yield name, parse_table(table.path, text, expected)
 
 
 def _twice(columns: Sequence[str], line: int) -> list[Problem]:

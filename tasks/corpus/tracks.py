@@ -15,7 +15,7 @@ from ...written import composed, find_path, is_hidden, is_of_another_system, is_
 from ..base import Track
 from ..splits.names import SPLITS, split_named
 from .problems import Problem, closest
-from .table import LEGACY, Table, Text, encoding_problem, parse_table
+from .table import Table, encoding_problem, readings
 
 REQUIRED = ("id", "path", "labels")
 OPTIONAL = ("split", "group", "start", "end")
@@ -197,11 +197,7 @@ def with_likely_encoding(table: Table, folder: Path, labels: Sequence[str]) -> t
     """
     known = set(labels)
     best, most, named = table, 0, ""
-    for codec, name in LEGACY.items():
-        text = _decoded(table.source, codec)
-        if text is None:
-            continue
-        tried = parse_table(table.path, text, (*REQUIRED, *OPTIONAL))
+    for name, tried in readings(table, (*REQUIRED, *OPTIONAL)):
         cells = {composed(part) for row in tried.rows for part in row.get("labels", "").split("|")}
         foreign = {cell for cell in cells if not cell.isascii()}
         paths = {row.get("path", "") for row in tried.rows}
@@ -212,10 +208,3 @@ def with_likely_encoding(table: Table, folder: Path, labels: Sequence[str]) -> t
     if named:
         return best, named
     return replace(table, problems=(encoding_problem(table.source),)), ""
-
-
-def _decoded(source: Text, codec: str) -> Text | None:
-    try:
-        return replace(source, text=source.content.decode(codec), encoding=codec)
-    except UnicodeDecodeError:
-        return None

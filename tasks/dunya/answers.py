@@ -1,16 +1,14 @@
-"""What Dunya answers: refusals, pages, files in parts; and the token kept out of all that is told."""
+"""What Dunya answers: refusals and pages; and the token kept out of all that is told."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from ...errors import CmbenchError, UsageError
-from ..fetching.download import require_room
+from ..fetching.resumed import TryAgain
 
 if TYPE_CHECKING:
     from requests import Response
@@ -30,9 +28,6 @@ _CHUNK = 1 << 13
 _LARGEST_ANSWER = 1 << 26
 """Bytes of a page of details at most; 100 recordings take about 0.2 MB."""
 
-_ROOM_EVERY = 1 << 26
-"""Bytes of a file of unknown length after which the room on the disk is looked at again."""
-
 
 class TokenRefusedError(UsageError):
     """Dunya does not accept the token, or not for this."""
@@ -40,10 +35,6 @@ class TokenRefusedError(UsageError):
 
 class DunyaUnavailableError(CmbenchError):
     """Dunya did not give something after every attempt."""
-
-
-class _BrokenError(Exception):
-    """An answer is cut or is not what was asked for; the next attempt may be better."""
 
 
 class _NotFoundError(Exception):
@@ -107,19 +98,19 @@ def _object(answer: Response, hide: Callable[[str], str]) -> dict[str, Any]:
     """Return the JSON object that an answer holds, without the token.
 
     Raises:
-        _BrokenError: it holds none.
+        TryAgain: it holds none.
     """
     body = bytearray()
     for chunk in answer.iter_content(_CHUNK):
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise _BrokenError(f"an answer of more than {_LARGEST_ANSWER} bytes")
+            raise TryAgain(f"an answer of more than {_LARGEST_ANSWER} bytes")
     try:
         value = _hidden(json.loads(body), hide)
     except (ValueError, RecursionError):
-        raise _BrokenError("an answer that is not JSON") from None
+        raise TryAgain("an answer that is not JSON") from None
     if not isinstance(value, dict):
-        raise _BrokenError("an answer that is no JSON object")
+        raise TryAgain("an answer that is no JSON object")
     return value
 
 
@@ -129,93 +120,17 @@ def _page(answer: Response, hide: Callable[[str], str]) -> tuple[tuple[dict[str,
     Only the query is taken: the token must not follow an address that an answer names.
 
     Raises:
-        _BrokenError: the answer is no page.
+        TryAgain: the answer is no page.
     """
     value = _object(answer, hide)
     results, following = value.get("results"), value.get("next")
     if not isinstance(results, list) or not all(isinstance(entry, dict) for entry in results):
-        raise _BrokenError("an answer without a list of results")
+        raise TryAgain("an answer without a list of results")
     if following is not None and not isinstance(following, str):
-        raise _BrokenError("an answer whose next page has no address")
+        raise TryAgain("an answer whose next page has no address")
     if following is not None and HIDDEN in following:
-        raise _BrokenError("an answer whose next page has the token in its address")
+        raise TryAgain("an answer whose next page has the token in its address")
     try:
         return tuple(results), urlsplit(following).query if following else None
     except ValueError:
-        raise _BrokenError("an answer whose next page has no address") from None
-
-
-def _save(answer: Response, part: Path, version: Path) -> None:
-    """Write the body of a file, or the rest of one, to ``part``.
-
-    Raises:
-        _BrokenError: it is cut, is another part than was asked for, or is a page of text.
-    """
-    have = part.stat().st_size if part.is_file() else 0
-    start, total = _span(answer)
-    if answer.status_code == 416:
-        if have and have == total:
-            return
-        part.unlink(missing_ok=True)
-        raise _BrokenError("a cut file that the server cannot continue")
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind.startswith("text/") or kind == "application/json":
-        raise _BrokenError(f"{kind} in place of an mp3")
-    packed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
-    if answer.status_code == 206 and (start != have or packed):
-        part.unlink(missing_ok=True)
-        raise _BrokenError("another part of the file than was asked for")
-    if (tag := _version(answer)) and not packed:
-        version.write_text(tag, "ascii", "ignore")
-    else:
-        version.unlink(missing_ok=True)
-    if packed:  # its length and its ranges are those of the packed bytes; urllib3 notices if it is short
-        part.unlink(missing_ok=True)
-        total = None
-    else:  # a short body is noticed below; urllib3 would raise, and drop what it has read of the last chunk
-        answer.raw.enforce_content_length = False
-    try:
-        size = _write(answer, part, total)
-    except BaseException:
-        if packed:
-            part.unlink(missing_ok=True)
-        raise
-    if total is not None and size > total:
-        part.unlink()
-        raise _BrokenError(f"{size} bytes of a file of {total}")
-    if not size or (total is not None and size < total):
-        raise _BrokenError(f"only {size} of {'some' if total is None else total} bytes")
-
-
-def _write(answer: Response, part: Path, total: int | None) -> int:
-    """Write a body to the file, or behind what is there of it, and return the size that the file has then.
-
-    Raises:
-        _BrokenError: it is a page of text.
-        UsageError: the disk has not enough room.
-    """
-    have = part.stat().st_size if answer.status_code == 206 and part.is_file() else 0
-    require_room(part.parent, max(0, (total or 0) - have))
-    with part.open("ab" if answer.status_code == 206 else "wb") as handle:
-        for chunk in answer.iter_content(_CHUNK):
-            if not handle.tell() and chunk.lstrip()[:1] in (b"<", b"{"):
-                raise _BrokenError("a page of text in place of an mp3")
-            if total is None and handle.tell() % _ROOM_EVERY < len(chunk):
-                require_room(part.parent, 0)
-            handle.write(chunk)
-        return handle.tell()
-
-
-def _span(answer: Response) -> tuple[int, int | None]:
-    """Return where an answer's body begins in the file, and how long the file is; ``None`` if that is not said."""
-    said = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", "").strip())
-    if said:
-        return int(said[1] or 0), None if said[2] == "*" else int(said[2])
-    length = answer.headers.get("Content-Length", "")
-    return 0, int(length) if answer.status_code == 200 and length.isdecimal() else None
-
-
-def _version(answer: Response) -> str | None:
-    """Return what ``If-Range`` may name: a strong ``ETag``, else the file's date (RFC 9110, section 13.1.5)."""
-    tag = answer.headers.get("ETag", "")
-    return tag if tag.startswith('"') else answer.headers.get("Last-Modified")
+        raise TryAgain("an answer whose next page has no address") from None

@@ -29,6 +29,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ...errors import CmbenchError, UsageError
 from ..fetching.download import retry_after
+from ..fetching.resumed import HEADERS, Resumed, TryAgain
 from ..fetching.unreachable import UnreachableError, never_connected
 from .answers import (
     DUNYA,
@@ -36,13 +37,11 @@ from .answers import (
     TOKEN_VARIABLE,
     DunyaUnavailableError,
     _accepted,
-    _BrokenError,
     _hide_headers,
     _hiding,
     _NotFoundError,
     _object,
     _page,
-    _save,
 )
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class DunyaClient:
         token = checked_token(token)
         self._session.auth = _authorisation(token)
         self._hide = _hiding(token)
-        self._session.headers["User-Agent"] = "cmbench"
+        self._session.headers["User-Agent"] = HEADERS["User-Agent"]
 
     def __enter__(self) -> DunyaClient:
         """Return the client."""
@@ -181,32 +180,26 @@ class DunyaClient:
     def fetch_mp3(self, mbid: str, path: Path) -> bool:
         """Fetch a recording's mp3 to ``path``; return whether Dunya has one.
 
-        The file grows as ``<path>.part``, which a later attempt or start continues, and gets its name when it is
-        whole. What identifies the server's version of it (its ``ETag`` or date) is kept beside it, so that two versions
-        are never joined.
+        The file grows beside its place, where a later attempt or start continues it (:mod:`..fetching.resumed`).
 
         Raises:
             TokenRefusedError: the token has no access to this file.
             DunyaUnavailableError: the file cannot be had.
             CmbenchError: it cannot be written.
         """
-        part = path.with_name(f"{path.name}.part")
-        version = path.with_name(f"{path.name}.version")
+        where = f"/document/by-id/{quote(mbid, safe='')}/mp3"
+        file = Resumed(path, self.url + where)
 
-        def headers() -> dict[str, str]:
-            wanted = {"Accept-Encoding": "identity"}
-            if part.is_file() and (offset := part.stat().st_size):
-                wanted["Range"] = f"bytes={offset}-"
-                if version.is_file() and (tag := " ".join(version.read_text("ascii", "ignore").split())):
-                    wanted["If-Range"] = tag
-            return wanted
+        def read(answer: Response) -> None:
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if answer.status_code != 416 and (kind.startswith("text/") or kind == "application/json"):
+                raise TryAgain(f"{kind} in place of an mp3")
+            file.receive(answer, refused=b"<{")
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            where = f"/document/by-id/{quote(mbid, safe='')}/mp3"
-            self._ask(where, lambda answer: _save(answer, part, version), headers)
-            part.replace(path)
-            version.unlink(missing_ok=True)
+            self._ask(where, read, file.headers)
+            file.finish(path)
         except _NotFoundError:
             return False
         except OSError as error:
@@ -254,7 +247,7 @@ class DunyaClient:
                 said = "an answer that cannot be unpacked"
             except (requests.RequestException, ValueError) as error:  # ValueError: a redirect to what is no address
                 raise DunyaUnavailableError(f"{address} cannot be asked ({type(error).__name__}).") from None
-            except _BrokenError as error:
+            except TryAgain as error:
                 said = str(error)
             if attempt < self._patience.attempts:
                 self._wait(self._delay(attempt, asked, address))

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ...files import write_atomically
 from ..base import Task
-from ..fetching.published import LISTS_LICENCE, LISTS_REPOSITORY, read_lists
+from ..fetching.published import LISTS_COMMIT, LISTS_LICENCE, LISTS_REPOSITORY, read_lists
 from ..fetching.tables import cell_values, list_file
 from ..preparing import Download
 from .label_rule import LabelComparison, compare_labels
 from .layout import LIST_FOLDERS, audio_files
 from .recordings import Rows, read_rows
 
-LISTS_COMMIT = "1f20c2f3df38ad0ef6ae774ca6a280ed9d23e04e"
 LISTS: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "turkish_makam": {
         "train": (534224, "f96ec5d8a0c542038e9a2cf97ec4f5f32b74428d8f477e5635c4cffdf5143b52"),
@@ -84,7 +84,4 @@ def write_report(
         "labels": compare(task, lists, rows).as_json(),
         **(further or {}),
     }
-    temporary = path.with_name(f"{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps(report, ensure_ascii=False, allow_nan=False, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(report, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode())

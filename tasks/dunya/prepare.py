@@ -14,8 +14,8 @@ from ...errors import CmbenchError, Missing, UsageError
 from ...files import write_atomically
 from ...untrusted import LARGEST_TABLE, read_object
 from ..base import Progress, Task
-from ..fetching.download import spoken_bytes
 from ..fetching.published import read_lists
+from ..fetching.room import spoken_bytes
 from ..preparing import Plan, PrepareContext, Step
 from ..splits.names import SPLITS
 from . import saraga

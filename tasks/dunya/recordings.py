@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
+from ...files import whole_file
 from ..fetching.tables import cell_values, read_table
 
 RECORDING_ID = re.compile(r"[\w-]+")
@@ -216,10 +217,7 @@ def write_rows(table: Path, rows: Rows) -> None:
             row["group"] = "|".join(releases)
     further = dict.fromkeys(column for row in rows.values() for column in row if column not in COLUMNS)
     columns = (*COLUMNS, *further)
-    table.parent.mkdir(parents=True, exist_ok=True)
-    temporary = table.with_name(f"{table.name}.part")
-    with temporary.open("w", encoding="utf-8", newline="") as handle:
+    with whole_file(table) as part, part.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([row.get(column, "") for column in columns] for row in rows.values())
-    temporary.replace(table)

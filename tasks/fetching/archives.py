@@ -16,7 +16,7 @@ from ...errors import CmbenchError, UsageError
 from ...terminal import silent
 from ...untrusted import DEEPEST
 from ..base import Progress
-from .download import require_room, spoken_bytes
+from .room import require_room, spoken_bytes
 
 _BLOCK = 2**20
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ...errors import CmbenchError, Missing, MissingError, UsageError
 from ..base import Task
+from .room import require_room
 from .unreachable import UnreachableError
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
         UsageError: another preparation is at work in the folder, or the disk has not enough room.
     """
     from filelock import FileLock, Timeout
-
-    from .download import require_room
 
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...errors import unknown_name
 from ..base import Edition, LoadContext, Splits, Task
-from .labels import LABELS
+from .labels import LEFT_OUT, kept
 
 __all__ = ["mini_edition"]
 
 
-def mini_edition(task_name: str) -> Edition:
+def mini_edition(task_name: str, labels: Sequence[str]) -> Edition:
     """Return the ``mini`` edition of a built-in task.
 
     Its labels are an ordered subset of the task's. Its loader renders what the cache lacks: 120, 40 and 80 tracks of
@@ -20,16 +22,17 @@ def mini_edition(task_name: str) -> Edition:
 
     Args:
         task_name: ``turkish_makam``, ``carnatic``, ``hindustani``, ``lyra``, ``magnatagatune`` or ``fma_medium``.
+        labels: of the task.
 
     Raises:
         UsageError: no such task has a ``mini`` edition.
     """
-    if task_name not in LABELS:
-        raise unknown_name("mini edition", task_name, LABELS, "cmbench tasks")
+    if task_name not in LEFT_OUT:
+        raise unknown_name("mini edition", task_name, LEFT_OUT, "cmbench tasks")
 
     def load(_task: Task, context: LoadContext) -> Splits:
         from .edition import load_mini
 
         return load_mini(task_name, context)
 
-    return Edition("mini", LABELS[task_name], load)
+    return Edition("mini", kept(task_name, labels), load)

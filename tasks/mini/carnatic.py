@@ -5,11 +5,12 @@ Tanam, free but quick, has no label: without it every track without drums would 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from .corpus import Cast, Draw, Need, TrackSpec, Tradition
+from .corpus import Cast, Draw, Need, TrackSpec, Tradition, needed
 from .melody import Beat, Note, free, heterophony, metred, pick, walk
 from .modes import RAGAS_CARNATIC
 from .oscillator import Audio
@@ -54,10 +55,6 @@ _PACE: Mapping[str, tuple[float, float, float]] = {
 }
 
 
-def _weights(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
-    return {n: w * need(f"{prefix}{n}") for n, w in weights.items()}
-
-
 def cast(rng: np.random.Generator, need: Need) -> Cast:
     """Draw a concert: singer or instrumentalist, violin, mridangam, perhaps ghatam or khanjira."""
     pool = ["Voice"] if rng.random() < 0.80 else []
@@ -75,15 +72,15 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw an item of the concert: form, raga, tala, and who plays."""
-    form = pick(rng, _weights(_FORM, "form--", need))
-    weights = _weights(_RAGA, "raga--", need)
+    form = pick(rng, needed(_FORM, "form--", need))
+    weights = needed(_RAGA, "raga--", need)
     for name, factor in _REPERTOIRE[form].items():
         weights[name] *= factor
     raga = pick(rng, weights)
     free_time = form in ("Alapana", "Tanam")
     if free_time and raga == "ragamalika":
         raga = "kalyani"
-    tala = "" if free_time else pick(rng, _weights(_TALA, "tala--", need))
+    tala = "" if free_time else pick(rng, needed(_TALA, "tala--", need))
     melodic = [p for p in cast.pool if p not in DRUMS]
     parts = [p for p in melodic if p == melodic[0] or rng.random() < 0.88]
     if len(melodic) > 1 and rng.random() < 0.10:
@@ -128,10 +125,6 @@ def _beats(stage: Stage, form: str, cycle: str, pulse: float, offset: float) -> 
     return metred(TALAS[cycle], pulse, offset, stage.seconds, density, split, rng)
 
 
-def _syllabic(notes: Sequence[Note]) -> list[Note]:
-    return [Note(n.onset, n.duration, n.cents, n.accent, False) for n in notes]
-
-
 def render(spec: TrackSpec) -> Audio:
     """Render a track ``[samples]``."""
     stage = open_stage(spec, old=0.2)
@@ -151,7 +144,7 @@ def render(spec: TrackSpec) -> Audio:
     pulse, offset = tempo(TALAS[content.cycle], rng) if content.cycle else (0.15, 0.0)
     notes = walk(modes, _beats(stage, content.form, content.cycle, pulse, offset), rng)
     if content.form in (_VARNAM, "Thillana"):
-        notes = _syllabic(notes)
+        notes = [replace(n, slurred=False) for n in notes]
     melodic = [p for p in content.parts if p not in DRUMS]
     for k, part in enumerate(melodic):
         line = notes if k == 0 else heterophony(notes, rng, 0.05, 0.1)

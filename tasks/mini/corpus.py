@@ -8,12 +8,14 @@ that even the rare ones can be scored; common ones stay common.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
-from .labels import LABELS
+from .labels import mini_labels
 
 TRACKS: Mapping[str, int] = {"train": 120, "valid": 40, "test": 80}
 """Tracks of each split at scale 1."""
@@ -27,6 +29,11 @@ ATTEMPTS = 40
 
 Need = Callable[[str], float]
 """``need(label)``: factor on the weight of a choice that brings this label."""
+
+
+def needed(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
+    """Return the weights of names times what is needed of their labels, ``prefix`` and name."""
+    return {name: weight * need(f"{prefix}{name}") for name, weight in weights.items()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ def _groups(total: int, rng: np.random.Generator) -> list[int]:
 def _attempt(
     task: str, tradition: Tradition, total: int, wanted: int, rng: np.random.Generator
 ) -> list[tuple[int, Draw]]:
-    held = dict.fromkeys(LABELS[task], 0)
+    held = dict.fromkeys(mini_labels(task), 0)
 
     def need(label: str) -> float:
         if label not in held:
@@ -139,7 +146,7 @@ def _attempt(
 def _lack(task: str, tracks: Sequence[tuple[int, Draw]], wanted: int) -> int:
     """Measure what is missing from the positives and negatives that every label should have, squared and summed."""
     lack = 0
-    for label in LABELS[task]:
+    for label in mini_labels(task):
         positives = sum(label in d.labels for _, d in tracks)
         lack += max(0, wanted - positives) ** 2 + max(0, wanted - (len(tracks) - positives)) ** 2
     return lack
@@ -157,26 +164,29 @@ def plan(task: str, tradition: Tradition, seed: int, sizes: Mapping[str, int]) -
         seed: of the edition.
         sizes: split -> number of tracks.
     """
-    specs: list[TrackSpec] = []
-    for split, total in sizes.items():
-        wanted = max(1, round(WANTED.get(split, 1) * min(1.0, total / TRACKS.get(split, total))))
-        best: list[tuple[int, Draw]] = []
-        least = -1
-        for attempt in range(ATTEMPTS):
-            tracks = _attempt(task, tradition, total, wanted, generator(seed, task, split, attempt))
-            lack = _lack(task, tracks, wanted)
-            if least < 0 or lack < least:
-                best, least = tracks, lack
-            if least == 0:
-                break
-        place: dict[int, int] = {}
-        for number, drawn in best:
-            place[number] = place.get(number, 0) + 1
-            name = f"{split}-{number:03d}-{place[number]}"
-            seconds = int(generator(seed, task, name, "seconds").choice(SECONDS))
-            order = LABELS[task].index
-            drawn = Draw(
-                drawn.style, drawn.form, drawn.modes, drawn.cycle, drawn.parts, tuple(sorted(drawn.labels, key=order))
-            )
-            specs.append(TrackSpec(task, name, split, f"{split}-{number:03d}", seconds, seed, drawn))
-    return specs
+    return [spec for split, total in sizes.items() for spec in _planned(task, tradition, seed, split, total)]
+
+
+@cache
+def _planned(task: str, tradition: Tradition, seed: int, split: str, total: int) -> tuple[TrackSpec, ...]:
+    """Draw the tracks of one split: the same every time, and asked for by every command that excludes them."""
+    wanted = max(1, round(WANTED.get(split, 1) * min(1.0, total / TRACKS.get(split, total))))
+    best: list[tuple[int, Draw]] = []
+    least = -1
+    for attempt in range(ATTEMPTS):
+        tracks = _attempt(task, tradition, total, wanted, generator(seed, task, split, attempt))
+        lack = _lack(task, tracks, wanted)
+        if least < 0 or lack < least:
+            best, least = tracks, lack
+        if least == 0:
+            break
+    specs = []
+    place: Counter[int] = Counter()
+    order = mini_labels(task).index
+    for number, drawn in best:
+        place[number] += 1
+        name = f"{split}-{number:03d}-{place[number]}"
+        seconds = int(generator(seed, task, name, "seconds").choice(SECONDS))
+        drawn = replace(drawn, labels=tuple(sorted(drawn.labels, key=order)))
+        specs.append(TrackSpec(task, name, split, f"{split}-{number:03d}", seconds, seed, drawn))
+    return tuple(specs)

@@ -12,10 +12,10 @@ from .greek import STYLES as GREEK_STYLES
 from .greek import cast as greek_cast
 from .greek import draw as greek_draw
 from .greek import render as render_greek
-from .labels import LABELS
+from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
-from .western import DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
+from .western import COMPILED, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
 
 _SONG = {"voice:male voice": 0.55, "voice:female voice": 0.3}
 
@@ -223,9 +223,6 @@ STYLES: Mapping[str, Style] = {
 _INTERNATIONAL = Style(1.1, {"International": 1}, (60, 60), {"": 1.0}, {})
 _ALL: Mapping[str, Style] = {**STYLES, "international": _INTERNATIONAL}
 
-COMPILED = 0.6
-"""Probability that a track of an album is in another genre than the album's own (compilations, side projects)."""
-
 
 def _indifferent(_label: str) -> float:
     return 1.0
@@ -253,9 +250,8 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     if rng.random() < 0.04:
         given = set()
     parts = draw_parts(rng, cast.pool, 0.9)
-    return Draw(
-        cast.style, "", (pick(rng, style.modes),), "", parts, tuple(x for x in LABELS["fma_medium"] if x in given)
-    )
+    known = tuple(x for x in mini_labels("fma_medium") if x in given)
+    return Draw(cast.style, "", (pick(rng, style.modes),), "", parts, known)
 
 
 def render(spec: TrackSpec) -> Audio:

@@ -6,12 +6,13 @@ Sarod and shehnai have no label; they keep sitar and bansuri from being whatever
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from .carnatic import tambura
-from .corpus import Cast, Draw, Need, TrackSpec, Tradition
-from .labels import LABELS
+from .corpus import Cast, Draw, Need, TrackSpec, Tradition, needed
+from .labels import mini_labels
 from .melody import Note, free, heterophony, metred, pick, walk
 from .modes import RAGAS_HINDUSTANI, Mode
 from .oscillator import Audio
@@ -58,10 +59,6 @@ _REPERTOIRE: Mapping[str, Mapping[str, float]] = {
 }
 
 
-def _weights(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
-    return {n: w * need(f"{prefix}{n}") for n, w in weights.items()}
-
-
 def cast(rng: np.random.Generator, need: Need) -> Cast:
     """Draw a performance: a vocal form or a solo instrument, its accompanists and drone."""
     weights = {n: w * max(need(f"form--{n}"), need(f"instrument--{n}")) for n, w in _STYLE.items()}
@@ -87,18 +84,18 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw a stretch of a performance: raga, tal or the metreless opening, and who plays."""
     suits = _REPERTOIRE[cast.style]
-    raga = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_RAGA, "raga--", need).items()})
+    raga = pick(rng, {n: w * suits.get(n, 1.0) for n, w in needed(_RAGA, "raga--", need).items()})
     opening = rng.random() < (0.3 if cast.style in ("Dhrupad", *SOUNDS) else 0.14)
     if opening and cast.style != "Tarana":
         tal = ""
     elif "Pakhavaj" in cast.pool and rng.random() < 0.65:
         tal = "Chautal"
     else:
-        tal = pick(rng, {n: w * suits.get(n, 1.0) for n, w in _weights(_TAL, "tala--", need).items()})
+        tal = pick(rng, {n: w * suits.get(n, 1.0) for n, w in needed(_TAL, "tala--", need).items()})
     drums = ("Tabla", "Pakhavaj")
     lead = "Voice" if "Voice" in cast.pool else cast.style
     parts = tuple(p for p in cast.pool if p == lead or (p not in drums and rng.random() < 0.9) or (p in drums and tal))
-    labels = [f"instrument--{p}" for p in parts if f"instrument--{p}" in LABELS["hindustani"]]
+    labels = [f"instrument--{p}" for p in parts if f"instrument--{p}" in mini_labels("hindustani")]
     if cast.style in ("Khayal", "Dhrupad", "Tarana"):
         labels.append(f"form--{cast.style}")
     if tal in LABELLED_TALS:
@@ -157,7 +154,7 @@ def render(spec: TrackSpec) -> Audio:
         beats = free(stage.seconds, float(rng.uniform(0.35, 0.65)), rng)
     notes = walk(mode, beats, rng)
     if content.style == "Tarana":
-        notes = [Note(n.onset, n.duration, n.cents, n.accent, False) for n in notes]
+        notes = [replace(n, slurred=False) for n in notes]
     manner = _manner(content.style, mode, rng)
     for part in content.parts:
         if part == "Voice":

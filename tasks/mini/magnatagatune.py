@@ -8,15 +8,13 @@ import numpy as np
 
 from .corpus import Cast, Draw, Need, TrackSpec, Tradition
 from .hindustani import render as render_hindustani
-from .labels import LABELS
+from .labels import mini_labels
 from .melody import pick
 from .oscillator import Audio
-from .western import CLASSICAL_MODES, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
+from .western import CLASSICAL_MODES, COMPILED, DARK_MODES, POP_MODES, Style, draw_parts, draw_style, render_song
 
 REMEMBERED = 0.9
 """Probability that a tag which holds is given: listeners of the real data tag incompletely."""
-COMPILED = 0.6
-"""Probability that a track of an album is in another style than the album's own (compilations, interludes)."""
 
 # Tags that a part brings when it sounds; the rest come with the style. All figures are this project's own choice.
 TAGS: Mapping[str, tuple[str, ...]] = {
@@ -245,7 +243,7 @@ def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
         if "solo" in tags and (sung or len({p.split(":")[1] for p in parts}) > 1):
             tags.remove("solo")
     tags.extend(_tempo_tags(style, rng))
-    known = [t for t in LABELS["magnatagatune"] if t in tags and rng.random() < REMEMBERED]
+    known = [t for t in mini_labels("magnatagatune") if t in tags and rng.random() < REMEMBERED]
     return Draw(lead, "", (pick(rng, style.modes),), cycle, parts, tuple(known))
 
 

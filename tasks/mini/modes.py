@@ -19,9 +19,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-COMMA = 1200.0 / 53.0
-"""Holdrian comma, cents."""
-
 
 @dataclass(frozen=True)
 class Mode:

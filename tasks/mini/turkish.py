@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .corpus import Cast, Draw, Need, TrackSpec, Tradition
+from .corpus import Cast, Draw, Need, TrackSpec, Tradition, needed
 from .melody import Beat, Note, free, heterophony, metred, pick, walk
 from .modes import MAKAMS
 from .oscillator import Audio
@@ -94,10 +94,6 @@ _SLIDING: Mapping[str, Manner] = {
 }
 
 
-def _needed(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, float]:
-    return {name: w * need(f"{prefix}{name}") for name, w in weights.items()}
-
-
 def _suited(weights: Mapping[str, float], pool: Sequence[str]) -> dict[str, float]:
     """Return weights of makams or usuls in the repertoire of an ensemble."""
     return {
@@ -107,11 +103,11 @@ def _suited(weights: Mapping[str, float], pool: Sequence[str]) -> dict[str, floa
 
 def cast(rng: np.random.Generator, need: Need) -> Cast:
     """Draw an ensemble: an orchestra, or two to four melodic instruments, a drum, perhaps a singer."""
-    drum = pick(rng, _needed(_DRUM, "instrument--", need))
+    drum = pick(rng, needed(_DRUM, "instrument--", need))
     singer = ("Voice",) if rng.random() < 0.74 else ()
     if rng.random() < 0.06 * need("instrument--performing orchestra"):
         return Cast("orchestra", tuple(p for p in ("performing orchestra", *singer, drum) if p))
-    weights = _needed(_MELODIC, "instrument--", need)
+    weights = needed(_MELODIC, "instrument--", need)
     pool: list[str] = []
     for _ in range(int(rng.integers(2, 4))):
         pool.append(pick(rng, weights))
@@ -121,9 +117,9 @@ def cast(rng: np.random.Generator, need: Need) -> Cast:
 
 def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
     """Draw a piece: makam, usul or none, and who of the ensemble plays."""
-    makam = pick(rng, _suited(_needed(_MAKAM, "makam--", need), cast.pool))
+    makam = pick(rng, _suited(needed(_MAKAM, "makam--", need), cast.pool))
     free_time = rng.random() < 0.12 and cast.style != "orchestra"
-    usul = "" if free_time else pick(rng, _suited(_needed(_USUL, "usul--", need), cast.pool))
+    usul = "" if free_time else pick(rng, _suited(needed(_USUL, "usul--", need), cast.pool))
     melodic = [p for p in cast.pool if p in SOUNDS]
     if cast.style == "orchestra":
         parts = ["performing orchestra"]

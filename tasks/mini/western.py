@@ -46,6 +46,9 @@ class Style:
     swing: float = 0.0
 
 
+COMPILED = 0.6
+"""Probability that a track of an album is in another style than the album's own (compilations, side projects)."""
+
 POP_MODES: Mapping[str, float] = {"major": 2.0, "minor": 1.5, "mixolydian": 0.4}
 DARK_MODES: Mapping[str, float] = {"minor": 3.0, "dorian": 1.0, "minor pentatonic": 0.7}
 CLASSICAL_MODES: Mapping[str, float] = {"major": 1.5, "minor": 0.5, "harmonic minor": 1.0}
@@ -76,6 +79,7 @@ class _Song:
     tunes: dict[bool, list[Note]] = field(default_factory=dict)
 
     def bars(self, seconds: float) -> list[tuple[float, tuple[float, float, float]]]:
+        """Return the onset (seconds, the first may lie before 0) and the chord (cents) of every bar of a track."""
         count = int(np.ceil((seconds + self.offset) / self.bar))
         return [(i * self.bar - self.offset, self.chords[i % len(self.chords)]) for i in range(count)]
 

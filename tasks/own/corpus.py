@@ -14,6 +14,7 @@ from ...errors import UnusableAudio, UsageError, counted, quoted
 from ...opening import opened
 from ...written import composed
 from ..base import Track
+from ..corpus.description import family_of_label
 from ..splits.draw import blocks_of, draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
@@ -146,10 +147,10 @@ def _labels(
                                             "write the label anew in the table"))  # fmt: skip
                     continue
                 label = value if family is None or "--" in value else f"{family}--{value}"
-                families[label] = label.split("--")[0] if "--" in label.strip("-") else "tag"
+                families[label] = family_of_label(label)
                 found[row].append(label)
     for column in roles.marks:
-        families[column] = column.split("--")[0] if "--" in column.strip("-") else "tag"
+        families[column] = family_of_label(column)
         for row, cell in enumerate(sheet.column(column)):
             found[row] += [column] * is_true(cell)
     bare = [row for row, labels in enumerate(found) if not labels]

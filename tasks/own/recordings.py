@@ -73,9 +73,9 @@ class Recordings:
         deepest = max((_written(cell).count("/") for cell in cells), default=0)
         for dropped in range(deepest + 1):
             found = [self._one(cell, dropped) for cell in cells]
-            if not best or _clear(found) > _clear(best):
+            if not best or clear(found) > clear(best):
                 best = found
-            if _clear(best) == len(cells):
+            if clear(best) == len(cells):
                 break
         return best
 
@@ -147,7 +147,8 @@ def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
     return Recordings(folder, ordered, dict(ends), dict(stems), dict(numbers))
 
 
-def _clear(found: Iterable[Named]) -> int:
+def clear(found: Iterable[Named]) -> int:
+    """Return how many cells name one recording and no other."""
     return sum(one.path is not None for one in found)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...errors import UsageError, counted, quoted, unknown_name
 from ..splits.names import split_named
-from .recordings import Named, Recordings
+from .recordings import Named, Recordings, clear
 from .sheet import Sheet
 
 NONE = "none"
@@ -123,7 +123,7 @@ def propose(
             raise unknown_name("column", str(name), sheet.columns, f"the first line of {sheet.source}")
     path, named, apart = _path_column(sheet, recordings, choices.path or path)
     by = f", with the folder in {quoted(apart)}" if apart else ""
-    why = {path: f"the recording{by}: {sum(n.path is not None for n in named)} of {len(named)} found"}
+    why = {path: f"the recording{by}: {clear(named)} of {len(named)} found"}
     taken = {path, *(choices.labels or ()), *(choices.group or ())}
 
     def single(
@@ -165,9 +165,8 @@ def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tupl
 
     def rank(column: str) -> tuple[int, int, int, int]:
         name, named = plain_name(column), found[column]
-        clear = sum(n.path is not None for n in named)
         looks = sum("." in cell or "/" in cell or "\\" in cell for cell in sheet.column(column))
-        return sum(bool(n.paths) for n in named), clear, looks, 2 * (name in _FILES) + (name in _IDS)
+        return sum(bool(n.paths) for n in named), clear(named), looks, 2 * (name in _FILES) + (name in _IDS)
 
     best = max(found, key=rank)
     if not any(n.paths for n in found[best]):
@@ -186,15 +185,11 @@ def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tupl
     named, apart = found[best], ""
     for column in sheet.columns if any(len(n.paths) > 1 for n in named) else ():
         told_apart = recordings.told_apart(found[best], sheet.column(column))
-        if column != best and _clear(told_apart) > _clear(named):
+        if column != best and clear(told_apart) > clear(named):
             named, apart = told_apart, column
-    if not _clear(named):
+    if not clear(named):
         raise UsageError(_names_several(sheet, recordings, best, named))
     return best, named, apart
-
-
-def _clear(named: Sequence[Named]) -> int:
-    return sum(one.path is not None for one in named)
 
 
 def _names_nothing(sheet: Sheet, recordings: Recordings, told: str | None) -> str:

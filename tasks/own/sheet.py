@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, counted, quoted
 from ...written import composed
 from ..corpus.problems import refuse, require_sound
-from ..corpus.table import LEGACY, ONE_NAME, Table, encoding_problem, parse_table, read_table
+from ..corpus.table import ONE_NAME, Table, encoding_problem, read_table, readings
 from .recordings import Recordings
 
 TEXTS = (".csv", ".tsv", ".tab", ".txt")
@@ -111,18 +111,13 @@ def _confirmed(table: Table, recordings: Recordings | None) -> Table:
     Raises:
         UsageError: none does, or two that read the table differently; the user has to say.
     """
-    found: dict[str, tuple[int, Table]] = {}
-    for codec in LEGACY:
-        try:
-            text = replace(table.source, text=table.source.content.decode(codec), encoding=codec)
-        except UnicodeDecodeError:
-            continue
-        tried = parse_table(table.path, text)
+    found: list[tuple[int, Table]] = []
+    for _, tried in readings(table):
         cells = list({cell for row in tried.rows for cell in row.values() if not cell.isascii()})
         clear = recordings.name(cells) if recordings and cells else []
-        found[codec] = (sum(one.path is not None and not one.path.name.isascii() for one in clear), tried)
-    most = max((score for score, _ in found.values()), default=0)
-    best = [tried for score, tried in found.values() if score == most and most]
+        found.append((sum(one.path is not None and not one.path.name.isascii() for one in clear), tried))
+    most = max((score for score, _ in found), default=0)
+    best = [tried for score, tried in found if score == most and most]
     if not best or any(one.rows != best[0].rows for one in best):
         problem = encoding_problem(table.source)
         words = problem.text.split("; save the file")[0]

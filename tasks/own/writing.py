@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...errors import CmbenchError, UsageError, counted
 from ...files import write_atomically
-from ..corpus.description import RESERVED
+from ..corpus.description import RESERVED, family_of_label
 from ..custom import load_task
 from ..registry import registry
 from .corpus import Proposal
@@ -64,8 +64,7 @@ def task_files(proposal: Proposal, about: About, folder: Path) -> dict[str, byte
         "labels": list(proposal.labels),
     }
     # The reader gives a label the family before `--`, else `tag`; only others are said.
-    told = {n: f for n, f in proposal.families.items() if f != (n.split("--")[0] if "--" in n.strip("-") else "tag")}
-    if told:
+    if told := {label: family for label, family in proposal.families.items() if family != family_of_label(label)}:
         facts["families"] = told
     head = f"# Written by `cmbench tasks new`, from {proposal.source.kind}: {proposal.source.sheet.source.name}\n"
     text = head + yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000)

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from cmbench.baselines import Encoder, LoadOptions, load_encoder, registry
-from cmbench.baselines.anchors import ENCODERS, NANO
+from cmbench.baselines.anchors import ENCODERS, NANO, NANO_OWN
 from cmbench.baselines.mert.network import DIRECTION, GAIN, HubertShape, random_weights
+from cmbench.baselines.mert.shape import read_shape
+from cmbench.baselines.nano import NANO_BASE, nano_folder
+from cmbench.files import read_json
 
 NANO_SHA256 = "77bbc0d8bffe7b00051db91e01a5609dfb8ceecd12c7dde43ea6aefd3a3eaad6"
 CPU = LoadOptions(device="cpu")
@@ -68,9 +71,19 @@ def test_random_weights_are_initialised_as_transformers_does() -> None:
 
 def test_shapes_of_the_random_models() -> None:
     assert (NANO.hop, NANO.receptive_field) == (320, 400)
-    assert set(ENCODERS) == {"constant", "random-mert-nano", "random-mert-95m"}
+    assert set(ENCODERS) == {"constant", "random-mert-nano", "random-mert-95m", "MERT-nano-untrained"}
     assert set(ENCODERS) <= set(registry())
     assert HubertShape().layers == 12
+
+
+def test_the_untrained_twin_has_the_very_network_of_mert_nano() -> None:
+    """What training is worth shows only beside the same network without it."""
+    folder = nano_folder(NANO_BASE)
+    assert read_shape(read_json(folder / "config.json"), folder) == NANO_OWN
+    twin, trained = (load_encoder(name, CPU).card for name in ("MERT-nano-untrained", NANO_BASE))
+    for fact in ("sample_rate", "layers", "dim", "layer_names", "parameters", "preprocessing", "code_version"):
+        assert getattr(twin, fact) == getattr(trained, fact), fact
+    assert twin.trained_on == ()
 
 
 def test_listing_and_loading_nano_needs_no_transformers() -> None:

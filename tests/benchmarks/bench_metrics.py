@@ -9,8 +9,10 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from cmbench.benchmark.protocol import get_protocol
+from cmbench.benchmark.records.scores import score_predictions
 from cmbench.benchmark.scoring import metrics
-from cmbench.benchmark.scoring.bootstrap import cluster_weights, score_with_intervals
+from cmbench.benchmark.scoring.bootstrap import cluster_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,4 +101,6 @@ def test_intervals(benchmark: BenchmarkFixture, tracks: int, labels: int) -> Non
     """Five seeds, 1000 resamples, every metric."""
     targets, probabilities = made(tracks, labels, seeds=5)
     groups = [f"group {k // 3}" for k in range(tracks)]
-    benchmark.pedantic(score_with_intervals, (targets, probabilities, groups), rounds=1)  # type: ignore[no-untyped-call]
+    names = [f"label {k}" for k in range(labels)]
+    given = (names, dict.fromkeys(names, "all"), [0] * labels, get_protocol("cmbench-1"))
+    benchmark.pedantic(score_predictions, (targets, probabilities, groups, *given), rounds=1)  # type: ignore[no-untyped-call]

@@ -30,7 +30,8 @@ from cmbench.pretraining.learner import SHAPES
 from cmbench.pretraining.objective.masking import SpanMasking, span_masks
 from cmbench.baselines.mert.heads import HeadShape
 from cmbench.pretraining.objective.model import from_shape
-from cmbench.pretraining.objective.loss import LossWeights, pretraining_loss
+from cmbench.pretraining.objective.loss import pretraining_loss
+from cmbench.pretraining.recipes.recipe import Loss
 size, clips, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
 keep_freed_memory()
@@ -47,7 +48,7 @@ for _ in range(3):
     start = time.perf_counter()
     cqt = cqt_magnitudes(audio, CqtShape())
     spans["cqt"].append(time.perf_counter() - start)
-    losses = pretraining_loss(model(audio, mask), tokens, cqt, mask, LossWeights())
+    losses = pretraining_loss(model(audio, mask), tokens, cqt, mask, Loss())
     optimiser.zero_grad()
     losses.total.backward()
     optimiser.step()

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cmbench.pretraining.pretrain import require_whole
+from cmbench.pretraining.start import require_whole
 from cmbench.tests.faults.disk import fill_disk
 from cmbench.tests.faults.flip import flip_run, flip_training
 from cmbench.tests.faults.fuzz import fuzz

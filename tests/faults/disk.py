@@ -10,7 +10,9 @@ from cmbench.tests.faults.kill import start
 from cmbench.tests.faults.setting import Figures, corpus, evaluate
 
 FULL = """
-import resource, sys
+import os, resource, sys
+# Python, and those it starts, would keep half of a module's bytecode, and every later run would fail.
+sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
 from pathlib import Path
 from cmbench.errors import CmbenchError
 from cmbench.tests.faults.setting import evaluate

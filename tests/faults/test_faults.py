@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cmbench.benchmark.records.record import SCHEMA_VERSION
-from cmbench.pretraining.pretrain import TRAINING, require_whole
+from cmbench.pretraining.start import TRAINING, require_whole
 from cmbench.tests.faults.disk import fill_disk
 from cmbench.tests.faults.flip import flip_run, flip_training
 from cmbench.tests.faults.fuzz import fuzz

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cmbench.tests.house.same_bytes import ALONE
+from cmbench.tests.house.same_bytes import ALONE, write_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = ROOT / "tests" / "upgrade" / "v0.1.0" / "results"
@@ -49,13 +49,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def examples() -> tuple[str, str, str]:
-    """The task, the model and the view, the dots of the task filled."""
-    task, model, view = blocks("python")
+def examples() -> tuple[str, str, str, str]:
+    """The task, the model, the view and the study, the dots of the task filled."""
+    task, model, view, study = blocks("python")
     for dots, filled in FILLED:
         assert dots in task
         task = task.replace(dots, filled)
-    return task, model, view
+    return task, model, view, study
 
 
 def python(path: Path, *words: str) -> str:
@@ -79,6 +79,11 @@ def check(path: Path) -> None:
     shown = python(path, "-m", "cmbench", "report", "best", str(RECORDS), "--least", "1", "--out", str(path / "best"))
     assert "makam--high" in shown
     assert sorted(file.suffix for file in (path / "best").iterdir()) == [".md", ".tex"]
+    assert "Show what further seeds" in python(path, "-m", "cmbench", "study")
+    words = ("--model", "constant", "--tasks", str(write_corpus(path / "corpus")), "--seeds", "2", "--out", "luck")
+    shown = python(path, "-m", "cmbench", "study", "luck", *words)
+    assert re.search(r"constant +house +50\.0 +50\.0", shown), shown
+    assert {"luck.md", "luck.tex"} < {file.name for file in (path / "luck").iterdir()}
     loaded = python(path, "-c", LOAD)
     assert loaded == "Missing my_task\n3 splits: my_task\n"
 
@@ -86,22 +91,22 @@ def check(path: Path) -> None:
 def test_pasted_into_the_package(tmp_path: Path) -> None:
     copy = tmp_path / "cmbench"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    for room, text in zip(("tasks", "baselines", "benchmark/views"), examples(), strict=True):
+    for room, text in zip(("tasks", "baselines", "benchmark/views", "benchmark/studies"), examples(), strict=True):
         (copy / room / "my_own.py").write_text(text, encoding="utf-8")
     assert str(copy) in python(tmp_path, "-c", "import cmbench; print(cmbench.__file__)")
     check(tmp_path)
 
 
 def test_offered_by_another_distribution(tmp_path: Path) -> None:
-    rooms = (("tasks", ""), ("baselines", ""), ("benchmark.views", "benchmark."))
-    task, model, view = (
+    rooms = (("tasks", ""), ("baselines", ""), ("benchmark.views", "benchmark."), ("benchmark.studies", "benchmark."))
+    task, model, view, study = (
         re.sub(r"^( *)from \.(?!\.)", rf"\1from cmbench.{room}.", text, flags=re.MULTILINE).replace(
             "from ..", f"from cmbench.{above}"
         )
         for text, (room, above) in zip(examples(), rooms, strict=True)
     )
     model += '\nENTRY = ENCODERS["loudness"]\n'
-    (tmp_path / "my_package.py").write_text(f"{task}\n\n{model}\n\n{view}", encoding="utf-8")
+    (tmp_path / "my_package.py").write_text(f"{task}\n\n{model}\n\n{view}\n\n{study}", encoding="utf-8")
     about = tmp_path / "my_package-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n", encoding="utf-8")

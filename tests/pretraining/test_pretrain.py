@@ -34,6 +34,9 @@ SMALL = (
 )
 
 
+QUIET = Console(quiet=True)
+
+
 def run(*arguments: str) -> Any:
     result = CliRunner().invoke(app, ["pretrain", *arguments], catch_exceptions=True)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -153,6 +156,41 @@ def test_where_there_is_no_run_none_is_resumed(tmp_path: Path, sources: list[str
     ):
         run("mert-nano", *SMALL, *sources, "--out", str(tmp_path / "nothing"), "--resume")
     assert not (tmp_path / "nothing").exists()
+
+
+def test_the_recipe_is_noted_before_anything_slow_and_another_is_refused(
+    tmp_path: Path, sources: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cmbench.pretraining import pretrain as story
+
+    out, begun = tmp_path / "early", tmp_path / "early" / "training" / "start.json"
+    command = ("mert-nano", *SMALL, *sources, "--out", str(out), "--device", "cpu", "--max-steps", "2")
+
+    def killed(*_: object) -> None:
+        assert set(json.loads(begun.read_text())) == {"recipe_sha256", "weights_sha256", "sha256"}
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(story, "build_corpus", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(open_recipe("mert-nano"), PretrainOptions(out, LoadContext(None, tmp_path)), QUIET, print)
+    with pytest.raises(UsageError, match=r"the run there has another recipe .* Give the same recipe and changes as"):
+        run(*command, "--resume")
+    begun.unlink()
+    assert "Nothing saved yet: begins at update 0." in run(*command, "--resume").stderr
+    noted = json.loads(begun.read_text())
+    assert noted["recipe_sha256"] == json.loads((out / "pretraining.json").read_text())["recipe_sha256"]
+    with pytest.raises(UsageError, match="another recipe"):
+        run(*command, "seed=5", "--resume")
+    told = run(*command[:-1], "4", "--resume").stderr
+    assert "Goes on from update 2 of 4 (stage only)." in told
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path: Path, sources: list[str]) -> None:
+    command = ("mert-nano", *SMALL, *sources, "stages.only.hours.western=9", "--out", str(tmp_path / "more" / "none"))
+    with pytest.raises(UsageError, match="are asked for"):
+        run(*command, "--device", "cpu")
+    assert not (tmp_path / "more" / "none").exists()
 
 
 def test_a_missing_start_is_told_before_anything_is_made(tmp_path: Path, sources: list[str]) -> None:

@@ -22,6 +22,7 @@ import pytest
 from cmbench.tasks.base import Task
 from cmbench.tasks.dunya import lists
 from cmbench.tasks.dunya.recordings import COLLECTIONS
+from cmbench.tasks.fetching.published import LISTS_COMMIT
 from cmbench.tasks.splits.names import SPLITS
 from cmbench.tests.rehearsal.corpus import Item, Sizes, items, recording_ids
 from cmbench.tests.rehearsal.sound import SECONDS, file_of
@@ -106,7 +107,7 @@ def _put_lists(task: Task, tracks: tuple[Item, ...], web: Web, monkeypatch: pyte
     for split in SPLITS:
         target = io.BytesIO()
         np.save(target, np.array([one.id for one in tracks if one.split == split]))
-        folder = f"{lists.LISTS_COMMIT}/data/{FOLDERS[task.name]}/split/{split}.npy"
+        folder = f"{LISTS_COMMIT}/data/{FOLDERS[task.name]}/split/{split}.npy"
         raw = f"https://raw.githubusercontent.com/pxaris/ccml/{folder}"
         web.put(raw, target.getvalue())
         web.redirects[f"github.com/pxaris/ccml/raw/{folder}"] = raw

@@ -170,6 +170,10 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
             "task.yaml:3: `families` names 'sole', which is no label; did you mean 'solo'?",
         ),
         (YAML + "max_track_seconds: 0\n", "task.yaml:3: `max_track_seconds` must be a positive number, not 0."),
+        *(
+            (YAML + f"max_track_seconds: {written}\n", "task.yaml:3: `max_track_seconds` must be a positive number")
+            for written in ("0b_", "!!int ", "!!float x", "9" * 400, "!!int {}")
+        ),
         (YAML + "max_track_seconds: .inf\n", "task.yaml:3: `max_track_seconds` must be a positive number"),
         (YAML + "max_track_seconds: yes\n", "task.yaml:3: `max_track_seconds` must be a positive number, not yes."),
         (YAML + "license: a\nlicence: b\n", "task.yaml:4: `license` and `licence` are the same; keep one."),

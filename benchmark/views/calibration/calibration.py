@@ -19,25 +19,23 @@ Binning*).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from ...comparing.paired import resample_seed
+from ...comparing.compare import RESAMPLES
+from ...comparing.paired import LEVEL, Level, resample_seed
 from ...records.evidence import Evidence
-from ...records.sections import ABSENT, Column, Row, Section, sections
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
 from ..base import Resamples
+from ..judged import Judged, judged
 from ..tables import Rows, ViewTable, cell_facts, not_run
-from ..words import percent, with_interval
+from ..words import ALL, percent, points, span
 
-ALL = "all labels"
 BINS = 15
-RESAMPLES = 1000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,15 @@ class Bin:
         forecasts: how many.
         probability: their mean.
         observed: share of them that came true.
-        interval: of that share, cluster bootstrap; ``None`` where the test split gives none.
+        low: lower end of its interval, cluster bootstrap; ``None`` where the test split gives none.
+        high: upper end.
     """
 
     forecasts: int
     probability: float
     observed: float
-    interval: tuple[float, float] | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,14 @@ class Calibration:
         forecasts: tracks times labels.
         positives: forecasts that came true.
         bins: that hold a forecast, by rising probability.
-        error: expected calibration error.
-        floor: the error to be expected if every probability were true, for so many forecasts, were they independent.
-        brier: Brier score.
-        brier_interval: cluster bootstrap; ``None`` where the test split gives none.
+        ece: expected calibration error.
+        ece_floor: the error to be expected of so many forecasts if every probability were true, were they independent.
+        brier: Brier score, with its cluster-bootstrap interval where the test split gives one.
         reliability: of the bins; 0 is best.
         resolution: of the bins; more is better.
         uncertainty: of the pooled truth.
-        remainder: what differs within bins.
-        skill: Brier skill against prevalence; ``None`` where no label has both a positive and a negative.
-        skill_interval: as of the Brier score.
+        within_bins: what differs within bins.
+        skill: Brier skill against prevalence; without a value where no label has both a positive and a negative.
         reason: why there is no skill or no interval.
     """
 
@@ -85,34 +83,19 @@ class Calibration:
     forecasts: int
     positives: int
     bins: tuple[Bin, ...]
-    error: float
-    floor: float
-    brier: float
-    brier_interval: tuple[float, float] | None
+    ece: float
+    ece_floor: float
+    brier: Level
     reliability: float
     resolution: float
     uncertainty: float
-    remainder: float
-    skill: float | None
-    skill_interval: tuple[float, float] | None
+    within_bins: float
+    skill: Level
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class CalibrationView:
-    """Calibration for the records of one edition, split and protocol.
-
-    Attributes:
-        section: the records.
-        found: model and task -> calibration of every family, then of all labels.
-    """
-
-    section: Section
-    found: Mapping[tuple[Row, Column], tuple[Calibration, ...]]
-
-    def of(self, row: Row, column: Column) -> tuple[Calibration, ...]:
-        """Return what there is of a model on a task; nothing without a record."""
-        return self.found.get((row, column), ())
+CalibrationView = Judged[Calibration]
+"""Calibration of every family, then of all labels."""
 
 
 def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAMPLES) -> tuple[CalibrationView, ...]:
@@ -125,18 +108,7 @@ def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAM
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
-    by_record = {id(one.record): one for one in evidence}
-    return tuple(
-        CalibrationView(
-            section,
-            {
-                (row, column): calibrations(by_record[id(record)], resamples)
-                for column in section.columns
-                for row, record in section.records_on(column)
-            },
-        )
-        for section in sections(one.record for one in evidence)
-    )
+    return judged(evidence, partial(calibrations, resamples=resamples))
 
 
 def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibration, ...]:
@@ -147,16 +119,12 @@ def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibr
         resamples: of the cluster bootstrap.
     """
     task = evidence.record.task
-    families: dict[str, list[int]] = {}
-    for k, label in enumerate(task.labels):
-        families.setdefault(task.families[label], []).append(k)
     probabilities = evidence.probabilities.astype(np.float64).mean(axis=0)
     weights = _weights(evidence.groups, resamples, resample_seed(evidence))
     groups = cluster_count(evidence.groups)
-    parts = [*families.items(), (ALL, list(range(len(task.labels))))]
     return tuple(
         calibrate(family, evidence.targets[:, columns], probabilities[:, columns], weights, groups)
-        for family, columns in parts
+        for family, columns in [*task.columns().items(), (ALL, list(range(len(task.labels))))]
     )
 
 
@@ -185,35 +153,40 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
     n, share = count.sum(axis=0)[filled], true.sum(axis=0)[filled] / count.sum(axis=0)[filled]
     mean = np.einsum("tl,tlb->b", probabilities, inside)[filled] / n
     enough = groups >= MIN_CLUSTERS and len(weights) > 0
-    spans = _share_intervals(count[:, filled], true[:, filled], weights, share) if enough else [None] * len(n)
+    hits, drawn = weights @ true[:, filled], weights @ count[:, filled]
+    shares = np.divide(hits, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
+    levels = [_level(value, shares[:, k], enough) for k, value in enumerate(share.tolist())]
     base = float(truth.mean())
     reliability = float((n * (mean - share) ** 2).sum() / truth.size)
     resolution = float((n * (share - base) ** 2).sum() / truth.size)
-    brier, skill = _brier(truth, probabilities, np.ones((1, len(truth))))
-    drawn, drawn_skill = _brier(truth, probabilities, weights)
-    defined = not math.isnan(skill[0])
-    skill_interval = _interval(drawn_skill, float(skill[0])) if enough and defined else None
-    reason = None if skill_interval else "no interval of the skill: too few resamples have positives and negatives"
-    if not enough:
-        reason = f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
-    if not defined:
+    (whole, drawn_brier), (whole_skill, drawn_skill) = zip(
+        _brier(truth, probabilities, np.ones((1, len(truth)))), _brier(truth, probabilities, weights), strict=True
+    )
+    brier, skill = _level(float(whole[0]), drawn_brier, enough), _level(float(whole_skill[0]), drawn_skill, enough)
+    reason = None
+    if skill.value is None:
         reason = "no skill: no label has both a positive and a negative in the test split"
+    elif not enough:
+        reason = f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
+    elif skill.low is None:
+        reason = "no interval of the skill: too few resamples have positives and negatives"
     return Calibration(
         family=family,
         labels=targets.shape[1],
         forecasts=truth.size,
         positives=int(truth.sum()),
-        bins=tuple(map(Bin, n.astype(int).tolist(), mean.tolist(), share.tolist(), spans)),
-        error=float((n * np.abs(mean - share)).sum() / truth.size),
-        floor=_floor(probabilities, place),
-        brier=float(brier[0]),
-        brier_interval=_interval(drawn, float(brier[0])) if enough else None,
+        bins=tuple(
+            Bin(round(size), said, came, level.low, level.high)
+            for size, said, came, level in zip(n.tolist(), mean.tolist(), share.tolist(), levels, strict=True)
+        ),
+        ece=float((n * np.abs(mean - share)).sum() / truth.size),
+        ece_floor=_floor(probabilities, place),
+        brier=brier,
         reliability=reliability,
         resolution=resolution,
         uncertainty=base * (1 - base),
-        remainder=float(brier[0]) - (reliability - resolution + base * (1 - base)),
-        skill=float(skill[0]) if defined else None,
-        skill_interval=skill_interval,
+        within_bins=float(whole[0]) - (reliability - resolution + base * (1 - base)),
+        skill=skill,
         reason=reason,
     )
 
@@ -244,29 +217,14 @@ def _floor(probabilities: Doubles, place: np.ndarray) -> float:
     return float(np.sqrt(2 * variance / math.pi).sum() / probabilities.size)
 
 
-def _share_intervals(
-    count: Doubles, true: Doubles, weights: Doubles, share: Doubles
-) -> list[tuple[float, float] | None]:
-    """Intervals of the share that came true in each bin; ``None`` where too few resamples have a forecast in it.
-
-    Args:
-        count: forecasts of each track in each bin, ``[tracks, bins]``.
-        true: those that came true.
-        weights: ``[resamples, tracks]``.
-        share: of the split itself, ``[bins]``.
-    """
-    drawn, hits = weights @ count, weights @ true
-    found: list[tuple[float, float] | None] = []
-    for k, value in enumerate(share.tolist()):
-        shares = np.divide(hits[:, k], drawn[:, k], out=np.full(len(drawn), np.nan), where=drawn[:, k] > 0)
-        found.append(_interval(shares, value))
-    return found
-
-
-def _interval(samples: Doubles, value: float) -> tuple[float, float] | None:
-    """Interval of a score from its resamples; ``None`` where too few of them define it."""
-    kept = samples[~np.isnan(samples)]
-    return interval(kept, value, LEVEL) if kept.size >= MIN_DEFINED_SHARE * samples.size else None
+def _level(value: float, drawn: Doubles, enough: bool) -> Level:
+    """Give a score the interval of its resamples, if there are enough groups and enough of them define it."""
+    if math.isnan(value):
+        return Level(None)
+    kept = drawn[~np.isnan(drawn)]
+    if not enough or kept.size < MIN_DEFINED_SHARE * drawn.size:
+        return Level(value)
+    return Level(value, *interval(kept, value, LEVEL))
 
 
 HEADS = (
@@ -295,7 +253,7 @@ def calibration_tables(view: CalibrationView) -> list[ViewTable]:
     """Return a table for each task: models by families."""
     tables = []
     for column in view.section.columns:
-        found = [(row, one) for row in view.section.rows for one in view.of(row, column)]
+        found = view.on(column)
         reasons = [f"{row.name}, {one.family}: {one.reason}." for row, one in found if one.reason]
         tables.append(
             ViewTable.of(
@@ -312,70 +270,36 @@ def calibration_tables(view: CalibrationView) -> list[ViewTable]:
 
 
 def _numbers(one: Calibration) -> tuple[str, ...]:
-    skill = ABSENT if one.skill is None else f"{100 * one.skill:.1f}"
-    if one.skill_interval:
-        skill += f" [{100 * one.skill_interval[0]:.1f}, {100 * one.skill_interval[1]:.1f}]"
     parts = (one.reliability, one.resolution, one.uncertainty)
     return (
-        percent(one.error),
-        percent(one.floor),
-        with_interval(one.brier, one.brier_interval),
+        percent(one.ece),
+        percent(one.ece_floor),
+        span(one.brier),
         *(percent(part, 2) for part in parts),
-        f"{100 * one.remainder:+.2f}",
-        skill,
+        points(one.within_bins, 2),
+        span(one.skill),
     )
 
 
 def calibration_rows(view: CalibrationView) -> Rows:
     """Return one row for each model, task and family, as fractions."""
     rows = []
-    for column, row, one in _each(view):
-        low, high = one.brier_interval or (None, None)
-        skill_low, skill_high = one.skill_interval or (None, None)
-        numbers = {
-            "family": one.family,
-            "labels": one.labels,
-            "test_tracks": column.test_tracks,
-            "forecasts": one.forecasts,
-            "positives": one.positives,
-            "bins": BINS,
-            "ece": one.error,
-            "ece_floor": one.floor,
-            "brier": one.brier,
-            "brier_low": low,
-            "brier_high": high,
-            "reliability": one.reliability,
-            "resolution": one.resolution,
-            "uncertainty": one.uncertainty,
-            "within_bins": one.remainder,
-            "skill": one.skill,
-            "skill_low": skill_low,
-            "skill_high": skill_high,
-            "reason": one.reason,
-        }
-        rows.append(cell_facts(view.section, row, column) | numbers)
+    for column, row, one in view.each():
+        numbers: dict[str, object] = {}
+        for name, value in (vars(one) | {"bins": BINS}).items():
+            if isinstance(value, Level):
+                numbers |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            else:
+                numbers[name] = value
+        first = {"family": one.family, "labels": one.labels, "test_tracks": column.test_tracks}
+        rows.append(cell_facts(view.section, row, column) | first | numbers)
     return rows
 
 
 def bin_rows(view: CalibrationView) -> Rows:
     """Return one row for each model, task, family and bin."""
     return [
-        cell_facts(view.section, row, column)
-        | {
-            "family": one.family,
-            "forecasts": found.forecasts,
-            "probability": found.probability,
-            "observed": found.observed,
-            "low": found.interval[0] if found.interval else None,
-            "high": found.interval[1] if found.interval else None,
-        }
-        for column, row, one in _each(view)
+        cell_facts(view.section, row, column) | {"family": one.family} | vars(found)
+        for column, row, one in view.each()
         for found in one.bins
     ]
-
-
-def _each(view: CalibrationView) -> Iterator[tuple[Column, Row, Calibration]]:
-    for column in view.section.columns:
-        for row in view.section.rows:
-            for one in view.of(row, column):
-                yield column, row, one

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...records.sections import Column, Row
 from ..figures import (
-    COLOURS,
     FAINT,
     LINE,
-    MARKERS,
     TEXT_WIDTH,
     clipped,
+    draw_legend,
     draw_title,
     empty_figure,
     head_inches,
     legend_columns,
+    model_mark,
 )
 from ..words import percent
 from .calibration import BINS, Calibration, CalibrationView
@@ -53,8 +53,6 @@ def calibration_figure(view: CalibrationView, column: Column, rows: Sequence[Row
 
 def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
     """Draw all models into the same diagrams, one for each family."""
-    from matplotlib.lines import Line2D
-
     drawn = [(k, row, view.of(row, column)) for k, row in enumerate(rows)]
     families = list(dict.fromkeys(one.family for _, _, found in drawn for one in found))
     names = [_told(row, found) for _, row, found in drawn]
@@ -80,13 +78,14 @@ def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figur
                 if one.family == family:
                     _draw(axes, one, k)
                     said = [100 * b.probability for b in one.bins]
-                    counts.plot(said, [b.forecasts for b in one.bins], **_mark(k), markersize=2.4, linewidth=0.7)
-    handles = [
-        Line2D([], [], **_mark(k), markersize=4, linewidth=1.0, label=_told(row, found)) for k, row, found in drawn
-    ]
-    place = (0.5, 0.3 / height)
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=place, ncols=columns, frameon=False, fontsize=6.5,
-                  borderaxespad=0)  # fmt: skip
+                    counts.plot(
+                        said,
+                        [b.forecasts for b in one.bins],
+                        **model_mark(k) | {"linestyle": "-"},
+                        markersize=2.4,
+                        linewidth=0.7,
+                    )
+    draw_legend(figure, names, columns, 0.3, 6.5, markersize=4, linewidth=1.0, linestyle="-")
     note = f"{_MARKS} Below: how many, logarithmic.\nECE: expected calibration error over all labels, percent."
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
     draw_title(figure, view.section, _title(column), height)
@@ -118,19 +117,15 @@ def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure
                 axes.set_xlabel("probability, percent", size=6, labelpad=1)
             if k < beside:
                 axes.set_title(clipped(family, int(13 * side)), size=7.5, pad=14)
-            _background(axes, family, [other for other in found if other is not own])
+            for one in (one for other in found if other is not own for one in other if one.family == family):
+                axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
             for one in (one for one in own if one.family == family):
                 _draw(axes, one, k)
-                axes.text(0.97, 0.04, f"ECE {percent(one.error)}", transform=axes.transAxes, ha="right", size=6)
+                axes.text(0.97, 0.04, f"ECE {percent(one.ece)}", transform=axes.transAxes, ha="right", size=6)
     note = f"{_MARKS} Faint: the other models.\nECE: expected calibration error, percent."
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
     draw_title(figure, view.section, _title(column), height)
     return figure
-
-
-def _background(axes: Axes, family: str, others: Sequence[Sequence[Calibration]]) -> None:
-    for one in (one for other in others for one in other if one.family == family):
-        axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
 
 
 _MARKS = f"{BINS} bins of equal width; whisker: 95 % cluster-bootstrap interval; hollow: fewer than {FEW} forecasts."
@@ -140,12 +135,8 @@ def _title(column: Column) -> str:
     return f"{column.name}: reliability by family (n={column.test_tracks} test tracks)"
 
 
-def _mark(k: int) -> dict[str, Any]:
-    return {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
-
-
 def _told(row: Row, found: Sequence[Calibration]) -> str:
-    return f"{clipped(row.name)} (ECE {percent(found[-1].error)})" if found else f"{clipped(row.name)} (no record)"
+    return f"{clipped(row.name)} (ECE {percent(found[-1].ece)})" if found else f"{clipped(row.name)} (no record)"
 
 
 def _prepare(axes: Axes, counts: Axes, family: str, first: bool) -> None:
@@ -187,20 +178,12 @@ def _firm(one: Calibration) -> tuple[list[float], list[float]]:
 
 
 def _draw(axes: Axes, one: Calibration, k: int) -> None:
-    colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+    colour, marker = model_mark(k)["color"], model_mark(k)["marker"]
     axes.plot(*_firm(one), color=colour, linewidth=0.9)
     for found in one.bins:
         x, y = 100 * found.probability, 100 * found.observed
-        if found.interval and found.forecasts >= FEW:
-            axes.plot([x, x], [100 * end for end in found.interval], color=colour, linewidth=0.7)
+        if found.low is not None and found.high is not None and found.forecasts >= FEW:
+            axes.plot([x, x], [100 * found.low, 100 * found.high], color=colour, linewidth=0.7)
         face = colour if found.forecasts >= FEW else "white"
-        axes.plot(
-            [x],
-            [y],
-            marker=marker,
-            markersize=3.4,
-            color=colour,
-            markerfacecolor=face,
-            markeredgewidth=0.7,
-            clip_on=False,
-        )
+        axes.plot([x], [y], marker=marker, markersize=3.4, color=colour, markerfacecolor=face, markeredgewidth=0.7,
+                  clip_on=False)  # fmt: skip

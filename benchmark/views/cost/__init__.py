@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..base import Block, Drawing, Part, Scope, View
 from .cost import MEASURES, CostView, cost_rows, cost_tables, cost_views
+from .frontier import cost_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 def _figures(view: CostView) -> dict[str, Callable[[], Figure]]:
     """Return a figure for each device and measure."""
-    from .frontier import cost_figure
-
     figures: dict[str, Callable[[], Figure]] = {}
     for device in view.devices:
         for measure in MEASURES:
@@ -28,8 +27,6 @@ def _figures(view: CostView) -> dict[str, Callable[[], Figure]]:
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
-    from .frontier import cost_figure
-
     (view,) = cost_views(scope.records)
     means = tuple(panel for panel in view.panels if panel.column is None)
     many = not scope.few and {panel.device for panel in means} == set(view.devices)

@@ -7,14 +7,14 @@ the first cells of a run are the telling ones; it does not grow with the audio a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ...records.environment import device_words
 from ...records.record import Interval, Record
 from ...records.sections import ABSENT, Column, Row, Section, sections
-from ..tables import Rows, ViewTable, cell_facts, not_run
+from ..tables import Rows, ViewTable, cell_facts, ends, not_run
 from ..words import with_interval
 
 MEAN = "mean of all tasks"
@@ -34,32 +34,58 @@ NO_TIME = "no time of encoding: the record counts no audio or no seconds"
 
 @dataclass(frozen=True)
 class CostPoint:
-    """A model on a task, or on all tasks, on one device.
+    """A model on one device: on a task, or on all tasks, whose costs add up and whose scores are averaged.
 
     Attributes:
         row: the model.
-        audio_hours: that were encoded.
-        encode_seconds_per_hour: wall-clock seconds for an hour of audio; ``None`` where the record counts none.
-        probe_seconds: wall-clock seconds of training and scoring the probes.
-        peak_memory_mib: of the process up to the end of the cell.
-        score: macro ROC-AUC as a fraction, a plain mean over tasks for :data:`MEAN`; ``None`` where not defined.
-        interval: of the score; ``None`` for a mean over tasks.
-        test_tracks: that the score rests on.
+        records: of the task, or of every task.
     """
 
     row: Row
-    audio_hours: float
-    encode_seconds_per_hour: float | None
-    probe_seconds: float
-    peak_memory_mib: float
-    score: float | None
-    interval: Interval | None
-    test_tracks: int
+    records: tuple[Record, ...]
+
+    @property
+    def audio_hours(self) -> float:
+        """Hours that were encoded."""
+        return sum(r.cost.audio_seconds for r in self.records) / 3600
+
+    @property
+    def encode_seconds_per_hour(self) -> float | None:
+        """Wall-clock seconds for an hour of audio; ``None`` where a record counts none."""
+        if any(r.cost.audio_seconds <= 0 or r.cost.encode_seconds <= 0 for r in self.records):
+            return None
+        return sum(r.cost.encode_seconds for r in self.records) / self.audio_hours
+
+    @property
+    def probe_seconds(self) -> float:
+        """Wall-clock seconds of training and scoring the probes."""
+        return sum(r.cost.probe_seconds for r in self.records)
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """Peak memory of the process up to the end of the last cell."""
+        return max(r.cost.peak_memory_mib for r in self.records)
+
+    @property
+    def score(self) -> float | None:
+        """Macro ROC-AUC as a fraction, a plain mean over tasks; ``None`` where one is not defined."""
+        scores = [r.metrics["roc_auc"].value for r in self.records]
+        known = [score for score in scores if score is not None]
+        return fmean(known) if len(known) == len(scores) else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Interval of the score; ``None`` for a mean over tasks."""
+        return self.records[0].metrics["roc_auc"].interval if len(self.records) == 1 else None
+
+    @property
+    def test_tracks(self) -> int:
+        """Test tracks that the score rests on."""
+        return sum(r.coverage.used["test"] for r in self.records)
 
     def measure(self, name: str) -> float | None:
         """Return one of :data:`MEASURES`; ``None`` where it is missing or not above zero."""
-        value = self.encode_seconds_per_hour if name == "encode_seconds_per_hour" else self.peak_memory_mib
-        return value if value is not None and value > 0 else None
+        return getattr(self, name) or None
 
 
 @dataclass(frozen=True)
@@ -68,37 +94,39 @@ class CostPanel:
 
     Attributes:
         device: what they were measured on, in words.
-        name: of the task, or :data:`MEAN`.
         points: one for each model.
-        column: the task; ``None`` for the mean.
+        column: the task; ``None`` for the mean over all.
     """
 
     device: str
-    name: str
     points: tuple[CostPoint, ...]
     column: Column | None
 
+    @property
+    def name(self) -> str:
+        """Name of the task, or :data:`MEAN`."""
+        return self.column.name if self.column else MEAN
+
     def front(self, measure: str) -> tuple[int, ...]:
-        """Return the models that no other beats or equals in one of score and cost without losing in the other.
+        """Return positions in ``points``, by rising cost, of those that :func:`unbeaten` leaves."""
+        return unbeaten([(point.measure(measure), point.score) for point in self.points])
 
-        Args:
-            measure: one of :data:`MEASURES`; less is better.
 
-        Returns:
-            Positions in ``points``, by rising cost.
-        """
-        known = [
-            (cost, point.score, k)
-            for k, point in enumerate(self.points)
-            if (cost := point.measure(measure)) is not None and point.score is not None
-        ]
-        best = -1.0
-        front: list[tuple[float, float, int]] = []
-        for cost, score, k in sorted(known, key=lambda one: (one[0], -one[1])):
-            if score > best or (front and (cost, score) == front[-1][:2]):
-                best = score
-                front.append((cost, score, k))
-        return tuple(k for _, _, k in front)
+def unbeaten(points: Sequence[tuple[float | None, float | None]]) -> tuple[int, ...]:
+    """Return the points that no other beats or equals in one of cost and score without losing in the other.
+
+    Args:
+        points: cost (less is better) and score (more is better) of each; a point without one of them is left out.
+
+    Returns:
+        Positions, by rising cost.
+    """
+    known = [(cost, -score, k) for k, (cost, score) in enumerate(points) if cost is not None and score is not None]
+    front: list[tuple[float, float, int]] = []
+    for one in sorted(known):
+        if not front or one[1] < front[-1][1] or one[:2] == front[-1][:2]:
+            front.append(one)
+    return tuple(k for _, _, k in front)
 
 
 @dataclass(frozen=True)
@@ -107,18 +135,16 @@ class CostView:
 
     Attributes:
         section: the records.
-        devices: what they were measured on, in words.
         panels: device by device, task by task; the mean over tasks first, where models were run on all of them there.
     """
 
     section: Section
-    devices: tuple[str, ...]
     panels: tuple[CostPanel, ...]
 
-
-def device_name(record: Record) -> str:
-    """Say what a record was measured on."""
-    return device_words(record.environment)
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the records were measured on, in words."""
+        return tuple(dict.fromkeys(panel.device for panel in self.panels))
 
 
 def cost_views(records: Iterable[Record]) -> tuple[CostView, ...]:
@@ -127,63 +153,19 @@ def cost_views(records: Iterable[Record]) -> tuple[CostView, ...]:
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
-    return tuple(_view(section) for section in sections(records))
+    return tuple(CostView(section, tuple(_panels(section))) for section in sections(records))
 
 
-def _view(section: Section) -> CostView:
-    devices = tuple(dict.fromkeys(device_name(r) for r in section.cells.values()))
-    panels = []
-    for device in devices:
-        own = [_panel(section, column, device) for column in section.columns]
-        if len(section.columns) > 1 and (mean := _mean_panel(section, device, own)).points:
-            panels.append(mean)
-        panels += [panel for panel in own if panel.points]
-    return CostView(section, devices, tuple(panels))
-
-
-def _panel(section: Section, column: Column, device: str) -> CostPanel:
-    found = [(row, r) for row, r in section.records_on(column) if device_name(r) == device]
-    return CostPanel(device, column.name, tuple(_point(row, record) for row, record in found), column)
-
-
-def _point(row: Row, record: Record) -> CostPoint:
-    cost, metric = record.cost, record.metrics.get("roc_auc")
-    hours = cost.audio_seconds / 3600
-    return CostPoint(
-        row=row,
-        audio_hours=hours,
-        encode_seconds_per_hour=cost.encode_seconds / hours if hours > 0 and cost.encode_seconds > 0 else None,
-        probe_seconds=cost.probe_seconds,
-        peak_memory_mib=cost.peak_memory_mib,
-        score=metric.value if metric else None,
-        interval=metric.interval if metric else None,
-        test_tracks=record.coverage.used["test"],
-    )
-
-
-def _mean_panel(section: Section, device: str, panels: Sequence[CostPanel]) -> CostPanel:
-    """Sum the cost and average the score of the models that have every task on this device."""
-    points = []
-    for row in section.rows:
-        own = [point for panel in panels for point in panel.points if point.row == row]
-        if len(own) < len(section.columns):
-            continue
-        hours = sum(point.audio_hours for point in own)
-        seconds = [p.encode_seconds_per_hour * p.audio_hours for p in own if p.encode_seconds_per_hour is not None]
-        scores = [point.score for point in own if point.score is not None]
-        points.append(
-            CostPoint(
-                row=row,
-                audio_hours=hours,
-                encode_seconds_per_hour=sum(seconds) / hours if len(seconds) == len(own) else None,
-                probe_seconds=sum(point.probe_seconds for point in own),
-                peak_memory_mib=max(point.peak_memory_mib for point in own),
-                score=fmean(scores) if len(scores) == len(own) else None,
-                interval=None,
-                test_tracks=sum(point.test_tracks for point in own),
-            )
-        )
-    return CostPanel(device, MEAN, tuple(points), None)
+def _panels(section: Section) -> Iterator[CostPanel]:
+    for device in dict.fromkeys(device_words(r.environment) for r in section.cells.values()):
+        cells = {key: r for key, r in section.cells.items() if device_words(r.environment) == device}
+        here = replace(section, cells=cells)
+        found = [(row, tuple(record for _, record in here.records_of(row))) for row in here.rows]
+        if complete := [CostPoint(row, own) for row, own in found if len(own) == len(here.columns) > 1]:
+            yield CostPanel(device, tuple(complete), None)
+        for column in here.columns:
+            if points := tuple(CostPoint(row, (record,)) for row, record in here.records_on(column)):
+                yield CostPanel(device, points, column)
 
 
 def several_devices(view: CostView) -> str:
@@ -256,8 +238,7 @@ def cost_rows(view: CostView) -> Rows:
         | {
             "device": panel.device,
             "roc_auc": point.score,
-            "low": point.interval.low if point.interval else None,
-            "high": point.interval.high if point.interval else None,
+            **ends(point.interval),
             "test_tracks": point.test_tracks,
             "audio_hours": point.audio_hours,
             "encode_seconds_per_hour": point.encode_seconds_per_hour,

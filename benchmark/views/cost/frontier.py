@@ -13,6 +13,7 @@ from ..figures import (
     LINE,
     TEXT_WIDTH,
     clipped,
+    draw_legend,
     draw_title,
     empty_figure,
     head_inches,
@@ -24,7 +25,6 @@ from .cost import MEASURES, CostPanel, CostView, several_devices
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 
 def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_hour") -> Figure:
@@ -45,7 +45,8 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
     columns = legend_columns(names, TEXT_WIDTH if across > 2 else 5.2)
     legend = 0.17 * -(-len(models) // columns)
     note = several_devices(view)
-    head, foot, tall = head_inches(view.section) + 0.2, 0.62 + legend + (0.13 if note else 0.0), 1.75
+    lower = 0.13 if note else 0.0
+    head, foot, tall = head_inches(view.section) + 0.2, 0.62 + legend + lower, 1.75
     width, height = TEXT_WIDTH if across > 2 else 2.6 * across + 0.6, head + tall * down + foot - 0.25
     width = max(width, 5.2)
     figure = empty_figure(width, height)
@@ -58,20 +59,12 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
             continue
         _draw_panel(axes, panels[i], measure, {row: k for k, row in enumerate(models)})
     figure.supylabel("ROC-AUC, percent", size=7, x=0.004)
-    handles = [_handle(k, name) for k, name in enumerate(names)]
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, (0.17 + (0.13 if note else 0)) / height),
-                  ncols=columns, frameon=False, fontsize=7, borderaxespad=0)  # fmt: skip
+    draw_legend(figure, names, columns, 0.17 + lower)
     told = "line: no model is both cheaper and better; whisker: interval of the score."
     figure.text(0.005, 0.03 / height, f"{told}\n{note}" if note else told, va="bottom", size=6.5, color=FAINT)
-    figure.text(0.5, (0.22 + legend + (0.13 if note else 0)) / height, MEASURES[measure], ha="center", size=7)
+    figure.text(0.5, (0.22 + legend + lower) / height, MEASURES[measure], ha="center", size=7)
     draw_title(figure, view.section, f"Score against cost on {device}", height)
     return figure
-
-
-def _handle(k: int, name: str) -> Line2D:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], **model_mark(k), markersize=5, label=name)
 
 
 def _draw_panel(axes: Axes, panel: CostPanel, measure: str, place: Mapping[Row, int]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...records.sections import HEADLINE, Column, Row, Section
+from ...records.sections import Column, Row, Section
 from ..base import Block, Part, Scope, View
-from ..dots import DotLine, dot, dots_figure
+from ..dots import DotLine, dots_figure, dots_of
 from ..figures import figures_by_task, short_label
+from .confusion_map import confusion_figure
 from .labels import (
     LabelView,
     by_family,
@@ -19,6 +20,7 @@ from .labels import (
     label_tables,
     label_views,
     scores_of,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +42,7 @@ def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = 
         if facts.family != family:
             family = facts.family
             lines.append(DotLine(family))
-        scores = [own.get(facts.label) for own in found]
-        dots = {m: [dot(*score.ranked(m)) if score else None for score in scores] for m in HEADLINE}
+        dots = dots_of([own.get(facts.label) for own in found])
         chance = {"average_precision": facts.prevalence}
         lines.append(DotLine(short_label(facts.label), f"n={facts.support}", dots, chance))
     title = f"{column.name}: scores by label (n={column.test_tracks} test tracks)"
@@ -50,11 +51,9 @@ def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = 
 
 
 def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:
-    from .confusion_map import confusion_figure
-
     figures = figures_by_task(view.section, partial(label_figure, view.section))
     for column in view.section.columns:
-        for row, c in view.shown(column):
+        for row, c in shown(view, column):
             figures[f"{column.name}-{c.family}-{row.name}"] = partial(confusion_figure, view.section, column, row, c)
     return figures
 

@@ -69,10 +69,7 @@ def confusions(evidence: Evidence) -> tuple[Confusion, ...]:
     Args:
         evidence: record and predictions.
     """
-    task = evidence.record.task
-    families: dict[str, list[int]] = {}
-    for k, label in enumerate(task.labels):
-        families.setdefault(task.families[label], []).append(k)
+    families = evidence.record.task.columns()
     return tuple(_confusion(evidence, family, columns) for family, columns in families.items())
 
 

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from ...records.evidence import Evidence
 from ...records.record import LabelScore, Record
-from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section, sections
+from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
+from ..base import DRAWN_MODELS
 from ..figures import short_label
-from ..tables import Rows, ViewTable, cell_facts, not_run, not_scored
+from ..judged import Judged, judged
+from ..tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
 from ..words import with_interval
 from .confusion import Confusion, confusions
 
 PAIRS = 10
 """Most confused pairs that a table lists; the CSV file has all."""
 
-CONFUSED_MODELS = 4
-"""Models up to which confusions are printed and drawn: each takes a table and a figure for every family."""
 
-
-@dataclass(frozen=True)
-class LabelView:
-    """Scores by label for the records of one edition, split and protocol.
-
-    Attributes:
-        section: the records.
-        confusions: model and task -> confusion of every family.
-    """
-
-    section: Section
-    confusions: Mapping[tuple[Row, Column], tuple[Confusion, ...]]
-
-    def on(self, column: Column) -> list[tuple[Row, Confusion]]:
-        """Return the confusions of a task, model by model."""
-        return [(row, c) for row in self.section.rows for c in self.confusions.get((row, column), ())]
-
-    def shown(self, column: Column) -> list[tuple[Row, Confusion]]:
-        """Return those that are shown: of single-choice families; none where there are too many models."""
-        few = len(self.section.rows) <= CONFUSED_MODELS
-        return [(row, c) for row, c in self.on(column) if few and not c.reason]
+LabelView = Judged[Confusion]
+"""Scores by label, with the confusion of every family."""
 
 
 def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
@@ -51,18 +31,13 @@ def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
-    by_record = {id(one.record): one for one in evidence}
-    return tuple(
-        LabelView(
-            section,
-            {
-                (row, column): confusions(by_record[id(record)])
-                for column in section.columns
-                for row, record in section.records_on(column)
-            },
-        )
-        for section in sections(one.record for one in evidence)
-    )
+    return judged(evidence, confusions)
+
+
+def shown(view: LabelView, column: Column) -> list[tuple[Row, Confusion]]:
+    """Return the confusions of a task that are shown: of single-choice families; none of too many models."""
+    few = len(view.section.rows) <= DRAWN_MODELS
+    return [(row, c) for row, c in view.on(column) if few and not c.reason]
 
 
 def label_tables(view: LabelView) -> list[ViewTable]:
@@ -76,7 +51,7 @@ def label_tables(view: LabelView) -> list[ViewTable]:
 
 def confusion_tables(view: LabelView, column: Column) -> list[ViewTable]:
     """Return the most confused pairs of every single-choice family of a task; none of too many models."""
-    return [_pairs_table(view.section, column, row, c) for row, c in view.shown(column)]
+    return [_pairs_table(view.section, column, row, c) for row, c in shown(view, column)]
 
 
 def by_family(section: Section, column: Column) -> list[LabelScore]:
@@ -132,8 +107,8 @@ def _notes(view: LabelView, column: Column) -> Iterator[str]:
         yield f"Without an interval: {'; '.join(f'{short_label(a)} ({why})' for a, why in reasons.items())}."
     for family, reason in {c.family: c.reason for _, c in view.on(column) if c.reason}.items():
         yield f"No confusion within {family}: {reason}."
-    if len(records) > CONFUSED_MODELS:
-        yield f"Confusion of up to {CONFUSED_MODELS} models is shown; name fewer records. The CSV file has all."
+    if len(records) > DRAWN_MODELS:
+        yield f"Confusion of up to {DRAWN_MODELS} models is shown; name fewer records. The CSV file has all."
 
 
 def _pairs_table(section: Section, column: Column, row: Row, confusion: Confusion) -> ViewTable:
@@ -170,8 +145,7 @@ def label_rows(section: Section) -> Rows:
             "prevalence": score.prevalence,
             "metric": metric,
             "value": value,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
+            **ends(interval),
             "reason": score.reason,
         }
         for column in section.columns
@@ -195,8 +169,7 @@ def confusion_rows(view: LabelView) -> Rows:
             "undecided": c.undecided[i],
             "probability_share": shares[j] if shares else None,
         }
-        for column in view.section.columns
-        for row, c in view.on(column)
+        for column, row, c in view.each()
         if not c.reason
         for i, shares in enumerate(c.probability)
         for j, label in enumerate(c.labels)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from ...records.sections import Row, Section
 from ..base import Block, Drawing, Part, Scope, View
 from ..figures import in_parts
+from ..scores.curves import layer_curves
 from .layers import LayerView, layer_rows, layer_tables, layer_views
+from .state_map import layer_figure, panels_by_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def _figures(view: LayerView) -> dict[str, Callable[[], Figure]]:
-    from .state_map import layer_figure, panels_by_page
-
     figures: dict[str, Callable[[], Figure]] = {}
     for column, found in view.panels.items():
         pages = panels_by_page(found)
@@ -36,8 +36,6 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     none = "" if curves else "Every encoder here has one hidden state; there is no curve to draw."
     drawings = tuple(_curves(section, rows) for rows in curves)
     yield Block("layers", "Layers", none, drawings)
-    from .state_map import layer_figure
-
     (view,) = layer_views(scope.records)
     several = {row.name for row in section.rows if any(len(r.layers) > 1 for _, r in section.records_of(row))}
     parts = []
@@ -60,8 +58,6 @@ def _blocks(scope: Scope) -> Iterator[Block]:
 
 
 def _curves(section: Section, rows: Sequence[Row]) -> Drawing:
-    from ..scores.curves import layer_curves
-
     chosen = "; ".join(
         f"{row.name}: " + ", ".join(f"{c.name} {r.selection.layer}" for c, r in section.records_of(row)) for row in rows
     )

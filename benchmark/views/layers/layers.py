@@ -8,25 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ...records.record import LayerScore, Record
 from ...records.sections import ABSENT, METRIC_TITLES, Column, Row, Section, sections
 from ..tables import Rows, ViewTable, cell_facts, not_run
-from ..words import of_defined, percent
-
-ALL = "all labels"
-
-
-class RankedMetric(StrEnum):
-    """Metrics of a ranking."""
-
-    roc_auc = "roc_auc"
-    average_precision = "average_precision"
-
+from ..words import ALL, of_defined, percent
 
 NOT_STORED = (
     "scores by family are not stored by the record, which was written before cmbench kept them; `cmbench run --force` "
@@ -55,12 +44,6 @@ class LayerLine:
         """Return how many labels it has, and how many of them have a score."""
         return f"{ABSENT}/{self.labels} labels" if self.defined is None else of_defined(self.defined, self.labels)
 
-    @property
-    def best(self) -> int | None:
-        """Position of the best input, the first of equals; ``None`` where there is no score."""
-        known = [(-value, k) for k, value in enumerate(self.values) if value is not None]
-        return min(known)[1] if known else None
-
 
 @dataclass(frozen=True)
 class LayerPanel:
@@ -86,6 +69,16 @@ class LayerPanel:
     lines: tuple[LayerLine, ...]
     notes: tuple[str, ...]
 
+    @property
+    def states(self) -> list[int]:
+        """Positions of the hidden states."""
+        return [k for k in range(len(self.inputs)) if k != self.fused]
+
+    def best(self, line: LayerLine) -> int | None:
+        """Return the position of the best hidden state, the first of equals; ``None`` where none has a score."""
+        known = [(-value, k) for k in self.states if (value := line.values[k]) is not None]
+        return min(known)[1] if known else None
+
 
 @dataclass(frozen=True)
 class LayerView:
@@ -104,7 +97,9 @@ class LayerView:
 
 def layer_views(
     records: Iterable[Record],
-    metric: Annotated[RankedMetric, typer.Option(help="Validation score to show.")] = RankedMetric.roc_auc,
+    metric: Annotated[
+        Literal["roc_auc", "average_precision"], typer.Option(help="Validation score to show.")
+    ] = "roc_auc",
 ) -> tuple[LayerView, ...]:
     """Return the view for every edition, split and protocol.
 
@@ -118,8 +113,8 @@ def layer_views(
     return tuple(
         LayerView(
             section,
-            metric.value,
-            {c: tuple(_panel(row, r, metric.value) for row, r in section.records_on(c)) for c in section.columns},
+            metric,
+            {c: tuple(_panel(row, r, metric) for row, r in section.records_on(c)) for c in section.columns},
         )
         for section in sections(records)
     )
@@ -189,11 +184,9 @@ def layer_tables(view: LayerView) -> list[ViewTable]:
 
 
 def _table_row(panel: LayerPanel, line: LayerLine) -> tuple[str, ...]:
-    states = [k for k in range(len(panel.inputs)) if k != panel.fused]
-    alone = LayerLine(line.family, line.labels, line.defined, tuple(line.values[k] for k in states))
+    states, best = panel.states, panel.best(line)
     places = (states[0] if states else None, states[-1] if states else None, panel.fused, panel.chosen)
     values = (ABSENT if k is None else percent(line.values[k]) for k in places)
-    best = None if alone.best is None else states[alone.best]
     return (
         panel.row.name,
         line.family,

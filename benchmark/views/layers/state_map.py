@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ....errors import counted
 from ...records.sections import ABSENT, METRIC_TITLES, Column
-from ..figures import FAINT, FLOORS, INK, TEXT_WIDTH, clipped, draw_scale, draw_title, empty_figure, head_inches, ink_on
+from ..figures import (
+    FAINT,
+    INK,
+    TEXT_WIDTH,
+    clipped,
+    draw_scale,
+    draw_title,
+    empty_figure,
+    head_inches,
+    ink_on,
+    scale_ends,
+)
 from .layers import LayerLine, LayerPanel, LayerView
 
 if TYPE_CHECKING:
@@ -44,7 +56,8 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
         column: the task.
         panels: the models to draw; all if not given.
     """
-    ends = _ends(view.panels[column], view.metric)
+    shown = (value for panel in view.panels[column] for line in panel.lines for value in line.values)
+    ends = scale_ends(shown, view.metric)
     panels = view.panels[column] if panels is None else panels
     left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
     most = max(len(panel.inputs) for panel in panels)
@@ -69,12 +82,6 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
     return figure
 
 
-def _ends(panels: Sequence[LayerPanel], metric: str) -> tuple[float, float]:
-    values = [v for panel in panels for line in panel.lines for v in line.values if v is not None]
-    best, low = max((100 * v for v in values), default=0.0), FLOORS[metric]
-    return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
-
-
 def _line_name(line: LayerLine) -> str:
     return f"{clipped(line.family)} · {line.count}"
 
@@ -97,8 +104,7 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
     digits = 1 if cell >= 0.36 else 0
     size = min(7.0, 18 * cell if digits else 24 * cell)
     for y, line in enumerate(panel.lines):
-        states = [(v, -k) for k, v in enumerate(line.values) if v is not None and k != panel.fused]
-        best = -max(states)[1] if states else None
+        known = [k for k in panel.states if line.values[k] is not None]
         for k, value in enumerate(line.values):
             x = _place(panel, k)
             if value is None:
@@ -109,7 +115,7 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
             axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.6))
             text = f"{100 * value:.{digits}f}"
             axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=size, color=ink_on(shade))
-            if k == best and len(states) > 1:
+            if k == panel.best(line) and len(known) > 1:
                 frame = Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="white", lw=2.2, zorder=3)
                 axes.add_patch(frame)
                 axes.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="black", lw=1.0,
@@ -122,7 +128,5 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
     axes.set_xticks([_place(panel, k) + 0.5 for k in ticks], shown, size=5.5 if named else 6.5)
     if panel.chosen is not None:
         axes.plot([_place(panel, panel.chosen) + 0.5], [-0.16], marker="v", color=INK, markersize=4, clip_on=False)
-    plural = "s" * (len(panel.inputs) - (panel.fused is not None) != 1)
-    count = len(panel.inputs) - (panel.fused is not None)
-    title = f"{clipped(panel.row.name, 60)} ({count} hidden state{plural}, n={panel.valid_tracks})"
+    title = f"{clipped(panel.row.name, 60)} ({counted(len(panel.states), 'hidden state')}, n={panel.valid_tracks})"
     axes.annotate(title, (0, 0), (0, 9), textcoords="offset points", size=7.5, weight="bold")

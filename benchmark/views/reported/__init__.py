@@ -12,8 +12,9 @@ import typer
 from ....errors import UsageError
 from ...records.folder import iter_records
 from ..base import Block, Scope, View
-from .against import Against, against_rows, against_tables, print_against, set_beside
-from .rows import print_reported, reported_blocks
+from ..tables import ViewTable, print_tables
+from .against import Against, against_rows, against_tables, set_beside
+from .rows import reported_blocks, reported_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,18 +49,23 @@ def _compute(
     return [Reports(*set_beside(records), ours=True)]
 
 
+def _tables(found: Reports) -> list[ViewTable]:
+    return against_tables(found.beside) if found.ours else reported_tables()
+
+
 def _show(found: Reports, console: Console) -> None:
-    if found.ours:
-        print_against(found.beside, found.alone, console)
-    else:
-        print_reported(console)
+    print_tables(_tables(found), console)
+    for sentence in found.alone:
+        console.print(f"Not compared: {sentence}", soft_wrap=True, markup=False)
+    if found.ours and not found.beside:
+        console.print("Nothing was compared: there is no record on real data of a model with published figures.")
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
     """Yield what others report on these tasks: beside real data on the published splits only."""
     section = scope.section
     if section.on_published_data and (found := reported_blocks(column.key[0] for column in section.columns)):
-        yield Block("reported", "", template="reported.html", data=found)
+        yield Block("reported", "Reported by others", template="reported.html", data=found)
 
 
 VIEW = View(
@@ -69,9 +75,9 @@ VIEW = View(
     With `--against` cell by cell: published, ours with its interval, inside or outside, and what differs.
     """,
     compute=_compute,
-    tables=lambda found: against_tables(found.beside),
+    tables=_tables,
     rows=lambda found: {"": against_rows(found.beside)} if found.beside else {},
-    stem=lambda found: "reported-against",
+    stem=lambda found: "reported-against" if found.ours else "reported",
     show=_show,
     blocks=_blocks,
     examples=("cmbench report reported", "cmbench report reported --against results --out views"),

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from hashlib import sha256
 
 from ....baselines.published import Reported, protocols, published, sources
 from ....tasks.base import tradition_place
 from ....tasks.registry import built_in
-from ...records.record import Record
+from ...records.record import Metric, Record
 from ...records.sections import METRIC_TITLES
-from ..tables import Rows, ViewTable, plain_table
+from ...records.setting import Setting
+from ..tables import Rows, ViewTable, ends
 from ..words import percent, with_interval
 from .rows import WARNING
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 INSIDE, BELOW, ABOVE, NO_INTERVAL = "inside", "outside: ours is lower", "outside: ours is higher", "no interval"
 
 ROUNDING = 0.0005
 """Published figures have three decimals."""
-
-_COLUMNS = ("metric, %", "published", "ours", "published value")
 
 VARIANTS = ("@bfloat16", "@marble-norm")
 """Endings of names under which a published model is evaluated in another way; the difference is declared."""
@@ -40,16 +36,21 @@ class AgainstCell:
     Attributes:
         metric: its name.
         published: the value that was published, a fraction.
-        value: ours; ``None`` if it is undefined.
-        interval: ours; ``None`` if there is none.
-        verdict: inside, outside, or that there is no interval to tell by.
+        ours: the record's.
     """
 
     metric: str
     published: float
-    value: float | None
-    interval: tuple[float, float] | None
-    verdict: str
+    ours: Metric
+
+    @property
+    def verdict(self) -> str:
+        """Where the published value lies; the last digit that was printed may have been rounded."""
+        if self.ours.interval is None:
+            return NO_INTERVAL
+        if self.published + ROUNDING < self.ours.interval.low:
+            return ABOVE
+        return BELOW if self.published - ROUNDING > self.ours.interval.high else INSIDE
 
 
 @dataclass(frozen=True)
@@ -102,23 +103,12 @@ def published_name(name: str) -> str:
 
 
 def _beside(record: Record, row: Reported) -> Against:
-    cells = []
-    for metric, value in row.scores[record.task.name].items():
-        ours = record.metrics.get(metric)
-        if value is not None and ours is not None:
-            interval = (ours.interval.low, ours.interval.high) if ours.interval else None
-            cells.append(AgainstCell(metric, value, ours.value, interval, _verdict(value, interval)))
-    return Against(record, row, tuple(cells), tuple(_differences(record, row)))
-
-
-def _verdict(value: float, interval: tuple[float, float] | None) -> str:
-    """Say where a published value lies; the last digit that was printed may have been rounded."""
-    if interval is None:
-        return NO_INTERVAL
-    low, high = interval
-    if value + ROUNDING < low:
-        return ABOVE
-    return BELOW if value - ROUNDING > high else INSIDE
+    cells = tuple(
+        AgainstCell(metric, value, record.metrics[metric])
+        for metric, value in row.scores[record.task.name].items()
+        if value is not None and metric in record.metrics
+    )
+    return Against(record, row, cells, tuple(_differences(record, row)))
 
 
 def _differences(record: Record, row: Reported) -> list[str]:
@@ -126,7 +116,7 @@ def _differences(record: Record, row: Reported) -> list[str]:
     task, found = built_in()[record.task.name], []
     if record.task.split != "official":
         found.append(f"split: ours is {record.task.split}, the published one is official")
-    if record.task.label_sha256 != _label_sha256(task.labels):
+    if record.task.label_sha256 != sha256("\n".join(task.labels).encode()).hexdigest():
         found.append("labels: ours are not the published list")
     counts: Mapping[str, int] = task.counts
     if other := [f"{s} {record.task.tracks[s]} for {n}" for s, n in counts.items() if record.task.tracks.get(s) != n]:
@@ -144,22 +134,27 @@ def _differences(record: Record, row: Reported) -> list[str]:
     return found
 
 
-def _label_sha256(labels: tuple[str, ...]) -> str:
-    import hashlib
+WORDS = (
+    "inside: the published value, give or take its last digit, is in our 95 % interval, which is of the draw of test "
+    "tracks alone. How far the published value would move, no source says: neither word proves or refutes a "
+    "reproduction. docs/reach.md says how to come near."
+)
 
-    return hashlib.sha256("\n".join(labels).encode()).hexdigest()
 
-
-def against_tables(found: Iterable[Against]) -> list[ViewTable]:
+def against_tables(found: Sequence[Against]) -> list[ViewTable]:
     """Return a table for each comparison: published and ours."""
     return [
         ViewTable(
-            title=f"{_title(one)}: published and ours, percent [95 % interval]",
+            title=f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol}): "
+            "published and ours, percent [95 % interval]",
             source=f"published in {sources()[one.row.source].citation}",
             warning=WARNING,
-            columns=_COLUMNS,
-            rows=tuple(_row(cell) for cell in one.cells),
-            notes=one.differences,
+            columns=("metric, %", "published", "ours", "published value"),
+            rows=tuple(
+                (METRIC_TITLES[c.metric], percent(c.published), with_interval(c.ours.value, c.ours.interval), c.verdict)
+                for c in one.cells
+            ),
+            notes=(*one.differences, *([WORDS] if one is found[-1] else ())),
         )
         for one in found
     ]
@@ -169,18 +164,15 @@ def against_rows(found: Iterable[Against]) -> Rows:
     """Return one row for each comparison and metric, as fractions."""
     return [
         {
-            "edition": one.record.task.edition,
-            "split": one.record.task.split,
-            "protocol": one.record.protocol.name,
+            **Setting.of(one.record).facts,
             "protocol_sha256": one.record.protocol.sha256,
             "warning": WARNING,
             "task": one.record.task.name,
             "tradition": one.record.task.tradition,
             "model": one.record.model.name,
             "metric": cell.metric,
-            "value": cell.value,
-            "low": cell.interval[0] if cell.interval else None,
-            "high": cell.interval[1] if cell.interval else None,
+            "value": cell.ours.value,
+            **ends(cell.ours.interval),
             "published_model": one.row.model,
             "published_protocol": one.row.protocol,
             "published_in": sources()[one.row.source].citation,
@@ -191,42 +183,3 @@ def against_rows(found: Iterable[Against]) -> Rows:
         for one in found
         for cell in one.cells
     ]
-
-
-def _title(one: Against) -> str:
-    return f"{one.record.model.name} on {one.record.task.name} against {one.row.model} ({one.row.protocol})"
-
-
-def _row(cell: AgainstCell) -> tuple[str, ...]:
-    ours = with_interval(cell.value, cell.interval)
-    return METRIC_TITLES[cell.metric], percent(cell.published), ours, cell.verdict
-
-
-def print_against(found: Sequence[Against], alone: Iterable[str], console: Console) -> None:
-    """Print comparisons, published row by published row, each with what differs."""
-    from rich.text import Text
-
-    if found:
-        console.print(Text(WARNING, style="yellow"))
-    for one in found:
-        console.print()
-        console.print(Text(_title(one), style="bold"), soft_wrap=True)
-        console.print(Text(f"published in {sources()[one.row.source].citation}", style="dim"), soft_wrap=True)
-        console.print(plain_table(_COLUMNS, map(_row, one.cells), left=_COLUMNS))
-        for difference in one.differences:
-            console.print(Text(f"- {difference}"), soft_wrap=True)
-    console.print()
-    for sentence in alone:
-        console.print(Text(f"Not compared: {sentence}"), soft_wrap=True)
-    if not found:
-        console.print("Nothing was compared: there is no record on real data of a model with published figures.")
-        return
-    console.print(
-        Text(
-            "inside: the published value, give or take its last digit, is in our 95 % interval, which is of the draw "
-            "of test tracks alone. How far the published value would move, no source says: neither word proves or "
-            "refutes a reproduction. docs/reach.md says how to come near.",
-            style="dim",
-        ),
-        soft_wrap=True,
-    )

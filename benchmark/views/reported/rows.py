@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from ....baselines.published import Reported, notes, paper_average, protocols, published, sources
-from ....tasks.base import tradition_place
+from ....tasks.base import PAPER_TASKS, tradition_place
 from ...records.sections import HEADLINE, METRIC_TITLES
-from ..tables import plain_table
+from ..tables import ViewTable
 from ..words import percent
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 WARNING = "reported: figures of others, not measured by cmbench, not comparable with measured scores and never ranked"
 
@@ -83,32 +79,30 @@ def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, 
     return tuple(blocks)
 
 
-def print_reported(console: Console, tasks: Sequence[str] | None = None) -> None:
-    """Print the reported figures, protocol by protocol, in percent: ROC-AUC / AP.
+def reported_tables(tasks: Sequence[str] | None = None) -> list[ViewTable]:
+    """Return the reported figures, a table for each protocol, in percent: ROC-AUC / AP.
 
     Args:
-        console: where.
         tasks: columns; all if not given.
     """
-    from rich.text import Text
-
-    console.print(Text(WARNING, style="yellow"))
-    for block in reported_blocks(tasks):
-        console.print()
-        console.print(Text(f"{block.title} (reported, {block.seeds})", style="bold dim"))
-        console.print(Text(f"{block.citation}. {block.summary}", style="dim"))
-        rows = [
-            (
-                row.model,
-                *(" / ".join(block.cell(row, task, metric) for metric in HEADLINE) for task in block.tasks),
-                block.average(row),
-            )
-            for row in block.rows
-        ]
-        heads = ("model", *(task.replace("_", "_\n", 1) for task in block.tasks), "mean")
-        console.print(plain_table(heads, rows, style="dim"))
-    console.print()
+    blocks = reported_blocks(tasks)
     titles = " / ".join(METRIC_TITLES[metric] for metric in HEADLINE)
-    console.print(Text(f"Cells: {titles}, percent; mean: of a row's ROC-AUC and AP cells.", style="dim"))
-    for note in notes():
-        console.print(Text(note, style="dim"))
+    cells = f"Cells: {titles}, percent; mean: of the {2 * len(PAPER_TASKS)} cells."
+    return [
+        ViewTable(
+            title=f"{block.title}, {block.seeds}",
+            source="What papers report",
+            warning=WARNING,
+            columns=("model", *(task.replace("_", "_\n", 1) for task in block.tasks), "mean"),
+            rows=tuple(
+                (
+                    row.model,
+                    *(" / ".join(block.cell(row, task, metric) for metric in HEADLINE) for task in block.tasks),
+                    block.average(row),
+                )
+                for row in block.rows
+            ),
+            notes=(f"{block.citation}. {block.summary}", *((cells, *notes()) if block is blocks[-1] else ())),
+        )
+        for block in blocks
+    ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...records.record import Metric
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
+from ..figures import broken
+from ..tables import print_tables
 from ..words import coverage_share, coverage_text, percent
+from .results import main_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +37,25 @@ def print_table(found: Sequence[Section], console: Console) -> None:
             for metric in HEADLINE:
                 _print_models(section, metric, console)
         _print_footnotes(section, console)
+
+
+def print_short(found: Sequence[Section], console: Console) -> None:
+    """Print one line for each model: ROC-AUC / AP by task, what was left out, and how to see the rest."""
+    for section in found:
+        (table, *_) = main_tables([section])
+        different = [text for column in section.columns if (text := section.different_audio(column))]
+        undefined = [(len(section.undefined_labels(column)), column.name) for column in section.columns]
+        without = [f"{count} in {name}" for count, name in undefined if count]
+        notes = [
+            *different,
+            *_failures(section),
+            *([f"Labels without a score: {', '.join(without)}."] if without else []),
+            "Intervals, labels, audits of the splits and equity: --details, and the page.",
+        ]
+        # Edition and warning stand above the conclusion.
+        source = section.title if len(found) > 1 else ""
+        heads = ("model", *(f"{broken(c.name)}\nn={c.test_tracks}" for c in section.columns), "mean")
+        print_tables([replace(table, columns=heads, source=source, warning="", notes=tuple(notes))], console)
 
 
 def _print_heading(section: Section, console: Console) -> None:

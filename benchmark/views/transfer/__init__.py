@@ -16,36 +16,39 @@ from ...comparing.summary import centred_score
 from ...comparing.ties import standings
 from ...comparing.transfer import TransferMatrix, reported_matrix, transfer_matrix
 from ...records.evidence import Evidence
+from ...records.sections import sections
 from ..base import Block, Drawing, Resamples, Scope, View
-from ..equity import print_equity
+from ..equity import equity_tables
+from ..headline import Conclusion, conclusion, of_scope, print_conclusion
+from ..scope import scope_of
+from ..tables import print_tables
 from .transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure
 from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-CAPTION = (
-    "Mean of ROC-AUC and AP, below it the change against the base; orange: gain, purple: loss, hatched: not separable "
-    "from zero, outlined: the model was trained on this tradition."
-)
+CAPTION = "Mean of ROC-AUC and AP, below it the change against the base."
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Models by tasks, and how evenly each serves the traditions; empty for reported figures."""
+    """Models by tasks, what they say in short, and on request how evenly each serves the traditions."""
 
     matrix: TransferMatrix
+    said: Conclusion | None = None
     equities: tuple[Equity, ...] = ()
 
 
 def _compute(
     evidence: Sequence[Evidence] = (),
-    base: Annotated[str | None, typer.Option(help="Model to compare with; the first if not given.")] = None,
+    base: Annotated[str | None, typer.Option(help="Model to compare with; by lineage if not given.")] = None,
     in_culture: Annotated[
         list[str] | None,
         typer.Option(help="MODEL=TRADITION[,TRADITION]: what it was trained on; read from its card if not given."),
     ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="The paper's table, from reported figures.")] = False,
+    details: Annotated[bool, typer.Option("--details", help="Also equity over traditions.")] = False,
     resamples: Resamples = 1000,
 ) -> list[Transfer]:
     if reported == bool(evidence):
@@ -53,7 +56,10 @@ def _compute(
     if reported:
         return [Transfer(reported_matrix())]
     cultures = _cultures(in_culture or [])
-    return [Transfer(transfer_matrix(evidence, base, cultures, resamples=resamples), equities(evidence, resamples))]
+    matrix = transfer_matrix(evidence, base, cultures, resamples=resamples)
+    (section,) = sections(e.record for e in evidence)
+    said = conclusion(of_scope(scope_of(section, evidence, matrix.base, resamples)))
+    return [Transfer(matrix, said, equities(evidence, resamples) if details else ())]
 
 
 def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -67,8 +73,11 @@ def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _show(found: Transfer, console: Console) -> None:
-    print_transfer(found.matrix, console)
-    print_equity(found.equities, console)
+    if found.said is not None:
+        print_conclusion(found.said, console)
+        console.print()
+    print_transfer(found.matrix, console, headed=found.said is None)
+    print_tables(equity_tables(found.equities), console)
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:

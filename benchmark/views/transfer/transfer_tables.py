@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_transfer(matrix: TransferMatrix, console: Console) -> None:
-    """Print ROC-AUC / AP, the change of their mean against the base, and the averages."""
+def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = True) -> None:
+    """Print ROC-AUC/AP, the change of their mean against the base, and the averages.
+
+    Args:
+        matrix: what to print.
+        console: where.
+        headed: whether to say of which edition, split and protocol, and what must stand beside it.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(f"Transfer: {matrix.title}; change against {matrix.base}", style="bold"))
-    if matrix.warning:
+    title = f"Transfer: {matrix.title}; change" if headed else "Change"
+    console.print(Text(f"{title} against {matrix.base}", style="bold"))
+    if matrix.warning and headed:
         console.print(Text(matrix.warning, style="yellow"))
     shown = [task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune") for task in matrix.tasks]
     centred = ["centred\nmean"] if any(value is not None for value in matrix.centred.values()) else []
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("model", overflow="fold", min_width=12)
+    table.add_column("model", overflow="fold", min_width=min(20, max(map(len, matrix.models))))
     for head in (*shown, "paper's\nmean", *centred):
         table.add_column(head, justify="right", no_wrap=head in shown)
     for model in matrix.models:
@@ -34,7 +41,7 @@ def print_transfer(matrix: TransferMatrix, console: Console) -> None:
         table.add_row(Text(model, style="bold"), *cells, *means)
     console.print(table)
     legend = (
-        "Cells: ROC-AUC / AP, percent; below, the change of their mean in points ([ ] in the model's own culture, ~ "
+        "Cells: ROC-AUC/AP, percent; below, the change of their mean in points ([ ] in the model's own culture, ~ "
         "not separable from zero at a false discovery rate of 5 %). paper's mean: of all ROC-AUC and AP cells. "
         "centred mean: 0 at chance, each tradition once."
     )
@@ -44,7 +51,7 @@ def print_transfer(matrix: TransferMatrix, console: Console) -> None:
 def _printed(cell: Cell | None) -> str:
     if cell is None:
         return ABSENT
-    scores = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}"
+    scores = f"{percent(cell.roc_auc)}/{percent(cell.average_precision)}"
     return scores if cell.plain_change is None else f"{scores}\n{_change(cell)}"
 
 

@@ -15,9 +15,9 @@ from cmbench.baselines.anchors import NANO
 from cmbench.baselines.mert.network import pooled_states, prepare, random_weights
 from cmbench.benchmark.checks import device as device_module
 from cmbench.benchmark.checks import machine
+from cmbench.benchmark.checks.check import Check
 from cmbench.benchmark.checks.device import (
     FLOAT32_TOLERANCE,
-    Check,
     batched,
     check_device,
     memory,

@@ -12,7 +12,7 @@ from cmbench.baselines.mert.network import HubertShape
 from cmbench.benchmark.checks.machine import Speed, examine
 
 
-def findings() -> dict[str, tuple[str, bool]]:
+def findings() -> dict[str, tuple[str, bool | None]]:
     return {finding.subject: (finding.text, finding.well) for finding in examine()}
 
 

@@ -33,18 +33,18 @@ class Model:
 
 
 def broken(card: EncoderCard = CARD, function: Encode = honest) -> dict[str, str]:
-    return {check.promise: check.finding for check in check_encoder(Model(card, function)) if not check.kept}
+    return {check.subject: check.text for check in check_encoder(Model(card, function)) if not check.well}
 
 
 def test_an_honest_encoder_keeps_ten_promises() -> None:
     checks = list(check_encoder(Model(CARD, honest)))
     assert len(checks) == 10
-    assert all(check.kept and check.finding for check in checks)
+    assert all(check.well and check.text for check in checks)
 
 
 @pytest.mark.parametrize("name", ["constant", "mfcc", "random-mert-nano"])
 def test_built_in_encoders_keep_their_promises(name: str) -> None:
-    assert [check for check in check_encoder(load_model(name)) if not check.kept] == []
+    assert [check for check in check_encoder(load_model(name)) if not check.well] == []
 
 
 draw = np.random.default_rng(0)
@@ -118,8 +118,8 @@ def test_shuffled_rows_are_noticed() -> None:
 
 def test_a_card_that_contradicts_itself_ends_the_checks() -> None:
     checks = list(check_encoder(Model(replace(CARD, layer_names=("a",)), honest)))
-    assert [check.kept for check in checks] == [False]
-    assert "1 layer names" in checks[0].finding
+    assert [check.well for check in checks] == [False]
+    assert "1 layer names" in checks[0].text
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_a_card_that_contradicts_itself_ends_the_checks() -> None:
 )
 def test_a_card_of_wrong_types_ends_the_checks(name: str, value: object) -> None:
     checks = list(check_encoder(Model(replace(CARD, **{name: value}), honest)))  # type: ignore[arg-type]
-    assert [check.kept for check in checks] == [False]
-    assert f"{name} is " in checks[0].finding
+    assert [check.well for check in checks] == [False]
+    assert f"{name} is " in checks[0].text
 
 
 def test_constant_must_be_declared_and_true() -> None:

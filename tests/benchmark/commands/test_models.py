@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def test_models_are_listed(cmbench: Cmbench) -> None:
     listed = cmbench("models").out
     for name in ("constant", "mfcc", "chroma", "random-mert-nano", "MERT-v1-95M", "CultureMERT-95M"):
         assert re.search(rf"^\s*{name}\b", listed, re.MULTILINE)
+
+
+def test_the_list_of_models_can_be_narrowed_and_read_by_a_program(cmbench: Cmbench) -> None:
+    listed = json.loads(cmbench("models", "--only", "culturemert-", "--json").out)
+    assert {"CultureMERT-95M", "CultureMERT-nano"} < {one["name"] for one in listed}
+    assert all("CultureMERT" in one["name"] and one["licence"] for one in listed)
+    assert "no model named 'zebra'" in cmbench("models", "--only", "zebra", code=2).err
 
 
 def test_models_are_checked_exported_and_run_from_the_export(cmbench: Cmbench, tmp_path: Path) -> None:

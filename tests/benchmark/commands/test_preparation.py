@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from cmbench.benchmark.commands import preparation
-from cmbench.benchmark.commands.preparation import PreparationBars, print_notes, print_plan, with_announced_sizes
+from cmbench.benchmark.commands.preparation import print_notes, print_plan, shown_on, with_announced_sizes
 from cmbench.errors import Missing
 from cmbench.tasks.preparing import Download, Plan, PrepareContext, Step
+from cmbench.terminal import ProgressBar
 
 
 def printed(plan: Plan) -> str:
@@ -100,12 +101,13 @@ def test_a_server_that_does_not_say_is_not_asked_again(
 def test_bars_show_bytes_of_downloads_and_files_of_steps() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, color_system=None)
-    with PreparationBars(console, {"a.zip"}) as bars:
-        bars("a.zip", 1_500_000, 3_000_000)
+    with ProgressBar(console) as bars:
+        progress = shown_on(bars, {"a.zip"})
+        progress("a.zip", 1_500_000, 3_000_000)
         bars.bars.refresh()
-        bars("a.zip", 2_000_000, 0)
+        progress("a.zip", 2_000_000, 0)
         bars.bars.refresh()
-        bars("mp3.zip", 3, 4)
+        progress("mp3.zip", 3, 4)
         bars.bars.refresh()
         bars.print("[not markup]")
     text = stream.getvalue()

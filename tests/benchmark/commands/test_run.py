@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from cmbench.benchmark.records.folder import iter_records
 from cmbench.tests.conftest import Cmbench
@@ -22,6 +24,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def drawings(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is drawn from here on."""
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def count(figure: Figure, *args: Any, **settings: Any) -> None:
+        drawn.append(figure)
+        save(figure, *args, **settings)
+
+    monkeypatch.setattr(Figure, "savefig", count)
+    return drawn
+
+
 def test_missing_data_are_listed_with_their_remedy_and_nothing_is_done(cmbench: Cmbench, tmp_path: Path) -> None:
     said = cmbench("run", "--model", "chroma", "--tasks", "all", code=2)
     for word in ("turkish_makam", "lyra", "magnatagatune", "licence", "source", "--edition mini"):
@@ -30,7 +46,7 @@ def test_missing_data_are_listed_with_their_remedy_and_nothing_is_done(cmbench: 
 
 
 def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
-    cmbench: Cmbench, tmp_path: Path, own_cache: Path
+    cmbench: Cmbench, tmp_path: Path, own_cache: Path, drawings: list[Figure]
 ) -> None:
     first = cmbench(*MINI, "constant,chroma")
     assert "mini" in first.out
@@ -39,9 +55,16 @@ def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
     assert "mini" in page.read_text(encoding="utf-8")
     records = {p: p.read_bytes() for p in (tmp_path / "results").rglob("*.json")}
     assert len(records) == 2
+    drawn, written = len(drawings), page.stat().st_mtime_ns
+    assert drawn > 3
     second = cmbench(*MINI, "constant,chroma")
     assert second.out == first.out
-    assert "finished before" in second.err
+    assert "2 cells finished before" in second.err
+    assert (len(drawings), page.stat().st_mtime_ns) == (drawn, written), "nothing is drawn again"
+    assert "[" in cmbench(*MINI, "constant,chroma", "--details").out.partition("AP, %")[2], "with every interval"
+    cmbench(*MINI, "constant,chroma", "--title", "Heard <again>")
+    assert len(drawings) > drawn, "another title is another page"
+    assert "<h1>Heard &lt;again&gt;</h1>" in page.read_text(encoding="utf-8")
     assert {p: p.read_bytes() for p in (tmp_path / "results").rglob("*.json")} == records
     assert "chroma" in cmbench("cache", "ls").out
     assert "0 problems" in cmbench("cache", "verify").out

@@ -66,6 +66,18 @@ def task(make_task: MakeTask, serve: Serve, tmp_path: Path, monkeypatch: pytest.
     return ready
 
 
+def test_the_list_of_tasks_can_be_narrowed_and_read_by_a_program() -> None:
+    assert "lyra" not in run("--only", "turkish").output
+    (one,) = json.loads(run("--only", "turkish", "--json").output)
+    assert (one["name"], one["tracks"], len(one["labels"])) == (
+        "turkish_makam",
+        {"train": 3709, "valid": 529, "test": 1059},
+        30,
+    )
+    with pytest.raises(UsageError, match=r"no task named 'turkich'\. Did you mean turkish"):
+        run("--only", "turkich")
+
+
 def test_a_task_is_prepared_and_what_only_the_user_has_is_named(task: Task, root: Path) -> None:
     first = run("prepare", "tones", "--data-root", root, "--yes")
     assert (root / "tones" / "labels.csv").read_bytes() == b"labels"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -153,9 +154,9 @@ def test_what_is_printed(build_evidence: Build) -> None:
     out = StringIO()
     console = Console(file=out, width=140)
     print_comparison(compare([one], [other]), console)
-    print_forgetting(forgetting([one], [other]), console)
+    print_forgetting(forgetting([one], [other]), console, details=True)
     text = out.getvalue()
-    assert text.count("mini: synthetic") == 2
+    assert text.count("mini: synthetic") == 3
     assert "instrument--7" in text
     assert "No labels that gain" in text
     assert text.count("DeLong p") == 4
@@ -165,7 +166,13 @@ def test_what_is_printed(build_evidence: Build) -> None:
     lost = [row for row in rows if row["name"] == "instrument--7" and row["metric"] == "roc_auc"]
     assert [row["verdict"] for row in lost] == ["lost"]
     assert all("mini" in str(row["warning"]) for row in rows)
-    assert "Labels by ROC-AUC: 0 gained, 1 lost, 9 kept, 0 cannot tell." in text
+    short = StringIO()
+    print_forgetting(forgetting([one], [other]), Console(file=short, width=140))
+    assert text.index(short.getvalue().partition("Tasks, families")[0]) > 0, "the conclusion stands first"
+    assert len(short.getvalue().splitlines()) < 15
+    assert re.search(r"^Greek +\d+\.\d +\d+\.\d +-\d+\.\d .*(lost|cannot tell) *$", short.getvalue(), re.MULTILINE)
+    assert "1 of 10 labels lost (ROC-AUC; most: instrument--7 -" in short.getvalue()
+    assert "9 of 10 labels kept within 1 point; 0 cannot be told." in short.getvalue()
     assert "nan" not in text.lower().replace("finance", "")
 
 

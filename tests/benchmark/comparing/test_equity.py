@@ -12,7 +12,8 @@ from rich.console import Console
 
 from cmbench.benchmark.comparing.equity import equities, equity
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.views.equity import print_equity
+from cmbench.benchmark.views.equity import equity_tables
+from cmbench.benchmark.views.tables import print_tables
 from cmbench.errors import UsageError
 
 Build = Callable[..., Evidence]
@@ -72,15 +73,13 @@ def test_each_model_and_edition_is_judged_apart(build_evidence: Build) -> None:
     judged = equities(found, resamples=50)
     assert [(e.model, e.setting.edition) for e in judged] == [("A", "full"), ("B", "full"), ("A", "mini")]
     out = StringIO()
-    print_equity(judged, Console(file=out, width=140))
+    print_tables(equity_tables(judged), Console(file=out, width=140))
     text = out.getvalue()
     assert text.count("Equity over traditions") == 2
     assert text.count("mini: synthetic") == 1
     assert "turkish (100 %)" in text
     assert "nan" not in text
-    out = StringIO()
-    print_equity((), Console(file=out))
-    assert out.getvalue() == ""
+    assert equity_tables(()) == []
 
 
 def test_a_copy_of_a_record_counts_once(build_evidence: Build) -> None:

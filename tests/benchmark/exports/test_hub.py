@@ -12,7 +12,8 @@ import yaml
 from cmbench import load_model
 from cmbench.baselines import LoadOptions
 from cmbench.baselines.hub.about import weights_sha256
-from cmbench.benchmark.exports.hub import Exportable, export_hf, open_model
+from cmbench.baselines.network import Network, open_network
+from cmbench.benchmark.exports.hub import export_hf
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import MissingError, UsageError
 
@@ -26,8 +27,8 @@ def front_matter(folder: Path) -> dict[str, object]:
 
 
 def test_an_exported_model_computes_the_same(tmp_path: Path) -> None:
-    once = export_hf(open_model("random-mert-nano", CPU), tmp_path / "once")
-    twice = export_hf(open_model(str(once), CPU), tmp_path / "twice")
+    once = export_hf(open_network("random-mert-nano", CPU), tmp_path / "once")
+    twice = export_hf(open_network(str(once), CPU), tmp_path / "twice")
     audio = np.random.default_rng(0).standard_normal((1, 24_000)).astype(np.float32)
     features = [load_model(m).encode(audio) for m in ("random-mert-nano", str(once), str(twice))]
     assert np.array_equal(features[0], features[1])
@@ -36,15 +37,15 @@ def test_an_exported_model_computes_the_same(tmp_path: Path) -> None:
     assert "model-index" not in front_matter(once)
 
 
-def of_model(record: Record, model: Exportable) -> Record:
-    who = {"name": model.name, "weights_sha256": weights_sha256(model.weights)}
+def of_model(record: Record, model: Network) -> Record:
+    who = {"name": model.name, "weights_sha256": weights_sha256(model.checkpoint.weights)}
     return record.model_copy(update={"model": record.model.model_copy(update=who)})
 
 
 def test_scores_go_into_the_card_and_mini_never_beside_real(
     tmp_path: Path, build_record: Callable[..., Record]
 ) -> None:
-    model = open_model("random-mert-nano", CPU)
+    model = open_network("random-mert-nano", CPU)
     real = [of_model(build_record("MERT-v1-95M", "lyra"), model)]
     mini = [of_model(build_record("MERT-v1-95M", "lyra", edition="mini"), model)]
     both = export_hf(model, tmp_path / "both", [*real, *mini], eval_dataset="owner/bench")
@@ -70,9 +71,9 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(UsageError, match="mfcc is not a MERT-shaped network"):
-        open_model("mfcc", CPU)
+        open_network("mfcc", CPU)
     with pytest.raises(MissingError):
-        open_model("CultureMERT-95M", CPU)
+        open_network("CultureMERT-95M", CPU)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(UsageError, match="only mert_model and hubert can be exported"):
-        open_model(str(tmp_path), CPU)
+        open_network(str(tmp_path), CPU)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmbench import ffmpeg
@@ -207,6 +207,7 @@ def test_the_folder_changes_with_everything_that_changes_a_feature(make_task: An
     assert store_folder(root, replace(card, name="other"), task, "custom", Windowing()) in places
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.text(min_size=1), st.floats(0, 1e6), st.none() | st.floats(0, 1e6)), unique=True))
 def test_shard_names_tell_track_lists_apart(rows: list[tuple[str, float, float | None]]) -> None:
     tracks = [Track(i, Path("x"), (), start=s, end=e) for i, s, e in rows]

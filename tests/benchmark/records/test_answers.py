@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cmbench.benchmark.records.answers import answers_csv, answers_path, ranks, write_answers
+from cmbench.benchmark.records.answers import answers_csv, answers_path, write_answers
 from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.tasks.base import LoadContext, Task, TaskData
 
@@ -95,8 +93,7 @@ def test_they_lie_beside_the_record_and_are_not_written_twice(data: TaskData, tm
     assert path.read_text() != "mine"
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_ranks_count_what_is_likelier(values: list[float]) -> None:
-    row = np.array(values)
-    found = ranks(row, np.ones(len(row), dtype=bool))
-    assert found.tolist() == [1 + sum(other > value for other in values) for value in values]
+def test_equal_labels_share_the_better_place(data: TaskData) -> None:
+    same = arrays(data) | {"probabilities": np.full((1, 2, 3), 0.5, dtype=np.float32)}
+    row = list(csv.DictReader(io.StringIO(answers_csv("mfcc", data, same))))[1]
+    assert (row["rank"], row["rank_in_family"], row["likeliest"]) == ("1|1", "1|1", "raga--a|tala--x")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cmbench.benchmark.records.evidence import Evidence, iter_evidence, read_evidence
-from cmbench.benchmark.records.predictions import predictions_bytes, read_predictions
+from cmbench.benchmark.records.predictions import LARGEST, predictions_bytes, read_predictions
 from cmbench.benchmark.records.record import PredictionsPart, write_record
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
@@ -123,8 +123,10 @@ def test_hostile_files_are_refused(written: tuple[Evidence, Path], tmp_path: Pat
         with pytest.raises(CmbenchError, match="not a predictions file"):
             read_evidence(write_content(tmp_path, made, content))
     bomb = io.BytesIO()
-    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("targets.npy", "w") as file:
-        for _ in range(17):
-            file.write(bytes(2**26))
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("targets.npy", bytes(2**20))
+    forged = bytearray(bomb.getvalue())
+    stated = forged.rindex(b"PK\x01\x02") + 24  # the size that the directory of the archive states
+    forged[stated : stated + 4] = (LARGEST + 1).to_bytes(4, "little")
     with pytest.raises(CmbenchError, match="GiB"):
-        read_predictions(bomb.getvalue(), tmp_path)
+        read_predictions(bytes(forged), tmp_path)

@@ -194,8 +194,7 @@ def test_undefined_labels_are_named_with_the_reason() -> None:
     roc_auc, precision = metrics.ranking_scores(targets, np.array([[0.1, 0.1, 0.9], [0.2, 0.2, 0.1]]))
     np.testing.assert_array_equal(roc_auc, [np.nan, np.nan, 1.0])
     np.testing.assert_array_equal(precision, [1.0, np.nan, 1.0])
-    assert metrics.macro(roc_auc, defined) == 1.0
-    assert metrics.macro(roc_auc, np.zeros(3, dtype=np.bool_)) is None
+    assert roc_auc[defined].mean() == 1.0
 
 
 @pytest.mark.parametrize("score", [metrics.ranking_scores, metrics.sort_scores])
@@ -248,4 +247,9 @@ def test_f1_of_tables_equal_to_scikit_learn() -> None:
     everything = np.ones(6, dtype=np.bool_)
     micro, macro = (f1_score(targets, predicted, average=how, zero_division=0) for how in ("micro", "macro"))
     assert float(metrics.f1_micro(targets, predicted)) == pytest.approx(micro, abs=1e-15)
-    assert metrics.macro(metrics.f1(targets, predicted), everything) == pytest.approx(macro, abs=1e-15)
+    assert metrics.f1(targets, predicted)[everything].mean() == pytest.approx(macro, abs=1e-15)
+
+
+def test_a_mean_of_nothing_is_not_a_number() -> None:
+    rows = np.where(np.arange(4000) % 2, 0.5, np.nan)[:, None] * [1.0, 1.0]
+    np.testing.assert_array_equal(metrics.mean_of_defined(rows), rows[:, 0])

@@ -25,7 +25,7 @@ def draw(build_record: Callable[..., Record], lines: list[DotLine], models: list
 
 
 def line(name: str, *values: float | None, width: float = 0.05) -> DotLine:
-    dots = [None if v is None else Dot(v, Interval(low=v - width, high=v + width)) for v in values]
+    dots: list[Dot] = [(v, None if v is None else Interval(low=v - width, high=v + width)) for v in values]
     return DotLine(name, "n=3", {"roc_auc": dots, "average_precision": dots}, {"average_precision": 0.25})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.typing import ColorType
 
 from cmbench.benchmark.records.record import LabelScore, Record
 from cmbench.benchmark.records.sections import sections
@@ -21,9 +19,7 @@ from cmbench.benchmark.views.base import nothing, write_view
 from cmbench.benchmark.views.figures import COLOURS, MARKERS, in_parts, style
 from cmbench.benchmark.views.scores import VIEW
 from cmbench.benchmark.views.scores.curves import layer_curves
-from cmbench.benchmark.views.scores.heat_map import heat_map
 from cmbench.benchmark.views.scores.label_bars import label_bars
-from cmbench.benchmark.views.words import percent
 from cmbench.tasks.base import MINI_LABEL
 
 
@@ -43,69 +39,12 @@ def texts(figure: Figure) -> list[str]:
     return [t.get_text() for t in written(figure)]
 
 
-def luminance(colour: ColorType) -> float:
-    from matplotlib.colors import to_rgb
-
-    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
-
-
-def test_heat_map_shows_every_cell_by_tradition(board: list[Record]) -> None:
-    records = [r for r in board if (r.model.name, r.task.name) != ("chroma", "lyra")]
-    (section,) = sections(records)
-    for metric in ("roc_auc", "average_precision"):
-        with style("path"):
-            shown = texts(heat_map(section, metric))
-        for record in records:
-            cell = record.metrics[metric]
-            assert cell.interval is not None
-            assert percent(cell.value) in shown
-            assert f"{percent(cell.interval.low)}–{percent(cell.interval.high)}" in shown
-        assert shown.count("–") == 1
-        assert section.title in shown
-        assert [t for t in shown if t in ("Turkish", "Hindustani", "Carnatic", "Greek", "Western")] == [
-            "Turkish", "Hindustani", "Carnatic", "Greek", "Western",
-        ]  # fmt: skip
-
-
-def test_heat_map_of_six_tasks_is_as_wide_as_a_page_of_two_columns_and_legible(board: list[Record]) -> None:
-    with style("path"):
-        figure = heat_map(sections(board)[0], "roc_auc")
-    assert figure.get_figwidth() <= 7.05
-    assert min(float(t.get_fontsize()) for t in written(figure)) >= 5.5
-
-
-def test_heat_map_numbers_contrast_with_their_cells(build_record: Callable[..., Record]) -> None:
-    """WCAG 2.2 asks for 4.5 to 1."""
-    models = [build_record(f"m{i}", "lyra", skill=i / 40) for i in range(18)]
-    with style("path"):
-        figure = heat_map(sections(models)[0], "roc_auc")
-    axes = figure.axes[0]
-    cells = {round(p.get_y()): p.get_facecolor() for p in axes.patches if isinstance(p, Rectangle)}
-    numbers = [t for t in axes.texts if re.fullmatch(r"\d+\.\d", t.get_text())]
-    assert len(numbers) == 18
-    for number in numbers:
-        pair = sorted((luminance(number.get_color()), luminance(cells[int(number.get_position()[1])])))
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.4
-    assert len({n.get_color() for n in numbers}) == 2
-
-
-def test_heat_map_colours_rise_with_the_score_in_greyscale(build_record: Callable[..., Record]) -> None:
-    models = [build_record(f"m{i}", "lyra", skill=i / 10) for i in range(5)]
-    with style("path"):
-        figure = heat_map(sections(models)[0], "roc_auc")
-    shades = [luminance(p.get_facecolor()) for p in figure.axes[0].patches]
-    assert shades == sorted(shades)
-    assert len(set(shades)) == 5
-
-
 def test_every_figure_of_mini_says_so_and_no_other(build_record: Callable[..., Record]) -> None:
     for edition in ("mini", "full"):
         records = [build_record(m, "lyra", edition=edition) for m in ("mfcc", "random-mert-nano")]
         (section,) = sections(records)
         with style("path"):
             figures = [
-                heat_map(section, "roc_auc"),
                 label_bars(section, records[0]),
                 layer_curves(section, section.rows),
             ]
@@ -162,7 +101,7 @@ def test_files_are_the_same_bytes_twice_and_sections_have_their_own(
     records = [build_record(m, "carnatic", labels=labels, edition=e) for m, e in cells]
     first, again = write_figures(records, tmp_path / "a"), write_figures(records, tmp_path / "b")
     names = [p.name for p in first]
-    assert len(set(names)) == len(names) == 2 * (5 + 2)
+    assert len(set(names)) == len(names) == 2 * (3 + 2)
     assert sum("-mini-" in n for n in names) == 2 * 2
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
     svg = first[0].read_text(encoding="utf-8")
@@ -184,4 +123,4 @@ def test_labels_without_any_score_still_make_a_figure(
     build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
 ) -> None:
     records = [build_record(m, labels=[build_label("Rast", "makam", None)]) for m in ("a", "b")]
-    assert len(write_figures(records, tmp_path)) == 2 * 5
+    assert len(write_figures(records, tmp_path)) == 2 * 3

@@ -25,6 +25,7 @@ OWN = {
     "equity",
     "families",
     "forgetting",
+    "headline",
     "labels",
     "layers",
     "reported",
@@ -88,7 +89,7 @@ def test_a_view_of_another_distribution_has_a_command_and_a_block(
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".md", ".tex"}
     assert "guest        Count models." in CliRunner().invoke(app, ["report", "--help"]).output
     page = write_page(sections([record]), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert '<h3 id="s1-guest">Guest</h3>' in page
+    assert '<details class="part" id="s1-guest">\n<summary><h3>Guest</h3></summary>' in page
     assert page.index("s1-families") < page.index("s1-guest")
 
 

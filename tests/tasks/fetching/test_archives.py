@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmbench.errors import CmbenchError, UsageError
-from cmbench.tasks.fetching import download
+from cmbench.tasks.fetching import room
 from cmbench.tasks.fetching.archives import JoinedParts, unpack
 
 CLIPS = {"0/a.mp3": b"\x01" * 5000, "0/b.mp3": b"", "f/ü.mp3": bytes(range(256)) * 20, "README.txt": b"read me"}
@@ -143,7 +143,7 @@ def test_an_archive_that_is_none_is_named(pack: Pack, tmp_path: Path, damage: Ca
 def test_a_member_larger_than_the_disk_is_not_begun(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_SPARE_BYTES", 2**60)
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**60)
     with pytest.raises(UsageError, match="are needed"):
         unpack([pack(CLIPS)], tmp_path / "mp3")
     assert not (tmp_path / "mp3").exists()

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
 from cmbench.tasks.choice import get_task
+from cmbench.tasks.fetching import carry_out as carry_out_module
 from cmbench.tasks.fetching import download as download_module
 from cmbench.tasks.fetching.carry_out import LOCK, carry_out
 from cmbench.tasks.fetching.unreachable import UnreachableError
@@ -91,7 +92,7 @@ def test_room_is_asked_for_before_anything_but_not_for_what_is_there(
     folder: Path, done: list[str], context: PrepareContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(download_module, "require_room", lambda where, size: asked.append(size))
+    monkeypatch.setattr(carry_out_module, "require_room", lambda where, size: asked.append(size))
     plan = plan_of(folder, done, "a", "b", "c")
     sized = tuple(replace(one, size=100) for one in plan.downloads)
     folder.mkdir()

@@ -19,7 +19,8 @@ import requests
 
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.tasks.fetching import download as download_module
-from cmbench.tasks.fetching.download import announced_size, fetch, is_fetched, read_receipt, receipt_path, require_room
+from cmbench.tasks.fetching import room
+from cmbench.tasks.fetching.download import announced_size, fetch, is_fetched, read_receipt, receipt_path
 from cmbench.tasks.fetching.unreachable import UnreachableError
 from cmbench.tasks.preparing import Download, PrepareContext
 
@@ -414,10 +415,8 @@ def test_offline_nothing_is_asked_for(server: Server, download: Download, contex
 
 
 def test_a_full_disk_is_said_before_it_is_full(
-    download: Download, context: PrepareContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    download: Download, context: PrepareContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download_module, "_SPARE_BYTES", 2**60)
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**60)
     with pytest.raises(UsageError, match=r"1\.0 MB are needed and .* are free"):
         fetch(download, context)
-    with pytest.raises(UsageError, match="are needed"):
-        require_room(tmp_path / "not" / "there", 1)

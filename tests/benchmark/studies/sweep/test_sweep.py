@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from cmbench.benchmark.comparing.transfer import cultures_of
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.records.record import Record, write_record
 from cmbench.benchmark.studies.sweep import sweep as sweep_module
-from cmbench.benchmark.studies.sweep.sweep import Evaluation, Sweep, SweptModel, merge_name, parse_scales, sweep_scales
+from cmbench.benchmark.studies.sweep.sweep import Request, Sweep, SweptModel, merge_name, parse_scales, sweep_scales
 from cmbench.errors import CmbenchError, UsageError
-from cmbench.pretraining.merging.merge import merge_settings
 
 TINY = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=1, heads=2, intermediate=16, position_kernel=4, position_groups=4
@@ -53,7 +51,8 @@ class Runs:
         self.seen: list[str] = []
         self.broken: str | None = None
 
-    def __call__(self, evaluation: Evaluation, out: Path, observer: Observer, model: str) -> list[Record]:
+    def __call__(self, evaluation: Request, models: list[str], out: Path, observer: Observer) -> list[Record]:
+        (model,) = models
         card = load_encoder(model, LoadOptions(device="cpu", offline=True)).card
         if card.name == self.broken:
             raise CmbenchError("broken")
@@ -75,15 +74,14 @@ class Runs:
 @pytest.fixture
 def runs(build_record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch) -> Runs:
     one = Runs(build_record)
-    monkeypatch.setattr(Evaluation, "run", lambda self, out, observer, model: one(self, out, observer, model))
+    monkeypatch.setattr(Request, "run", lambda self, models, out, observer: one(self, models, out, observer))
     return one
 
 
 def go(models: list[str], out: Path, scales: tuple[float, ...] = (0.1, 0.2), **options: Any) -> Sweep:
-    method = options.pop("method", "sum")
-    evaluation = Evaluation(("lyra", "turkish_makam"), **{"edition": "mini", **options.pop("evaluation", {})})
-    settings_of = partial(merge_settings, len(models) - 1, method)
-    return sweep_scales(models, scales, settings_of, evaluation, out, Observer(), **options)
+    base, *add = models
+    asked: dict[str, Any] = {"tasks": ["lyra", "turkish_makam"], "edition": "mini", **options}
+    return sweep_scales(Request(base=base, add=add, scales=",".join(map(str, scales)), out=out, **asked), Observer())
 
 
 ALL = ["base", "greek", "turkish", "s-scale-0.1", "s-scale-0.2"]
@@ -124,8 +122,8 @@ def test_another_question_or_a_lost_record_is_computed(
     go(models, tmp_path / "s")
     for change in (
         {"method": "mean"},
-        {"evaluation": {"mini_seed": 1}},
-        {"evaluation": {"seeds": 2}},
+        {"mini_seed": 1},
+        {"seeds": 2},
         {"dtype": "float16"},
     ):
         runs.seen = []
@@ -144,7 +142,7 @@ def test_another_question_or_a_lost_record_is_computed(
 
 def test_the_machine_is_no_part_of_the_question(models: list[str], runs: Runs, tmp_path: Path) -> None:
     go(models, tmp_path / "s")
-    go(models, tmp_path / "s", evaluation={"workers": 1, "offline": True, "device": "cpu"})
+    go(models, tmp_path / "s", workers=1, offline=True, device="cpu")
     assert runs.seen == ALL
 
 

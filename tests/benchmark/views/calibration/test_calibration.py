@@ -15,11 +15,11 @@ from matplotlib.text import Text
 from rich.console import Console
 from sklearn.metrics import brier_score_loss
 
+from cmbench.benchmark.comparing.paired import Level
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
 from cmbench.benchmark.views.calibration import VIEW
 from cmbench.benchmark.views.calibration.calibration import (
-    ALL,
     BINS,
     Calibration,
     calibrate,
@@ -30,6 +30,7 @@ from cmbench.benchmark.views.calibration.calibration import (
 from cmbench.benchmark.views.calibration.reliability import calibration_figure
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
+from cmbench.benchmark.views.words import ALL
 from cmbench.tasks.base import MINI_LABEL
 
 Build = Callable[..., Evidence]
@@ -40,20 +41,25 @@ def judge(targets: np.ndarray, probabilities: np.ndarray, groups: int | None = N
     return calibrate("raga", targets, probabilities, weights, len(targets) if groups is None else groups)
 
 
+def value(level: Level) -> float:
+    assert level.value is not None
+    return level.value
+
+
 def test_a_small_case_by_hand() -> None:
     """Two bins: 0.1 said four times and true once, 0.9 said twice and true once."""
     targets = np.array([[True], [False], [False], [False], [True], [False]])
     found = judge(targets, np.array([[0.1], [0.1], [0.1], [0.1], [0.9], [0.9]]))
     assert [(b.forecasts, round(b.probability, 9), b.observed) for b in found.bins] == [(4, 0.1, 0.25), (2, 0.9, 0.5)]
-    assert found.error == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
-    assert found.brier == pytest.approx((0.81 + 3 * 0.01 + 0.01 + 0.81) / 6)
+    assert found.ece == pytest.approx((4 * 0.15 + 2 * 0.4) / 6)
+    assert value(found.brier) == pytest.approx((0.81 + 3 * 0.01 + 0.01 + 0.81) / 6)
     assert found.reliability == pytest.approx((4 * 0.15**2 + 2 * 0.4**2) / 6)
     base = 2 / 6
     assert found.resolution == pytest.approx((4 * (0.25 - base) ** 2 + 2 * (0.5 - base) ** 2) / 6)
     assert found.uncertainty == pytest.approx(base * (1 - base))
-    assert found.remainder == pytest.approx(0, abs=1e-12)
-    assert found.skill == pytest.approx(1 - found.brier / (base * (1 - base)))
-    assert found.floor == pytest.approx(math.sqrt(2 / math.pi) * (math.sqrt(4 * 0.09) + math.sqrt(2 * 0.09)) / 6)
+    assert found.within_bins == pytest.approx(0, abs=1e-12)
+    assert value(found.skill) == pytest.approx(1 - value(found.brier) / (base * (1 - base)))
+    assert found.ece_floor == pytest.approx(math.sqrt(2 / math.pi) * (math.sqrt(4 * 0.09) + math.sqrt(2 * 0.09)) / 6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,13 +68,13 @@ def test_the_parts_add_up(tracks: int, labels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     targets, probabilities = rng.random((tracks, labels)) < 0.4, np.round(rng.random((tracks, labels)), 2)
     found = judge(targets, probabilities)
-    assert found.brier == pytest.approx(brier_score_loss(targets.ravel(), probabilities.ravel(), pos_label=True))
-    parts = found.reliability - found.resolution + found.uncertainty + found.remainder
-    assert parts == pytest.approx(found.brier)
+    assert value(found.brier) == pytest.approx(brier_score_loss(targets.ravel(), probabilities.ravel(), pos_label=True))
+    parts = found.reliability - found.resolution + found.uncertainty + found.within_bins
+    assert parts == pytest.approx(value(found.brier))
     assert sum(b.forecasts for b in found.bins) == found.forecasts == tracks * labels
     assert sum(b.forecasts * b.observed for b in found.bins) == pytest.approx(found.positives)
-    assert 0 <= found.error <= 1
-    assert found.error**2 <= found.reliability + 1e-12
+    assert 0 <= found.ece <= 1
+    assert found.ece**2 <= found.reliability + 1e-12
     for b in found.bins:
         assert math.floor(min(b.probability, 1 - 1e-9) * BINS) / BINS <= b.probability + 1e-9
 
@@ -78,12 +84,12 @@ def test_always_saying_the_prevalence_has_no_skill_however_rare_the_label() -> N
     targets = rng.random((400, 3)) < np.array([0.5, 0.1, 0.02])
     prevalence = np.broadcast_to(targets.mean(axis=0), targets.shape)
     found = judge(targets, prevalence, resamples=200)
-    assert found.skill == pytest.approx(0, abs=1e-12)
-    assert found.error == pytest.approx(0, abs=1e-12)
+    assert value(found.skill) == pytest.approx(0, abs=1e-12)
+    assert found.ece == pytest.approx(0, abs=1e-12)
     assert found.resolution > 0.01
-    assert found.brier < 0.12
+    assert value(found.brier) < 0.12
     best = judge(targets, targets.astype(float))
-    assert (best.skill, best.brier, best.error, best.floor) == (1.0, 0.0, 0.0, 0.0)
+    assert (value(best.skill), value(best.brier), best.ece, best.ece_floor) == (1.0, 0.0, 0.0, 0.0)
 
 
 def test_true_forecasts_stay_near_the_floor_and_untrue_ones_do_not() -> None:
@@ -91,15 +97,14 @@ def test_true_forecasts_stay_near_the_floor_and_untrue_ones_do_not() -> None:
     probabilities = rng.beta(1, 4, (600, 5))
     targets = rng.random(probabilities.shape) < probabilities
     honest = judge(targets, probabilities, resamples=200)
-    assert 0.3 * honest.floor < honest.error < 2 * honest.floor
+    assert 0.3 * honest.ece_floor < honest.ece < 2 * honest.ece_floor
     bold = judge(targets, probabilities**0.3)
-    assert bold.error > 10 * bold.floor
-    assert honest.skill_interval is not None
-    assert honest.skill_interval[0] > 0
-    assert honest.brier_interval is not None
-    assert honest.brier_interval[0] < honest.brier < honest.brier_interval[1]
-    spans = [b for b in honest.bins if b.interval]
-    inside = [b.interval[0] <= b.probability <= b.interval[1] for b in spans if b.interval]
+    assert bold.ece > 10 * bold.ece_floor
+    assert honest.skill.low is not None
+    assert honest.skill.low > 0
+    assert honest.brier.low is not None
+    assert honest.brier.low < value(honest.brier) < (honest.brier.high or 0)
+    inside = [b.low <= b.probability <= b.high for b in honest.bins if b.low is not None and b.high is not None]
     assert np.mean(inside) > 0.7
 
 
@@ -107,14 +112,14 @@ def test_few_groups_and_labels_without_positives_say_why() -> None:
     targets, probabilities = np.array([[True], [False]] * 5), np.full((10, 1), 0.5)
     few = judge(targets, probabilities, groups=4, resamples=100)
     assert few.reason == "no interval: fewer than 5 groups (4)"
-    assert (few.brier_interval, few.skill_interval, {b.interval for b in few.bins}) == (None, None, {None})
+    assert (few.brier.low, few.skill.low, {b.low for b in few.bins}) == (None, None, {None})
     none = judge(np.zeros((10, 1), dtype=np.bool_), np.full((10, 1), 0.2), resamples=100)
-    assert none.skill is None
+    assert none.skill.value is None
     assert none.reason == "no skill: no label has both a positive and a negative in the test split"
-    assert none.brier == pytest.approx(0.04)
+    assert value(none.brier) == pytest.approx(0.04)
     lonely = judge(np.arange(40)[:, None] == 0, probabilities[:1].repeat(40, axis=0), resamples=200)
-    assert lonely.skill is not None
-    assert lonely.skill_interval is None
+    assert lonely.skill.value is not None
+    assert lonely.skill.low is None
     assert lonely.reason == "no interval of the skill: too few resamples have positives and negatives"
 
 
@@ -131,8 +136,8 @@ def test_seeds_are_averaged_and_families_pooled(build_evidence: Build) -> None:
     raga, tala, everything = calibrations(evidence, 100)
     assert (raga.family, tala.family, everything.family) == ("raga", "tala", ALL)
     mean = evidence.probabilities.astype(np.float64).mean(axis=0)
-    assert raga.brier == pytest.approx(((mean - evidence.targets)[:, :2] ** 2).mean())
-    assert everything.brier == pytest.approx((raga.brier + tala.brier) / 2)
+    assert value(raga.brier) == pytest.approx(((mean - evidence.targets)[:, :2] ** 2).mean())
+    assert value(everything.brier) == pytest.approx((value(raga.brier) + value(tala.brier)) / 2)
     assert everything.forecasts == raga.forecasts + tala.forecasts == 240
 
 
@@ -148,7 +153,7 @@ def test_what_is_printed_written_and_drawn(build_evidence: Build) -> None:
     assert text.count("all labels") == 2
     rows = list(csv.DictReader(io.StringIO(csv_text(calibration_rows(real)))))
     assert [r["family"] for r in rows] == ["raga", "tala", ALL]
-    assert float(rows[0]["brier"]) == real.of(real.section.rows[0], real.section.columns[0])[0].brier
+    assert float(rows[0]["brier"]) == real.of(real.section.rows[0], real.section.columns[0])[0].brier.value
     bins = list(csv.DictReader(io.StringIO(csv_text(VIEW.rows(mini)["bins"]))))
     assert {r["warning"] for r in bins} == {MINI_LABEL}
     assert "nan" not in (csv_text(calibration_rows(mini)) + text).lower()

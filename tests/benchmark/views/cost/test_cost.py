@@ -14,10 +14,9 @@ from matplotlib.text import Text
 from rich.console import Console
 
 from cmbench.benchmark.records.record import CostPart, Record
-from cmbench.benchmark.records.sections import Row
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.cost import VIEW
-from cmbench.benchmark.views.cost.cost import MEAN, CostPanel, CostPoint, CostView, cost_rows, cost_views, device_name
+from cmbench.benchmark.views.cost.cost import MEAN, CostView, cost_rows, cost_views, unbeaten
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.tasks.base import MINI_LABEL
@@ -38,27 +37,21 @@ def printed(view: CostView) -> str:
     return out.getvalue()
 
 
-def point(k: int, cost: float | None, score: float | None) -> CostPoint:
-    return CostPoint(Row(("m", str(k)), f"m{k}"), 1.0, cost, 1.0, 1.0, score, None, 10)
-
-
 def test_the_front_by_hand() -> None:
-    points = (point(0, 1, 0.5), point(1, 2, 0.7), point(2, 3, 0.6), point(3, 4, 0.8), point(4, None, 0.9),
-              point(5, 2, 0.7), point(6, 0.5, None))  # fmt: skip
-    assert CostPanel("a", "b", points, None).front(TIME) == (0, 1, 5, 3)
+    points = [(1, 0.5), (2, 0.7), (3, 0.6), (4, 0.8), (None, 0.9), (2, 0.7), (0.5, None)]
+    assert unbeaten(points) == (0, 1, 5, 3)
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), max_size=10))
 def test_the_front_is_what_nothing_beats(found: list[tuple[int, int]]) -> None:
-    points = tuple(point(k, cost, score / 10) for k, (cost, score) in enumerate(found))
     beaten = {
         k
         for k, (cost, score) in enumerate(found)
         for other_cost, other_score in found
         if other_cost <= cost and other_score >= score and (other_cost, other_score) != (cost, score)
     }
-    assert set(CostPanel("a", "b", points, None).front(TIME)) == set(range(len(found))) - beaten
+    assert set(unbeaten(found)) == set(range(len(found))) - beaten
 
 
 def test_seconds_per_audio_hour_and_the_mean_over_tasks(build_record: Build) -> None:
@@ -105,7 +98,14 @@ def test_devices_never_share_a_table_or_a_figure(build_record: Build, tmp_path: 
 def test_threads_make_a_device(build_record: Build) -> None:
     record = build_record("mfcc", "lyra")
     one = record.model_copy(update={"environment": record.environment.model_copy(update={"threads": 1})})
-    assert device_name(record) != device_name(one)
+    assert (
+        len(
+            cost_views([record, one.model_copy(update={"model": one.model.model_copy(update={"name": "other"})})])[
+                0
+            ].devices
+        )
+        == 2
+    )
 
 
 @pytest.mark.parametrize(("encode", "audio"), [(0.0, 7200.0), (5.0, 0.0)])

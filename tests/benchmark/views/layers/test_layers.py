@@ -15,7 +15,7 @@ from cmbench.benchmark.records.record import LayerFamilyScore, Record
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import style
 from cmbench.benchmark.views.layers import VIEW
-from cmbench.benchmark.views.layers.layers import LayerView, RankedMetric, layer_rows, layer_views
+from cmbench.benchmark.views.layers.layers import LayerView, layer_rows, layer_views
 from cmbench.benchmark.views.layers.state_map import layer_figure, panels_by_page
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.tasks.base import MINI_LABEL
@@ -103,7 +103,7 @@ def test_the_figure_fits_and_outlines_the_best(build_record: Build, states: int,
 
 def test_many_models_fill_several_pages(build_record: Build) -> None:
     records = [with_families(build_record(f"m{k}", "lyra", hidden_states=5), VALUES) for k in range(12)]
-    (view,) = layer_views(records, RankedMetric.average_precision)
+    (view,) = layer_views(records, "average_precision")
     pages = panels_by_page(view.panels[view.section.columns[0]])
     assert len(pages) > 1
     assert [panel.row.name for page in pages for panel in page] == [f"m{k}" for k in range(12)]

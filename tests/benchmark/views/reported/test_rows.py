@@ -13,13 +13,14 @@ from cmbench.baselines.published import published
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.record import Record
 from cmbench.benchmark.records.sections import sections
-from cmbench.benchmark.views.reported.rows import WARNING, print_reported, reported_blocks
+from cmbench.benchmark.views.reported.rows import WARNING, reported_blocks, reported_tables
 from cmbench.benchmark.views.scores.table import print_table
+from cmbench.benchmark.views.tables import print_tables
 
 
 def printed(*tasks: str) -> str:
     out = StringIO()
-    print_reported(Console(file=out, width=160), tasks or None)
+    print_tables(reported_tables(tasks or None), Console(file=out, width=160))
     return out.getvalue()
 
 

@@ -1,0 +1,45 @@
+"""One thing that was tried, and how checks look in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at or tried.
+
+    Attributes:
+        subject: what; of an encoder the promise that it must keep.
+        text: what came out; where it is not well also what to do.
+        well: whether it is as it must be; ``None`` if it could not be tried here.
+    """
+
+    subject: str
+    text: str
+    well: bool | None = True
+
+
+def print_checks(checks: Iterable[Check], console: Console, good: str, bad: str, width: int) -> bool:
+    """Print checks line by line as they are made; return whether all is well.
+
+    Args:
+        checks: each was tried.
+        console: where.
+        good: mark of what is well.
+        bad: mark of the rest, as wide.
+        width: of the subjects.
+    """
+    from rich.markup import escape
+
+    well = True
+    for check in checks:
+        well &= bool(check.well)
+        mark = f"[green]{good}[/]" if check.well else f"[bold red]{bad}[/]"
+        console.print(f"{mark} {escape(check.subject):<{width}} {escape(check.text)}", highlight=False, soft_wrap=True)
+    return well

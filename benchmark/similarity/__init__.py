@@ -1,1 +1,0 @@
-"""How far apart the traditions are, on features or tokens."""
