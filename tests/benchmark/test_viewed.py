@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_transfer_has_a_base_and_writes_its_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(views()) - {"changes", "forgetting", "reported"}))
 def test_every_view_of_a_folder_shows_in_a_notebook(name: str) -> None:
-    options = {"resamples": 100} if "resamples" in views()[name].parameters else {}
+    options: dict[str, Any] = {"resamples": 100} if "resamples" in views()[name].parameters else {}
     found = view(name, RESULTS, **options)
     html = found._repr_html_()
     assert html.startswith("<pre")

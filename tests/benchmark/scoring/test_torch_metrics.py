@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as spawned
 from numpy.typing import NDArray
+from torch.multiprocessing.spawn import start_processes
 from torchmetrics import MetricCollection
 
 import cmbench
@@ -175,7 +175,8 @@ def one_rank(rank: int, meeting: str, out: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_two_processes_see_all_tracks(tmp_path: Path) -> None:
-    spawned.start_processes(one_rank, (str(tmp_path / "meeting"), str(tmp_path)), nprocs=2, start_method="fork")
+    places = (str(tmp_path / "meeting"), str(tmp_path))
+    start_processes(one_rank, places, nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
     split = made(81, 6)
     expected = fed(KINDS["roc_auc"](), split), fed(KINDS["average_precision"](), split)
     for rank in "01":
