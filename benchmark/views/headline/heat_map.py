@@ -35,6 +35,9 @@ UNTOLD = "≈"
 CONTROL = "°"
 """After the name of a model that has learnt nothing."""
 
+FIXED = "\N{NO-BREAK SPACE}"
+"""Between a mark and what it means."""
+
 PHONE_WIDTH = 3.7
 """Inches of the transposed map."""
 
@@ -168,9 +171,9 @@ def _key(found: Headline, characters: int = 100) -> str:
     """Return what numbers and marks mean, in lines of so many characters."""
     key = ["Mean of ROC-AUC and AP; 0: chance, 100: a perfect ranking."]
     if any(mark.untold for mark in marks(found).values()):
-        key.append(f"{UNTOLD} cannot be told from {clipped(found.base, 30)} (bold).")
+        key.append(f"{UNTOLD}{FIXED}cannot be told from {clipped(found.base, 30)} (bold).")
     if found.controls:
-        key.append(f"{CONTROL} learnt nothing.")
+        key.append(f"{CONTROL}{FIXED}learnt nothing.")
     return textwrap.fill(" ".join(key), characters)
 
 
