@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import cmbench
+from cmbench.benchmark.comparing.compare import Comparison
 from cmbench.benchmark.viewed import compare, view
 from cmbench.benchmark.views.registry import views
 from cmbench.errors import UsageError
@@ -26,8 +27,8 @@ def test_compare_is_the_command(cmbench: Cmbench) -> None:
     found = compare(first, second, resamples=100)
     told = cmbench("compare", first, second, "--resamples", "100").out
     assert len(found) == 1
-    comparison = found[0].comparison
-    assert comparison is not None
+    comparison = found[0]
+    assert isinstance(comparison, Comparison)
     assert (comparison.before, comparison.after) == (MODELS[0], MODELS[1])
     change = comparison.tasks[0].metrics["roc_auc"]
     row = found.frame().query("level == 'task' and metric == 'roc_auc'").iloc[0]
