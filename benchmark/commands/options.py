@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from . import completing
+from .run_file import parts
 
 
 def _parts(values: list[str] | None) -> list[str]:
-    from ...written import split_list
-
-    return [part for value in values or () for part in split_list(value)]
+    return parts(values or ())
 
 
 def option(*names: str, help: str, **more: Any) -> Any:
@@ -28,7 +27,9 @@ Places = Annotated[list[Path], typer.Argument(help="Records, or folders of recor
 DataRoot = Annotated[Path | None, option(help="Folder of the real data sets; or set CMBENCH_DATA.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Decoding threads; the processors if not given.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Decoding threads and rendering processes; the processors if not given.")
+]
 MiniScale = Annotated[float, typer.Option(min=0.01, help="Factor on the tracks of the mini edition.")]
 MiniSeed = Annotated[int, typer.Option(help="Seed of the mini edition.")]
 
@@ -59,4 +60,6 @@ Tasks = Annotated[
 ]
 RunEdition = Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")]
 RunProtocol = Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")]
-Seeds = Annotated[int | None, option(help="Seeds of the chosen probe, if not the protocol's.")]
+Seeds = Annotated[
+    int | None, option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so.")
+]

@@ -11,6 +11,7 @@ import typer
 from ...errors import UsageError
 from ...terminal import console
 from . import completing
+from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers
 from .run_file import PLANNED, RunRequest, as_yaml, keep, read_request
 
 if TYPE_CHECKING:
@@ -57,36 +58,24 @@ def run(
             show_default=False,
         ),
     ] = None,
-    edition: Annotated[
-        str | None, typer.Option(help="`full` (real data, the default) or `mini` (rendered here).", show_default=False)
-    ] = None,
+    edition: RunEdition = None,
     split: Annotated[
         str | None,
         typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="`cmbench-1`, or `marble-1` to compare with published figures.")] = (
-        "cmbench-1"
-    ),
-    data_root: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the real data sets; or set CMBENCH_DATA.", show_default=False),
-    ] = None,
+    protocol: RunProtocol = "cmbench-1",
+    data_root: DataRoot = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
-    device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")] = "auto",
+    device: Device = "auto",
     precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
-    seeds: Annotated[
-        int | None,
-        typer.Option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never touch the network.")] = False,
+    seeds: Seeds = None,
+    offline: Offline = False,
     force: Annotated[
         bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Decoding threads and rendering processes; the processors if not given.")
-    ] = None,
-    mini_scale: Annotated[float, typer.Option(help="Factor on the number of tracks of the mini edition.")] = 1.0,
-    mini_seed: Annotated[int, typer.Option(help="Seed of the mini edition.")] = 0,
+    workers: Workers = None,
+    mini_scale: MiniScale = 1.0,
+    mini_seed: MiniSeed = 0,
     limit: Annotated[
         int | None,
         typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),

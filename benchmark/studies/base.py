@@ -90,17 +90,7 @@ def _default(one: Field[Any]) -> Any:
 class Evaluation:
     """What models are evaluated on, how and where: the beginning of a request that evaluates some.
 
-    Attributes:
-        tasks: as a run takes them.
-        edition: ``full`` or ``mini``; ``None`` for ``full``.
-        protocol: name.
-        data_root: folder of the real data sets.
-        seeds: of the chosen probe, if not the protocol's.
-        mini_scale: factor on the number of tracks of the ``mini`` edition.
-        mini_seed: seed of the ``mini`` edition.
-        device: where encoders and probes compute.
-        offline: never touch the network.
-        workers: decoding threads and rendering processes.
+    The fields are the arguments of :func:`..run.run`, which says what each is.
     """
 
     tasks: Tasks
@@ -134,22 +124,18 @@ def screen_of(observer: Observer) -> Console:
 
 
 def load_context(
-    observer: Observer,
-    data_root: Path | None = None,
-    workers: int | None = None,
-    mini_scale: float = 1.0,
-    mini_seed: int = 0,
+    observer: Observer, data_root: Path | None = None, workers: int | None = None, scale: float = 1.0, seed: int = 0
 ) -> LoadContext:
-    """Return where the tasks' audio is, and who hears how its preparation goes; arguments as of :class:`Evaluation`."""
+    """Return where the tasks' audio is, and who hears how its preparation goes; ``scale`` and ``seed`` are of mini."""
     from ...paths import cache_root
-    from ...paths import data_root as configured
     from ...tasks.base import LoadContext
+    from ..run import require_data_root
 
     return LoadContext(
-        data_root=configured(data_root),
+        data_root=require_data_root(data_root),
         cache_root=cache_root(),
         workers=workers or os.cpu_count() or 1,
         progress=observer.preparing,
-        mini_scale=mini_scale,
-        mini_seed=mini_seed,
+        mini_scale=scale,
+        mini_seed=seed,
     )

@@ -114,7 +114,7 @@ def head_inches(section: Titled) -> float:
     """Return the inches that the title needs."""
     if on_page():
         return 0.06
-    return 0.56 if section.warning else 0.42
+    return 0.42 + 0.14 * len(section.warning.splitlines())
 
 
 def ink_on(shade: ColorType) -> str:

@@ -14,7 +14,7 @@ from ...records.sections import Section
 from ...scoring.metrics import Doubles
 from ...views.base import Block, Drawing, Part
 from ...views.figures import COLOURS, FAINT, MARKERS, draw_title, empty_figure, head_inches, ink_on
-from .distance import MEASURES, Distances, PairDistance
+from .distance import MEASURES, STAND_IN_LABEL, Distances, PairDistance
 from .relation import Relation
 from .tables import distance_table, number
 
@@ -56,7 +56,7 @@ def distance_map(distances: Distances) -> Figure:
     tasks = [distances.tasks[i] for i in near_order(matrix)]
     names = ["\n".join(textwrap.wrap(task.replace("_", " "), 13)) for task in tasks]
     left, side = 0.2 + 0.068 * max(map(len, tasks)), _CELL * len(tasks)
-    head, foot = _head(distances) + 0.1 + 0.09 * max(name.count("\n") + 1 for name in names), 0.28
+    head, foot = head_inches(distances) + 0.1 + 0.09 * max(name.count("\n") + 1 for name in names), 0.28
     width, height = max(left + side + 0.2, 5.4), head + _LINE * len(tasks) + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, side / width, 1 - (head + foot) / height))
@@ -74,11 +74,6 @@ def distance_map(distances: Distances) -> Figure:
     draw_title(figure, distances, f"{MEASURES[distances.measure]} between tasks", height)
     figure.text(0.005, 0.05 / height, _KEY, size=6, va="bottom")
     return figure
-
-
-def _head(distances: Distances) -> float:
-    """Inches of a title whose warning may have two lines."""
-    return head_inches(distances) + 0.14 * distances.warning.count("\n")
 
 
 def _cell(axes: Axes, x: int, y: int, pair: PairDistance | None, farthest: float) -> None:
@@ -107,7 +102,7 @@ def relation_figure(relation: Relation) -> Figure:
 
     models = list(dict.fromkeys((cell.model, cell.tradition) for cell in relation.cells))
     tasks = list(dict.fromkeys(cell.task for cell in relation.cells))
-    head, width, foot = _head(relation.distances), 5.4, 0.62 + 0.145 * max(len(models), len(tasks))
+    head, width, foot = head_inches(relation.distances), 5.4, 0.62 + 0.145 * max(len(models), len(tasks))
     height = head + 2.9 + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((0.55 / width, foot / height, 1 - 0.75 / width, 2.9 / height))
@@ -138,6 +133,13 @@ def similarity_block(section: Section, distances: Sequence[Distances]) -> Block:
         "similarity",
         "Distance between traditions",
         "Measured on training tracks, not on scores.",
-        tuple(Drawing(f"Distance between tasks, {d.source}", partial(distance_map, d)) for d in there),
+        tuple(_drawing(d) for d in there),
         tuple(Part(f"Numbers: {d.source}", (), (distance_table(d),)) for d in there),
     )
+
+
+def _drawing(distances: Distances) -> Drawing:
+    """Return the map for the page, which says itself that it is of the mini edition, but not that tokens stand in."""
+    title = f"Distance between tasks, {distances.source}"
+    stand_in = [STAND_IN_LABEL] if distances.stand_in else []
+    return Drawing(title, partial(distance_map, distances), ". ".join([title, *stand_in]))

@@ -17,11 +17,11 @@ from ....errors import UsageError
 from ....files import safe_name
 from ...scoring.metrics import Doubles
 from .distance import Distances, Groups, all_pairs
-from .samples import FeatureSample, Sample, collections, number_groups
+from .samples import Measured, number_groups
 
 if TYPE_CHECKING:
+    from ....baselines.base import EncoderCard
     from ....baselines.tokens.base import Tokeniser
-    from .tokens import Counted
 
 _MEDIAN_OF = 3000
 """Tracks at most among which the median distance is taken."""
@@ -30,12 +30,10 @@ _BLOCK = 1 << 23
 """Numbers of one block of distributions: 64 MiB of float64."""
 
 
-def median_distance(features: Doubles, seed: int = 0) -> float:
+def median_distance(features: Doubles) -> float:
     """Return the median Euclidean distance between tracks: the bandwidth (Gretton et al. 2012, section 8).
 
-    Args:
-        features: ``[tracks, dim]`` of all collections together; of more than 3,000 tracks, that many at random.
-        seed: of the random ones.
+    ``features [tracks, dim]`` are of all collections together; of more than 3,000 tracks, that many count, at random.
 
     Raises:
         UsageError: more than half of all distances are zero.
@@ -43,7 +41,7 @@ def median_distance(features: Doubles, seed: int = 0) -> float:
     from scipy.spatial.distance import pdist
 
     if len(features) > _MEDIAN_OF:
-        features = features[np.random.default_rng(seed).choice(len(features), _MEDIAN_OF, replace=False)]
+        features = features[np.random.default_rng(0).choice(len(features), _MEDIAN_OF, replace=False)]
     median = float(np.median(pdist(features)))
     if median <= 0.0:
         raise UsageError("More than half of the tracks have the same features: the kernel has no bandwidth.")
@@ -68,13 +66,7 @@ class KernelGroups:
 
     @classmethod
     def of(cls, features: Doubles, groups: Groups, bandwidth: float) -> KernelGroups:
-        """Sum ``exp(-d^2 / (2 bandwidth^2))`` by groups.
-
-        Args:
-            features: ``[tracks, dim]``.
-            groups: number of each track's group, from 0 without gaps, ``[tracks]``.
-            bandwidth: of the kernel.
-        """
+        """Sum ``exp(-d^2 / (2 bandwidth^2))`` of features ``[tracks, dim]`` by groups ``[tracks]``, 0 without gaps."""
         from sklearn.metrics.pairwise import rbf_kernel
 
         member = np.eye(int(groups.max()) + 1)[groups]
@@ -94,10 +86,6 @@ class KernelGroups:
 
         With every track a group of its own, this is their estimate; else pairs within groups are left out. A set of a
         single group has no such pairs, and its distance is NaN.
-
-        Args:
-            first: how often each group is in the first set, ``[rows, groups]``.
-            second: the same of the second set.
         """
         return self._mean(first, first) + self._mean(second, second) - 2 * self._mean(first, second)
 
@@ -111,11 +99,8 @@ class KernelGroups:
 def jensen_shannon(first: Doubles, second: Doubles) -> Doubles:
     """Return the Jensen-Shannon divergence over the last axis, base 2: 0 for the same, 1 for disjoint distributions.
 
-    Lin (1991, *Divergence Measures Based on the Shannon Entropy*, equation 4.1 with equal weights).
-
-    Args:
-        first: probabilities ``[..., size]``.
-        second: the same shape.
+    Lin (1991, *Divergence Measures Based on the Shannon Entropy*, equation 4.1 with equal weights). Both arguments are
+    probabilities ``[..., size]``.
     """
     from scipy.special import rel_entr
 
@@ -151,12 +136,7 @@ class UnigramGroups:
         return UnigramGroups(self.counts[groups])
 
     def distances(self, first: Doubles, second: Doubles) -> Doubles:
-        """Return the divergence, mean over codebooks, ``[rows]``.
-
-        Args:
-            first: how often each group is in the first set, ``[rows, groups]``.
-            second: the same of the second set.
-        """
+        """Return the divergence, mean over codebooks, ``[rows]``."""
         step = max(1, _BLOCK // self.counts[0].size)
         blocks = [slice(start, start + step) for start in range(0, len(first), step)]
         return np.concatenate([self.by_codebook(first[b], second[b]).mean(axis=1) for b in blocks])
@@ -172,12 +152,15 @@ class UnigramGroups:
         return shares
 
 
-def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resamples: int) -> Distances:
-    """Measure the squared maximum mean discrepancy between the tasks.
+def feature_distances(
+    measured: Sequence[Measured], card: EncoderCard, state: tuple[int, str], resamples: int
+) -> Distances:
+    """Measure the squared maximum mean discrepancy between the features of tasks.
 
     Args:
-        sample: features of one encoder.
-        samples: the tasks, in the same order.
+        measured: features of each task, by one encoder.
+        card: of the encoder.
+        state: position of the hidden state, and in words why that one.
         resamples: of the bootstrap, and permutations of the test.
 
     Raises:
@@ -186,47 +169,43 @@ def feature_distances(sample: FeatureSample, samples: Sequence[Sample], resample
     from sklearn.preprocessing import StandardScaler
 
     # What never changes becomes zero, and adds nothing to a distance.
-    features = StandardScaler().fit_transform(np.concatenate(sample.features))
+    features = StandardScaler().fit_transform(np.concatenate([one.values for one in measured]))
     bandwidth = median_distance(features)
-    groups, members = number_groups(sample.tracks)
-    used = collections(samples, sample.tracks)
-    grouped = KernelGroups.of(features, groups, bandwidth)
+    groups, members = number_groups(measured)
+    used = tuple(one.collection for one in measured)
+    name = card.layer_names[state[0]]
     return Distances(
         measure="mmd2",
-        source=f"features of {sample.model}, {sample.state}",
-        slug=f"mmd2-{safe_name(sample.model)}",
-        edition=samples[0].data.edition,
+        source=f"features of {card.name}, {name}",
+        slug=f"mmd2-{safe_name(card.name)}",
+        edition=measured[0].sample.data.edition,
         stand_in=False,
         collections=used,
-        pairs=all_pairs(grouped, members, [c.task for c in used], resamples),
+        pairs=all_pairs(KernelGroups.of(features, groups, bandwidth), members, [c.task for c in used], resamples),
         definition=(
-            f"Squared maximum mean discrepancy between tracks (mean over windows of hidden state {sample.state} of "
-            f"{sample.model} {sample.fingerprint}: {sample.why}). Features scaled to mean 0 and deviation 1 over all "
+            f"Squared maximum mean discrepancy between tracks (mean over windows of hidden state {name} of "
+            f"{card.name} {card.fingerprint}: {state[1]}). Features scaled to mean 0 and deviation 1 over all "
             f"tracks; RBF kernel, bandwidth {bandwidth:.4g}, the median distance over all tracks; unbiased estimate, "
             "without pairs of tracks of one group."
         ),
     )
 
 
-def token_distances(
-    tokeniser: Tokeniser, counted: Sequence[Counted], samples: Sequence[Sample], seconds: float, resamples: int
-) -> Distances:
+def token_distances(measured: Sequence[Measured], tokeniser: Tokeniser, seconds: float, resamples: int) -> Distances:
     """Measure the Jensen-Shannon divergence between the unigrams of the tasks, mean over codebooks.
 
     Args:
+        measured: counts of each task's tokens.
         tokeniser: what made the tokens.
-        counted: the tokens of each task.
-        samples: the tasks, in the same order.
         seconds: audio of each track, for the definition.
         resamples: of the bootstrap, and permutations of the test.
 
     Raises:
         UsageError: a task has a single group.
     """
-    tracks = [c.tracks for c in counted]
-    groups, members = number_groups(tracks)
-    grouped = UnigramGroups.of(np.concatenate([c.counts for c in counted]), groups)
-    used = collections(samples, tracks)
+    groups, members = number_groups(measured)
+    grouped = UnigramGroups.of(np.concatenate([one.values for one in measured]), groups)
+    used = tuple(one.collection for one in measured)
     every = np.arange(len(grouped.counts))
     whole = {c.task: np.isin(every, own)[None].astype(float) for c, own in zip(used, members, strict=True)}
     stand_in = isinstance(tokeniser, ResidualKMeans)
@@ -234,7 +213,7 @@ def token_distances(
         measure="jensen_shannon",
         source=f"tokens of {tokeniser.name}",
         slug=f"jensen-shannon-{'stand-in' if stand_in else 'tokens'}",
-        edition=samples[0].data.edition,
+        edition=measured[0].sample.data.edition,
         stand_in=stand_in,
         collections=used,
         pairs=tuple(

@@ -25,7 +25,7 @@ from ...models import Encoders
 from ...observer import Observer
 from ...protocol import get_protocol
 from ...records.evidence import iter_evidence
-from ...run import preflight
+from ...run import check_request, preflight
 from ..base import load_context
 from .distance import Distances
 from .file import Similarity
@@ -117,16 +117,15 @@ class Request:
 
     def check(self) -> None:
         """Raise a UsageError if nothing is asked for, or a name or a number means nothing."""
+        check_request(None, self.mini_scale, None, Path())
         if not self.models and self.tokens is None:
             raise UsageError("Say what to measure: --model for features in the store, --tokens for tokens, or both.")
-        _ = self.cultures
         if unknown := sorted(set(self.states) - {"", *self.models}):
             listed = ", ".join(self.models)
             raise UsageError(f"--hidden-state names {unknown[0]!r}, which is not among the models ({listed}).")
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise UsageError(f"--seconds must be a positive number, not {self.seconds}.")
-        if not (math.isfinite(self.mini_scale) and self.mini_scale > 0):
-            raise UsageError(f"The scale of the mini edition must be positive, not {self.mini_scale}.")
+        _ = self.cultures
 
 
 def cost(request: Request) -> str:
@@ -187,8 +186,8 @@ def measure_similarity(request: Request, found: Sequence[Evidence], observer: Ob
         asked = request.states.get(model, request.states.get(""))
         state = choose_state(card, asked, [e.record for e in found], [one.task.name for one in data])
         remedy = partial(_remedy, model, request, samples[0].data.edition)
-        features = read_features(card, state, samples, protocol.windowing, context.cache_root, remedy)
-        distances.append(feature_distances(features, samples, request.resamples))
+        features = read_features(card, state[0], samples, protocol.windowing, context.cache_root, remedy)
+        distances.append(feature_distances(features, card, state, request.resamples))
     if request.tokens is not None:
         distances.append(_of_tokens(codec, request, samples, observer))
     relations = [relate(one, matrix, request.seed) for one in distances] if matrix else []
@@ -209,7 +208,7 @@ def _of_tokens(codec: Tokeniser | None, request: Request, samples: Sequence[Samp
     seconds, heard = request.seconds, observer.preparing
     tokeniser = codec or fit_stand_in(samples, seconds, request.codebook_size, request.seed, heard)
     counted = [count_sample(tokeniser, sample, seconds, heard) for sample in samples]
-    return token_distances(tokeniser, counted, samples, seconds, request.resamples)
+    return token_distances(counted, tokeniser, seconds, request.resamples)
 
 
 def _edition_of(found: Sequence[Evidence]) -> str | None:

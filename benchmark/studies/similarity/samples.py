@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....errors import Missing, MissingError, UsageError
 from ....tasks.base import TaskData, Track
 from ...features.store import FeatureStore, ShardTrack, store_folder
 from ...records.record import Record
-from ...scoring.bootstrap import cluster_count, cluster_numbers
-from ...scoring.metrics import Doubles
+from ...scoring.bootstrap import cluster_numbers
 from .distance import Collection, Groups
 
 if TYPE_CHECKING:
@@ -32,47 +32,43 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Sample:
-    """Training tracks of one task.
-
-    Attributes:
-        data: the task.
-        tracks: drawn from its training split.
-    """
+    """Training tracks that were drawn of one task."""
 
     data: TaskData
     tracks: tuple[Track, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureSample:
-    """One encoder's features of the samples.
+class Measured:
+    """What was measured of a sample.
 
     Attributes:
-        model: its name.
-        fingerprint: of its card.
-        state: name of the hidden state.
-        why: that state, in words.
-        features: of each task, mean over the windows of each track, ``[tracks, dim]``.
-        tracks: of each task, those that could be used.
+        sample: what was drawn.
+        tracks: those of it that could be used.
+        values: a row for each: features ``[tracks, dim]``, or counts of tokens ``[tracks, codebooks, size]``.
     """
 
-    model: str
-    fingerprint: str
-    state: str
-    why: str
-    features: tuple[Doubles, ...]
-    tracks: tuple[tuple[Track, ...], ...]
+    sample: Sample
+    tracks: tuple[Track, ...]
+    values: NDArray[Any]
+
+    @property
+    def groups(self) -> Groups:
+        """The number of each track's group, from 0 without gaps."""
+        return cluster_numbers([t.group for t in self.tracks])
+
+    @property
+    def collection(self) -> Collection:
+        """Which tracks of the task a distance is measured on."""
+        data, used, groups = self.sample.data, len(self.tracks), int(self.groups.max()) + 1
+        known, failed = all(t.group for t in self.tracks), len(self.sample.tracks) - used
+        return Collection(data.task.name, data.task.tradition, used, failed, groups, known, data.split_sha256)
 
 
 def draw_samples(data: Sequence[TaskData], count: int, seed: int) -> list[Sample]:
     """Draw as many training tracks of each task, or all where there are fewer.
 
     No group gives a second track before every group has given one.
-
-    Args:
-        data: the tasks, all of one edition.
-        count: tracks of each task at most.
-        seed: of the draw.
 
     Raises:
         UsageError: there are fewer than two tasks, or editions are mixed.
@@ -96,58 +92,27 @@ def _spread_over_groups(tracks: Sequence[Track], count: int, seed: int) -> tuple
     return tuple(sorted((shuffled[i] for i in np.argsort(turns, kind="stable")[:count]), key=lambda t: t.id))
 
 
-def number_groups(tracks: Sequence[Sequence[Track]]) -> tuple[Groups, list[Groups]]:
+def number_groups(measured: Sequence[Measured]) -> tuple[Groups, list[Groups]]:
     """Give the groups of all tasks numbers, from 0 without gaps; no group is in two tasks.
-
-    Args:
-        tracks: of each task.
 
     Returns:
         The number of each track's group, tasks one after the other ``[all tracks]``, and the numbers of each task.
     """
-    of_tracks: list[Groups] = []
-    before = [0]
-    for some in tracks:
-        groups = [t.group for t in some]
-        of_tracks.append(cluster_numbers(groups) + before[-1])
-        before.append(before[-1] + cluster_count(groups))
-    return np.concatenate(of_tracks), [np.arange(first, end) for first, end in pairwise(before)]
-
-
-def collections(samples: Sequence[Sample], tracks: Sequence[Sequence[Track]]) -> tuple[Collection, ...]:
-    """Say which tracks of the tasks a distance was measured on.
-
-    Args:
-        samples: the tasks.
-        tracks: those used of each.
-    """
-    return tuple(
-        Collection(
-            task=sample.data.task.name,
-            tradition=sample.data.task.tradition,
-            tracks=len(used),
-            failed=len(sample.tracks) - len(used),
-            groups=cluster_count([t.group for t in used]),
-            groups_known=all(t.group for t in used),
-            split_sha256=sample.data.split_sha256,
-        )
-        for sample, used in zip(samples, tracks, strict=True)
-    )
+    before = [0, *np.cumsum([one.collection.groups for one in measured]).tolist()]
+    of_tracks = np.concatenate([one.groups + first for one, first in zip(measured, before, strict=False)])
+    return of_tracks, [np.arange(first, end) for first, end in pairwise(before)]
 
 
 def choose_state(
     card: EncoderCard, asked: str | None, records: Sequence[Record], tasks: Sequence[str]
 ) -> tuple[int, str]:
-    """Choose a hidden state and say why.
+    """Choose a hidden state; return its position among the encoder's, and in words why that one.
 
     Args:
         card: of the encoder.
         asked: its name, ``last``, or ``None`` for the best by validation.
         records: any; those of this encoder on every one of the tasks tell what validation found.
         tasks: names of the tasks.
-
-    Returns:
-        Position among the encoder's hidden states, and the reason in words.
 
     Raises:
         UsageError: the encoder has no such hidden state.
@@ -174,17 +139,17 @@ def choose_state(
 
 def read_features(
     card: EncoderCard,
-    state: tuple[int, str],
+    state: int,
     samples: Sequence[Sample],
     windowing: Windowing,
     root: Path,
     remedy: Callable[[Sequence[str]], str],
-) -> FeatureSample:
-    """Read the stored features of one encoder.
+) -> list[Measured]:
+    """Read the stored features of an encoder in one hidden state, the mean over the windows of each track.
 
     Args:
         card: of the encoder.
-        state: position of the hidden state, and why that one (:func:`choose_state`).
+        state: position of the hidden state.
         samples: tracks of each task.
         windowing: under which the features were stored.
         root: of the cache.
@@ -200,27 +165,15 @@ def read_features(
         store = FeatureStore(store_folder(root, card, data.task, data.edition, windowing), card.layers, card.dim)
         found.append((sample, store, store.valid_entries(sample.tracks)))
     if absent := [sample.data.task.name for sample, _, known in found if len(known) < len(sample.tracks)]:
-        missing = Missing(
-            f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)",
-            str(root / "features" / card.fingerprint),
-            "computed on this machine from the tasks' audio",
-            "that of the audio",
-            remedy(absent),
-        )
-        raise MissingError([missing])
-    features, tracks = [], []
+        what = f"stored features of {card.name} on {', '.join(absent)} ({samples[0].data.edition} edition)"
+        where, source = str(root / "features" / card.fingerprint), "computed on this machine from the tasks' audio"
+        raise MissingError([Missing(what, where, source, "that of the audio", remedy(absent))])
+    measured = []
     for sample, store, known in found:
         usable = tuple(t for t in sample.tracks if known[t.id].track.failure is None)
         if not usable:
             raise UsageError(f"{sample.data.task.name}: none of the {len(sample.tracks)} tracks could be used.")
-        features.append(np.stack([_track_mean(store, known[t.id], state[0]) for t in usable]))
-        tracks.append(usable)
-    named = card.name, card.fingerprint, card.layer_names[state[0]], state[1]
-    return FeatureSample(*named, tuple(features), tuple(tracks))
-
-
-def _track_mean(store: FeatureStore, entry: ShardTrack, state: int) -> Doubles:
-    view = store.view([entry])
-    windows = view.take(np.arange(len(view.track_of_window)))
-    mean: Doubles = windows[:, state].astype(np.float64).mean(axis=0)
-    return mean
+        views = (store.view([known[t.id]]) for t in usable)
+        windows = [view.take(np.arange(len(view.track_of_window)))[:, state] for view in views]
+        measured.append(Measured(sample, usable, np.stack([one.astype(np.float64).mean(axis=0) for one in windows])))
+    return measured

@@ -7,7 +7,7 @@ second; https://github.com/yizhilll/MERT, scripts/prepare_codecs_from_manifest.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,35 +19,20 @@ from ....errors import CmbenchError, UnusableAudio
 from ....opening import opened
 from ...features.windows import read_windows
 from ...protocol import Windowing
+from .samples import Measured, Sample
 
 if TYPE_CHECKING:
     from ....tasks.base import Progress, Track
-    from .samples import Sample
 
 FIT_FRAMES = 24_000
 """Frames that the stand-in is fitted on, over all tasks: 94 for each token of a codebook."""
 
 
-@dataclass(frozen=True, eq=False)
-class Counted:
-    """The token counts of one sample.
-
-    Attributes:
-        tracks: those that could be decoded.
-        counts: ``[tracks, codebooks, size]``.
-    """
-
-    tracks: tuple[Track, ...]
-    counts: NDArray[np.int64]
-
-
 def middle(track: Track, max_seconds: float | None, seconds: float) -> Track:
     """Return the middle of a track as a track: recordings begin and end with silence, tuning and applause.
 
-    Args:
-        track: the whole.
-        max_seconds: cap of the task on each track, seconds; the middle is that of the part within it.
-        seconds: length of the middle; a shorter track is used whole.
+    It is ``seconds`` long, or the whole of a shorter track; ``max_seconds`` is the task's cap on each track, within
+    which the middle lies.
 
     Raises:
         UnusableAudio: the file cannot be opened.
@@ -96,35 +81,22 @@ def decoded(
         )
 
 
-def count_sample(tokeniser: Tokeniser, sample: Sample, seconds: float, progress: Progress) -> Counted:
-    """Count the tokens in the middle of each track of a sample.
-
-    Args:
-        tokeniser: what makes the tokens.
-        sample: tracks of one task.
-        seconds: audio of each track.
-        progress: called after each track.
+def count_sample(tokeniser: Tokeniser, sample: Sample, seconds: float, progress: Progress) -> Measured:
+    """Count the tokens in the middle of each track of a sample: ``seconds`` of it, or the whole of a shorter one.
 
     Raises:
         CmbenchError: less than half of the tracks could be decoded.
     """
     tracks, counts = [], []
     for track, audio in decoded(sample, tokeniser.sample_rate, seconds, progress, "Tokens of"):
-        tokens = tokeniser.tokens(audio)
         tracks.append(track)
-        counts.append(np.stack([np.bincount(book, minlength=tokeniser.codebook_size) for book in tokens]))
-    return Counted(tuple(tracks), np.stack(counts))
+        books = tokeniser.tokens(audio)
+        counts.append(np.stack([np.bincount(book, minlength=tokeniser.codebook_size) for book in books]))
+    return Measured(sample, tuple(tracks), np.stack(counts))
 
 
 def fit_stand_in(samples: Sequence[Sample], seconds: float, size: int, seed: int, progress: Progress) -> ResidualKMeans:
-    """Fit the stand-in on as many frames of each task, drawn evenly from its tracks.
-
-    Args:
-        samples: the tasks' tracks.
-        seconds: audio of each track.
-        size: tokens of each codebook.
-        seed: of the frames and of the fit.
-        progress: called after each track.
+    """Fit the stand-in, codebooks of ``size`` tokens, on as many frames of each task, drawn evenly from its tracks.
 
     Raises:
         UsageError: there are too few frames for codebooks of that size.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from cmbench.benchmark.studies.similarity.distance import Collection, Distances, PairDistance
-from cmbench.benchmark.studies.similarity.maps import distance_map, near_order, relation_figure
+from cmbench.benchmark.records.record import Record
+from cmbench.benchmark.records.sections import sections
+from cmbench.benchmark.studies.similarity.distance import STAND_IN_LABEL, Collection, Distances, PairDistance
+from cmbench.benchmark.studies.similarity.maps import distance_map, near_order, relation_figure, similarity_block
 from cmbench.benchmark.studies.similarity.relation import RelatedCell, Relation
 from cmbench.benchmark.views.figures import figure_bytes, style
 
@@ -67,3 +71,11 @@ def test_models_differ_by_colour_and_tasks_by_marker() -> None:
     assert drawn[0][1] == drawn[2][1] != drawn[1][1]
     named = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert named == ["m (greek)", "n (turkish)", "lyra", "carnatic"]
+
+
+def test_a_page_says_beside_the_map_that_tokens_stand_in(build_record: Callable[..., Record]) -> None:
+    (section,) = sections([build_record("mfcc", "lyra")])
+    for stand_in in (False, True):
+        block = similarity_block(section, [replace(distances([0.1] * 6), stand_in=stand_in)])
+        assert (STAND_IN_LABEL in block.drawings[0].caption) == stand_in
+    assert not similarity_block(section, [replace(distances([0.1] * 6), edition="mini")]).parts

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,7 @@ from cmbench.benchmark.studies.similarity.measures import (
     median_distance,
     token_distances,
 )
-from cmbench.benchmark.studies.similarity.samples import FeatureSample, Sample
-from cmbench.benchmark.studies.similarity.tokens import Counted
+from cmbench.benchmark.studies.similarity.samples import Measured, Sample
 from cmbench.errors import UsageError
 from cmbench.tasks.base import LoadContext, Task, TaskData, Track
 
@@ -156,23 +156,29 @@ def samples(make_task: Callable[..., Task], tmp_path: Path) -> list[Sample]:
     return found
 
 
-def features_of(samples: list[Sample], used: int) -> FeatureSample:
+CARD: Any = type("Card", (), {"name": "m", "fingerprint": "f" * 16, "layer_names": ("L0", "L1")})
+STATE = (1, "as asked for")
+
+
+def features_of(samples: list[Sample], used: int) -> list[Measured]:
     draw = np.random.default_rng(0)
-    features = tuple(draw.standard_normal((used, 4)) + k for k in range(len(samples)))
-    return FeatureSample("m", "f" * 16, "L1", "as asked for", features, tuple(s.tracks[:used] for s in samples))
+    return [Measured(s, s.tracks[:used], draw.standard_normal((used, 4)) + k) for k, s in enumerate(samples)]
 
 
 def test_no_feature_weighs_more_for_its_unit_and_constant_ones_weigh_nothing(samples: list[Sample]) -> None:
     plain = features_of(samples, 14)
-    units = tuple(np.column_stack([one * [1e6, 1, 1, 1e-3], np.full(len(one), 7.1)]) for one in plain.features)
-    found = [feature_distances(one, samples, 100).pairs[0] for one in (plain, replace(plain, features=units))]
+    others = [
+        replace(one, values=np.column_stack([one.values * [1e6, 1, 1, 1e-3], np.full(len(one.values), 7.1)]))
+        for one in plain
+    ]
+    found = [feature_distances(one, CARD, STATE, 100).pairs[0] for one in (plain, others)]
     assert found[1].corrected == pytest.approx(found[0].corrected)
     with pytest.raises(UsageError, match="have the same features"):
-        feature_distances(replace(plain, features=tuple(np.full((14, 4), 0.1) for _ in samples)), samples, 100)
+        feature_distances([replace(one, values=np.full((14, 4), 0.1)) for one in plain], CARD, STATE, 100)
 
 
 def test_the_definition_names_encoder_state_and_kernel(samples: list[Sample]) -> None:
-    found = feature_distances(features_of(samples, 14), samples, 100)
+    found = feature_distances(features_of(samples, 14), CARD, STATE, 100)
     assert (found.measure, found.slug, found.edition, found.stand_in) == ("mmd2", "mmd2-m", "custom", False)
     for words in ("hidden state L1 of m ffffffffffffffff: as asked for", "bandwidth", "pairs of tracks of one group"):
         assert words in found.definition
@@ -182,9 +188,9 @@ def test_the_definition_names_encoder_state_and_kernel(samples: list[Sample]) ->
 
 def test_the_token_distance_is_that_of_the_pooled_shares(samples: list[Sample]) -> None:
     draw = np.random.default_rng(0)
-    counted = [Counted(s.tracks, draw.integers(1, 30, (16, 2, 3))) for s in samples]
-    found = token_distances(Pairs(), counted, samples, 30.0, 100)
-    one, two = (c.counts.sum(axis=0) / c.counts.sum(axis=(0, 2))[:, None] for c in counted)
+    counted = [Measured(s, s.tracks, draw.integers(1, 30, (16, 2, 3))) for s in samples]
+    found = token_distances(counted, Pairs(), 30.0, 100)
+    one, two = (c.values.sum(axis=0) / c.values.sum(axis=(0, 2))[:, None] for c in counted)
     expected = jensen_shannon(one, two)
     assert found.pairs[0].by_codebook == pytest.approx(expected, rel=1e-4)
     assert found.pairs[0].value == pytest.approx(expected.mean(), rel=1e-4)

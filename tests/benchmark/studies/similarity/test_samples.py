@@ -16,9 +16,9 @@ from cmbench.benchmark.models import GivenEncoder
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.records.record import LayerScore, Record
 from cmbench.benchmark.studies.similarity.samples import (
+    Measured,
     Sample,
     choose_state,
-    collections,
     draw_samples,
     number_groups,
     read_features,
@@ -60,11 +60,12 @@ def test_editions_are_never_mixed_and_one_task_has_no_distance(make_task: MakeTa
 
 def test_groups_of_two_tasks_are_never_one(make_task: MakeTask, tmp_path: Path) -> None:
     first, second = grouped({"x": 2, None: 2}), grouped({"x": 1, "y": 2})
-    of_tracks, of_tasks = number_groups([first, second])
+    sample = Sample(task_data(make_task, tmp_path, "a", first), (*first, *second))
+    one, other = (Measured(sample, tuple(tracks), np.zeros((len(tracks), 1))) for tracks in (first, second))
+    of_tracks, of_tasks = number_groups([one, other])
     assert of_tracks.tolist() == [0, 0, 1, 2, 3, 4, 4]
     assert [g.tolist() for g in of_tasks] == [[0, 1, 2], [3, 4]]
-    sample = Sample(task_data(make_task, tmp_path, "a", first), (*first, *second))
-    (found,) = collections([sample], [first])
+    found = one.collection
     assert (found.task, found.tracks, found.failed, found.groups, found.groups_known) == ("a", 4, 3, 3, False)
 
 
@@ -111,21 +112,20 @@ def test_features_are_means_over_the_stored_windows(
         return f"cmbench run --tasks {','.join(tasks)}"
 
     with pytest.raises(MissingError) as raised:
-        read_features(given.card, (0, "the only one"), [sample], windowing, own_cache, remedy)
+        read_features(given.card, 0, [sample], windowing, own_cache, remedy)
     (missing,) = raised.value.missing
     assert missing.what == "stored features of counting on tones (custom edition)"
     assert missing.command == "cmbench run --tasks tones"
     store_features(task, make_encoder(), given.card, windowing, tmp_path, own_cache)
-    found = read_features(given.card, (0, "the only one"), [sample], windowing, own_cache, remedy)
+    (found,) = read_features(given.card, 0, [sample], windowing, own_cache, remedy)
     usable = [t for t in sample.tracks if t.id != "broken"]
-    assert list(found.tracks[0]) == usable
-    assert (found.model, found.state, found.why) == ("counting", given.card.layer_names[0], "the only one")
-    assert found.features[0].shape == (len(usable), 3)
-    assert found.features[0].dtype == np.float64
+    assert list(found.tracks) == usable
+    assert found.values.shape == (len(usable), 3)
+    assert found.values.dtype == np.float64
     import soundfile
 
     audio, _ = soundfile.read(usable[3].path, dtype="float32")
-    np.testing.assert_allclose(found.features[0][3], make_encoder().encode(audio[None])[0, 0], rtol=2e-3)
+    np.testing.assert_allclose(found.values[3], make_encoder().encode(audio[None])[0, 0], rtol=2e-3)
 
 
 def store_features(task: Task, encoder: Any, card: EncoderCard, windowing: Any, tmp_path: Path, root: Path) -> None:

@@ -55,9 +55,9 @@ def test_every_token_of_every_usable_track_is_counted(make_task: Callable[..., T
     told: list[tuple[str, int, int]] = []
     sample = sample_of(make_task(), tmp_path, (Track("broken", broken, ()),))
     found = count_sample(Loudness(), sample, 0.5, lambda *said: told.append(said))
-    assert found.counts.shape == (16, 2, 4)
-    assert (found.counts.sum(axis=2) == 4000).all()
-    assert found.counts[:, 0, 2:].sum() == 0
+    assert found.values.shape == (16, 2, 4)
+    assert (found.values.sum(axis=2) == 4000).all()
+    assert found.values[:, 0, 2:].sum() == 0
     assert [t.id for t in found.tracks] == [t.id for t in sample.tracks[:-1]]
     assert told[-1] == ("Tokens of tones", 17, 17)
 
@@ -78,7 +78,7 @@ def test_the_stand_in_is_fitted_on_both_tasks_and_tells_them_apart(
     fitted, same = (fit_stand_in(samples, 1.0, 16, 3, silent) for _ in range(2))
     assert fitted.codebooks.shape == (8, 16, 64)
     np.testing.assert_array_equal(fitted.codebooks, same.codebooks)
-    counts = count_sample(fitted, samples[0], 1.0, silent).counts
+    counts = count_sample(fitted, samples[0], 1.0, silent).values
     # make_task writes high tones and low ones in turn.
     high, low = counts[::2, 0].sum(axis=0), counts[1::2, 0].sum(axis=0)
     assert np.minimum(high, low).sum() < 0.05 * high.sum()
