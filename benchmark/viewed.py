@@ -137,7 +137,7 @@ def compare(
 ) -> ViewResult[Found]:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label.
 
-    ``compare(a, b)[0].comparison.tasks`` has the numbers, ``.frame()`` a row for each. With three models or more the
+    ``compare(a, b)[0].tasks`` has the numbers, ``.frame()`` a row for each. With three models or more the
     last element has the places that each may have.
 
     Args:

@@ -58,11 +58,6 @@ ROWS = (
         "test_once_cmbench",
         {"test_once_scikit_learn": "scikit-learn, label by label", "test_once_torchmetrics": "torchmetrics"},
     ),
-    Row(
-        "1,000 resamples of a model on six tasks, five seeds",
-        "test_in_two_processes",
-        {"test_one_after_the_other": "one process"},
-    ),
     Row("the CQT of an update at nano size", "nano, cqt", {"nano, step": "the whole update"}),
 )
 

@@ -1,6 +1,6 @@
 """What ``cmbench run`` is asked for: a YAML file, then ``key=value``, then options; each may say any part of it.
 
-The keys are those of :func:`..run.run`, which are those of the options.
+The keys are those of :func:`.run.run`, which are those of the options.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
-from ...files import write_atomically
-from ...written import split_list
+from ..errors import UsageError
+from ..files import write_atomically
+from ..written import split_list
 
 WHAT = "a run"
 """What messages call it."""
@@ -26,7 +26,7 @@ SMALLEST_LIMIT = 3
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run: every field is an argument of :func:`..run.run`, which says what it means, with its default."""
+    """A run: every field is an argument of :func:`.run.run`, which says what it means, with its default."""
 
     model: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class RunRequest:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Keyword arguments of :func:`..run.run`."""
+        """Keyword arguments of :func:`.run.run`."""
         return asdict(self)
 
 
@@ -80,7 +80,7 @@ def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest
 
 
 def _configured(words: Sequence[str]) -> RunRequest:
-    from ...pretraining.configuration import built, merged, parsed, read_table
+    from ..pretraining.configuration import built, merged, parsed, read_table
 
     asked: dict[str, Any] = {}
     for word in words:
