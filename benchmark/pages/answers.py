@@ -117,7 +117,7 @@ class _Family:
     def heard(self, row: int) -> Heard:
         """Return what is shown of a track."""
         labels, best = self.evidence.record.task.labels, self.best(row)
-        within = ranks(self.probabilities[row], self.mine)
+        within = ranks(np.where(self.mine, self.probabilities[row], -1.0))
         true = np.flatnonzero(self.evidence.targets[row] & self.mine).tolist()
         file = self.files.get(self.evidence.track_ids[row])
         prefix = f"{self.name}--"

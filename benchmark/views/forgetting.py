@@ -26,8 +26,7 @@ from .changes import (
     print_families,
     print_task,
 )
-from .equity import equity_tables
-from .tables import print_tables
+from .equity import print_equity
 from .words import span
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _compute(
 
 def _show(found: Outcome, console: Console) -> None:
     if found.report is None:
-        print_tables(equity_tables(found.equities), console)
+        print_equity(found.equities, console)
     else:
         print_forgetting(found.report, console, labels=found.labels)
 

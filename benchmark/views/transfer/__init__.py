@@ -17,8 +17,7 @@ from ...comparing.ties import standings
 from ...comparing.transfer import TransferMatrix, reported_matrix, transfer_matrix
 from ...records.evidence import Evidence
 from ..base import Block, Drawing, Resamples, Scope, View
-from ..equity import equity_tables
-from ..tables import print_tables
+from ..equity import print_equity
 from .transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure
 from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 
@@ -69,7 +68,7 @@ def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 def _show(found: Transfer, console: Console) -> None:
     print_transfer(found.matrix, console)
-    print_tables(equity_tables(found.equities), console)
+    print_equity(found.equities, console)
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
