@@ -194,20 +194,16 @@ def find_finished(path: Path, key: str) -> Record | None:
 
 def count_coverage(data: TaskData, entries: Mapping[str, ShardTrack]) -> Coverage:
     """Count the usable tracks of each split and name the others."""
-    failed: list[FailedTrack] = []
-    warnings: list[FailedTrack] = []
-    used: dict[str, int] = {}
-    for split in SPLITS:
-        used[split] = 0
-        for track in data.splits[split]:
-            stored = entries[track.id].track
-            if stored.failure is None:
-                used[split] += 1
-                warnings.extend(_about(track, split, w) for w in stored.warnings)
-            else:
-                failed.append(_about(track, split, stored.failure))
-    asked = {split: len(data.splits[split]) for split in SPLITS}
-    return Coverage(asked=asked, used=used, failed=tuple(failed), warnings=tuple(warnings))
+    found = [(split, track, entries[track.id].track) for split in SPLITS for track in data.splits[split]]
+    usable = [(split, track, stored) for split, track, stored in found if stored.failure is None]
+    return Coverage(
+        asked={split: len(data.splits[split]) for split in SPLITS},
+        used={split: sum(where == split for where, _, _ in usable) for split in SPLITS},
+        failed=tuple(
+            _about(track, split, stored.failure) for split, track, stored in found if stored.failure is not None
+        ),
+        warnings=tuple(_about(track, split, one) for split, track, stored in usable for one in stored.warnings),
+    )
 
 
 def _about(track: Track, split: str, reason: str) -> FailedTrack:

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-import time
+import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -172,17 +172,12 @@ def _best(call: Callable[[], object], place: torch.device, times: int) -> float:
     """Shortest of several passes after one that is not counted, seconds."""
     import torch
 
-    def finish() -> None:
+    def timed() -> None:
+        call()
         if place.type != "cpu":
             torch.accelerator.synchronize(place)
 
-    spans = []
-    for _ in range(times + 1):
-        start = time.perf_counter()
-        call()
-        finish()
-        spans.append(time.perf_counter() - start)
-    return min(spans[1:])
+    return min(timeit.repeat(timed, number=1, repeat=times + 1)[1:])
 
 
 def print_speeds(speeds: Iterator[Speed], console: Console) -> None:

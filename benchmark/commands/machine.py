@@ -105,7 +105,7 @@ def cache_gc(
     from ...paths import cache_root
     from ..features.upkeep import collect_garbage
 
-    collected = collect_garbage(cache_root(), unused_days=unused_days, dry_run=dry_run)
-    for path in collected.paths:
+    paths, size = collect_garbage(cache_root(), unused_days=unused_days, dry_run=dry_run)
+    for path in paths:
         typer.echo(f"{'would remove' if dry_run else 'removed'} {path}")
-    typer.echo(f"{len(collected.paths)} files or folders, {collected.bytes / 1e6:.1f} MB.")
+    typer.echo(f"{len(paths)} files or folders, {size / 1e6:.1f} MB.")

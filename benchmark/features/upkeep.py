@@ -67,15 +67,9 @@ def piece_problem(index: Path) -> str | None:
         return str(error)
 
 
-@dataclass(frozen=True)
-class Collected:
-    """What :func:`collect_garbage` removed, or would remove."""
-
-    paths: tuple[Path, ...]
-    bytes: int
-
-
-def collect_garbage(root: Path, *, unused_days: float | None = None, dry_run: bool = False) -> Collected:
+def collect_garbage(
+    root: Path, *, unused_days: float | None = None, dry_run: bool = False
+) -> tuple[tuple[Path, ...], int]:
     """Remove what no run can use: broken shards, leavings of killed runs and, if asked, stores long unused.
 
     Leavings younger than an hour stay: another process may be about to name them.
@@ -84,6 +78,9 @@ def collect_garbage(root: Path, *, unused_days: float | None = None, dry_run: bo
         root: the cache root.
         unused_days: stores that no run has touched for so many days go as a whole; ``None`` keeps them.
         dry_run: remove nothing.
+
+    Returns:
+        What was removed, or would be, and its bytes.
     """
     doomed: list[Path] = []
     for folder in store_folders(root):
@@ -99,7 +96,7 @@ def collect_garbage(root: Path, *, unused_days: float | None = None, dry_run: bo
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    return Collected(tuple(doomed), size)
+    return tuple(doomed), size
 
 
 def _broken_files(folder: Path) -> list[Path]:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from ..protocol import Windowing
 
-__all__ = ["AudioWindows", "UnusableAudio", "read_windows", "window_spans"]
-
 _NEAR_SILENCE = 1e-3
 """Deviation under which audio is called nearly silent: -60 dBFS."""
 

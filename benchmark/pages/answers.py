@@ -117,8 +117,8 @@ class _Family:
     def heard(self, row: int) -> Heard:
         """Return what is shown of a track."""
         labels, best = self.evidence.record.task.labels, self.best(row)
-        row_of, prefix = self.probabilities[row], f"{self.name}--"
-        places = 1 + (row_of[self.mine][None, :] > row_of[:, None]).sum(axis=1)
+        prefix = f"{self.name}--"
+        within = ranks(np.where(self.mine, self.probabilities[row], -1.0))
         true = np.flatnonzero(self.evidence.targets[row] & self.mine).tolist()
         file = self.files.get(self.evidence.track_ids[row])
         return Heard(
@@ -126,7 +126,7 @@ class _Family:
             address="" if file is None else near(file, self.page),
             said=labels[best].removeprefix(prefix),
             probability=float(self.probabilities[row, best]),
-            truth=", ".join(f"{labels[i].removeprefix(prefix)} (place {places[i]})" for i in true),
+            truth=", ".join(f"{labels[i].removeprefix(prefix)} (place {within[i]})" for i in true),
         )
 
 

@@ -9,8 +9,9 @@ gradients exists.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -161,18 +162,13 @@ class Stack:
         self.layers = tuple(sorted(wanted.union(shape.fused if any(m.layer == FUSED for m in members) else ())))
         self.blocks = [self._block(low, high) for low, high in self._borders()]
 
-    def _borders(self) -> list[tuple[int, int]]:
+    def _borders(self) -> Iterator[tuple[int, int]]:
         limit = _CPU_BLOCK if self.flat.device.type == "cpu" else len(self.members)
-        borders: list[tuple[int, int]] = []
-        for index, member in enumerate(self.members):
-            if borders and index - borders[-1][0] < limit:
-                first = self.members[borders[-1][0]]
-                fused = (first.layer == FUSED, member.layer == FUSED)
-                if not any(fused) or (all(fused) and first.seed == member.seed):
-                    borders[-1] = (borders[-1][0], index + 1)
-                    continue
-            borders.append((index, index + 1))
-        return borders
+        low = 0
+        for _, run in groupby(self.members, key=lambda m: m.seed if m.layer == FUSED else None):
+            high = low + len(list(run))
+            yield from ((first, min(first + limit, high)) for first in range(low, high, limit))
+            low = high
 
     def _block(self, low: int, high: int) -> _Block:
         members = self.members[low:high]

@@ -59,18 +59,16 @@ def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.gene
         arrays: ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]``, ``probabilities``
             ``[seeds, tracks, labels]``.
     """
-    from scipy.stats import rankdata
-
     labels = [str(label) for label in arrays["labels"]]
     families = [data.task.families[label] for label in labels]
     probabilities = np.asarray(arrays["probabilities"], dtype=np.float64).mean(axis=0)
     targets = np.asarray(arrays["targets"], dtype=bool)
     tracks = {track.id: track for track in data.splits["test"]}
-    overall = rankdata(-probabilities, method="min", axis=1).astype(np.int64)
+    overall = ranks(probabilities)
     within, likeliest = np.zeros_like(overall), []
     for family in dict.fromkeys(families):
         mine = np.flatnonzero([name == family for name in families])
-        within[:, mine] = rankdata(-probabilities[:, mine], method="min", axis=1)
+        within[:, mine] = ranks(probabilities[:, mine])
         likeliest.append([labels[k] for k in mine[probabilities[:, mine].argmax(axis=1)]])
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -88,3 +86,11 @@ def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.gene
         )
         writer.writerow([*facts, track.group or "", *("|".join(map(str, column)) for column in answers), *said])
     return text.getvalue()
+
+
+def ranks(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the place of every label, 1 for the likeliest; equal ones share the better place. ``[..., labels]``."""
+    from scipy.stats import rankdata
+
+    places: NDArray[np.int64] = rankdata(-probabilities, method="min", axis=-1).astype(np.int64)
+    return places

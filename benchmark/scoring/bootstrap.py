@@ -40,16 +40,9 @@ def cluster_numbers(groups: Sequence[str | None]) -> NDArray[np.intp]:
 
     Tracks of several groups (joined with ``|``) join them, as in a group-safe split.
     """
-    known: dict[str, int] = {}
-    numbers: list[int] = []
-    unknown = 0
-    for group in joined_groups(groups):
-        if group:
-            numbers.append(known.setdefault(group, len(known) + unknown))
-        else:
-            numbers.append(len(known) + unknown)
-            unknown += 1
-    return np.array(numbers, dtype=np.intp)
+    known: dict[str | int, int] = {}
+    keys = (group or track for track, group in enumerate(joined_groups(groups)))
+    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.intp)
 
 
 def cluster_count(groups: Sequence[str | None]) -> int:

@@ -195,12 +195,8 @@ class _SortedLabel:
     through: NDArray[np.intp]
 
 
-@dataclass(frozen=True)
-class SortedScores:
-    """The rankings of all labels, sorted once for any number of weight vectors; made by :func:`sort_scores`."""
-
-    tracks: int
-    labels: tuple[_SortedLabel, ...]
+SortedScores = tuple[_SortedLabel, ...]
+"""The rankings of all labels, sorted once for any number of weight vectors; made by :func:`sort_scores`."""
 
 
 def sort_scores(targets: Bools, scores: Floats, labels: Sequence[str] | None = None) -> SortedScores:
@@ -215,9 +211,7 @@ def sort_scores(targets: Bools, scores: Floats, labels: Sequence[str] | None = N
         CmbenchError: a score is NaN.
     """
     truth, values = _checked(targets, scores, labels)
-    return SortedScores(
-        len(truth), tuple(_sort_label(truth[:, k], -np.ascontiguousarray(values[:, k])) for k in range(truth.shape[1]))
-    )
+    return tuple(_sort_label(truth[:, k], -np.ascontiguousarray(values[:, k])) for k in range(truth.shape[1]))
 
 
 def _sort_label(truth: Bools, falling: Floats) -> _SortedLabel:
@@ -256,15 +250,16 @@ def weighted_scores(prepared: SortedScores, weights: NDArray[np.number]) -> tupl
     Raises:
         CmbenchError: the weights are of another number of tracks.
     """
-    if weights.ndim != 2 or weights.shape[1] != prepared.tracks:
-        raise CmbenchError(f"Weights {weights.shape} must be [resamples, {prepared.tracks} tracks].")
-    shape = (len(weights), len(prepared.labels))
+    tracks = prepared[0].sums.shape[1] if prepared else weights.shape[-1]
+    if weights.ndim != 2 or weights.shape[1] != tracks:
+        raise CmbenchError(f"Weights {weights.shape} must be [resamples, {tracks} tracks].")
+    shape = (len(weights), len(prepared))
     roc_auc, precision = np.full(shape, np.nan), np.full(shape, np.nan)
-    step = max(1, _WEIGHT_BLOCK // max(1, prepared.tracks))
+    step = max(1, _WEIGHT_BLOCK // max(1, tracks))
     for low in range(0, len(weights), step):
         rows = slice(low, low + step)
         block = np.ascontiguousarray(weights[rows].T, dtype=np.float64)
-        for k, label in enumerate(prepared.labels):
+        for k, label in enumerate(prepared):
             if label.ties:
                 roc_auc[rows, k], precision[rows, k] = _weighted_label(label, block)
     return roc_auc, precision

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ..comparing.equity import Equity, equities
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
 from .base import Block, Resamples, Scope, View
-from .tables import Rows, ViewTable, ends
+from .tables import Rows, ViewTable, ends, print_tables
 from .words import span
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LEGEND = (
     "Chance-centred score: percent of the way from chance (0) to a perfect ranking (100), mean of ROC-AUC and AP; 95 % "
@@ -59,6 +63,13 @@ def equity_tables(judged: Sequence[Equity]) -> list[ViewTable]:
     ]
 
 
+def print_equity(judged: Sequence[Equity], console: Console) -> None:
+    """Print the tables below what was printed before."""
+    if judged:
+        console.print()
+    print_tables(equity_tables(judged), console)
+
+
 def _compute(evidence: Sequence[Evidence], resamples: Resamples = 1000) -> list[tuple[Equity, ...]]:
     return [equities(evidence, resamples)]
 
@@ -94,6 +105,7 @@ VIEW = View(
     tables=equity_tables,
     rows=lambda judged: {"": _rows(judged)},
     stem=lambda judged: "equity",
+    show=print_equity,
     blocks=_blocks,
     examples=("cmbench report equity results",),
 )

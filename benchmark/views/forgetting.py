@@ -26,8 +26,7 @@ from .changes import (
     print_comparison,
     print_task,
 )
-from .equity import equity_tables
-from .tables import print_tables
+from .equity import print_equity
 from .words import points, span
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _compute(
 
 def _show(found: Outcome, console: Console) -> None:
     if found.report is None:
-        print_tables(equity_tables(found.equities), console)
+        print_equity(found.equities, console)
     else:
         print_forgetting(found.report, console, details=found.details)
 

@@ -142,17 +142,15 @@ def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
     from rich.measure import Measurement
 
     unlimited = console.options.update(max_width=10_000)
-    blocks: list[list[int]] = []
     keys = list(range(table.keys))
+    blocks = [keys]
     for column in range(table.keys, len(table.columns)):
-        longer = [*(blocks[-1] if blocks else keys), column]
-        if blocks and Measurement.get(console, unlimited, _grid(table, longer)).maximum > console.width:
-            blocks.append([*keys, column])
-        elif blocks:
+        longer = [*blocks[-1], column]
+        if blocks[-1] == keys or Measurement.get(console, unlimited, _grid(table, longer)).maximum <= console.width:
             blocks[-1] = longer
         else:
-            blocks.append(longer)
-    return blocks or [keys]
+            blocks.append([*keys, column])
+    return blocks
 
 
 def _grid(table: ViewTable, columns: Sequence[int]) -> Table:

@@ -92,7 +92,7 @@ def test_replicates_ranked_anew(benchmark: BenchmarkFixture, magnatagatune: Spli
 def test_replicates_sorted_once(benchmark: BenchmarkFixture, magnatagatune: Split) -> None:
     """ROC-AUC and average precision."""
     prepared = metrics.sort_scores(*magnatagatune)
-    benchmark(metrics.weighted_scores, prepared, cluster_weights([None] * prepared.tracks, REPLICATES, seed=1))
+    benchmark(metrics.weighted_scores, prepared, cluster_weights([None] * len(magnatagatune[0]), REPLICATES, seed=1))
 
 
 @pytest.mark.benchmark(group="intervals of a cell")

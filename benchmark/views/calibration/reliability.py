@@ -77,14 +77,8 @@ def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figur
             for one in found:
                 if one.family == family:
                     _draw(axes, one, k)
-                    said = [100 * b.probability for b in one.bins]
-                    counts.plot(
-                        said,
-                        [b.forecasts for b in one.bins],
-                        **model_mark(k) | {"linestyle": "-"},
-                        markersize=2.4,
-                        linewidth=0.7,
-                    )
+                    look = model_mark(k) | {"linestyle": "-", "markersize": 2.4, "linewidth": 0.7}
+                    counts.plot([100 * b.probability for b in one.bins], [b.forecasts for b in one.bins], **look)
     draw_legend(figure, names, columns, 0.3, 6.5, markersize=4, linewidth=1.0, linestyle="-")
     note = f"{_MARKS} Below: how many, logarithmic.\nECE: expected calibration error over all labels, percent."
     figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)

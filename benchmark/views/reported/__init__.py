@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,19 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-@dataclass(frozen=True)
-class Reports:
-    """What papers report.
-
-    Attributes:
-        beside: records beside published rows; empty without records.
-        alone: in a sentence each, what has no counterpart.
-        ours: whether there are records to set beside them.
-    """
-
-    beside: tuple[Against, ...] = ()
-    alone: tuple[str, ...] = ()
-    ours: bool = False
+Reports = tuple[tuple[Against, ...], tuple[str, ...]] | None
+"""Records beside published rows, and in a sentence each what has no counterpart; ``None`` for the rows alone."""
 
 
 def _compute(
@@ -42,22 +30,22 @@ def _compute(
     ] = None,
 ) -> list[Reports]:
     if not against:
-        return [Reports()]
+        return [None]
     records = list(iter_records(*against))
     if not records:
         raise UsageError(f"There is no record in {', '.join(map(str, against))}; `cmbench run` writes them.")
-    return [Reports(*set_beside(records), ours=True)]
+    return [set_beside(records)]
 
 
 def _tables(found: Reports) -> list[ViewTable]:
-    return against_tables(found.beside) if found.ours else reported_tables()
+    return against_tables(found[0]) if found else reported_tables()
 
 
 def _show(found: Reports, console: Console) -> None:
     print_tables(_tables(found), console)
-    for sentence in found.alone:
+    for sentence in found[1] if found else ():
         console.print(f"Not compared: {sentence}", soft_wrap=True, markup=False)
-    if found.ours and not found.beside:
+    if found and not found[0]:
         console.print("Nothing was compared: there is no record on real data of a model with published figures.")
 
 
@@ -76,8 +64,8 @@ VIEW = View(
     """,
     compute=_compute,
     tables=_tables,
-    rows=lambda found: {"": against_rows(found.beside)} if found.beside else {},
-    stem=lambda found: "reported-against" if found.ours else "reported",
+    rows=lambda found: {"": against_rows(found[0])} if found and found[0] else {},
+    stem=lambda found: "reported-against" if found else "reported",
     show=_show,
     blocks=_blocks,
     examples=("cmbench report reported", "cmbench report reported --against results --out views"),

@@ -18,10 +18,9 @@ from ...comparing.transfer import TransferMatrix, reported_matrix, transfer_matr
 from ...records.evidence import Evidence
 from ...records.sections import sections
 from ..base import Block, Drawing, Resamples, Scope, View
-from ..equity import equity_tables
+from ..equity import print_equity
 from ..headline import Conclusion, conclusion, of_scope, print_conclusion
 from ..scope import scope_of
-from ..tables import print_tables
 from .transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure
 from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 
@@ -77,7 +76,7 @@ def _show(found: Transfer, console: Console) -> None:
         print_conclusion(found.said, console)
         console.print()
     print_transfer(found.matrix, console, headed=found.said is None)
-    print_tables(equity_tables(found.equities), console)
+    print_equity(found.equities, console)
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:

@@ -39,7 +39,7 @@ def test_a_missing_core_package_is_bad_and_an_optional_one_is_not(monkeypatch: p
             raise PackageNotFoundError(package)
         return importlib.metadata.version(package)
 
-    monkeypatch.setattr("cmbench.benchmark.checks.machine.version", version)
+    monkeypatch.setattr("cmbench.benchmark.records.environment.version", version)
     found = findings()
     assert not found["soxr"][1]
     assert found["av"][1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,10 +12,20 @@ from numpy.typing import NDArray
 
 from cmbench import load_model
 from cmbench.baselines.base import EncoderCard
+from cmbench.benchmark.checks import promises
 from cmbench.benchmark.checks.promises import check_encoder, mini_clips
 
 Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CARD = EncoderCard("x", "test", 8000, 2, 3, ("a", "b"), 0.01, 0, "MIT", (), "0", "1", "none")
+
+
+rendered = cache(mini_clips)
+
+
+@pytest.fixture(autouse=True)
+def clips_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder may write into what it gets, so each check has a copy."""
+    monkeypatch.setattr(promises, "mini_clips", lambda seconds, rate: rendered(seconds, rate).copy())
 
 
 def honest(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -57,17 +57,17 @@ def test_verify_finds_damage_and_gc_removes_it(tmp_path: Path, make_task: Any, m
     fresh.write_bytes(b"")
     assert len(verify_store(folder)) == 1
     assert "has changed" in str(piece_problem(folder / f"{shard_name(tracks[:2])}.index.json"))
-    planned = collect_garbage(tmp_path, dry_run=True)
+    planned, _ = collect_garbage(tmp_path, dry_run=True)
     assert shard.exists()
-    assert collect_garbage(tmp_path).paths == planned.paths
+    assert collect_garbage(tmp_path)[0] == planned
     assert not shard.exists()
     assert not orphan.exists()
     assert fresh.exists(), "another process may be writing it"
     assert verify_store(folder) == []
     assert set(store.valid_entries(tracks)) == {"t2", "t3"}
     os.utime(folder / "about.json", (time.time() - 10 * 86400,) * 2)
-    assert collect_garbage(tmp_path, unused_days=11).paths == ()
-    assert collect_garbage(tmp_path, unused_days=9).paths == (folder,)
+    assert collect_garbage(tmp_path, unused_days=11)[0] == ()
+    assert collect_garbage(tmp_path, unused_days=9)[0] == (folder,)
     assert not folder.exists()
 
 
