@@ -71,8 +71,11 @@ release:  ## build the sdist and the wheel into dist and check both, as a releas
 image:  ## build an image with cmbench in it (docker run cmbench --help)
 	docker build --tag cmbench .
 
-bench: $(VENV)/.test  ## measure speed side by side
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py'
+# WRITE=--write makes what was measured the baseline, and writes the table of docs/performance.md.
+bench: $(VENV)/.test  ## measure speed side by side, and say what got slower than the committed ratios
+	mkdir -p build
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-json=build/bench.json
+	$(BIN)/python -m cmbench.tests.benchmarks.ratios build/bench.json $(WRITE)
 
 nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two cores) and compare it with what ships
 	$(BIN)/cmbench reproduce family --out nano

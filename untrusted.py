@@ -133,7 +133,9 @@ def read_text(path: Path, largest: int = LARGEST_TEXT, links: bool = True) -> st
     try:
         return read_bytes(path, largest, links).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+        raise UsageError(
+            f"{path}: it is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8."
+        ) from error
 
 
 def parse_json(content: str | bytes, where: object) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..errors import unknown_name
 from ..terminal import console
@@ -30,10 +30,10 @@ WIDTH = 140
 
 
 @dataclass(frozen=True, repr=False)
-class ViewResult(Sequence[T], Generic[T]):
-    """What a view made of records: a sequence, most often of one thing for each edition, split and protocol.
+class ViewResult(Generic[T]):
+    """What a view made of records, most often one thing for each edition, split and protocol.
 
-    It prints as the command does, in the terminal and in notebooks.
+    It is read like a sequence, and prints as the command does, in the terminal and in notebooks.
 
     Attributes:
         view: that made it.
@@ -43,12 +43,8 @@ class ViewResult(Sequence[T], Generic[T]):
     view: View[T]
     found: tuple[T, ...]
 
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T]: ...
-    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
-        """Return one, or several, of what the view made."""
+    def __getitem__(self, place: int) -> T:
+        """Return one of what the view made."""
         return self.found[place]
 
     def __len__(self) -> int:
@@ -141,7 +137,7 @@ def compare(
 ) -> ViewResult[Found]:
     """Compare models on the same tracks: paired differences with intervals, per task, family and label.
 
-    ``compare(a, b)[0].comparison.tasks`` has the numbers, ``.frame()`` a row for each. With three models or more the
+    ``compare(a, b)[0].tasks`` has the numbers, ``.frame()`` a row for each. With three models or more the
     last element has the places that each may have.
 
     Args:

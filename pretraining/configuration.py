@@ -1,7 +1,7 @@
 """Configurations: YAML and ``key=value`` merged into a schema, with errors that name key, value and remedy.
 
-A schema is a dataclass of texts, numbers, truths, lists, tables and other such dataclasses. OmegaConf parses, merges;
-what does not fit the schema is found before it merges, because its own words are about its classes. A single value
+A schema is a dataclass of texts, numbers, truths, lists, tables and other such dataclasses. OmegaConf parses, converts
+and merges; what does not fit the schema is found before, because its own words are about its classes. A single value
 where a list is wanted is a list of one.
 """
 
@@ -79,36 +79,53 @@ def refuse_interpolation(text: str, where: str, what: str) -> None:
         raise UsageError(f"{where}: {what} says its values; ${{...}} is not resolved in it.")
 
 
-def merged(config: Any, content: Mapping[str, Any], schema: type, where: str, what: str) -> Any:
-    """Return a configuration with some of its values replaced.
+def merged(
+    content: Mapping[str, Any], changes: Mapping[str, Any], schema: type, where: str, what: str
+) -> dict[str, Any]:
+    """Return a table of values with some of them replaced; lists as a whole, tables key by key.
 
     Args:
-        config: made by ``OmegaConf.structured(schema)``, or by this function.
-        content: table of the new values.
+        content: as this function returned it, or empty.
+        changes: table of the new values.
         schema: a dataclass.
-        where: the content is from, for messages.
+        where: the changes are from, for messages.
         what: it is, for messages: ``"a recipe"``.
 
     Raises:
         UsageError: a key is unknown, or a value cannot be what the schema asks for.
     """
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
-    fitting = fitted(content, schema, "", where, what)
-    try:
-        return OmegaConf.merge(config, fitting)
-    except OmegaConfBaseException as error:
-        place = f"{error.full_key}: " if error.full_key else ""
-        raise UsageError(f"{where}: {place}{str(error).splitlines()[0]}") from error
+    # Without the schema: releases of OmegaConf differ in what they do with frozen dataclasses and tuples.
+    whole: Any = OmegaConf.to_container(
+        OmegaConf.merge(OmegaConf.create(dict(content)), fitted(changes, schema, "", where, what))
+    )
+    return {str(key): value for key, value in whole.items()}
+
+
+def built(content: Any, wanted: Any) -> Any:
+    """Return the schema's object for values that :func:`fitted` has seen; what is not given has its default."""
+    kind = get_origin(wanted)
+    if kind in (UnionType, Union):
+        return None if content is None else built(content, _not_none(wanted))
+    if is_dataclass(wanted):
+        hints = get_type_hints(wanted)
+        return wanted(**{name: built(one, hints[name]) for name, one in content.items()})  # type: ignore[operator]
+    if kind is dict:
+        return {name: built(one, get_args(wanted)[1]) for name, one in content.items()}
+    return tuple(content) if kind is tuple else content
+
+
+def _not_none(wanted: Any) -> Any:
+    (found,) = (one for one in get_args(wanted) if one is not NoneType)
+    return found
 
 
 def fitted(value: Any, wanted: Any, key: str, where: str, what: str) -> Any:
     """Return a value as the schema wants it at a key; arguments as in :func:`merged`, which explains the errors."""
     kind = get_origin(wanted)
     if kind in (UnionType, Union):
-        (wanted,) = (one for one in get_args(wanted) if one is not NoneType)
-        return None if value is None else fitted(value, wanted, key, where, what)
+        return None if value is None else fitted(value, _not_none(wanted), key, where, what)
     if is_dataclass(wanted):
         hints = get_type_hints(wanted)
         if not isinstance(value, Mapping):
@@ -126,6 +143,8 @@ def fitted(value: Any, wanted: Any, key: str, where: str, what: str) -> Any:
         if isinstance(value, Mapping) or value is None:
             raise _wrong(value, "a list", f"{key}=[…]", key, where)
         items = value if isinstance(value, list | tuple) else [value]
+        if kind is tuple and len(items) != len(get_args(wanted)):
+            raise _wrong(value, f"a list of {len(get_args(wanted))}", f"{key}=[…]", key, where)
         return [fitted(one, get_args(wanted)[0], key, where, what) for one in items]
     return _scalar(value, wanted, key, where)
 

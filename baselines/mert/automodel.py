@@ -11,7 +11,7 @@ from .checkpoint import TRAINING_ONLY
 from .shape import read_shape
 
 
-class MertConfig(HubertConfig):
+class MertConfig(HubertConfig):  # type: ignore[no-untyped-call]
     """HuBERT's configuration, under the name that released MERT and CultureMERT models have."""
 
     model_type = "mert_model"
@@ -21,11 +21,11 @@ class MertConfig(HubertConfig):
         super().__init__(**{"conv_pos_batch_norm": False, **settings})
 
 
-class MertModel(HubertModel):
+class MertModel(HubertModel):  # type: ignore[no-untyped-call]
     """HuBERT with MERT's configuration; what would change the network is refused, tensors of training are left out."""
 
     config_class = MertConfig
-    _keys_to_ignore_on_load_unexpected = tuple(rf"^{name.replace('.', '[.]')}" for name in TRAINING_ONLY)
+    _keys_to_ignore_on_load_unexpected = [rf"^{name.replace('.', '[.]')}" for name in TRAINING_ONLY]  # noqa: RUF012
 
     def __init__(self, config: Any) -> None:
         read_shape(config.to_dict(), Path(config.name_or_path or "a MERT model") / "config.json")

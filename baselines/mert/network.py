@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -277,17 +278,19 @@ def final_norm(ready: Mapping[str, Tensor], shape: HubertShape, states: Tensor) 
 
 
 def _positions(ready: Mapping[str, Tensor], shape: HubertShape, states: Tensor) -> Tensor:
+    import torch
     from torch.nn import functional
 
-    signal = functional.conv1d(
-        states.transpose(1, 2),
-        ready[f"{POSITION}.weight"],
-        ready[f"{POSITION}.bias"],
-        padding=shape.position_kernel // 2,
-        groups=shape.position_groups,
-    )
+    signal, weight, bias = states.transpose(1, 2), ready[f"{POSITION}.weight"], ready[f"{POSITION}.bias"]
+    if on_processor := states.device.type == "cpu":
+        # In bfloat16 the grouped convolution of oneDNN is wrong by its own size on processors with AMX (torch 2.13).
+        signal, weight, bias = signal.float(), weight.float(), bias.float()
+    with torch.autocast(states.device.type, enabled=False) if on_processor else nullcontext():
+        signal = functional.conv1d(
+            signal, weight, bias, padding=shape.position_kernel // 2, groups=shape.position_groups
+        )
     # An even kernel with symmetric padding gives one frame too many.
-    return functional.gelu(signal[..., : states.shape[1]]).transpose(1, 2)
+    return functional.gelu(signal[..., : states.shape[1]].to(states.dtype)).transpose(1, 2)
 
 
 def layer(

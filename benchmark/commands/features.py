@@ -57,9 +57,9 @@ def export_features(
     from ..exports.features import features_bytes, file_name, stored_features
     from ..models import Encoders
     from ..protocol import get_protocol
+    from ..request import parts
     from ..run import preflight
     from .progress import TerminalObserver
-    from .run_file import parts
 
     workers, windowing = workers or os.cpu_count() or 1, get_protocol(protocol).windowing
     with TerminalObserver(console(stderr=True)) as watch:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..request import parts
 from . import completing
-from .run_file import parts
 
 
 def _parts(values: list[str] | None) -> list[str]:

@@ -127,7 +127,7 @@ def html(
             typer.echo(f"Figure: {path}")
 
 
-def print_details(shown: Sequence[Section], found: Sequence[Evidence], resamples: int = 1000) -> None:
+def print_details(shown: tuple[Section, ...], found: Sequence[Evidence], resamples: int = 1000) -> None:
     """Print every score with its interval, what was left out, and how evenly each model serves the traditions."""
     from ..comparing.equity import equities
     from ..views import equity, scores

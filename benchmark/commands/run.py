@@ -10,9 +10,9 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
+from ..request import PLANNED, RunRequest, as_yaml, keep, read_request
 from . import completing
 from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers
-from .run_file import PLANNED, RunRequest, as_yaml, keep, read_request
 
 if TYPE_CHECKING:
     from ..records.record import Record

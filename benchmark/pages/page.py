@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
@@ -155,7 +156,7 @@ def page_key(folder: Path, *facts: str) -> str:
     """
     digest = hashlib.sha256(repr((__version__, facts)).encode())
     for path in record_files(folder):
-        for file in (path, *sorted(path.parent.glob(f"{path.stem}.*"))):
+        for file in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*")):
             if file.is_file():
                 digest.update(f"{file.relative_to(folder)} {file_sha256(file)}\n".encode())
     return digest.hexdigest()
@@ -163,7 +164,7 @@ def page_key(folder: Path, *facts: str) -> str:
 
 def conclusions_of(page: Path, key: str) -> tuple[Conclusion, ...] | None:
     """Return what a page says first of each section; ``None`` if it is not there, or drawn from something else."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
     if f'name="cmbench-shows" content="{key}"' not in text[:HEAD]:
         return None
     said = re.search(r'<script type="application/json" id="conclusions">(.*?)</script>', text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -100,7 +100,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         X: ArrayLike,  # noqa: N803
         y: ArrayLike,
-        groups: Sequence[Any] | None = None,
+        groups: Iterable[Any] | None = None,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Self:
         """Train and choose.
@@ -115,9 +115,9 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: features, labels or settings cannot be used, or every probe diverged.
         """
-        features, y = validate_data(self, X, y, **_READING, multi_output=True)
+        features, given = validate_data(self, X, y, **_READING, multi_output=True)
         self._shape = features.shape[1:]
-        truth = self._targets(y)
+        truth = self._targets(given)
         if validation is not None:
             seen, judged = self._checked(validation[0]), self._indicator(np.asarray(validation[1]))
             train, valid = (features, truth), (seen, judged)
@@ -197,7 +197,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     def _divided(
-        self, features: Floats, truth: Bools, groups: Sequence[Any] | None
+        self, features: Floats, truth: Bools, groups: Iterable[Any] | None
     ) -> tuple[tuple[Floats, Bools], tuple[Floats, Bools]]:
         """Draw the samples that validate; all, if that leaves nothing to choose by."""
         try:

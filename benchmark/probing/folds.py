@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,7 +46,7 @@ class GroupedStratifiedKFold(BaseCrossValidator):  # type: ignore[misc]
             yield np.flatnonzero(fold == str(k))
 
 
-def drawn(y: ArrayLike, groups: Sequence[Any] | None, shares: dict[str, float]) -> NDArray[np.str_]:
+def drawn(y: ArrayLike, groups: Iterable[Any] | None, shares: dict[str, float]) -> NDArray[np.str_]:
     """Return the part of every sample ``[samples]``.
 
     Args:

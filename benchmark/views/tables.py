@@ -56,7 +56,7 @@ class ViewTable:
 
     Attributes:
         title: what it shows, with the unit.
-        source: edition, split and protocol in words.
+        source: edition, split and protocol in words; empty where they stand above already.
         warning: what must stand beside every number; empty for real data.
         columns: heads; a line break may part them.
         rows: as many cells as columns each.
@@ -123,7 +123,7 @@ def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
 
     source = None
     for table in tables:
-        if table.source != source:
+        if table.source and table.source != source:
             source = table.source
             console.print(Text(table.source, style="bold"))
             if table.warning:

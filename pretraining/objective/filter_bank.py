@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...baselines.mert.network import HubertShape
 from ...errors import UsageError
+from ..recipes.recipe import RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Doubles = NDArray[np.float64]
-
-RATE = 24_000
-"""Hz, of the audio that the bands are for."""
 
 LOWEST, HIGHEST = 50.0, 11_000.0
 """Hz, centres of the outermost bands."""

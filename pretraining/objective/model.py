@@ -42,13 +42,11 @@ from ...baselines.mert.network import (
 )
 from ...baselines.network import open_network
 from ...errors import UsageError
+from ..recipes.recipe import RATE
 from .filter_bank import filter_bank
 
 if TYPE_CHECKING:
     from ...baselines.mert.heads import HeadShape
-
-SAMPLE_RATE = 24_000
-"""Hz; of MERT's second generation, whose EnCodec tokens and CQT need it."""
 
 PARTS: dict[str, tuple[str, ...]] = {
     "front_end": ("feature_extractor.",),
@@ -221,7 +219,7 @@ def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool =
     if spectral:
         weights |= filter_bank(shape)
     weights |= random_heads(heads, shape.hidden, seed + 1)
-    return PretrainingModel(shape, heads, weights, Preprocessor(SAMPLE_RATE, False, "none"), tuple(PARTS))
+    return PretrainingModel(shape, heads, weights, Preprocessor(RATE, False, "none"), tuple(PARTS))
 
 
 def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) -> PretrainingModel:
@@ -243,10 +241,8 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
     """
     network = open_network(name, options)
     read = network.checkpoint
-    if read.preprocessor.sample_rate != SAMPLE_RATE:
-        raise UsageError(
-            f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {SAMPLE_RATE} Hz."
-        )
+    if read.preprocessor.sample_rate != RATE:
+        raise UsageError(f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {RATE} Hz.")
     return _with_heads(name, read.shape, read.weights, read.training_only, read.preprocessor, heads, seed)
 
 
@@ -264,7 +260,7 @@ def from_fairseq(file: Path, heads: HeadShape, seed: int) -> PretrainingModel:
     from ...baselines.mert.fairseq import read_fairseq
 
     read = read_fairseq(file, heads.temperature)
-    bare = Preprocessor(SAMPLE_RATE, False, "none")
+    bare = Preprocessor(RATE, False, "none")
     return _with_heads(str(file), read.shape, read.weights, read.training_only, bare, heads, seed)
 
 

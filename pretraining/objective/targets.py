@@ -27,10 +27,7 @@ from ...baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_
 from ...decoding import tell_unusable
 from ...errors import UnusableAudio, UsageError
 from ...files import whole_file
-
-SAMPLE_RATE = 24_000
-HOP = 320
-"""Samples between frames: 75 in a second, as many as the encoder gives."""
+from ..recipes.recipe import HOP, RATE
 
 LEVELS = 8
 
@@ -67,10 +64,10 @@ def require_teacher(tokeniser: Tokeniser) -> Teacher:
         UsageError: they are not.
     """
     has = (tokeniser.sample_rate, tokeniser.hop, tokeniser.levels)
-    if has != (SAMPLE_RATE, HOP, LEVELS):
+    if has != (RATE, HOP, LEVELS):
         raise UsageError(
             f"{tokeniser.name} gives {has[2]} tokens every {has[1]} samples at {has[0]} Hz; pre-training needs "
-            f"{LEVELS} every {HOP} samples at {SAMPLE_RATE} Hz."
+            f"{LEVELS} every {HOP} samples at {RATE} Hz."
         )
     return tokeniser
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import untrusted
 from ...errors import UsageError, unknown_name
-from ..configuration import merged, parsed, read_table
+from ..configuration import built, merged, parsed, read_table
 from .checks import checked
 from .recipe import Recipe
 
@@ -65,21 +65,19 @@ def open_recipe(name: str, overrides: Sequence[str] = ()) -> OpenedRecipe:
         UsageError: no such recipe, an unknown key (the closest one is named), a value of the wrong type or out of its
             range.
     """
-    from omegaconf import OmegaConf
-
     marks: dict[str, str] = {}
-    config = OmegaConf.structured(Recipe)
+    content: dict[str, Any] = {}
     if name.startswith("_"):  # what shipped recipes share is none by itself
         raise unknown_name("recipe", name, shipped_recipes(), "cmbench pretrain")
-    for path, content in reversed(list(_chain(_find(name)))):
-        config = merged(config, content, Recipe, str(path), WHAT)
+    for path, changes in reversed(list(_chain(_find(name)))):
+        content = merged(content, changes, Recipe, str(path), WHAT)
         marks |= marks_of(untrusted.read_text(path, untrusted.LARGEST_YAML))
     for override in overrides:
-        config = merged(config, parsed(override, WHAT), Recipe, override, WHAT)
+        content = merged(content, parsed(override, WHAT), Recipe, override, WHAT)
         key = override.partition("=")[0]
         marks = {k: m for k, m in marks.items() if k != key and not k.startswith(f"{key}.")} | {key: OVERRIDDEN}
     try:
-        recipe = OmegaConf.to_object(config)
+        recipe = built(content, Recipe)
     except Exception as error:
         raise UsageError(f"{name}: {str(error).splitlines()[0]}") from error
     assert isinstance(recipe, Recipe)

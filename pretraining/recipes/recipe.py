@@ -15,10 +15,10 @@ from ..objective.mixture import NoiseMixture
 from .schedule import Schedule
 
 RATE = 24_000
-"""Hz, of MERT."""
+"""Hz, of MERT's second generation, whose EnCodec tokens and CQT need it."""
 
 HOP = 320
-"""Samples of a frame: 75 in a second."""
+"""Samples of a frame: 75 in a second, of the encoder as of the tokens."""
 
 SCRATCH = "scratch"
 """Start of a recipe that begins with random weights."""

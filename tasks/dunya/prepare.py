@@ -136,11 +136,6 @@ def not_in_dunya(task: Task, folder: Path, without_tags: Iterable[str]) -> tuple
     )
 
 
-def token(context: PrepareContext) -> str:
-    """Return the user's token: from the environment, else asked for."""
-    return os.environ.get(TOKEN_VARIABLE) or context.ask(ASKED)
-
-
 def fetch(task: Task, folder: Path, context: PrepareContext) -> None:
     """Fetch what is absent of a collection, with the user's token.
 
@@ -150,7 +145,8 @@ def fetch(task: Task, folder: Path, context: PrepareContext) -> None:
     """
     if context.offline:
         raise UsageError(f"{task.name}: tags and audio come from Dunya, which cannot be reached offline.")
-    with DunyaClient(token(context), os.environ.get(URL_VARIABLE) or DUNYA, wait=context.wait) as client:
+    token = os.environ.get(TOKEN_VARIABLE) or context.ask(ASKED)
+    with DunyaClient(token, os.environ.get(URL_VARIABLE) or DUNYA, wait=context.wait) as client:
         fetch_collection(task, folder, client, context.tell, context.progress)
 
 

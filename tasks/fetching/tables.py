@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import UsageError
-from ...untrusted import LARGEST_TABLE, open_plain, parse_npy, read_bytes
+from ...untrusted import LARGEST_TABLE, open_plain, parse_npy, read_bytes, read_text
 
 LIST_SUFFIXES = (".npy", ".txt", ".tsv")
 """An id list is looked for under these endings, in this order."""
@@ -47,7 +47,7 @@ def read_list(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: the file cannot be read as such a list.
     """
-    entries = _array_entries(path) if path.suffix == ".npy" else _text_of(path).splitlines()
+    entries = _array_entries(path) if path.suffix == ".npy" else read_text(path, LARGEST_TABLE).splitlines()
     return tuple(kept for kept in (entry.strip() for entry in entries) if kept)
 
 
@@ -65,16 +65,6 @@ def _array_entries(path: Path) -> list[str]:
     if array.dtype.kind == "S":
         return [entry.decode("utf-8", errors="replace") for entry in array.tolist()]
     return [str(entry) for entry in array.tolist()]
-
-
-def _text_of(path: Path) -> str:
-    """Text of a file, which must be UTF-8 (with or without a byte-order mark)."""
-    try:
-        return read_bytes(path, LARGEST_TABLE).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
-        ) from error
 
 
 def read_table(path: Path, columns: Sequence[str], delimiter: str = "\t") -> Iterator[tuple[int, dict[str, str]]]:

@@ -16,7 +16,6 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,10 +108,6 @@ def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterato
                 yield future.result()
 
 
-def _track(folder: Path, spec: TrackSpec) -> Track:
-    return Track(spec.id, folder / f"{spec.id}.flac", spec.content.labels, spec.group)
-
-
 Row = Mapping[str, Any]
 """A track of a manifest: id, split, group, seconds, labels and the hash of its file."""
 
@@ -190,7 +185,7 @@ def _render_missing(
     again = set(broken)
     paths = [folder / f"{s.id}.flac" for s in specs]
     missing = [s for s, path in zip(specs, paths, strict=True) if path in again or not path.exists()]
-    with _told_if_full(what, folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         done = len(specs) - len(missing)
         context.progress(what, done, len(specs))
@@ -203,12 +198,6 @@ def _render_missing(
             # A whole edition of an earlier version, in a cache for reading only, is as good without.
             if missing or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-
-
-@contextmanager
-def _told_if_full(what: str, folder: Path) -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
         raise CmbenchError(
             f"{what}: it cannot be written to {folder}: {error}. "
@@ -239,7 +228,10 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
     specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
     if context.needs_audio:
         _render_missing(f"Rendering {task} (mini)", folder, specs, broken, context)
-    return {split: [_track(folder, s) for s in specs if s.split == split] for split in SPLITS}
+    return {
+        split: [Track(s.id, folder / f"{s.id}.flac", s.content.labels, s.group) for s in specs if s.split == split]
+        for split in SPLITS
+    }
 
 
 def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Track]:

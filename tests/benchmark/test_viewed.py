@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cmbench
+from cmbench.benchmark.comparing.compare import Comparison
 from cmbench.benchmark.viewed import compare, view
 from cmbench.benchmark.views.registry import views
 from cmbench.errors import UsageError
@@ -25,8 +27,8 @@ def test_compare_is_the_command(cmbench: Cmbench) -> None:
     found = compare(first, second, resamples=100)
     told = cmbench("compare", first, second, "--resamples", "100").out
     assert len(found) == 1
-    comparison = found[0].comparison
-    assert comparison is not None
+    comparison = found[0]
+    assert isinstance(comparison, Comparison)
     assert (comparison.before, comparison.after) == (MODELS[0], MODELS[1])
     change = comparison.tasks[0].metrics["roc_auc"]
     row = found.frame().query("level == 'task' and metric == 'roc_auc'").iloc[0]
@@ -44,7 +46,7 @@ def test_transfer_has_a_base_and_writes_its_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(views()) - {"changes", "forgetting", "reported"}))
 def test_every_view_of_a_folder_shows_in_a_notebook(name: str) -> None:
-    options = {"resamples": 100} if "resamples" in views()[name].parameters else {}
+    options: dict[str, Any] = {"resamples": 100} if "resamples" in views()[name].parameters else {}
     found = view(name, RESULTS, **options)
     html = found._repr_html_()
     assert html.startswith("<pre")

@@ -47,6 +47,17 @@ def test_once_scikit_learn(benchmark: BenchmarkFixture, magnatagatune: Split) ->
 
 
 @pytest.mark.benchmark(group="ROC-AUC and AP once, 5329 x 50")
+def test_once_torchmetrics(benchmark: BenchmarkFixture, magnatagatune: Split) -> None:
+    import torch
+    from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
+
+    targets, scores = torch.from_numpy(magnatagatune[0]).int(), torch.from_numpy(magnatagatune[1] / 2)
+    both = (multilabel_auroc, multilabel_average_precision)
+    found = benchmark(lambda: [one(scores, targets, num_labels=50, average="none").numpy() for one in both])
+    np.testing.assert_allclose(found, metrics.ranking_scores(*magnatagatune), rtol=0, atol=1e-5)
+
+
+@pytest.mark.benchmark(group="ROC-AUC and AP once, 5329 x 50")
 def test_once_cmbench(benchmark: BenchmarkFixture, magnatagatune: Split) -> None:
     benchmark(metrics.ranking_scores, *magnatagatune)
 

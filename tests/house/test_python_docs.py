@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cmbench.baselines.anchors import random_checkpoint
-from cmbench.benchmark.commands.run_file import read_request
+from cmbench.benchmark.request import read_request
 from cmbench.tests.baselines.mert.test_encoder import old_names, save
 from cmbench.tests.house.same_bytes import write_corpus
 

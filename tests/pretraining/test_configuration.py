@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from cmbench.errors import UsageError
-from cmbench.pretraining.configuration import merged, parsed, read_table
+from cmbench.pretraining.configuration import built, merged, parsed, read_table
 
 
-@dataclass
+@dataclass(frozen=True)
 class Part:
     rate: float = 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class Schema:
     names: list[str] = field(default_factory=list)
     places: dict[str, list[str]] = field(default_factory=dict)
@@ -26,14 +25,15 @@ class Schema:
     quick: bool = False
     title: str = ""
     part: Part = field(default_factory=Part)
+    ends: tuple[int, int] = (0, 1)
 
 
 def after(*changes: str) -> dict[str, Any]:
-    config = OmegaConf.structured(Schema)
+    content: dict[str, Any] = {}
     for change in changes:
-        config = merged(config, parsed(change, "a test"), Schema, change, "a test")
-    found: Any = OmegaConf.to_container(config)
-    return dict(found)
+        content = merged(content, parsed(change, "a test"), Schema, change, "a test")
+    found: Schema = built(content, Schema)
+    return asdict(found)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def after(*changes: str) -> dict[str, Any]:
         ("quick=true", "quick", True),
         ("title=12", "title", "12"),
         ("part.rate=1", "part", {"rate": 1.0}),
+        ("ends=[3,4]", "ends", (3, 4)),
     ],
 )
 def test_a_value_takes_the_form_of_its_key(change: str, key: str, value: object) -> None:
@@ -71,6 +72,7 @@ def test_the_last_change_counts_and_the_others_stay() -> None:
         ("count=1.5", "count should be a whole number, not 1.5"),
         ("quick=perhaps", "quick should be true or false, not 'perhaps'; write it like quick=true"),
         ("part=1", "part should be a table of rate, not 1; write it like part.rate=…"),
+        ("ends=[3]", r"ends should be a list of 2, not \[3\]"),
         ("part.rate=[1]", r"part.rate should be a number, not \[1\]"),
         ("names=[a", "cannot be read: .*quotation marks"),
         ("title=${oc.env:HOME}", "not resolved"),

@@ -160,8 +160,7 @@ def _blocks(scope: Scope) -> Iterator[Block]:
 
     found = of_scope(scope)
     title, said = "Distance above chance by model and task", description(found)
-    caption = "° learnt nothing: a control." if found.controls else ""
-    drawings = tuple(Drawing(title, partial(draw, found), caption or title, said) for draw in (heat_map, phone_map))
+    drawings = tuple(Drawing(title, partial(draw, found), description=said) for draw in (heat_map, phone_map))
     yield Block("headline", "In short", "", drawings, template="headline.html", data=conclusion(found), open=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 UNTOLD = "≈"
 """Before a score that cannot be told from the base's."""
+
+CONTROL = "°"
+"""After the name of a model that has learnt nothing."""
+
+FIXED = "\N{NO-BREAK SPACE}"
+"""Between a mark and what it means."""
 
 PHONE_WIDTH = 3.7
 """Inches of the transposed map."""
@@ -119,7 +126,8 @@ def phone_map(found: Headline) -> Figure:
     cell = (PHONE_WIDTH - left - 0.03) / max(map(len, bands))
     shown = {name: _shown(found, name, 20) for name in found.rows}
     head = 0.12 + 0.068 * max(map(len, shown.values()))
-    foot, title = 0.68, max(0.0, head_inches(found.section) - 0.1)
+    key = _key(found, 62)
+    foot, title = 0.45 + 0.115 * (key.count("\n") + 1), max(0.0, head_inches(found.section) - 0.1)
     height = title + len(bands) * (head + line * span) + foot
     figure = empty_figure(PHONE_WIDTH, height)
     cells, top = marks(found), top_of_scale(found)
@@ -141,8 +149,8 @@ def phone_map(found: Headline) -> Figure:
         for x, name in enumerate(band):
             axes.text(x + 0.5, 0.42, shown[name], rotation=90, ha="center", va="bottom", size=8,
                       weight=_weight(found, name))  # fmt: skip
-    draw_bar(figure, (0.0, top), "cividis", 0.32, 0.36, 2.4, "0 chance")
-    figure.text(0.01, 0.03 / height, _key(found), size=7.2, va="bottom", linespacing=1.1)
+    draw_bar(figure, (0.0, top), "cividis", 0.32, foot - 0.3, 2.4, "0 chance")
+    figure.text(0.01, 0.03 / height, key, size=7.2, va="bottom", linespacing=1.1)
     describe(figure, f"Tasks by models: {found.section.title}", description(found))
     return figure
 
@@ -159,15 +167,18 @@ def description(found: Headline) -> str:
     )
 
 
-def _key(found: Headline) -> str:
-    key = "Mean of ROC-AUC and AP; 0: chance, 100: a perfect ranking."
+def _key(found: Headline, characters: int = 100) -> str:
+    """Return what numbers and marks mean, in lines of so many characters."""
+    key = ["Mean of ROC-AUC and AP; 0: chance, 100: a perfect ranking."]
     if any(mark.untold for mark in marks(found).values()):
-        key += f"\n{UNTOLD} cannot be told from {clipped(found.base, 30)} (bold)."
-    return key
+        key.append(f"{UNTOLD}{FIXED}cannot be told from {clipped(found.base, 30)} (bold).")
+    if found.controls:
+        key.append(f"{CONTROL}{FIXED}learnt nothing.")
+    return textwrap.fill(" ".join(key), characters)
 
 
 def _shown(found: Headline, name: str, most: int) -> str:
-    return clipped(name, most) + (" °" if name in found.controls else "")
+    return clipped(name, most) + (f" {CONTROL}" if name in found.controls else "")
 
 
 def _weight(found: Headline, name: str) -> str:

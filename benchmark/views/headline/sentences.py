@@ -44,7 +44,8 @@ def _leads(found: Headline) -> str:
     models = {name for one in contests for name in one.scores.keys() - one.controls}
     if len(models) > 1 and all(one.anyone for one in contests):
         where = "any tradition" if len(contests) > 1 else f"{contests[0].tradition.capitalize()} music"
-        return f"No best model can be told on {where}: all {len(models)} are level."
+        which = "both" if len(models) == 2 else f"all {len(models)}"
+        return f"No best model can be told on {where}: {which} are level."
     parts = []
     for one in contests:
         level_with = rivals(one)
@@ -144,9 +145,11 @@ def _untold(found: Headline) -> str:
     known = [change.detectable for change in judged if change.detectable]
     finds = f"; splits of this size find changes from about {100 * median(known):.0f} points on" if known else ""
     if not untold:
-        return f"Each of the {len(judged)} differences from {found.base} by task can be told from zero."
+        what = f"Each of the {len(judged)} differences" if len(judged) > 1 else "The one difference"
+        return f"{what} from {found.base} by task can be told from zero."
     if untold == len(judged):
-        return f"None of the {untold} differences from {found.base} by task can be told from zero{finds}."
+        what = f"None of the {untold} differences" if untold > 1 else "Not even the one difference"
+        return f"{what} from {found.base} by task can be told from zero{finds}."
     what = f"Of {len(judged)} differences from {found.base} by task {untold} cannot be told from zero"
     return f"{what} (≈, at a false discovery rate of 5 %){finds}."
 

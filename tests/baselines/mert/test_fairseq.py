@@ -20,7 +20,7 @@ from cmbench.baselines.mert.heads import CODEWORDS, HeadShape
 from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.baselines.registry import load_encoder
 from cmbench.errors import UsageError
-from cmbench.pretraining.objective.model import from_fairseq, from_folder, random_heads
+from cmbench.pretraining.objective.model import from_fairseq, random_heads
 
 SHAPE = HubertShape(
     conv_dim=(16,) * 7, hidden=24, layers=2, heads=3, intermediate=48, position_kernel=8, position_groups=4
@@ -118,7 +118,7 @@ def test_encoder_heads_and_the_row_of_every_code(save: Save) -> None:
         assert torch.equal(read.weights[name], tensor), name
     for name, tensor in random_heads(HEADS, SHAPE.hidden, 1).items():
         assert torch.equal(read.training_only[name], tensor), name
-    model = from_folder(str(file), HEADS, 9, LoadOptions(device="cpu", offline=True))
+    model = from_fairseq(file, HEADS, 9)
     assert model.drawn == ()
     assert torch.equal(dict(model.named_parameters())[CODEWORDS], random_heads(HEADS, SHAPE.hidden, 1)[CODEWORDS])
     with pytest.raises(UsageError, match=r"'final_proj\.weight' should be finite, of the shape \[80, 24\]"):

@@ -66,8 +66,7 @@ def test_leaders_and_changes_are_told_by_tradition(build_evidence: Build) -> Non
     assert (found.subjects, found.adapted) == ((HEIR,), True)
     verdicts = [one.changes[HEIR].verdict for one in found.contests]
     assert verdicts == ["gained", "kept", "lost"]
-    assert found.gaps[BASE].value is not None
-    assert found.gaps[BASE].value < -0.1
+    assert (found.gaps[BASE].value or 0.0) < -0.1
     assert CONTROL not in found.gaps
 
 

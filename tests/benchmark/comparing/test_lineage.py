@@ -48,7 +48,7 @@ def test_a_parent_is_who_has_the_first_corpora_and_the_same_network(build_record
     assert parents(found) == {"second": "first", "first": "base"}
     assert descendants(found, "base") == ("second", "first")
     assert base_of(found) == "base", "two descend from it"
-    wide = found | {"first": found["first"].model_copy(update={"dim": 768})}
+    wide = {**found, "first": found["first"].model_copy(update={"dim": 768})}
     assert parents(wide) == {"second": "base"}
 
 

@@ -64,12 +64,13 @@ def test_it_is_the_bank() -> None:
     train, valid, test = slice(0, 150), slice(150, 200), slice(200, 240)
     estimator = ProbeClassifier(**SMALL | {"seeds": (1, 2)})
     estimator.fit(X[train], y[train], validation=(X[valid], y[valid]))
-    expected = run_probes(
-        *(ProbeSplit(_Rows(X[part]), y[part].astype(bool)) for part in (train, valid, test)),
-        estimator._settings(), ["0", "1", "2"], "cpu", lambda done, total: None,
-    )  # fmt: skip
-    assert (estimator.layer_, estimator.learning_rate_) == (expected.heads.members[0].layer, expected.learning_rate)
-    assert (estimator.result_.layer, estimator.valid_score_) == (expected.layer, expected.valid_score)
+    splits = [ProbeSplit(_Rows(X[part]), y[part].astype(np.bool_)) for part in (train, valid, test)]
+    names = ["0", "1", "2"]
+    settings = estimator._settings()
+    expected = run_probes(splits[0], splits[1], splits[2], settings, names, "cpu", lambda done, total: None)
+    chosen = expected.selection
+    assert (estimator.layer_, estimator.learning_rate_) == (expected.heads.members[0].layer, chosen.learning_rate)
+    assert (estimator.result_.selection.layer, estimator.valid_score_) == (chosen.layer, chosen.valid_score)
     np.testing.assert_array_equal(estimator.result_.heads.parameters, expected.heads.parameters)
     assert expected.heads.calibration is not None
     logits = np.log(expected.probabilities / (1 - expected.probabilities)).mean(axis=0)

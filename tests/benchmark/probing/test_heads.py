@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 
 from cmbench.benchmark.probing.bank import FUSED, Probe, Shape, Stack
 from cmbench.benchmark.probing.heads import (
@@ -147,3 +151,30 @@ def test_heads_that_are_absent_or_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CmbenchError, match="this is no file of heads"):
             read_heads(path)
+
+
+class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier of scikit-learn whose decision is its input."""
+
+    def fit(self, x: NDArray[np.float64], y: NDArray[np.bool_]) -> Given:
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x[:, 0]
+
+    def predict(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return x[:, 0] > 0
+
+
+def test_the_calibration_is_scikit_learns() -> None:
+    """Platt's, with his targets; ours takes all labels together and lets no slope turn the order round."""
+    draw = np.random.default_rng(5)
+    labels = draw.random((80, 4)) < 0.3
+    logits = (3.0 * (draw.standard_normal(labels.shape) + 1.2 * labels) - 2.0).astype(np.float32)
+    ours = calibrate(logits[None], labels)
+    x, y = logits.astype(np.float64).reshape(-1, 1), labels.ravel()
+    fitted = CalibratedClassifierCV(FrozenEstimator(Given().fit(x, y)), method="sigmoid").fit(x, y)
+    (theirs,) = fitted.calibrated_classifiers_[0].calibrators
+    assert ours is not None
+    assert (ours.slope, ours.offset) == pytest.approx((-theirs.a_, -theirs.b_), rel=1e-3)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as spawned
 from numpy.typing import NDArray
+from torch.multiprocessing.spawn import start_processes
 from torchmetrics import MetricCollection
 
 import cmbench
-from cmbench.benchmark.scoring.bootstrap import score_with_intervals
+from cmbench.benchmark.protocol import get_protocol
+from cmbench.benchmark.records.scores import score_predictions
 from cmbench.benchmark.scoring.torch_metrics import F1, AveragePrecision, MultilabelScore, NamedScores, RocAuc
 from cmbench.errors import CmbenchError, UsageError
 
@@ -54,16 +56,17 @@ def fed(metric: MultilabelScore, split: Split, known: NDArray[np.bool_] | None =
 @pytest.mark.parametrize("name", KINDS)
 def test_the_numbers_are_a_records_to_the_bit(name: str, seed: int) -> None:
     split = made(40 + 61 * seed, seed)
-    families = {k: FAMILIES[label] for k, label in enumerate(LABELS)}
-    expected = score_with_intervals(split[0], split[1][None], [None] * len(split[0]), families=families, resamples=20)
+    protocol = replace(get_protocol("cmbench-1"), resamples=20)
+    groups, support = [None] * len(split[0]), [1] * len(LABELS)
+    expected = score_predictions(split[0], split[1][None], groups, LABELS, FAMILIES, support, protocol)
     found = fed(metric := KINDS[name](), split)
     assert found.value == expected.metrics[name].value == float(metric.compute())
     assert found.undefined == {LABELS[-1]: "no positive among the tracks"}
     if name != "f1_micro":
         part = name.removesuffix("_macro")
-        assert list(found.labels.values()) == [getattr(one, part).value for one in expected.labels]
+        assert list(found.labels.values()) == [getattr(one, part) for one in expected.labels]
     if name in ("roc_auc", "average_precision"):
-        assert found.families == {one.family: getattr(one, name).value for one in expected.families}
+        assert found.families == {one.family: getattr(one, name) for one in expected.families}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -175,7 +178,8 @@ def one_rank(rank: int, meeting: str, out: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_two_processes_see_all_tracks(tmp_path: Path) -> None:
-    spawned.start_processes(one_rank, (str(tmp_path / "meeting"), str(tmp_path)), nprocs=2, start_method="fork")
+    places = (str(tmp_path / "meeting"), str(tmp_path))
+    start_processes(one_rank, places, nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
     split = made(81, 6)
     expected = fed(KINDS["roc_auc"](), split), fed(KINDS["average_precision"](), split)
     for rank in "01":

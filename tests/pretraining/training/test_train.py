@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,15 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(make_run: MakeRun, whole:
     assert all(torch.equal(tensor, whole[1][name]) for name, tensor in weights(resumed).items())
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C interrupt, which a shell has taken from the tests where it runs them in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("step", "number"), [(1, signal.SIGINT), (3, signal.SIGTERM), (5, signal.SIGINT)],
     ids=["before a measurement, Ctrl-C", "at the end of a stage, SIGTERM", "late, Ctrl-C"],

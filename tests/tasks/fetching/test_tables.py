@@ -52,7 +52,7 @@ def test_a_damaged_array_and_text_in_another_encoding_are_named(tmp_path: Path) 
     (tmp_path / "y.txt").write_bytes("Uşşak".encode("iso8859-9"))
     with pytest.raises(UsageError, match=r"x\.npy"):
         read_list(tmp_path / "x.npy")
-    with pytest.raises(UsageError, match=r"y\.txt is not UTF-8"):
+    with pytest.raises(UsageError, match=r"y\.txt: it is not UTF-8"):
         read_list(tmp_path / "y.txt")
 
 

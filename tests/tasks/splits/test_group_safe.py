@@ -41,25 +41,23 @@ def track(number: int, labels: tuple[str, ...] = (), group: str | None = None) -
     return Track(id=f"t{number}", path=Path(f"t{number}.wav"), labels=labels, group=group)
 
 
-groups = st.lists(
-    st.tuples(st.integers(1, 4), st.lists(st.sets(st.sampled_from(LABELS), max_size=4), min_size=4, max_size=4)),
-    min_size=12,
-    max_size=40,
-)
-
-
 @st.composite
 def corpora(draw: st.DrawFn) -> list[Track]:
-    """Twelve to forty groups of one to four tracks with up to four labels each; few groups are joined, few unknown."""
+    """Twelve to forty groups of one to four tracks with up to four labels each; few groups are joined, few unknown.
+
+    Drawn from a seed: to draw each label by itself takes a hundred times as long as all that is tested.
+    """
     tracks: list[Track] = []
-    for number, (size, labels) in enumerate(draw(groups)):
-        for member in range(size):
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    for number in range(draw(st.integers(12, 40))):
+        for member in range(chance.randint(1, 4)):
+            labels = chance.sample(LABELS, chance.randint(0, 4))
             name = f"g{number}"
             if member == 1 and number % 7 == 3:
                 name = f"g{number} | g{number - 1}"
             unknown = member == 0 and number % 6 == 5
-            tracks.append(track(len(tracks), tuple(sorted(labels[member])), None if unknown else name))
-    draw(st.randoms(use_true_random=False)).shuffle(tracks)
+            tracks.append(track(len(tracks), tuple(sorted(labels)), None if unknown else name))
+    chance.shuffle(tracks)
     return tracks
 
 
@@ -81,12 +79,12 @@ def test_no_group_straddles_and_no_track_is_lost(tracks: list[Track]) -> None:
         assert replace(t, group=by_id[t.id].group) == by_id[t.id]
 
 
-@given(corpora(), st.randoms(use_true_random=False))
+@given(corpora(), st.integers(0, 2**32))
 @settings(max_examples=30, deadline=None, derandomize=True)
-def test_the_draw_depends_on_neither_order_nor_chance(tracks: list[Track], rng: random.Random) -> None:
+def test_the_draw_depends_on_neither_order_nor_chance(tracks: list[Track], seed: int) -> None:
     data = task_data(tracks)
     other = list(tracks)
-    rng.shuffle(other)
+    random.Random(seed).shuffle(other)
     shuffled = replace(task_data(other, tuple(len(data.splits[s]) for s in SPLITS)))  # type: ignore[arg-type]
     assert draw_sha256(group_safe(data).splits) == draw_sha256(group_safe(shuffled).splits)
     assert group_safe(data).split_sha256 == group_safe(data).split_sha256

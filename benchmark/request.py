@@ -1,6 +1,6 @@
 """What ``cmbench run`` is asked for: a YAML file, then ``key=value``, then options; each may say any part of it.
 
-The keys are those of :func:`..run.run`, which are those of the options.
+The keys are those of :func:`.run.run`, which are those of the options.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import UsageError
-from ...files import write_atomically
-from ...written import split_list
+from ..errors import UsageError
+from ..files import write_atomically
+from ..written import split_list
 
 WHAT = "a run"
 """What messages call it."""
@@ -26,26 +26,7 @@ SMALLEST_LIMIT = 3
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run: keyword arguments of :func:`..run.run`, and its two words.
-
-    Attributes:
-        model: names, folders, ``hf:owner/name@revision``.
-        tasks: ``all``, ``ready``, ``installed``, names, traditions, paths to a ``task.yaml``.
-        edition: ``full`` or ``mini``.
-        split: another than the usual one.
-        protocol: by name.
-        data_root: folder of the real data sets.
-        out: folder of the records.
-        device: of torch.
-        precision: of the encoders' arithmetic.
-        seeds: number of probe seeds.
-        offline: never touch the network.
-        force: compute finished cells again.
-        workers: decoding threads and rendering processes.
-        mini_scale: factor on the number of mini tracks.
-        mini_seed: seed of the mini edition.
-        limit: about this many tracks of each task.
-    """
+    """A run: every field is an argument of :func:`.run.run`, which says what it means, with its default."""
 
     model: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
@@ -66,7 +47,7 @@ class RunRequest:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Keyword arguments of :func:`..run.run`."""
+        """Keyword arguments of :func:`.run.run`."""
         return asdict(self)
 
 
@@ -99,11 +80,9 @@ def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest
 
 
 def _configured(words: Sequence[str]) -> RunRequest:
-    from omegaconf import OmegaConf
+    from ..pretraining.configuration import built, merged, parsed, read_table
 
-    from ...pretraining.configuration import merged, parsed, read_table
-
-    config = OmegaConf.structured(RunRequest)
+    asked: dict[str, Any] = {}
     for word in words:
         if "=" in word and not Path(word).is_file():
             content = parsed(word, WHAT)
@@ -113,10 +92,9 @@ def _configured(words: Sequence[str]) -> RunRequest:
             content = read_table(Path(word).expanduser(), WHAT)
         else:
             raise UsageError(f"{word!r} is neither a .yaml file nor key=value; for a model say --model {word}.")
-        config = merged(config, content, RunRequest, word, WHAT)
-    asked = OmegaConf.to_object(config)
-    assert isinstance(asked, RunRequest)
-    return asked
+        asked = merged(asked, content, RunRequest, word, WHAT)
+    found: RunRequest = built(asked, RunRequest)
+    return found
 
 
 _KEYS = tuple(one.name for one in fields(RunRequest))

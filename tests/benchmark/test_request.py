@@ -14,8 +14,8 @@ import cmbench
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands import run as command_module
 from cmbench.benchmark.commands.run import run as run_command
-from cmbench.benchmark.commands.run_file import PLANNED, RESOLVED, RunRequest, as_yaml, read_request
 from cmbench.benchmark.plan import plan_run
+from cmbench.benchmark.request import PLANNED, RESOLVED, RunRequest, as_yaml, read_request
 from cmbench.errors import UsageError
 from cmbench.tests.conftest import Cmbench
 
@@ -34,7 +34,11 @@ def test_keys_are_those_of_the_options_and_of_the_function() -> None:
     ours = {one.name: one for one in fields(RunRequest)}
     options = signature(run_command).parameters
     arguments = signature(cmbench.run).parameters
-    assert set(ours) == set(options) - {"context", "words", "plan", "as_json"} == set(arguments) - {"observer"}
+    assert (
+        set(ours)
+        == set(options) - {"context", "words", "plan", "as_json", "title", "details"}
+        == set(arguments) - {"observer"}
+    )
     assert set(PLANNED) == set(signature(plan_run).parameters)
     plain = RunRequest()
     for key in set(ours) - {"model", "tasks"}:
@@ -93,7 +97,7 @@ def test_the_command_hands_all_of_it_on(cmbench: Cmbench, monkeypatch: pytest.Mo
 
 def test_it_is_kept_beside_the_results(cmbench: Cmbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "run", lambda **arguments: [])
-    monkeypatch.setattr(command_module, "_show", lambda records, out: None)
+    monkeypatch.setattr(command_module, "_show", lambda *given: None)
     words = ("model=constant", "tasks=hindustani", "edition=mini", "mini_scale=0.05", "out=x")
     cmbench("run", *words, "--plan")
     cmbench("run", "--model", "constant", "--tasks", "hindustani", "--out", "x")
