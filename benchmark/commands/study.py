@@ -13,7 +13,6 @@ import typer
 from typer.core import TyperGroup
 
 from ...errors import UsageError
-from ...plugins import answering
 from ...terminal import console
 from .options import Out
 from .plain import command_of, examples
@@ -99,6 +98,7 @@ def carry_out(study: Study[Any, Any], request: Any, out: Path | None, plan: bool
         Exit: something is not as it should be, by the answer.
         CmbenchError: the study cannot be carried out; one of another distribution is named with that.
     """
+    from ...plugins import answering
     from ..views.base import write_view
     from .progress import TerminalObserver
 

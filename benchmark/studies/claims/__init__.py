@@ -76,8 +76,7 @@ def _compute(request: Request, observer: Observer) -> Reproduction:
         screen, context = screen_of(observer), load_context(observer, workers=request.workers)
         making = Making(request.out / "models", folders[NANO_BASE], context, request.device)
         say = partial(screen.print, markup=False, highlight=False, soft_wrap=True)
-        for variation in VARIATIONS:
-            folders[variation.member.name] = make_member(variation.member, making, screen, say)
+        folders |= {member.name: make_member(member, making, screen, say) for member in VARIATIONS}
     named = [name if made is None and name in NANO else str(folder) for name, folder in folders.items()]
     records = run(
         named, "all", edition="mini", out=request.out / "results", device=request.device, seeds=request.seeds,

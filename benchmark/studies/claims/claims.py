@@ -42,29 +42,13 @@ ONLY_WESTERN = (
 to it too, so new music alone must not tell them apart."""
 
 
-@dataclass(frozen=True)
-class Variation:
-    """A model that was trained otherwise than CultureMERT-nano in one respect.
-
-    Attributes:
-        member: how it is made.
-        words: what is different.
-    """
-
-    member: FamilyModel
-    words: str
-
-
-VARIATIONS: tuple[Variation, ...] = (
-    Variation(FamilyModel("one-stage-nano", "culturemert-nano-single-stage"), "one stage instead of two"),
-    Variation(FamilyModel("not-rewarmed-nano", "culturemert-nano", NOT_WARMED), "without re-warming"),
-    Variation(
-        FamilyModel("no-replay-nano", "culturemert-nano", ("stages.first.hours.western=0",)), "without Western replay"
-    ),
-    Variation(
-        FamilyModel("western-nano", "culturemert-nano", ONLY_WESTERN), "as many updates on Western music instead"
-    ),
-)
+VARIATIONS: Mapping[FamilyModel, str] = {
+    FamilyModel("one-stage-nano", "culturemert-nano-single-stage"): "one stage instead of two",
+    FamilyModel("not-rewarmed-nano", "culturemert-nano", NOT_WARMED): "without re-warming",
+    FamilyModel("no-replay-nano", "culturemert-nano", ("stages.first.hours.western=0",)): "without Western replay",
+    FamilyModel("western-nano", "culturemert-nano", ONLY_WESTERN): "as many updates on Western music instead",
+}
+"""Models that were trained otherwise than CultureMERT-nano in one respect -> what is different."""
 
 MODELS = tuple(member.name for member in FAMILY)
 
@@ -137,7 +121,7 @@ def claims() -> tuple[Claim, ...]:
         ("ab", "adaptation to four traditions", NANO_BASE, MULTI),
         ("c", "task arithmetic instead of training on all", MULTI, MERGED),
         ("c", "task arithmetic against the base", NANO_BASE, MERGED),
-        *(("e", variation.words, MULTI, variation.member.name) for variation in VARIATIONS),
+        *(("e", words, MULTI, member.name) for member, words in VARIATIONS.items()),
         ("e", "more Western music against the base", NANO_BASE, "western-nano"),
     ]
     return tuple(

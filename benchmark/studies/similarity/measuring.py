@@ -137,37 +137,21 @@ def cost(request: Request) -> str:
     return f"It {' and '.join(parts)}; it encodes nothing."
 
 
-def measure(request: Request, observer: Observer) -> Similarity:
-    """Read the records that are named, and measure what is asked for; see :func:`measure_similarity`.
-
-    Raises:
-        UsageError: there is no such record.
-    """
-    request.check()
-    found = list(iter_evidence(*request.places, edition=request.edition, protocol=request.protocol))
-    if request.places and not found:
-        which = f"edition {request.edition} and " if request.edition else ""
-        places = ", ".join(map(str, request.places))
-        raise UsageError(
-            f"There is no record of {which}protocol {request.protocol} in {places}; `cmbench run` writes them."
-        )
-    return measure_similarity(request, found, observer)
-
-
-def measure_similarity(request: Request, found: Sequence[Evidence], observer: Observer) -> Similarity:
+def measure(request: Request, observer: Observer, records: Sequence[Evidence] | None = None) -> Similarity:
     """Measure every distance that is asked for, and relate it to the transfer that some records saw.
 
     Args:
         request: what to measure.
-        found: records with predictions, of one edition, split and protocol; may be none.
         observer: hears of each track that is rendered or made into tokens.
+        records: with predictions, of one edition, split and protocol; those of the request's places if not given.
 
     Raises:
-        UsageError: nothing is asked for, a name means nothing, or editions are mixed.
+        UsageError: nothing is asked for, a name means nothing, editions are mixed, or there is no such record.
         MissingError: audio, weights or features are not on this machine.
         CmbenchError: half of a sample, or more, cannot be decoded.
     """
     request.check()
+    found = _records(request) if records is None else records
     protocol = get_protocol(request.protocol.partition("+")[0])
     edition = request.edition or _edition_of(found)
     options = LoadOptions(device=request.device, offline=request.offline)
@@ -193,6 +177,15 @@ def measure_similarity(request: Request, found: Sequence[Evidence], observer: Ob
     relations = [relate(one, matrix, request.seed) for one in distances] if matrix else []
     settings = {"cmbench": __version__} | request.settings
     return Similarity(samples[0].data.edition, settings, tuple(distances), tuple(relations))
+
+
+def _records(request: Request) -> list[Evidence]:
+    found = list(iter_evidence(*request.places, edition=request.edition, protocol=request.protocol))
+    if request.places and not found:
+        which = f"edition {request.edition} and " if request.edition else ""
+        asked, places = f"{which}protocol {request.protocol}", ", ".join(map(str, request.places))
+        raise UsageError(f"There is no record of {asked} in {places}; `cmbench run` writes them.")
+    return found
 
 
 def _codec(request: Request, options: LoadOptions) -> Tokeniser | None:

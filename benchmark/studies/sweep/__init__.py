@@ -13,7 +13,7 @@ STUDY = Study(
     name="sweep",
     help="""Evaluate a range of scales for a merge of models, and choose one on validation.
 
-    Finished models are not evaluated again, and a wider range adds to what is there.
+    Finished cells are not computed again, and a wider range adds to what is there.
     """,
     request=Request,
     compute=sweep_scales,

@@ -1,41 +1,33 @@
 """A range of scales for a merge, evaluated: chosen on validation, shown with the test scores beside.
 
-Each merged model is evaluated by :func:`...run.run` like any other and then let go. What is finished is noted in
-``sweep.json``, so that the same command goes on where it was stopped; a wider range adds to what is there.
+Each merged model is evaluated by :func:`...run.run` like any other and then let go. The run knows what is finished: the
+same command merges again and goes on where it was stopped, and a wider range adds to what is there.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
 
 import typer
 
-from .... import untrusted
 from ....baselines.base import LoadOptions
-from ....baselines.mert.encoder import CODE_VERSION
 from ....baselines.mert.folder import require_dtype
-from ....errors import CmbenchError, UsageError
-from ....files import OLD, folder_beside, safe_name, write_atomically
+from ....errors import UsageError
+from ....files import OLD, folder_beside, safe_name
 from ....pretraining.merging.folder import write_merged
 from ....pretraining.merging.merge import MergeSettings, merge_settings
 from ....pretraining.merging.parameters import Parameters, open_parameters, require_same_network
 from ....tasks.base import MINI_LABEL
-from ....version import __version__
 from ...observer import Observer
-from ...protocol import get_protocol
-from ...records.record import Record, read_record
+from ...records.record import Record
 from ..base import Evaluation
 
-STATE = "sweep.json"
 RECORDS = "records"
 MODELS = "models"
 MOST_SCALES = 200
@@ -164,34 +156,19 @@ class Request(Evaluation):
             len(self.add), self.method, scale, density=self.density, seed=self.seed, weight_norm=self.weight_norm
         )
 
-    def sha256(self, models: Sequence[Parameters]) -> str:
-        """Hash what every score depends on, the scale aside; the order of the added models does not matter.
-
-        Args:
-            models: the base, then the added models.
-        """
-        base, *added = [f"{model.weights_sha256} {model.preprocessor.normalise}" for model in models]
-        protocol = get_protocol(self.protocol)
-        protocol = protocol if self.seeds is None else protocol.with_seeds(self.seeds)
-        run = {name: value for name, value in self.run_settings.items() if name not in ("device", "offline", "workers")}
-        run["data_root"] = None if self.data_root is None else str(self.data_root)
-        evaluation = run | {"protocol_sha256": protocol.sha256, "versions": [__version__, CODE_VERSION]}
-        facts = [base, sorted(added), asdict(self.merge_at(0.0)), self.dtype, evaluation]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
 
 def cost(request: Request) -> str:
     """Say what a request takes."""
     models, scales = 1 + len(request.add), len(parse_scales(request.scales))
     return (
         f"Evaluates {models + scales} models (the base, {models - 1} added, {scales} merged) on "
-        f"{', '.join(request.tasks)}, each as `cmbench run` does; `cmbench run --plan` estimates one. Finished ones "
-        "are not computed again."
+        f"{', '.join(request.tasks)}, each as `cmbench run` does; `cmbench run --plan` estimates one. What is finished "
+        "is merged again, but not evaluated."
     )
 
 
 def sweep_scales(request: Request, observer: Observer) -> Sweep:
-    """Evaluate the base, the added models, and their merge at every scale; what is finished is not computed again.
+    """Evaluate the base, the added models, and their merge at every scale; finished cells are not computed again.
 
     Args:
         request: what to merge and to evaluate on.
@@ -206,7 +183,7 @@ def sweep_scales(request: Request, observer: Observer) -> Sweep:
     out = request.out.expanduser().resolve()
     require_dtype(request.dtype)
     request.merge_at(scales[0])
-    if out.exists() and not (out / STATE).is_file() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not (out / RECORDS).is_dir() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} holds something that is not a sweep; name another folder.")
     options = LoadOptions(device="cpu", offline=request.offline)
     with folder_beside(out) as made:
@@ -216,7 +193,9 @@ def sweep_scales(request: Request, observer: Observer) -> Sweep:
             raise UsageError(f"Two models of the sweep are named {twice[0]}; rename a folder.")
         for model in models[1:]:
             require_same_network(models[0], model)
-        return Sweeping(request, out, models, observer).all(scales)
+        base, *added = [_level(request.run([name], out / RECORDS, observer)) for name in (request.base, *request.add)]
+        merged = [_level(_merged(request, models, scale, out, observer), scale) for scale in scales]
+    return Sweep(base, tuple(added), tuple(merged))
 
 
 def merge_name(folder: Path, scale: float) -> str:
@@ -224,93 +203,24 @@ def merge_name(folder: Path, scale: float) -> str:
     return f"{folder.name}-scale-{scale:.12g}"
 
 
-Notes = dict[str, dict[str, object]]
-"""Finished models by key: the hash of their weights, and the files of their records."""
+def _level(records: Sequence[Record], scale: float | None = None) -> SweptModel:
+    return SweptModel(records[0].model.name, scale, {r.task.name: r for r in records})
 
 
-@dataclass(frozen=True)
-class Sweeping:
-    """A sweep as it goes: its folder has the records and what is finished.
-
-    Attributes:
-        request: what is asked for.
-        out: the folder.
-        models: the base, then the added models, opened.
-        observer: notified of how the runs go.
-    """
-
-    request: Request
-    out: Path
-    models: Sequence[Parameters]
-    observer: Observer
-
-    def all(self, scales: Sequence[float]) -> Sweep:
-        """Evaluate the base, the added models and the merge at every scale."""
-        request, sha256 = self.request, self.request.sha256(self.models)
-        notes = self._finished(sha256)
-        self.out.mkdir(parents=True, exist_ok=True)
-
-        def note() -> None:
-            content = {"sweep_version": 1, "request": sha256, "finished": notes}
-            write_atomically(self.out / STATE, (json.dumps(content, indent=2) + "\n").encode())
-
-        def level(key: str, scale: float | None, evaluate: Callable[[], list[Record]], there: bool) -> SweptModel:
-            records = self._read(notes.get(key, {})) if there else []
-            if not records:
-                records = evaluate()
-                files = [f"{safe_name(r.model.name)}/{r.stem}.json" for r in records]
-                notes[key] = {"weights_sha256": records[0].model.weights_sha256, "records": files}
-                note()
-            return SweptModel(records[0].model.name, scale, {r.task.name: r for r in records})
-
-        note()
-        base, *added = [
-            level(f"model {model.name} {model.weights_sha256}", None, partial(self._run, name), True)
-            for name, model in zip((request.base, *request.add), self.models, strict=True)
-        ]
-        merged = []
-        for scale in scales:
-            there = not request.keep or (self.out / MODELS / merge_name(self.out, scale)).is_dir()
-            merged.append(level(f"scale {scale:.12g}", scale, partial(self._merged, scale), there))
-        return Sweep(base, tuple(added), tuple(merged))
-
-    def _run(self, model: str) -> list[Record]:
-        return self.request.run([model], self.out / RECORDS, self.observer)
-
-    def _merged(self, scale: float) -> list[Record]:
-        """Merge at one scale in a temporary folder, and evaluate the model that is there."""
-        name = merge_name(self.out, scale)
-        base, *added = self.models
-        with folder_beside(self.out / "merging") as made:
-            place = made / name
-            write_merged(base, added, self.request.merge_at(scale), place, name, self.request.dtype)
-            records = self._run(str(place))
-            if self.request.keep:
-                kept = self.out / MODELS / name
-                kept.parent.mkdir(exist_ok=True)
-                if kept.exists():
-                    kept.rename(made / OLD)
-                place.rename(kept)
-        return records
-
-    def _finished(self, sha256: str) -> Notes:
-        """Return what is noted; nothing if the sweep that is there was another one."""
-        state = self.out / STATE
-        if not state.is_file():
-            return {}
-        try:
-            content = untrusted.read_object(state)
-            finished = {key: dict(noted) for key, noted in dict(content["finished"]).items()}
-            return finished if content["request"] == sha256 else {}
-        except (UsageError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{state} is not the file of a sweep; remove it to begin anew.") from error
-
-    def _read(self, noted: Mapping[str, object]) -> list[Record]:
-        """Return the records of a finished model; none if one of them is gone or of other weights."""
-        files, found = noted.get("records"), []
-        for file in files if isinstance(files, list) else ():
-            try:
-                found.append(read_record(self.out / RECORDS / str(file)))
-            except (OSError, CmbenchError):
-                return []
-        return found if all(r.model.weights_sha256 == noted.get("weights_sha256") for r in found) else []
+def _merged(
+    request: Request, models: Sequence[Parameters], scale: float, out: Path, observer: Observer
+) -> list[Record]:
+    """Merge at one scale in a temporary folder, and evaluate the model that is there."""
+    name = merge_name(out, scale)
+    base, *added = models
+    with folder_beside(out / "merging") as made:
+        place = made / name
+        write_merged(base, added, request.merge_at(scale), place, name, request.dtype)
+        records = request.run([str(place)], out / RECORDS, observer)
+        if request.keep:
+            kept = out / MODELS / name
+            kept.parent.mkdir(exist_ok=True)
+            if kept.exists():
+                kept.rename(made / OLD)
+            place.rename(kept)
+    return records

@@ -77,7 +77,7 @@ def test_a_sweep_on_a_real_task_goes_on_where_it_was(
 ) -> None:
     task = make_task()
     monkeypatch.setattr(run_module, "select_tasks", lambda _: (task,))
-    monkeypatch.setattr(run_module, "get_protocol", lambda _: QUICK)
+    monkeypatch.setattr(run_module, "get_protocol", lambda *_: QUICK)
     words = ("--add", "./one", "--add", "./two", "--sweep", "0.1:0.2:0.1", "--tasks", "tones", "--out", "s")
     first = merge(*words, "--workers", "1", "--device", "cpu")
     assert first.exit_code == 0, first.output
@@ -87,10 +87,13 @@ def test_a_sweep_on_a_real_task_goes_on_where_it_was(
         *("base", "one", "s-scale-0.1", "s-scale-0.2", "two")
     ]
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "s" / "records").rglob("*.json")}
-    monkeypatch.setattr(run_module, "select_tasks", lambda _: pytest.fail("a finished model was run again"))
     again = merge(*words)
     assert again.exit_code == 0, again.output
+    assert "5 cells finished before" in again.output
     assert {p: p.stat().st_mtime_ns for p in before} == before
+    other = merge(*words, "--method", "mean")
+    assert other.exit_code == 0, other.output
+    assert "3 cells finished before" in other.output
 
 
 @pytest.mark.usefixtures("models")

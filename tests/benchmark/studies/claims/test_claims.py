@@ -192,15 +192,15 @@ def test_the_papers_changes_stand_beside_ours() -> None:
 
 def test_the_variations_are_recipes() -> None:
     culture = open_recipe("culturemert-nano").recipe
-    for variation in VARIATIONS:
-        recipe = open_recipe(variation.member.recipe, variation.member.changes).recipe
+    for member in VARIATIONS:
+        recipe = open_recipe(member.recipe, member.changes).recipe
         assert recipe.steps == culture.steps
         assert recipe.start == culture.start == NANO_BASE
-    quiet = open_recipe("culturemert-nano", VARIATIONS[1].member.changes).recipe
+    quiet = open_recipe("culturemert-nano", list(VARIATIONS)[1].changes).recipe
     for name, stage in quiet.stages.items():
         last = culture.stages[name].schedule.rate(culture.stages[name].steps - 1)
         assert stage.schedule.rate(0) == stage.schedule.rate(stage.steps - 1) == pytest.approx(last, rel=0.01)
-    western = open_recipe("culturemert-nano", VARIATIONS[3].member.changes).recipe
+    western = open_recipe("culturemert-nano", list(VARIATIONS)[3].changes).recipe
     assert all([t for t, hours in stage.hours.items() if hours] == ["western"] for stage in western.stages.values())
 
 

@@ -26,7 +26,7 @@ from cmbench.benchmark.studies.similarity import STUDY
 from cmbench.benchmark.studies.similarity.distance import STAND_IN_LABEL
 from cmbench.benchmark.studies.similarity.file import Similarity, read_distances, similarity_json
 from cmbench.benchmark.studies.similarity.maps import distance_map, relation_figure
-from cmbench.benchmark.studies.similarity.measuring import STAND_IN, Request, measure_similarity
+from cmbench.benchmark.studies.similarity.measuring import STAND_IN, Request, measure
 from cmbench.benchmark.views.base import write_view
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, MissingError, UsageError
@@ -125,7 +125,7 @@ def report(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMBENCH_CACHE", str(root))
-        return measure_similarity(request, found, Observer())
+        return measure(request, Observer(), found)
 
 
 def test_everything_that_is_asked_for_is_measured(report: Similarity, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_distances_are_read_back_and_a_measure_of_an_earlier_version_is_left_out
 def test_absent_features_are_named_with_the_command_that_makes_them(tasks: tuple[str, ...], own_cache: Path) -> None:
     store(tasks[:1], own_cache, "mfcc")
     with pytest.raises(MissingError) as raised:
-        measure_similarity(Request(model=["mfcc"], tasks=list(tasks[:2])), [], Observer())
+        measure(Request(model=["mfcc"], tasks=list(tasks[:2])), Observer(), [])
     (missing,) = raised.value.missing
     assert missing.what == "stored features of mfcc on hindustani_noise (custom edition)"
     assert missing.command == f"cmbench run --model mfcc --tasks {tasks[1]}"
@@ -216,7 +216,7 @@ def test_records_of_other_tracks_are_refused(
     other = found[0].record.task.model_copy(update={"split_sha256": "0" * 64})
     wrong = [replace(found[0], record=found[0].record.model_copy(update={"task": other})), found[1]]
     with pytest.raises(UsageError, match="of other tracks"):
-        measure_similarity(Request(model=["mfcc"], tasks=list(tasks[:2])), wrong, Observer())
+        measure(Request(model=["mfcc"], tasks=list(tasks[:2])), Observer(), wrong)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_records_of_other_tracks_are_refused(
 )
 def test_what_means_nothing_is_said(request_: Request, message: str, tasks: tuple[str, ...], own_cache: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        measure_similarity(replace(request_, tasks=list(tasks[:2])), [], Observer())
+        measure(replace(request_, tasks=list(tasks[:2])), Observer(), [])
 
 
 def test_as_typed(tasks: tuple[str, ...], own_cache: Path, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.benchmark.comparing.transfer import cultures_of
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.records.record import Record, write_record
-from cmbench.benchmark.studies.sweep import sweep as sweep_module
 from cmbench.benchmark.studies.sweep.sweep import Request, Sweep, SweptModel, merge_name, parse_scales, sweep_scales
 from cmbench.errors import CmbenchError, UsageError
 
@@ -87,74 +86,38 @@ def go(models: list[str], out: Path, scales: tuple[float, ...] = (0.1, 0.2), **o
 ALL = ["base", "greek", "turkish", "s-scale-0.1", "s-scale-0.2"]
 
 
-def test_finished_models_are_not_computed_again(models: list[str], runs: Runs, tmp_path: Path) -> None:
-    first = go(models, tmp_path / "s")
-    assert runs.seen == ALL
-    again = go([models[0], *models[:0:-1]], tmp_path / "s")
-    assert runs.seen == ALL
-    assert [level.name for level in again.levels] == ["base", "turkish", "greek", *ALL[3:]]
-    # What was read again is sealed, and nothing else differs.
-    for then, now in zip(first.merged, again.merged, strict=True):
-        assert (now.name, now.scale) == (then.name, then.scale)
-        assert {t: r.stable_json() for t, r in now.records.items()} == {
-            t: r.stable_json() for t, r in then.records.items()
-        }
-    wider = go(models, tmp_path / "s", (0.1, 0.15, 0.2))
-    assert runs.seen == [*ALL, "s-scale-0.15"]
-    assert [level.scale for level in wider.merged] == [0.1, 0.15, 0.2]
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["records", "sweep.json"]
+def test_the_base_what_is_added_and_every_scale_are_evaluated(models: list[str], runs: Runs, tmp_path: Path) -> None:
+    found = go([models[0], *models[:0:-1]], tmp_path / "s")
+    assert [level.name for level in found.levels] == runs.seen == ["base", "turkish", "greek", *ALL[3:]]
+    assert [level.scale for level in found.merged] == [0.1, 0.2]
+    other = go(models, tmp_path / "s")
+    weights = [
+        [{r.model.weights_sha256 for r in level.records.values()} for level in one.merged] for one in (found, other)
+    ]
+    assert weights[0] == weights[1]
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["records"]
 
 
-def test_a_stopped_sweep_goes_on_where_it_was(models: list[str], runs: Runs, tmp_path: Path) -> None:
+def test_a_stopped_sweep_leaves_nothing_but_records_and_can_be_given_again(
+    models: list[str], runs: Runs, tmp_path: Path
+) -> None:
     runs.broken = "s-scale-0.2"
     with pytest.raises(CmbenchError, match="broken"):
         go(models, tmp_path / "s")
-    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["records", "sweep.json"]
+    assert [path.name for path in (tmp_path / "s").iterdir()] == ["records"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["base", "greek", "s", "turkish"]
-    runs.broken, runs.seen = None, []
-    go(models, tmp_path / "s")
-    assert runs.seen == ["s-scale-0.2"]
-
-
-def test_another_question_or_a_lost_record_is_computed(
-    models: list[str], runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go(models, tmp_path / "s")
-    for change in (
-        {"method": "mean"},
-        {"mini_seed": 1},
-        {"seeds": 2},
-        {"dtype": "float16"},
-    ):
-        runs.seen = []
-        go(models, tmp_path / "s", **change)
-        assert runs.seen == ALL, change
-    monkeypatch.setattr(sweep_module, "CODE_VERSION", "other")
-    runs.seen = []
-    go(models, tmp_path / "s")
-    assert runs.seen == ALL
-    (lost,) = (tmp_path / "s" / "records" / "s-scale-0.1").glob("lyra*.json")
-    lost.unlink()
-    runs.seen = []
-    go(models, tmp_path / "s")
-    assert runs.seen == ["s-scale-0.1"]
-
-
-def test_the_machine_is_no_part_of_the_question(models: list[str], runs: Runs, tmp_path: Path) -> None:
-    go(models, tmp_path / "s")
-    go(models, tmp_path / "s", workers=1, offline=True, device="cpu")
-    assert runs.seen == ALL
+    runs.broken = None
+    assert len(go(models, tmp_path / "s").levels) == 5
 
 
 def test_merges_are_kept_only_if_asked(models: list[str], runs: Runs, tmp_path: Path) -> None:
     go(models, tmp_path / "s", (0.1,))
-    sweep = go(models, tmp_path / "s", (0.1,), keep=True)
-    assert runs.seen == [*ALL[:4], "s-scale-0.1"]
-    kept = load_encoder(str(tmp_path / "s" / "models" / "s-scale-0.1"), LoadOptions(device="cpu")).card
-    (record, _) = sweep.merged[0].records.values()
-    assert kept.weights_sha256 == record.model.weights_sha256
-    go(models, tmp_path / "s", (0.1,), keep=True)
-    assert len(runs.seen) == 5
+    assert not (tmp_path / "s" / "models").exists()
+    for _ in range(2):
+        sweep = go(models, tmp_path / "s", (0.1,), keep=True)
+        kept = load_encoder(str(tmp_path / "s" / "models" / "s-scale-0.1"), LoadOptions(device="cpu")).card
+        (record, _) = sweep.merged[0].records.values()
+        assert kept.weights_sha256 == record.model.weights_sha256
 
 
 def test_a_merge_is_of_the_cultures_of_its_sources(models: list[str], runs: Runs, tmp_path: Path) -> None:
@@ -182,12 +145,6 @@ def test_validation_chooses_and_the_test_does_not(build_record: Callable[..., Re
 def test_folders_that_are_no_sweeps_and_names_that_clash(models: list[str], runs: Runs, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="something that is not a sweep"):
         go(models, tmp_path / "base")
-    (tmp_path / "s").mkdir()
-    for content in ("[", "[]", '{"request": 1}', '{"request": "x", "finished": {"a": 3}}'):
-        (tmp_path / "s" / "sweep.json").write_text(content)
-        with pytest.raises(UsageError, match="not the file of a sweep"):
-            go(models, tmp_path / "s")
-    (tmp_path / "s" / "sweep.json").unlink()
     clash = tmp_path / "s-scale-0.1"
     Path(models[1]).rename(clash)
     with pytest.raises(UsageError, match=r"Two models of the sweep are named s-scale-0\.1"):
