@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records.answers import answers_path
+from ..records.answers import answers_path, ranks
 from ..records.evidence import Evidence
 from ..views.base import DRAWN_MODELS
 
