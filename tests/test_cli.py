@@ -87,7 +87,7 @@ def test_ctrl_c_while_modules_are_imported_is_quiet() -> None:
     [
         ("run --model mfcc --tasks lyra", "same command goes on from there"),
         ("tasks prepare lyra", "same command goes on from there"),
-        ("pretrain mert-nano --out x", "--resume goes on from the last"),
+        ("pretrain mert-nano --out x", "--resume goes on from there"),
         ("tasks verify lyra", "Interrupted. The same command begins anew."),
         ("compare a b", "Interrupted. The same command begins anew."),
         ("study claims --family-only", "same command goes on from there"),

@@ -300,7 +300,7 @@ def test_ffmpeg_is_imported_only_where_it_is_needed(tmp_path: Path) -> None:
     pytest.importorskip("av")
     path = constant(tmp_path / "a.mp3", Draw.of(1))
     code = (
-        "import sys; from pathlib import Path; from cmbench.decoding import opened\n"
+        "import sys; from pathlib import Path; from cmbench.opening import opened\n"
         f"with opened(Path({str(path)!r})): print('av' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -179,7 +179,7 @@ def test_an_audit_is_kept_and_told_with_the_result(cmbench: Cmbench, tmp_path: P
     assert leak in cmbench("tasks", "audit", task, "--no-audio", "--out", tmp_path / "audit.json").out
     assert json.loads((tmp_path / "audit.json").read_bytes())["audio"] is None
     asked = ("run", "-m", "mfcc", "-t", task, "-o", tmp_path / "out", "--seeds", "1", "--split", "group-safe")
-    done = cmbench(*asked)
+    done = cmbench(*asked, "--details")
     assert "custom edition · group-safe split" in done.out
     assert "Audit of noise: 0 of" in done.out
     without = [",".join([*r.split(",")[:3], "", r.split(",")[4]]) if i else r for i, r in enumerate(rows)]

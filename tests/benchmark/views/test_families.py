@@ -75,7 +75,7 @@ def test_editions_and_protocols_stay_apart(build_record: Build, tmp_path: Path) 
         paths = write_view(VIEW, view, tmp_path)
         warned = [MINI_LABEL in p.read_text(encoding="utf-8") for p in paths if p.suffix in (".tex", ".md", ".csv")]
         assert warned == [view.edition == "mini"] * 3
-        with style("none"):
+        with style("path"):
             shown = [t.get_text() for t in family_figure(view, view.columns[0]).findobj(Text)]
         assert (MINI_LABEL in shown) == (view.edition == "mini")
     with pytest.raises(UsageError, match="no records"):

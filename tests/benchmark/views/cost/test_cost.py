@@ -116,7 +116,7 @@ def test_missing_costs_are_shown_as_missing(build_record: Build, encode: float, 
     assert MINI_LABEL in text
     assert "nan" not in text.lower()
     assert "inf" not in text.lower()
-    with style("none"):
+    with style("path"):
         shown = {t.get_text() for t in VIEW.figures(view)["time"]().findobj(Text)}
     assert {"no cost recorded", MINI_LABEL} <= shown
 

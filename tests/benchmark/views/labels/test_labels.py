@@ -82,7 +82,7 @@ def test_figures_and_files(build_evidence: Build, tmp_path: Path) -> None:
     figures = VIEW.figures(view)
     assert list(figures) == ["lyra", "lyra-makam-A", "lyra-makam-B"]
     for draw in figures.values():
-        with style("none"):
+        with style("path"):
             assert MINI_LABEL in [t.get_text() for t in draw().findobj(Text)]
     with style("none"):
         shown = [t.get_text() for t in label_figure(view.section, view.section.columns[0]).findobj(Text)]
