@@ -124,9 +124,9 @@ def _panel(row: Row, record: Record, metric: str) -> LayerPanel:
     inputs = tuple(layer.layer for layer in record.layers)
     stored = all(layer.families is not None for layer in record.layers)
     notes = []
-    astray = [layer.layer for layer in record.layers if layer.score is None]
-    if astray:
-        notes.append(f"{row.name}: no learning rate could be trained on {', '.join(astray)}.")
+    untrained = [layer.layer for layer in record.layers if layer.score is None]
+    if untrained:
+        notes.append(f"{row.name}: no learning rate could be trained on {', '.join(untrained)}.")
     lines = _family_lines(record.layers, metric) if stored else []
     undefined = [f"{line.family} ({line.count})" for line in lines if line.defined == 0]
     if undefined:

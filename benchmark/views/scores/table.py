@@ -243,7 +243,7 @@ def _averages(section: Section) -> list[str]:
         parts.append(
             f"{row.name} {percent(mean.value) if mean.value is not None else f'{mean.present}/{mean.total} cells'}"
         )
-    return [f"Plain mean of the {total} ROC-AUC and AP cells{_as_in_paper(section)}: {'; '.join(parts)}"]
+    return [f"Mean of the {total} cells of ROC-AUC and AP{_as_in_paper(section)}: {'; '.join(parts)}"]
 
 
 def _as_in_paper(section: Section) -> str:

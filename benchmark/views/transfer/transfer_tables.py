@@ -30,10 +30,10 @@ def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = T
     if matrix.warning and headed:
         console.print(Text(matrix.warning, style="yellow"))
     shown = [task.replace("_", "_\n", 1).replace("tagatune", "\ntagatune") for task in matrix.tasks]
-    centred = ["centred\nmean"] if any(value is not None for value in matrix.centred.values()) else []
+    centred = ["chance-\ncentred\nscore"] if any(value is not None for value in matrix.centred.values()) else []
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("model", overflow="fold", min_width=min(20, max(map(len, matrix.models))))
-    for head in (*shown, "paper's\nmean", *centred):
+    for head in (*shown, f"mean of\n{2 * len(matrix.tasks)} cells", *centred):
         table.add_column(head, justify="right", no_wrap=head in shown)
     for model in matrix.models:
         cells = [_printed(matrix.cells.get((model, task))) for task in matrix.tasks]
@@ -42,8 +42,8 @@ def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = T
     console.print(table)
     legend = (
         "Cells: ROC-AUC/AP, percent; below, the change of their mean in points ([ ] in the model's own culture, ~ "
-        "not separable from zero at a false discovery rate of 5 %). paper's mean: of all ROC-AUC and AP cells. "
-        "centred mean: 0 at chance, each tradition once."
+        "not separable from zero at a false discovery rate of 5 %). Mean of the cells: of ROC-AUC and AP, as in the "
+        "paper. Chance-centred score: 0 at chance, each tradition once."
     )
     console.print(Text(legend, style="dim"))
 
