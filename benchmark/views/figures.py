@@ -75,8 +75,10 @@ def style(text: str) -> Iterator[None]:
         "savefig.transparent": False,
     }
     with warnings.catch_warnings(), mpl.rc_context(settings):
-        # A label in a script without a font is drawn as boxes in files; pages hold it as text.
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
+        # A label in a script without a font is drawn as boxes in files, and before Matplotlib 3.11 some scripts sign by
+        # sign; pages hold it as text.
+        for message in (r"Glyph \d+ .*missing from font", "Matplotlib currently does not support .* natively"):
+            warnings.filterwarnings("ignore", message=message, category=UserWarning)
         yield
 
 
