@@ -1,10 +1,11 @@
 """What ``cmbench run`` is asked for: a YAML file, then ``key=value``, then options; each may say any part of it.
 
-The keys are those of :func:`.run.run`, which are those of the options.
+The keys are those of :func:`.run.run`: all options but those that say what is shown (``--plan``, ``--title`` …).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -74,8 +75,12 @@ def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest
     for key, example in (("model", "chroma"), ("tasks", "all")):
         if not getattr(asked, key):
             raise UsageError(f"{key}: none is named. Say --{key} {example}, or {key}={example}, or put it into a file.")
-    if asked.limit is not None and asked.limit < SMALLEST_LIMIT:
-        raise UsageError(f"limit should be at least {SMALLEST_LIMIT}, not {asked.limit}; write it like limit=30")
+    for key, least, example in (("limit", SMALLEST_LIMIT, "30"), ("workers", 1, "2"), ("seeds", 1, "5")):
+        value = getattr(asked, key)
+        if value is not None and value < least:
+            raise UsageError(f"{key} should be at least {least}, not {value}; write it like {key}={example}")
+    if not 0 < asked.mini_scale < math.inf:
+        raise UsageError(f"mini_scale should be above 0, not {asked.mini_scale:g}; write it like mini_scale=0.5")
     return asked
 
 
@@ -87,11 +92,17 @@ def _configured(words: Sequence[str]) -> RunRequest:
         if "=" in word and not Path(word).is_file():
             content = parsed(word, WHAT)
         elif word.endswith((".yaml", ".yml")):
-            if not Path(word).expanduser().is_file():
+            file = Path(word).expanduser()
+            if not file.exists():
                 raise UsageError(f"{word}: there is no such file. Write one with the keys {', '.join(_KEYS)}.")
-            content = read_table(Path(word).expanduser(), WHAT)
+            if not file.is_file():
+                raise UsageError(f"{word}: this is no file but {'a folder' if file.is_dir() else 'a device'}.")
+            content = read_table(file, WHAT)
         else:
             raise UsageError(f"{word!r} is neither a .yaml file nor key=value; for a model say --model {word}.")
+        content = {key.replace("-", "_"): value for key, value in content.items()}
+        if named := [key for key in ("plan", "title", "details", "json") if key in content]:
+            raise UsageError(f"{word}: {named[0]} is an option of the command line only: --{named[0]}.")
         asked = merged(asked, content, RunRequest, word, WHAT)
     found: RunRequest = built(asked, RunRequest)
     return found

@@ -69,7 +69,9 @@ def read_table(path: Path, what: str) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(f"{path}: this is not {what} in YAML ({reason}).") from error
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
-        raise UsageError(f"{path}: {what} is a table of keys and values.")
+        strange = [key for key in loaded if not isinstance(key, str)] if isinstance(loaded, dict) else []
+        told = f"; {strange[0]!r} is no key" if strange else ""
+        raise UsageError(f"{path}: {what} is a table of keys and values{told}.")
     return {str(key): value for key, value in loaded.items()}
 
 
@@ -153,6 +155,8 @@ def _scalar(value: Any, wanted: type, key: str, where: str) -> Any:
     from omegaconf import BooleanNode, FloatNode, IntegerNode, StringNode
     from omegaconf.errors import ValidationError
 
+    if wanted is str and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+        raise _wrong(value, "a text", f'{key}: "{value}" (in quotation marks)', key, where)
     node: Any = {str: StringNode, int: IntegerNode, float: FloatNode, bool: BooleanNode}[wanted]
     try:
         return node(value, is_optional=False)._value()
@@ -171,6 +175,6 @@ def _wrong(value: Any, wanted: str, example: str, key: str, where: str) -> Usage
 
 
 def _unknown(key: str, name: str, known: list[str], where: str, what: str) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; the closest is {_below(key, close[0])!r}" if close else ""
     return f"{where}: {what} has no key {_below(key, name)!r}{hint}. Known here: {', '.join(known)}."

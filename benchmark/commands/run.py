@@ -32,7 +32,8 @@ def run(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="A file of options in YAML, and changes key=value; options come last. Keys: those of the options.",
+            help="A file of options in YAML, and changes key=value; options come last. Keys: the options that say what "
+            "is computed.",
             metavar="FILE.yaml|key=value",
             show_default=False,
         ),

@@ -186,7 +186,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.arange(y.shape[1]) if self._kind == _KINDS[0] else np.unique(y)
         if self._kind != _KINDS[0] and len(self.classes_) < 2:
             raise ValueError(
-                f"There is one class only, {self.classes_[0]!r}; a probe tells at least two classes apart."
+                f"There is one class only, {self.classes_[0]!s}; a probe tells at least two classes apart."
             )
         return self._indicator(y)
 

@@ -71,6 +71,8 @@ class MultilabelScore(Metric):
         super().__init__(**settings)
         self.labels = tuple(f"label {k}" for k in range(labels)) if isinstance(labels, int) else tuple(labels)
         self.families = dict(families or {})
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise UsageError(f"labels should be one or more, each once, not {', '.join(self.labels) or 'none'}.")
         if unknown := sorted(self.families.keys() - set(self.labels)):
             raise UsageError(f"families: {unknown[0]!r} is no label; there are {', '.join(self.labels)}.")
         self.keep = keep
@@ -97,7 +99,8 @@ class MultilabelScore(Metric):
                 given. What is not known counts neither for nor against.
 
         Raises:
-            UsageError: shapes or types do not fit, or a known target is neither 0 nor 1.
+            UsageError: shapes or types do not fit, a known target or a value of ``known`` is neither 0 nor 1, or a
+                known score is infinite.
         """
         shape = (len(scores) if scores.ndim else 0, len(self.labels))
         given = {"scores": scores, "targets": targets} | ({} if known is None else {"known": known})
@@ -112,8 +115,12 @@ class MultilabelScore(Metric):
         if scores.dtype == torch.float64 != self.keep:
             raise UsageError("scores of float64 would lose digits and gain ties: give the metric keep=torch.float64.")
         mask = torch.ones_like(scores, dtype=torch.bool) if known is None else known.bool()
+        if known is not None and not bool((known == mask).all()):
+            raise UsageError("known should be true or false, 1 or 0: a pair is known or not, and has no weight.")
         if not bool((((targets == 0) | (targets == 1)) | ~mask).all()):
             raise UsageError("targets should be 0 or 1; where a target is not known, say so with `known`.")
+        if bool((scores.isinf() & mask).any()):
+            raise UsageError("scores should be finite: what has overflowed is tied with all else that has.")
         # What is shorter is exact in what is kept: ties stay ties.
         kept = scores.detach().to(self.keep)
         for state, tensor in ((self.scores, kept), (self.targets, (targets == 1) & mask), (self.known, mask)):

@@ -72,6 +72,11 @@ def test_what_was_asked_for_is_a_run_file() -> None:
         (["mfcc"], "neither a .yaml file nor key=value; for a model say --model mfcc"),
         (["run.yaml", "limit=2"], "limit should be at least 3, not 2"),
         (["run.yaml", "edition=[mini]"], r"edition should be a text, not \['mini'\]"),
+        (["model=a", "tasks=b", "workers=0"], "workers should be at least 1, not 0; write it like workers=2"),
+        (["model=a", "tasks=b", "seeds=-1"], "seeds should be at least 1"),
+        (["model=a", "tasks=b", "mini-scale=-1"], "mini_scale should be above 0, not -1"),
+        (["model=a", "tasks=no"], 'tasks should be a text, not False; write it like tasks: "False"'),
+        (["plan=true"], "plan is an option of the command line only: --plan"),
     ],
 )
 def test_errors_speak_of_the_key(words: list[str], told: str) -> None:

@@ -192,3 +192,14 @@ def test_two_processes_see_all_tracks(tmp_path: Path) -> None:
 
 def test_the_public_names() -> None:
     assert (cmbench.RocAuc, cmbench.AveragePrecision, cmbench.F1) == (RocAuc, AveragePrecision, F1)
+
+
+def test_what_would_be_read_wrong_is_told() -> None:
+    scores, targets = torch.rand(4, 2), torch.tensor([[0, 1]] * 2 + [[1, 0]] * 2)
+    with pytest.raises(UsageError, match="known should be true or false"):
+        RocAuc(["a", "b"]).update(scores, targets, torch.full((4, 2), 0.5))
+    with pytest.raises(UsageError, match="scores should be finite"):
+        RocAuc(["a", "b"]).update(scores / 0, targets)
+    for labels in (["a", "a"], []):
+        with pytest.raises(UsageError, match="each once"):
+            RocAuc(labels)
