@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
 import numpy as np
 
 from ..benchmark.comparing.equity import Equity, equity
-from ..benchmark.comparing.paired import LEVEL, Difference, Level, difference, level, replicate_all
+from ..benchmark.comparing.paired import LEVEL, RANKED, Difference, Level, difference, level, replicate, replicate_all
 from ..benchmark.comparing.summary import mean_over_traditions, tradition_replicates
 from ..benchmark.records.evidence import Evidence
 from ..benchmark.records.record import Record
@@ -48,6 +48,9 @@ WHY_EVERY_TRACK = (
 """Said wherever an entry has no place for tracks that it lacks."""
 
 BoardKey = tuple[str, str, str, str]
+
+Replicated = tuple[Doubles, int]
+"""A number on the test split (first) and on its resamples, ``[1 + resamples]``, and the groups that were drawn from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ class Scored:
         western: its score on the Western tasks, ``[1 + resamples]``.
         groups: that were drawn from; the fewest of any task.
         western_groups: the fewest of any Western task.
+        replicates: of every number that two entries are compared in (:func:`_replicates`).
     """
 
     name: str
@@ -90,6 +94,7 @@ class Scored:
     western: Doubles
     groups: int
     western_groups: int
+    replicates: Mapping[str, Replicated]
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ class Place:
         retention: share of its base's Western score that is left; ``None`` where the base is not on the board.
         base: name of the entry that it was adapted from, if any.
         anchor: one of :data:`ANCHORS`; empty for a model that has learnt something.
+        replicates: of every number that two entries are compared in: ``score``, a tradition, or a metric and a task.
     """
 
     name: str
@@ -117,6 +123,7 @@ class Place:
     retention: Level | None
     base: str | None
     anchor: str
+    replicates: Mapping[str, Replicated] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def seconds_per_hour(self) -> float | None:
@@ -301,16 +308,32 @@ def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Sco
     if undefined or judged is None:
         return Incomplete(entrant.name, records, (f"no label is defined in {', '.join(undefined)}",))
     western = [e for e in found if e.record.task.tradition == WESTERN]
+    mean = mean_over_traditions({t: traditions[t] for t in sorted(traditions)})
     return Scored(
         name=entrant.name,
         base=entrant.base,
         records=records,
         equity=judged,
-        mean=mean_over_traditions({t: traditions[t] for t in sorted(traditions)}),
+        mean=mean,
         western=traditions[WESTERN],
         groups=min(cluster_count(e.groups) for e in found),
         western_groups=min(cluster_count(e.groups) for e in western),
+        replicates=_replicates(found, {"score": mean, **traditions}, resamples),
     )
+
+
+def _replicates(found: Sequence[Evidence], means: Mapping[str, Doubles], resamples: int) -> dict[str, Replicated]:
+    """Return the mean over all traditions and each tradition, and each metric of each task, by their names."""
+    groups = {e.record.task.name: cluster_count(e.groups) for e in found}
+    replicates = {}
+    for name, values in means.items():
+        members = [e.record.task.name for e in found if name in ("score", e.record.task.tradition)]
+        replicates[name] = (values, min(groups[member] for member in members))
+    for e in found:
+        for metric in RANKED:
+            values = replicate(e, resamples).macro(metric)
+            replicates[f"{metric} {e.record.task.name}"] = (values, groups[e.record.task.name])
+    return replicates
 
 
 def _rank(members: Sequence[Scored]) -> tuple[tuple[Place, ...], dict[tuple[str, str], Difference]]:
@@ -338,6 +361,7 @@ def _rank(members: Sequence[Scored]) -> tuple[tuple[Place, ...], dict[tuple[str,
                 retention=None if base is None or base is one else _retention(base, one),
                 base=one.base,
                 anchor=anchor_of(one.records[0]),
+                replicates=one.replicates,
             )
         )
     return tuple(places), differences

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 
-from ...benchmark.comparing.paired import Level
+from ...benchmark.comparing.paired import Level, level
 from ...benchmark.records.record import Metric
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...tasks.base import MINI_LABEL
@@ -105,24 +106,34 @@ def compare_json(board: Board, differences: bool) -> dict[str, object]:
 
     Args:
         board: with its places.
-        differences: whether to add the paired difference of every pair: ``[i, j, second minus first, low, high, told
-            apart]`` by position.
+        differences: whether to add, for every pair of positions ``i < j`` in their order, whether the two are told
+            apart (0 or 1), and the ends of the paired intervals of second minus first, row after row, in tenths of a
+            point; ``null`` where there is no interval.
     """
-    position = {place.name: i for i, place in enumerate(board.places)}
+    rows = _rows(board)
     pairs = [
-        [
-            position[one],
-            position[other],
-            *(None if x is None else round(x, 5) + 0.0 for x in (found.change, found.low, found.high)),
-            int(told_apart(found)),
-        ]
-        for (one, other), found in board.differences.items()
+        [int(told_apart(board.differences[one.name, other.name])), *_ends(one, other, list(rows))]
+        for one, other in (combinations(board.places, 2) if differences else ())
     ]
     return {
         "entries": [_scores(place) for place in board.places],
-        "traditions": list(board.traditions),
-        "tasks": [record.task.name for record in board.tasks],
-        "metrics": list(HEADLINE),
-        "titles": {metric: METRIC_TITLES[metric] for metric in HEADLINE},
+        "rows": list(rows.values()),
         "differences": pairs if differences else None,
     }
+
+
+def _rows(board: Board) -> dict[str, list[str]]:
+    """Return the numbers that two entries are compared in: what each is called, and where an entry has it."""
+    rows = {"score": ["score, mean over traditions", "score"]}
+    rows |= {name: [f"score, {name}", "traditions", name] for name in board.traditions}
+    for metric in HEADLINE:
+        for name in (record.task.name for record in board.tasks):
+            rows[f"{metric} {name}"] = [f"{METRIC_TITLES[metric]}, {name}", "tasks", name, metric]
+    return rows
+
+
+def _ends(one: Place, other: Place, rows: list[str]) -> Iterator[int | None]:
+    for row in rows:
+        (first, groups), (second, _) = one.replicates[row], other.replicates[row]
+        found = level(second - first, groups)
+        yield from (None if end is None else round(1000 * end) for end in (found.low, found.high))

@@ -1,14 +1,15 @@
 """The board as a folder of static pages and one JSON: no server, no network, the same bytes for the same entries.
 
-``index.html`` lists the boards; ``boards/<slug>/`` has a board and the comparison of two entries; ``entries/<name>/
-<version>/`` an entry's page beside its files. A slug changes only with the protocol or the data, so links stay.
+``index.html`` shows the boards at a glance, real data never beside ``mini``; ``reported.html`` what papers report;
+``boards/<slug>/`` a board and the comparison of two entries; ``entries/<name>/<version>/`` an entry's page beside its
+files. A slug changes only with the protocol or the data, so links stay.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,17 +23,22 @@ from ...benchmark.views.reported.rows import WARNING
 from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...files import whole_folder
-from ...tasks.base import MINI_LABEL
+from ...tasks.base import MINI_LABEL, PAPER_TASKS
 from ..claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED, WAY_OUT
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
 from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place
 from .board_json import board_json, compare_json
+from .card import card_html
+from .matrix import coloured, matrix
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-MOST_PAIRS = 3000
-"""Pairs whose paired intervals a comparison page carries; 78 entries. More would take it over 300 kB."""
+MOST_PAIRS = 1600
+"""Pairs whose paired intervals a comparison page carries; 57 entries. More would take it over 300 kB."""
+
+REPORTED = "reported"
+"""In place of a board's slug on the page of what papers report."""
 
 DATA = "board.json"
 """By this file a folder is known as one that :func:`build` made and may replace."""
@@ -84,7 +90,10 @@ def pages(site: Site) -> Iterator[tuple[str, str]]:
     """Yield the address and the content of every page and of ``board.json``."""
     draw = _Drawing(site)
     yield DATA, canonical(board_json(site))
-    yield "index.html", draw("index.html", "", {})
+    shown = site.real or site.boards
+    examples = [board for board in site.boards if board not in shown]
+    yield "index.html", draw("index.html", "", {"shown": shown, "examples": examples})
+    yield "reported.html", draw("reported.html", REPORTED, {})
     for board in site.boards:
         facts = _board_facts(site, board)
         yield f"boards/{board.slug}/index.html", draw("board.html", board.slug, {"board": board, **facts}, "board.js")
@@ -127,7 +136,9 @@ class _Drawing:
             entry_name=_entry_name,
             millions=_millions,
             shade=_shade,
-            with_code=_with_code,
+            card=card_html,
+            matrix=matrix,
+            coloured=coloured,
         )
         css = self._text("page.css") + self._text("board.css")
         self._environment.globals.update(
@@ -155,9 +166,9 @@ class _Drawing:
         return Markup(loader.get_source(self._environment, name)[0])  # noqa: S704
 
     def __call__(self, template: str, here: str | None, facts: Mapping[str, object], *scripts: str) -> str:
-        """Return a page; ``here`` is the slug of its board, empty for the list of boards, ``None`` for an entry."""
+        """Return a page; ``here``: the slug of its board, empty for the first page, ``None`` for an entry."""
         code = [self._text(name) for name in ("page.js", *scripts)]
-        root = "" if here == "" else "../../" if here is not None else "../../../"
+        root = "" if here in ("", REPORTED) else "../../" if here is not None else "../../../"
         hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(c.encode()).digest()).decode()}'" for c in code)
         chosen = self._environment.get_template(template)
         return chosen.render(here=here, root=root, scripts=code, script_hashes=hashes, **facts)
@@ -175,20 +186,6 @@ def _millions(parameters: int) -> str:
 def _shade(value: float, chance: float) -> str:
     """Return how dark a cell is, in percent: white at chance, and never so dark that its text cannot be read."""
     return f"{85 * min(1.0, max(0.0, (value - chance) / (1 - chance))):.0f}"
-
-
-_CODE = re.compile(r"^```[^`\n]*\n(.*?)\n```[ \t]*$|(?<!`)`([^`\n]+)`(?!`)", re.DOTALL | re.MULTILINE)
-
-
-def _with_code(text: str) -> Any:
-    """Return a text with what stands between backticks as code; all else of Markdown stays as it was written."""
-    from markupsafe import Markup, escape
-
-    parts, end = [], 0
-    for found in _CODE.finditer(text):
-        parts += [escape(text[end : found.start()]), Markup("<code>{}</code>").format(found[1] or found[2] or "")]
-        end = found.end()
-    return Markup("").join([*parts, escape(text[end:])])
 
 
 def _row_data(entry: Listed, anchor: str) -> Any:
@@ -237,7 +234,28 @@ def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
     lacking = {found.name: (board, found) for board in site.boards for found in board.incomplete}
     board, place = places.get(one.key, (None, None))
     apart, incomplete = lacking.get(one.key, (None, None))
-    return {"board": board or apart, "place": place, "incomplete": incomplete, "layers": _layers(one.records)}
+    run, compare = reproducing(one)
+    return {
+        "board": board or apart,
+        "place": place,
+        "incomplete": incomplete,
+        "layers": _layers(one.records),
+        "run_command": run,
+        "reproduce_command": compare,
+    }
+
+
+def reproducing(one: Listed) -> tuple[str, str]:
+    """Return the command that runs an entry's model as the entry did, and the one that compares the two."""
+    said, model = one.submission, one.records[0].model
+    tasks = "all" if set(said.tasks) == PAPER_TASKS else ",".join(said.tasks)
+    run = ["cmbench", "run", "--model", model.name, "--tasks", tasks, "--edition", said.board.edition]
+    if said.board.split not in ("official", "own"):
+        run += ["--split", said.board.split]
+    run += ["--protocol", said.board.protocol, "--out", "own"]
+    entry = f"leaderboards/entries/{one.key}"
+    compare = ["cmbench", "leaderboard", "reproduce", entry, "--run", "own", "--maintainer", "YOUR NAME"]
+    return shlex.join(run), shlex.join(compare)
 
 
 _Cell = tuple[float | None, bool]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...comparing.lineage import is_control
 from ...records.sections import Row
 from ..figures import (
     COLOURS,
@@ -37,7 +39,7 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
         device: one of the view's; times of different devices never share a figure.
         measure: one of :data:`.cost.MEASURES`.
     """
-    panels = [panel for panel in view.panels if panel.device == device]
+    panels = [_of_learners(panel) for panel in view.panels if panel.device == device]
     models = list(dict.fromkeys(point.row for panel in panels for point in panel.points))
     across = min(3, len(panels))
     down = -(-len(panels) // across)
@@ -60,11 +62,17 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
         _draw_panel(axes, panels[i], measure, {row: k for k, row in enumerate(models)})
     figure.supylabel("ROC-AUC, percent", size=7, x=0.004)
     draw_legend(figure, names, columns, 0.17 + lower)
-    told = "line: no model is both cheaper and better; whisker: interval of the score."
+    told = "line: no model is cheaper and better; whisker: interval of the score; controls left out."
     figure.text(0.005, 0.03 / height, f"{told}\n{note}" if note else told, va="bottom", size=6.5, color=FAINT)
     figure.text(0.5, (0.22 + legend + lower) / height, MEASURES[measure], ha="center", size=7)
     draw_title(figure, view.section, f"Score against cost on {device}", height)
     return figure
+
+
+def _of_learners(panel: CostPanel) -> CostPanel:
+    """Leave out controls, where there is anything else: nobody chooses between them and a model by their cost."""
+    learners = tuple(point for point in panel.points if not is_control(point.records[0].model))
+    return replace(panel, points=learners or panel.points)
 
 
 def _draw_panel(axes: Axes, panel: CostPanel, measure: str, place: Mapping[Row, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -77,8 +77,20 @@ def marks(found: Headline) -> dict[tuple[str, str], Mark]:
 def top_of_scale(found: Headline) -> float:
     """Return the upper end of the colours, percent: the next ten above the best score; controls do not count."""
     cells = {key: mark.value for key, mark in marks(found).items() if mark.value is not None}
-    best = max((100 * value for (model, _), value in cells.items() if model not in found.controls), default=0.0)
+    return next_ten(value for (model, _), value in cells.items() if model not in found.controls)
+
+
+def next_ten(values: Iterable[float]) -> float:
+    """Return the upper end of the colours for scores above chance (fractions): the next ten above the best, percent."""
+    best = max((100 * value for value in values), default=0.0)
     return min(100.0, max(20.0, 10.0 * (best // 10 + 1)))
+
+
+def shade_of(value: float, top: float) -> tuple[float, float, float, float]:
+    """Return the colour (red, green, blue, alpha) of a score above chance on a scale from 0 to ``top`` percent."""
+    from matplotlib import colormaps
+
+    return colormaps["cividis"](min(1.0, max(0.0, 100 * value / top)))
 
 
 def heat_map(found: Headline) -> Figure:
@@ -210,7 +222,6 @@ def _brackets(found: Headline, gaps: Sequence[float]) -> list[tuple[str, float, 
 
 
 def _draw_cell(axes: Axes, x: float, y: float, mark: Mark | None, top: float, size: float = 9.0) -> None:
-    from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     if mark is None or mark.value is None:
@@ -221,6 +232,6 @@ def _draw_cell(axes: Axes, x: float, y: float, mark: Mark | None, top: float, si
         )
         axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size, color="#33393f")
         return
-    shade = colormaps["cividis"](min(1.0, max(0.0, 100 * mark.value / top)))
+    shade = shade_of(mark.value, top)
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, linewidth=0.8, edgecolor="white", clip_on=False))
     axes.text(x + 0.5, y + 0.5, mark.text, ha="center", va="center", size=size, color=ink_on(shade))

@@ -18,7 +18,13 @@
     if (scope) made.scope = scope;
     return made;
   }
-  function row(name, a, b) {
+  // Where the paired ends of a row stand, turned round if the pair is.
+  function paired(pair, sign, k) {
+    if (!pair || pair[1 + 2 * k] === null) return null;
+    return [pair[1 + 2 * k], pair[2 + 2 * k]].map(function (end) { return sign * end / 1000; }).sort(function (x, y) { return x - y; });
+  }
+  function between(ends) { return "[" + signed(ends[0]) + ", " + signed(ends[1]) + "]"; }
+  function row(name, a, b, ends) {
     const made = document.createElement("tr");
     made.append(cell("th", name, "row"));
     [a, b].forEach(function (found) {
@@ -27,21 +33,22 @@
       made.append(shown);
     });
     const both = a && b && a[0] !== null && b[0] !== null;
-    made.append(cell("td", both ? signed(b[0] - a[0]) : "–"));
+    const change = cell("td", both ? signed(b[0] - a[0]) + " " : "–");
+    if (both && ends) change.append(cell("small", between(ends)));
+    made.append(change);
     return made;
   }
-  function judged(i, j) {
-    const pairs = board.differences;
-    if (!pairs) return "The paired interval of this difference is not on this page.";
-    if (i === j) return "";
+  // Pairs stand in the order of their positions: all of the first entry, then all of the second.
+  function pairOf(i, j) {
     const [from, to] = i < j ? [i, j] : [j, i];
-    const found = pairs.find(function (pair) { return pair[0] === from && pair[1] === to; });
-    const sign = i < j ? 1 : -1;
-    const change = sign * found[2];
-    const ends = found[3] === null ? null : [sign * found[3], sign * found[4]].sort(function (a, b) { return a - b; });
-    const text = "Score, second − first: " + signed(change)
-      + (ends ? " [" + signed(ends[0]) + ", " + signed(ends[1]) + "], paired. " : ", without an interval. ");
-    if (!found[5]) return text + "The two cannot be told apart.";
+    return board.differences && i !== j ? board.differences[from * (2 * entries.length - from - 1) / 2 + to - from - 1] : null;
+  }
+  function judged(i, j, pair, ends) {
+    if (!board.differences) return "The paired intervals of the differences are not on this page.";
+    if (i === j) return "";
+    const change = entries[j].score[0] - entries[i].score[0];
+    const text = "Score, second − first: " + signed(change) + (ends ? " " + between(ends) + ", paired. " : ", without an interval. ");
+    if (!pair[0]) return text + "The two cannot be told apart.";
     return text + (change > 0 ? read(entries[j]) : read(entries[i])) + " is better.";
   }
   function show() {
@@ -49,15 +56,12 @@
     const a = entries[i], b = entries[j];
     document.getElementById("name-a").replaceChildren(link(a));
     document.getElementById("name-b").replaceChildren(link(b));
-    document.getElementById("verdict").textContent = judged(i, j);
-    const body = document.getElementById("rows");
-    body.replaceChildren(row("score, mean over traditions", a.score, b.score));
-    board.traditions.forEach(function (name) { body.append(row("score, " + name, a.traditions[name], b.traditions[name])); });
-    board.metrics.forEach(function (metric) {
-      board.tasks.forEach(function (task) {
-        body.append(row(board.titles[metric] + ", " + task, a.tasks[task][metric], b.tasks[task][metric]));
-      });
-    });
+    const pair = pairOf(i, j), sign = i < j ? 1 : -1;
+    document.getElementById("verdict").textContent = judged(i, j, pair, paired(pair, sign, 0));
+    document.getElementById("rows").replaceChildren(...board.rows.map(function ([name, ...path], k) {
+      const of = function (entry) { return path.reduce(function (found, key) { return found[key]; }, entry); };
+      return row(name, of(a), of(b), paired(pair, sign, k));
+    }));
     document.getElementById("side").hidden = false;
   }
   function link(entry) {

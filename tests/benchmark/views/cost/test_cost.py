@@ -121,6 +121,17 @@ def test_missing_costs_are_shown_as_missing(build_record: Build, encode: float, 
     assert {"no cost recorded", MINI_LABEL} <= shown
 
 
+def test_what_has_learnt_nothing_is_in_the_table_and_not_on_the_axis(build_record: Build) -> None:
+    constant = build_record("constant", "lyra", edition="mini")
+    constant = constant.model_copy(update={"model": constant.model.model_copy(update={"family": "anchors"})})
+    (view,) = cost_views([costing(build_record("mfcc", "lyra", edition="mini"), 60.0), costing(constant, 0.001)])
+    assert "constant" in printed(view)
+    with style("path"):
+        figure = VIEW.figures(view)["time"]()
+    assert "constant" not in {t.get_text() for t in figure.findobj(Text)}
+    assert figure.axes[0].get_xlim()[0] > 1
+
+
 @pytest.mark.parametrize("long", ["", "and on and on and on and on and on and on"])
 @pytest.mark.parametrize("models", [1, 20])
 def test_the_figure_fits(build_record: Build, models: int, long: str) -> None:
