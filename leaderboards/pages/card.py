@@ -19,14 +19,20 @@ HEADINGS = {f"h{level}": f"h{min(6, level + 2)}" for level in range(1, 7)}
 """The page has the first heading, and the card stands below a second one."""
 
 
+LARGEST = 50_000
+"""Characters of a card that is laid out; a longer one is shown as it is: nested marks take a parser long."""
+
+
 def card_html(text: str) -> Any:
     """Return a card's Markdown (CommonMark with tables) as HTML.
 
     Markup of the card's own is shown as text. A link leads to the web or to an address of mail and nowhere else; of a
     picture its words are left, since no page of the board fetches anything.
     """
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
+    if len(text) > LARGEST:
+        return Markup("<pre>{}</pre>").format(escape(text))
     # What the parser returns is escaped: it is told to pass no HTML through.
     return Markup(_parser().render(text))  # noqa: S704
 

@@ -101,3 +101,7 @@ def test_what_slows_parsers_down_is_read_to_its_end() -> None:
         Seen(card_html(piece * (4_000 // len(piece))))
     # A table whose short rows would be filled up to the width of its head.
     assert len(card_html("|a" * 1_000 + "\n" + "|-" * 1_000 + "\n" + "|a\n" * 1_000)) < 2_000_000
+
+
+def test_a_card_too_long_to_lay_out_is_shown_as_it_is() -> None:
+    assert card_html("![<b>" * 20_000).startswith("<pre>![&lt;b&gt;")
