@@ -94,7 +94,7 @@ def run(
         mini_scale=mini_scale,
         mini_seed=mini_seed,
     )
-    encoders = Encoders(LoadOptions(device, offline, precision))
+    encoders = Encoders(LoadOptions(device, offline, precision), noted=True)
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
         _ = encoders.device
