@@ -10,6 +10,7 @@ import pytest
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.nano import NANO_BASE
 from cmbench.baselines.noted import note_path, write_note
+from cmbench.baselines.registry import load_encoder
 from cmbench.benchmark import models
 from cmbench.benchmark.models import Encoders
 from cmbench.errors import CmbenchError
@@ -21,7 +22,7 @@ OPTIONS = LoadOptions("cpu", offline=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that are loaded from here on."""
     names: list[str] = []
-    load = models.load_encoder
+    load = load_encoder
 
     def count(name: str, options: LoadOptions) -> Any:
         names.append(name)
