@@ -54,7 +54,8 @@ def nothing(context: LoadContext) -> None:
 
 
 def test_a_task_does_not_wait_for_those_after_it_and_only_what_is_awaited_is_told(mini: Any) -> None:
-    begun, awaited, told = Event(), Event(), []
+    begun, awaited = Event(), Event()
+    told: list[tuple[str, int, int]] = []
 
     def second(context: LoadContext) -> None:
         context.progress("two", 0, 2)
@@ -75,7 +76,8 @@ def test_a_task_does_not_wait_for_those_after_it_and_only_what_is_awaited_is_tol
 
 
 def test_leaving_stops_what_is_rendered(mini: Any) -> None:
-    begun, rendered = Event(), []
+    begun = Event()
+    rendered: list[LoadContext] = []
 
     def endless(context: LoadContext) -> None:
         begun.set()
@@ -108,7 +110,8 @@ def test_other_editions_are_not_loaded_again(mini: Any) -> None:
 def test_the_first_cell_of_a_run_is_there_before_the_last_task_is_rendered(
     mini: Any, make_encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finished, there = Event(), []
+    finished = Event()
+    there: list[bool] = []
 
     class Watcher(Observer):
         def finished(self, record: Record, was_there: bool) -> None:
