@@ -110,6 +110,7 @@ def _random_entry(name: str) -> EncoderEntry:
         licence="Apache-2.0",
         source="built in",
         load=partial(load_random, name),
+        made_of=(),
     )
 
 

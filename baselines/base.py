@@ -135,6 +135,8 @@ class EncoderEntry:
         source: where the weights come from, or ``built in``.
         load: returns the encoder; raises :class:`cmbench.errors.MissingError` if its weights are not here.
         details: further facts to show, in order.
+        made_of: files and folders that, with the code of this package, decide the whole card; ``None`` if there is more
+            to it, or nothing heavy is loaded for it. See :mod:`.noted`.
     """
 
     name: str
@@ -143,6 +145,7 @@ class EncoderEntry:
     source: str
     load: Callable[[LoadOptions], Encoder]
     details: tuple[tuple[str, str], ...] = ()
+    made_of: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True)

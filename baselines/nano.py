@@ -46,6 +46,8 @@ def _load(name: str, options: LoadOptions) -> Encoder:
 
 
 ENCODERS: dict[str, EncoderEntry] = {
-    name: EncoderEntry(name, f"{summary} For tests.", LICENCE, "built in", partial(_load, name))
+    name: EncoderEntry(
+        name, f"{summary} For tests.", LICENCE, "built in", partial(_load, name), made_of=(nano_folder(name),)
+    )
     for name, summary in NANO.items()
 }

@@ -51,7 +51,7 @@ def registry() -> Mapping[str, EncoderEntry]:
 
 
 def _adopt(entry: EncoderEntry, origin: str) -> EncoderEntry:
-    return replace(entry, load=partial(_load_foreign, entry, origin))
+    return replace(entry, load=partial(_load_foreign, entry, origin), made_of=None)
 
 
 def _load_foreign(entry: EncoderEntry, origin: str, options: LoadOptions) -> Encoder:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, EncoderCard, LoadOptions
+from ..baselines.noted import note_path, read_note, write_note
 from ..baselines.registry import load_encoder, registry
-from ..errors import UsageError, quoted
+from ..errors import CmbenchError, UsageError, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +59,12 @@ class Encoders:
 
     Args:
         options: how they are loaded.
+        noted: whether cards are read from the cache where they can be, and noted there.
     """
 
-    def __init__(self, options: LoadOptions) -> None:
+    def __init__(self, options: LoadOptions, noted: bool = False) -> None:
         self._options = options
+        self._noted = noted
         self._given: dict[str, Encoder] = {}
         self._loaded: dict[str, Encoder] = {}
         self._cards: dict[str, EncoderCard] = {}
@@ -86,17 +89,29 @@ class Encoders:
         return name
 
     def encoder(self, name: str) -> Encoder:
-        """Return an encoder, loading it if it is not the one in memory."""
+        """Return an encoder, loading it if it is not the one in memory.
+
+        Raises:
+            CmbenchError: it is not the one whose card was told, so that its features would get a false name.
+        """
         if name in self._given:
             return self._given[name]
         if name not in self._loaded:
             self._loaded.clear()
-            self._loaded[name] = load_encoder(name, self._options)
-            self._cards[name] = self._loaded[name].card
+            loaded = load_encoder(name, self._options)
+            if self._cards.setdefault(name, loaded.card).fingerprint != loaded.card.fingerprint:
+                raise CmbenchError(f"Model {name} has changed since this began. Start it again.")
+            self._loaded[name] = loaded
         return self._loaded[name]
 
     def card(self, name: str) -> EncoderCard:
-        """Return an encoder's card; the encoder is loaded at most once for it."""
+        """Return an encoder's card; the encoder is loaded at most once for it, and not at all if the card is noted."""
         if name not in self._cards:
-            self._cards[name] = self.encoder(name).card
+            note = note_path(name, self._options) if self._noted and name not in self._given else None
+            card = None if note is None else read_note(note)
+            if card is None:
+                card = self.encoder(name).card
+                if note is not None:
+                    write_note(note, card)
+            self._cards[name] = card
         return self._cards[name]

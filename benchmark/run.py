@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,22 +96,29 @@ def run(
         mini_scale=mini_scale,
         mini_seed=mini_seed,
     )
-    encoders = Encoders(LoadOptions(device, offline, precision))
+    encoders = Encoders(LoadOptions(device, offline, precision), noted=True)
     if device not in ("auto", "cpu"):
         # A device that is not there is said before anything is rendered.
         _ = encoders.device
     names = [encoders.add(m) for m in as_models(model)]
-    data = preflight(encoders, names, select_tasks(tasks), edition, context, split, only_if_ready(tasks), watch)
+    chosen_tasks, if_ready = select_tasks(tasks), only_if_ready(tasks)
+    data = preflight(encoders, names, chosen_tasks, edition, context, split, if_ready, watch, render=False)
     data = data if limit is None else [sample(one, limit) for one in data]
     claim(Path(out), (one.task for one in data))
     for one in data:
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
+    from .ahead import rendered_ahead
     from .cell import compute_cell
 
     watch.planned(len(names) * len(data))
     given: dict[str, Any] = {"out": Path(out), "force": force, "workers": workers}
-    return [compute_cell(encoders, name, one, chosen, watch, **given) for name in names for one in data]
+    records = []
+    with rendered_ahead(data, context) as wait_for:
+        for name, one in product(names, data):
+            wait_for(one)
+            records.append(compute_cell(encoders, name, one, chosen, watch, **given))
+    return records
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
@@ -171,6 +180,7 @@ def preflight(
     split: str | None = None,
     if_ready: Collection[str] = (),
     watch: Observer | None = None,
+    render: bool = True,
 ) -> list[TaskData]:
     """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
 
@@ -183,6 +193,7 @@ def preflight(
         split: another than the usual one.
         if_ready: names of tasks that are left out, and named, if their data is not here.
         watch: notified of these.
+        render: whether the audio of the mini edition must be there; if not, files that may be absent are named.
 
     Raises:
         MissingError: with everything that is missing, of all models and tasks; or no task at all is here.
@@ -204,7 +215,8 @@ def preflight(
         if missing and editions[task.name] == "mini":
             break
         try:
-            data[task.name] = task.load(editions[task.name], context, split)
+            audio = render or editions[task.name] != "mini"
+            data[task.name] = task.load(editions[task.name], replace(context, needs_audio=audio), split)
         except MissingError as error:
             if task.name in if_ready:
                 absent[task.name] = error.missing

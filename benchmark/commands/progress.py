@@ -101,6 +101,7 @@ class TerminalObserver(ProgressBar, Observer):
     def preparing(self, what: str, done: int, total: int) -> None:
         """Show how many tracks of a task are rendered."""
         self._show(what, done / max(total, 1), f"{done}/{total} tracks")
+        self._cell_began = time.perf_counter()  # it is done once for all models, and tells nothing of further cells
 
     def extracting(self, model: str, task: str, state: Extracted) -> None:
         """Show audio done and its multiple of real time."""

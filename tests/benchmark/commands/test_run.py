@@ -48,7 +48,7 @@ def test_missing_data_are_listed_with_their_remedy_and_nothing_is_done(cmbench: 
 def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
     cmbench: Cmbench, tmp_path: Path, own_cache: Path, drawings: list[Figure]
 ) -> None:
-    first = cmbench(*MINI, "constant,chroma")
+    first = cmbench(*MINI, "constant,MERT-nano")
     assert "mini" in first.out
     assert "hindustani" in first.out
     page = tmp_path / "results" / "report.html"
@@ -57,19 +57,25 @@ def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
     assert len(records) == 2
     drawn, written = len(drawings), page.stat().st_mtime_ns
     assert drawn > 3
-    second = cmbench(*MINI, "constant,chroma")
+    second = cmbench(*MINI, "constant,MERT-nano")
     assert second.out == first.out
     assert "2 cells finished before" in second.err
     assert (len(drawings), page.stat().st_mtime_ns) == (drawn, written), "nothing is drawn again"
+    command = [sys.executable, "-X", "importtime", "-m", "cmbench", *MINI, "constant,MERT-nano"]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert alone.stdout == first.out
+    imported = {line.rpartition("|")[2].strip() for line in alone.stderr.splitlines()}
+    assert {"numpy", "pydantic"} <= imported
+    assert not imported & {"torch", "transformers", "sklearn", "scipy", "matplotlib", "pandas", "soundfile"}
     assert "no interval" not in first.out
-    assert "no interval" in cmbench(*MINI, "constant,chroma", "--details").out.partition("AP, %")[2], (
+    assert "no interval" in cmbench(*MINI, "constant,MERT-nano", "--details").out.partition("AP, %")[2], (
         "or every interval"
     )
-    cmbench(*MINI, "constant,chroma", "--title", "Heard <again>")
+    cmbench(*MINI, "constant,MERT-nano", "--title", "Heard <again>")
     assert len(drawings) > drawn, "another title is another page"
     assert "<h1>Heard &lt;again&gt;</h1>" in page.read_text(encoding="utf-8")
     assert {p: p.read_bytes() for p in (tmp_path / "results").rglob("*.json")} == records
-    assert "chroma" in cmbench("cache", "ls").out
+    assert "MERT-nano" in cmbench("cache", "ls").out
     assert "0 problems" in cmbench("cache", "verify").out
     cmbench("report", "results", "--out", "page.html", "--figures", "figures")
     assert sorted({p.suffix for p in (tmp_path / "figures").iterdir()}) == [".png", ".svg"]
