@@ -98,7 +98,8 @@ def test_what_was_finished_is_found(left: Path, command: Command, capsys: pytest
 def test_stored_features_are_not_made_again(left: Path, command: Command) -> None:
     before = hashes("cache")
     assert command(*RUN, "--out", "again") == 0
-    assert hashes("cache") == before
+    # Cards of models are noted beside the features since.
+    assert {name: found for name, found in hashes("cache").items() if "/cards/" not in name} == before
     for model in MODELS:
         was, now = record("results", model), record("again", model)
         # What the probes make of them depends on the processor.
