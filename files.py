@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,18 @@ def current_sha256(path: Path) -> str:
 @lru_cache(maxsize=1 << 17)
 def _version_sha256(path: Path, _version: FileVersion | None) -> str:
     return file_sha256(path)
+
+
+@cache
+def code_sha256(folder: Path, *patterns: str) -> str:
+    """Return the hash of the source below a folder, by names and bytes: what was computed by other code is told apart.
+
+    Args:
+        folder: of the source.
+        patterns: of its files' names; ``*.py`` if none is given.
+    """
+    found = sorted({file for pattern in patterns or ("*.py",) for file in folder.rglob(pattern)})
+    return sha256_of("".join(f"{f.relative_to(folder).as_posix()} {current_sha256(f)}\n" for f in found).encode())
 
 
 SEAL = "content_sha256"

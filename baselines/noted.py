@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..files import SEAL, current_sha256, seal_is_broken, sealed, sha256_of, write_atomically
+from ..files import SEAL, code_sha256, current_sha256, seal_is_broken, sealed, sha256_of, write_atomically
 from ..paths import cache_root
 from ..version import __version__
 from ..written import find_path, is_there
@@ -73,9 +73,8 @@ def _content(place: Path) -> list[tuple[str, str]]:
 @cache
 def _code() -> str:
     """Hash of the code that makes cards."""
-    own = Path(__file__).parent
-    files = [(file.relative_to(own).as_posix(), current_sha256(file)) for file in sorted(own.rglob("*.py"))]
-    return sha256_of(json.dumps([files, __version__, [_installed(p) for p in _PACKAGES]]).encode())
+    own = code_sha256(Path(__file__).parent)
+    return sha256_of(json.dumps([own, __version__, [_installed(p) for p in _PACKAGES]]).encode())
 
 
 _PACKAGES = ("numpy", "torch", "transformers", "safetensors")

@@ -16,6 +16,7 @@ from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition,
 
 if TYPE_CHECKING:
     from ..records.record import Record
+    from ..records.sections import Section
 
 RUN_EXAMPLES = (
     "**Examples**\n\n"
@@ -135,16 +136,18 @@ def _show(records: Sequence[Record], out: Path, title: str, details: bool) -> No
     """Print what a run says, and write the page of everything that its folder holds, earlier models included."""
     from ...paths import cache_root
     from ..pages.page import conclusions_of, page_key
+    from ..records.folder import iter_records
     from ..records.sections import audited, sections
     from ..views.headline import print_conclusion
     from ..views.scores.table import print_short
 
     page, shown = out / "report.html", audited(sections(records), cache_root())
-    key = page_key(out, title, *(text for section in shown for text in section.audits.values()))
+    everything = audited(sections(iter_records(out)), cache_root())
+    key = page_key(out, title, *(text for section in everything for text in section.audits.values()))
     said, problems = conclusions_of(page, key), []
     if said is None:
         # Before anything is printed: whoever reads may leave early (`| head`).
-        problems = _draw(out, page, title, key)
+        problems = _draw(everything, out, page, title, key)
         said = conclusions_of(page, "" if problems else key) or ()
     titles = {section.title for section in shown}
     for one in said:
@@ -163,16 +166,12 @@ def _show(records: Sequence[Record], out: Path, title: str, details: bool) -> No
     typer.echo(f"Records: {out}\nPage:    {page}")
 
 
-def _draw(out: Path, page: Path, title: str, key: str) -> list[str]:
+def _draw(shown: Sequence[Section], out: Path, page: Path, title: str, key: str) -> list[str]:
     """Draw the page of all records below a folder, and say what is wrong with some: their page is drawn every time."""
-    from ...paths import cache_root
     from ..pages.page import write_page
     from ..records.evidence import read_what_is_there
-    from ..records.folder import iter_records
-    from ..records.sections import audited, sections
 
     found, problems = read_what_is_there(out)
-    shown = audited(sections(iter_records(out)), cache_root())
     write_page(shown, page, found, title=title, key="" if problems else key)
     return problems
 

@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import entry_points
 from itertools import groupby
 from pathlib import Path
 
-from ...files import file_sha256, write_atomically
+from ...files import code_sha256, file_sha256, sha256_of, write_atomically
 from ...terminal import shown as visible
 from ...version import __version__
 from ..comparing.compare import RESAMPLES
@@ -26,7 +27,7 @@ from ..views.base import Block, Drawing, Part, Scope
 from ..views.equity import worst
 from ..views.figures import FLOORS, style
 from ..views.headline import Conclusion
-from ..views.registry import views
+from ..views.registry import ENTRY_POINTS, views
 from ..views.reported.rows import WARNING
 from ..views.scope import scope_of
 from ..views.words import coverage_text, percent, points
@@ -57,6 +58,10 @@ BAR_STARTS: Mapping[str, float] = {"roc_auc": 30.0, "average_precision": 0.0}
 
 HEAD = 2048
 """Characters of a page that are looked at for its key."""
+
+_SEAL = "<!-- sha256 {} -->\n"
+_SEAL_BYTES = len(_SEAL.format("0" * 64))
+"""Of the last line of a page: the hash of all before it, since what it says first is read from it again."""
 
 
 @dataclass(frozen=True)
@@ -143,18 +148,23 @@ def write_page(
         scope = scope_of(section, found, base, resamples)
         with style("none"):
             drawn.append(_view(scope, f"s{i}", distances, answers(scope.evidence, out)))
-    write_atomically(out, _render(drawn, title or _title(shown), key).encode())
+    page = _render(drawn, title or _title(shown), key).encode()
+    write_atomically(out, page + _SEAL.format(sha256_of(page)).encode())
     return out
 
 
 def page_key(folder: Path, *facts: str) -> str:
-    """Return the hash of what a page of all records below a folder is drawn from: their bytes and those beside them.
+    """Return the hash of what a page of all records below a folder is drawn from.
+
+    That is their bytes and those beside them, the code that judges and draws, and the views of other distributions.
 
     Args:
         folder: of the records.
         facts: what else the page shows or depends on.
     """
-    digest = hashlib.sha256(repr((__version__, facts)).encode())
+    code = code_sha256(Path(__file__).parents[1], "*.py", "*.html", "*.css", "*.js")
+    others = sorted((p.name, p.value, p.dist.version if p.dist else "") for p in entry_points(group=ENTRY_POINTS))
+    digest = hashlib.sha256(repr((__version__, code, others, facts)).encode())
     for path in record_files(folder):
         for file in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*")):
             if file.is_file():
@@ -163,8 +173,15 @@ def page_key(folder: Path, *facts: str) -> str:
 
 
 def conclusions_of(page: Path, key: str) -> tuple[Conclusion, ...] | None:
-    """Return what a page says first of each section; ``None`` if it is not there, or drawn from something else."""
-    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    """Return what a page says first of each section.
+
+    ``None`` if it is not there, drawn from something else, or not as it was written.
+    """
+    content = page.read_bytes() if page.is_file() else b""
+    whole = content[:-_SEAL_BYTES]
+    if content[-_SEAL_BYTES:] != _SEAL.format(sha256_of(whole)).encode():
+        return None
+    text = whole.decode()
     if f'name="cmbench-shows" content="{key}"' not in text[:HEAD]:
         return None
     said = re.search(r'<script type="application/json" id="conclusions">(.*?)</script>', text)

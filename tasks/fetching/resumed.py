@@ -117,6 +117,9 @@ class Resumed:
             answer.raw.enforce_content_length = False
         tag = answer.headers.get("ETag", "")
         version = tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
+        if not offset:
+            # Before its version is noted: without room for the whole, what is left would pass for the beginning of it.
+            self.part.unlink(missing_ok=True)
         note = {"url": self.url, "version": "" if packed else version}
         write_atomically(self._note, json.dumps(note).encode() + b"\n")
         try:

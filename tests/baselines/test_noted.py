@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cmbench import files
 from cmbench.baselines import noted
 from cmbench.baselines.base import EncoderEntry, LoadOptions
 from cmbench.baselines.hub.about import with_hashes
@@ -91,9 +92,12 @@ def test_other_code_is_another_note(monkeypatch: pytest.MonkeyPatch) -> None:
         hashed.append(file)
         return "0"
 
-    monkeypatch.setattr(noted, "current_sha256", count)
+    for module in (noted, files):
+        monkeypatch.setattr(module, "current_sha256", count)
+    files.code_sha256.cache_clear()
     path_of(NANO_BASE)
     noted._code.cache_clear()
+    files.code_sha256.cache_clear()
     names = {file.name for file in hashed}
     assert {"checkpoint.py", "about.py", "nano.py", "noted.py", "model.safetensors"} <= names
 

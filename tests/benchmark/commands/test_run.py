@@ -61,6 +61,10 @@ def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
     assert second.out == first.out
     assert "2 cells finished before" in second.err
     assert (len(drawings), page.stat().st_mtime_ns) == (drawn, written), "nothing is drawn again"
+    sound = page.read_bytes()
+    page.write_bytes(sound.replace(b"tradition", b"tradltion"))
+    assert cmbench(*MINI, "constant,MERT-nano").out == first.out
+    assert page.read_bytes() == sound, "a page that was changed is not read but drawn again"
     command = [sys.executable, "-X", "importtime", "-m", "cmbench", *MINI, "constant,MERT-nano"]
     alone = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert alone.stdout == first.out

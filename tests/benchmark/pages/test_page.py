@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from cmbench.benchmark.pages.page import write_page
+from cmbench.benchmark.pages import page as page_module
+from cmbench.benchmark.pages.page import conclusions_of, page_key, write_page
 from cmbench.benchmark.records.record import FailedTrack, LabelScore, Record
 from cmbench.benchmark.records.sections import audited, sections
 from cmbench.benchmark.views.scores.table import print_table
@@ -216,6 +218,31 @@ def test_the_same_records_make_the_same_page(build_record: Callable[..., Record]
     records = [build_record(m, "lyra") for m in ("mfcc", "random-mert-nano")]
     first, again = (write_page(sections(records), tmp_path / n).read_bytes() for n in ("a.html", "b.html"))
     assert first == again
+
+
+def test_what_a_page_says_is_read_again_only_from_the_page_that_was_written(
+    build_record: Callable[..., Record], tmp_path: Path
+) -> None:
+    page = write_page(sections([build_record("mfcc"), build_record("chroma")]), tmp_path / "a.html", key="k")
+    said, sound = conclusions_of(page, "k"), page.read_bytes()
+    assert said
+    assert conclusions_of(page, "other") is None
+    for at in range(0, len(sound), len(sound) // 50):
+        page.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        assert conclusions_of(page, "k") is None
+    page.write_bytes(sound[:-200])
+    assert conclusions_of(page, "k") is None
+
+
+def test_a_page_of_other_code_or_with_other_views_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {page_key(tmp_path, "fact"), page_key(tmp_path, "other fact")}
+    with monkeypatch.context() as patch:
+        patch.setattr(page_module, "code_sha256", lambda *_: "another")
+        keys.add(page_key(tmp_path, "fact"))
+    with monkeypatch.context() as patch:
+        patch.setattr(page_module, "entry_points", lambda group: [EntryPoint("mine", "a:b", group)])
+        keys.add(page_key(tmp_path, "fact"))
+    assert len(keys) == 4
 
 
 def test_twenty_models_on_six_tasks_stay_under_two_mebibytes(
