@@ -301,7 +301,7 @@ def _probe_and_record(
     _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
     support, families = train.labels.sum(axis=0).tolist(), data.task.families
     scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
-    settings = json.loads(json.dumps(asdict(protocol)))
+    settings = json.loads(json.dumps(protocol.settings))
     return Record(
         model=_model_part(card),
         protocol=ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings),
@@ -335,7 +335,7 @@ def _write_heads(
         "split": data.split_name,
         "protocol": protocol.name,
         "labels": data.labels,
-        "windowing": asdict(protocol.windowing),
+        "windowing": protocol.windowing.settings,
         "max_track_seconds": data.task.max_track_seconds,
         "predictions_sha256": sha256_of(predictions),
     }

@@ -12,9 +12,23 @@ from dataclasses import asdict, dataclass, replace
 
 from ..errors import UsageError
 
+LATER: Mapping[str, Mapping[str, object]] = {
+    "windowing": {"limits": "none"},
+    "probe": {"batch_of": "windows", "search": "grid", "mean_of_states": False},
+    "": {"intervals": 1, "train_resamples": 0, "unknown": "negative"},
+}
+"""Choices that came after the first protocols, by part, with what held before. A hash names them only where they
+differ, so that the first protocols keep theirs."""
+
 
 def _sha256(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _stated(facts: dict[str, object], part: str) -> dict[str, object]:
+    """Return what a hash is made of: everything but later choices that are as they were before."""
+    before = LATER[part]
+    return {name: value for name, value in facts.items() if name not in before or value != before[name]}
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class Windowing:
         resampler: quality name of soxr.
         dtype: of the stored features.
         version: raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes.
+        limits: ``none``: the same windows for every model; ``model``: as long as a model's card allows, if shorter.
     """
 
     seconds: float = 30.0
@@ -38,10 +53,16 @@ class Windowing:
     resampler: str = "HQ"
     dtype: str = "float16"
     version: int = 1
+    limits: str = "none"
 
     def sha256(self, max_track_seconds: float | None) -> str:
         """Hash of the windowing together with the task's cap on the track length (seconds, or ``None``)."""
-        return _sha256([asdict(self), max_track_seconds])
+        return _sha256([self.settings, max_track_seconds])
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Every value, as hashes, records and stores have them."""
+        return _stated(asdict(self), "windowing")
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,9 @@ class ProbeSettings:
         select: validation score: ``mean`` (of macro ROC-AUC and macro AP) or ``roc_auc``.
         search_seed: the seed of the grid.
         seeds: seeds of the chosen configuration; the result is the mean over them.
+        batch_of: what ``batch`` counts: ``windows``, or ``tracks`` with all their windows.
+        search: how the candidates are tried: ``grid`` (each to its own end) or ``halving``.
+        mean_of_states: whether the plain mean of the hidden states is the one candidate.
     """
 
     hidden: int = 512
@@ -83,6 +107,9 @@ class ProbeSettings:
     select: str = "mean"
     search_seed: int = 1
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    batch_of: str = "windows"
+    search: str = "grid"
+    mean_of_states: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +129,9 @@ class Protocol:
         min_coverage: share of a task's tracks that must be usable, or the cell fails; what is missing from the rest is
             counted in the record and shown with every score.
         origin: where each choice comes from.
+        intervals: version of the rules of intervals.
+        train_resamples: cluster resamples of the training tracks on which the chosen configuration is trained again.
+        unknown: what a label is whose truth is not known for a track: ``negative`` or ``masked``.
     """
 
     name: str
@@ -115,13 +145,20 @@ class Protocol:
     bootstrap_seed: int = 1
     min_coverage: float = 0.5
     origin: str = ""
+    intervals: int = 1
+    train_resamples: int = 0
+    unknown: str = "negative"
 
     @property
     def sha256(self) -> str:
         """Hash of every value but the name and the words about origin."""
-        facts = asdict(self)
-        del facts["name"], facts["origin"]
-        return _sha256(facts)
+        return _sha256({name: value for name, value in self.settings.items() if name not in ("name", "origin")})
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Every value, as hashes and records have them."""
+        parts = {"windowing": self.windowing.settings, "probe": _stated(asdict(self.probe), "probe")}
+        return _stated(asdict(self), "") | parts
 
     def with_seeds(self, count: int) -> Protocol:
         """Return this protocol with ``count`` seeds, under a name that says so.

@@ -101,7 +101,7 @@ class FeatureStore:
                 "encoder": asdict(card),
                 "task": task.name,
                 "edition": edition,
-                "windowing": asdict(windowing) | {"max_track_seconds": task.max_track_seconds},
+                "windowing": windowing.settings | {"max_track_seconds": task.max_track_seconds},
             }
             # What is sealed is what will be read: JSON knows no tuples.
             content = sealed(json.loads(json.dumps(facts)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from statistics import fmean
 
 from pydantic import BaseModel
@@ -37,7 +36,7 @@ def rankable_protocol(record: Record) -> Protocol:
     protocol = PROTOCOLS.get(part.name)
     if protocol is None:
         raise CmbenchError(f"protocol {part.name!a} has no board; there is {' and '.join(PROTOCOLS)}.")
-    if part.sha256 != protocol.sha256 or _plain(part.settings) != _plain(asdict(protocol)):
+    if part.sha256 != protocol.sha256 or _plain(part.settings) != _plain(protocol.settings):
         raise CmbenchError(f"its settings are not those of the protocol {part.name}.")
     return protocol
 

@@ -70,3 +70,17 @@ def test_shipped_protocols_are_frozen() -> None:
 
 
 FROZEN = {"cmbench-1": "c02a68a61543", "marble-1": "d689e73aa215"}
+
+
+def test_a_later_choice_enters_the_hash_only_where_it_is_made() -> None:
+    old = PROTOCOLS["cmbench-1"]
+    changed = [
+        replace(old, unknown="masked"),
+        replace(old, intervals=2),
+        replace(old, probe=replace(old.probe, batch_of="tracks")),
+        replace(old, windowing=replace(old.windowing, limits="model")),
+    ]
+    assert len({p.sha256 for p in [old, *changed]}) == 5
+    assert "unknown" not in old.settings
+    assert changed[0].settings["unknown"] == "masked"
+    assert old.windowing.sha256(None) != changed[3].windowing.sha256(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def _honest(name: str, seed: int) -> str:
         "protocol": {
             "name": PROTOCOL.name,
             "sha256": PROTOCOL.sha256,
-            "settings": json.loads(json.dumps(asdict(PROTOCOL))),
+            "settings": json.loads(json.dumps(PROTOCOL.settings)),
         },
         "selection": {
             "layer": "hidden_0",
