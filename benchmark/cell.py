@@ -278,9 +278,10 @@ def _probe_and_record(
     parts: Mapping[str, Any],
 ) -> Record:
     """Train and score the probes, write what lies beside the record at ``path``, and return it with the parts given."""
+    from .probing.resampling import training_draws
     from .probing.search import run_probes
 
-    (_, train), (_, valid), (tracks, test) = (_probe_split(data, split, store, entries) for split in SPLITS)
+    (train_tracks, train), (_, valid), (tracks, test) = (_probe_split(data, split, store, entries) for split in SPLITS)
     _refuse_constant(card, train)
     started = time.perf_counter()
     probed = run_probes(
@@ -292,15 +293,20 @@ def _probe_and_record(
         encoders.device,
         lambda done, total: watch.probing(card.name, data.task.name, done, total),
         [data.task.families[label] for label in data.labels],
+        training_draws(data, train_tracks, protocol.train_resamples),
     )
     seconds = time.perf_counter() - started
     groups = [t.group for t in tracks]
-    predictions = predictions_bytes((t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities)
+    predictions = predictions_bytes(
+        (t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities, probed.resampled
+    )
     write_atomically(path.with_suffix(".npz"), predictions)
     write_answers(path, card.name, data)
     _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
     support, families = train.labels.sum(axis=0).tolist(), data.task.families
-    scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
+    scores = score_predictions(
+        test.labels, probed.probabilities, groups, data.labels, families, support, protocol, probed.resampled
+    )
     settings = json.loads(json.dumps(protocol.settings))
     return Record(
         model=_model_part(card),

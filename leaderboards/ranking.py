@@ -22,7 +22,7 @@ from ..benchmark.comparing.paired import LEVEL, RANKED, Difference, Level, diffe
 from ..benchmark.comparing.summary import mean_over_traditions, tradition_replicates
 from ..benchmark.records.evidence import Evidence
 from ..benchmark.records.record import Record
-from ..benchmark.scoring.bootstrap import cluster_count
+from ..benchmark.scoring.intervals import Sample, fewest
 from ..benchmark.scoring.metrics import Doubles
 from ..errors import CmbenchError
 from ..tasks.base import EDITION_ORDER, PAPER_TASKS, WESTERN
@@ -49,7 +49,7 @@ WHY_EVERY_TRACK = (
 
 BoardKey = tuple[str, str, str, str]
 
-Replicated = tuple[Doubles, int]
+Replicated = tuple[Doubles, Sample]
 """A number on the test split (first) and on its resamples, ``[1 + resamples]``, and the groups that were drawn from."""
 
 
@@ -81,8 +81,8 @@ class Scored:
         equity: its score, its traditions and how evenly it serves them.
         mean: its score on the test splits (first) and on their resamples, ``[1 + resamples]``.
         western: its score on the Western tasks, ``[1 + resamples]``.
-        groups: that were drawn from; the fewest of any task.
-        western_groups: the fewest of any Western task.
+        sample: that was drawn from; the poorest of any task.
+        western_sample: the poorest of any Western task.
         replicates: of every number that two entries are compared in (:func:`_replicates`).
     """
 
@@ -92,8 +92,8 @@ class Scored:
     equity: Equity
     mean: Doubles
     western: Doubles
-    groups: int
-    western_groups: int
+    sample: Sample
+    western_sample: Sample
     replicates: Mapping[str, Replicated]
 
 
@@ -316,30 +316,30 @@ def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Sco
         equity=judged,
         mean=mean,
         western=traditions[WESTERN],
-        groups=min(cluster_count(e.groups) for e in found),
-        western_groups=min(cluster_count(e.groups) for e in western),
+        sample=fewest([e.sample for e in found]),
+        western_sample=fewest([e.sample for e in western]),
         replicates=_replicates(found, {"score": mean, **traditions}, resamples),
     )
 
 
 def _replicates(found: Sequence[Evidence], means: Mapping[str, Doubles], resamples: int) -> dict[str, Replicated]:
     """Return the mean over all traditions and each tradition, and each metric of each task, by their names."""
-    groups = {e.record.task.name: cluster_count(e.groups) for e in found}
+    samples = {e.record.task.name: e.sample for e in found}
     replicates = {}
     for name, values in means.items():
         members = [e.record.task.name for e in found if name in ("score", e.record.task.tradition)]
-        replicates[name] = (values, min(groups[member] for member in members))
+        replicates[name] = (values, fewest([samples[member] for member in members]))
     for e in found:
         for metric in RANKED:
             values = replicate(e, resamples).macro(metric)
-            replicates[f"{metric} {e.record.task.name}"] = (values, groups[e.record.task.name])
+            replicates[f"{metric} {e.record.task.name}"] = (values, samples[e.record.task.name])
     return replicates
 
 
 def _rank(members: Sequence[Scored]) -> tuple[tuple[Place, ...], dict[tuple[str, str], Difference]]:
     order = sorted(members, key=lambda one: (-one.mean[0], one.name))
     differences = {
-        (first.name, second.name): difference(first.mean, second.mean, first.groups, 0.0)
+        (first.name, second.name): difference(first.mean, second.mean, fewest([first.sample, second.sample]), 0.0)
         for first, second in combinations(order, 2)
     }
     # The order is that of the scores, so the first of a pair that is told apart is the better one.
@@ -382,4 +382,4 @@ def _retention(before: Scored, after: Scored) -> Level | None:
     if not before.western[0] > 0:
         return None
     left = np.divide(after.western, before.western, out=np.full_like(after.western, np.nan), where=before.western > 0)
-    return level(left, before.western_groups)
+    return level(left, before.western_sample)

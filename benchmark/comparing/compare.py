@@ -11,6 +11,8 @@ from ...errors import UsageError
 from ..records.evidence import Evidence
 from ..records.record import Record, TaskPart
 from ..records.setting import Setting, common_setting
+from ..scoring.bootstrap import MIN_CLUSTERS
+from ..scoring.intervals import Sample, fewest
 from .delong import delong_test
 from .paired import RANKED, Difference, Replicates, control_by_metric, difference, replicate, replicate_all
 
@@ -48,7 +50,7 @@ class TaskChange:
         task: its name.
         tradition: its tradition.
         tracks: test tracks compared.
-        groups: groups among them.
+        sample: groups among them, and trainings that the error of both takes in.
         notes: what the reader should know, for example tracks that only one model could use.
         metrics: macro ``roc_auc`` and ``average_precision``; their q-values are among the tasks.
         families: family -> metric -> change; q-values among the families of the task; empty if not asked for.
@@ -59,12 +61,17 @@ class TaskChange:
     task: str
     tradition: str
     tracks: int
-    groups: int
+    sample: Sample
     notes: tuple[str, ...]
     metrics: Mapping[str, Difference]
     families: Mapping[str, Mapping[str, Difference]]
     labels: tuple[LabelChange, ...]
     replicates: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def groups(self) -> int:
+        """Groups among the tracks compared."""
+        return int(self.sample.groups)
 
 
 @dataclass(frozen=True)
@@ -183,27 +190,28 @@ def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float
     first, second, notes = on_common_tracks(first, second)
     task = first.record.task
     one, other = replicate(first, resamples), replicate(second, resamples)
+    sample = fewest([one.sample, other.sample])
     macro = {metric: (one.macro(metric), other.macro(metric)) for metric in (*RANKED, "prevalence")}
     return TaskChange(
         task=task.name,
         tradition=task.tradition,
         tracks=len(first.track_ids),
-        groups=one.groups,
+        sample=sample,
         notes=notes,
-        metrics={metric: difference(*macro[metric], one.groups, bound) for metric in RANKED},
-        families=_family_changes(task, one, other, bound) if labels else {},
-        labels=_label_changes(first, second, one, other, bound) if labels else (),
+        metrics={metric: difference(*macro[metric], sample, bound) for metric in RANKED},
+        families=_family_changes(task, one, other, sample, bound) if labels else {},
+        labels=_label_changes(first, second, one, other, sample, bound) if labels else (),
         replicates=macro,
     )
 
 
 def _family_changes(
-    task: TaskPart, one: Replicates, other: Replicates, bound: float
+    task: TaskPart, one: Replicates, other: Replicates, sample: Sample, bound: float
 ) -> dict[str, dict[str, Difference]]:
     """Judge the macro scores of every family, in the order of the labels; q-values among the families."""
     families = task.columns()
     changes = [
-        {m: difference(one.macro(m, columns), other.macro(m, columns), one.groups, bound) for m in RANKED}
+        {m: difference(one.macro(m, columns), other.macro(m, columns), sample, bound) for m in RANKED}
         for columns in families.values()
     ]
     return dict(zip(families, control_by_metric(changes), strict=True))
@@ -242,11 +250,14 @@ def on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evide
 
 
 def _label_changes(
-    first: Evidence, second: Evidence, one: Replicates, other: Replicates, bound: float
+    first: Evidence, second: Evidence, one: Replicates, other: Replicates, sample: Sample, bound: float
 ) -> tuple[LabelChange, ...]:
     task = first.record.task
     differences = [
-        {m: difference(one.scores[m][:, k], other.scores[m][:, k], one.groups, bound) for m in RANKED}
+        {
+            m: difference(one.scores[m][:, k], other.scores[m][:, k], _of_label(sample, one.held[k]), bound)
+            for m in RANKED
+        }
         if one.defined[k]
         else dict.fromkeys(
             RANKED, Difference(None, None, None, reason=first.record.undefined_labels.get(label, "not defined"))
@@ -268,6 +279,11 @@ def _label_changes(
             )
         )
     return tuple(changes)
+
+
+def _of_label(sample: Sample, held: float) -> Sample:
+    """Return what a label is judged by: all groups, unless too few speak of it."""
+    return sample if held >= MIN_CLUSTERS else replace(sample, groups=held)
 
 
 def _at_the_ceiling(judged: Difference, same: bool) -> Difference:

@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
 from ..records.setting import Setting
-from ..scoring.bootstrap import cluster_count
+from ..scoring.intervals import Sample, fewest
 from ..scoring.metrics import Doubles
 from .compare import RESAMPLES
 from .paired import Level, level, replicate_all
@@ -68,7 +68,7 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
     if len(scores) < 2:
         return None
     scores = {t: scores[t] for t in sorted(scores, key=tradition_place)}
-    groups = min(cluster_count(e.groups) for e in found)
+    sample = fewest([e.sample for e in found])
     model, setting, _ = kinds.pop()
     table = np.stack(list(scores.values()))
     drawn = table[:, 1:][:, ~np.isnan(table[:, 1:]).any(axis=0)]
@@ -77,24 +77,24 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
         model=model,
         setting=setting,
         tasks={t: tuple(e.record.task.name for e in found if e.record.task.tradition == t) for t in scores},
-        traditions={t: level(s, _groups(found, t)) for t, s in scores.items()},
-        mean=level(mean_over_traditions(scores), groups),
+        traditions={t: level(s, _sample(found, t)) for t, s in scores.items()},
+        mean=level(mean_over_traditions(scores), sample),
         worst=None if worst is None else list(scores)[worst],
         worst_share=float((drawn.argmin(axis=0) == worst).mean()) if drawn.size and worst is not None else None,
-        spread=level(table.max(axis=0) - table.min(axis=0), groups),
-        gap=_gap(scores, groups),
+        spread=level(table.max(axis=0) - table.min(axis=0), sample),
+        gap=_gap(scores, sample),
     )
 
 
-def _groups(found: Sequence[Evidence], tradition: str) -> int:
-    return min(cluster_count(e.groups) for e in found if e.record.task.tradition == tradition)
+def _sample(found: Sequence[Evidence], tradition: str) -> Sample:
+    return fewest([e.sample for e in found if e.record.task.tradition == tradition])
 
 
-def _gap(scores: Mapping[str, Doubles], groups: int) -> Level | None:
+def _gap(scores: Mapping[str, Doubles], sample: Sample) -> Level | None:
     others = {t: s for t, s in scores.items() if t != WESTERN}
     if WESTERN not in scores or not others:
         return None
-    return level(mean_over_traditions(others) - scores[WESTERN], groups)
+    return level(mean_over_traditions(others) - scores[WESTERN], sample)
 
 
 def equities(found: Sequence[Evidence], resamples: int = RESAMPLES) -> tuple[Equity, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...tasks.base import WESTERN, tradition_place
 from ..records.evidence import Evidence
+from ..scoring.intervals import fewest
 from ..scoring.metrics import Doubles
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
 from .paired import RANKED, Difference, Level, control_by_metric, control_false_discoveries, difference, level
@@ -117,7 +118,7 @@ def _traditions(tasks: Sequence[TaskChange], bound: float) -> dict[str, Differen
     changes = []
     for members in by_tradition.values():
         before, after = _centred(members)
-        changes.append(difference(before, after, min(task.groups for task in members), bound))
+        changes.append(difference(before, after, fewest([task.sample for task in members]), bound))
     return dict(zip(by_tradition, control_false_discoveries(changes), strict=True))
 
 
@@ -129,7 +130,7 @@ def _retention(western: Sequence[TaskChange]) -> Level | None:
     if not before[0] > 0:
         return None
     left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)
-    return level(left, min(task.groups for task in western))
+    return level(left, fewest([task.sample for task in western]))
 
 
 def _of(judged: Sequence[tuple[str, LabelChange]], verdict: str) -> tuple[tuple[str, LabelChange], ...]:
@@ -139,9 +140,9 @@ def _of(judged: Sequence[tuple[str, LabelChange]], verdict: str) -> tuple[tuple[
 
 def _balance(name: str, tasks: Sequence[TaskChange], bound: float) -> Balance:
     """Mean over tasks; the resamples of different tasks are independent, so they are averaged row by row."""
-    groups = min(task.groups for task in tasks)
+    sample = fewest([task.sample for task in tasks])
     changes = {}
     for metric in RANKED:
         means: list[Doubles] = [np.mean([task.replicates[metric][side] for task in tasks], axis=0) for side in (0, 1)]
-        changes[metric] = difference(means[0], means[1], groups, bound)
+        changes[metric] = difference(means[0], means[1], sample, bound)
     return Balance(name, tuple(task.task for task in tasks), changes)

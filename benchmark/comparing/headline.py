@@ -15,7 +15,7 @@ import numpy as np
 from ..records.evidence import Evidence
 from ..records.record import ModelPart
 from ..records.sections import Section
-from ..scoring.bootstrap import cluster_count
+from ..scoring.intervals import Sample, fewest
 from ..scoring.metrics import Doubles
 from .compare import BOUND, RESAMPLES, on_common_tracks
 from .equity import equities
@@ -154,16 +154,16 @@ def _contest(
     if kept is None:
         return None
     first = next(iter(kept.values()))
-    tradition, groups = first[0].record.task.tradition, min(cluster_count(e.groups) for e in first)
+    tradition, sample = first[0].record.task.tradition, fewest([e.sample for side in kept.values() for e in side])
     scores = {name: tradition_replicates(side, resamples)[tradition] for name, side in kept.items()}
     order = sorted((name for name in scores if not np.isnan(scores[name][0])), key=lambda name: -scores[name][0])
     if not order:
         return None
     changes = {
-        name: difference(scores[base], scores[name], groups, BOUND) for name in order if base in order and name != base
+        name: difference(scores[base], scores[name], sample, BOUND) for name in order if base in order and name != base
     }
-    told = _told(scores, order, groups)
-    return Contest(tradition, {name: level(scores[name], groups) for name in order}, told, changes, controls)
+    told = _told(scores, order, sample)
+    return Contest(tradition, {name: level(scores[name], sample) for name in order}, told, changes, controls)
 
 
 def _on_common_tracks(sides: Mapping[str, list[Evidence]]) -> dict[str, list[Evidence]] | None:
@@ -178,9 +178,9 @@ def _on_common_tracks(sides: Mapping[str, list[Evidence]]) -> dict[str, list[Evi
     }
 
 
-def _told(scores: Mapping[str, Doubles], order: Sequence[str], groups: int) -> frozenset[tuple[str, str]]:
+def _told(scores: Mapping[str, Doubles], order: Sequence[str], sample: Sample) -> frozenset[tuple[str, str]]:
     pairs = list(combinations(order, 2))
-    judged = control_false_discoveries([difference(scores[b], scores[a], groups, 0.0) for a, b in pairs])
+    judged = control_false_discoveries([difference(scores[b], scores[a], sample, 0.0) for a, b in pairs])
     return frozenset(
         pair
         for pair, one in zip(pairs, judged, strict=True)
@@ -210,7 +210,7 @@ def _cells(alike: Sequence[Evidence], base: str, resamples: int) -> dict[tuple[s
         for e in mine:
             before, after, _ = on_common_tracks(first[e.record.task.name], e)
             scores = [centred_replicates(side, resamples) for side in (before, after)]
-            changes.append(difference(scores[0], scores[1], cluster_count(before.groups), BOUND))
+            changes.append(difference(scores[0], scores[1], fewest([before.sample, after.sample]), BOUND))
         judged = control_false_discoveries(changes)
         found |= {(name, e.record.task.name): change for e, change in zip(mine, judged, strict=True)}
     return found

@@ -1,8 +1,10 @@
 """Differences between two models on the same tracks: paired cluster bootstrap, detectable effects, equivalence.
 
-Both models are scored on the same resamples of whole groups, so what makes a resample easy or hard cancels. The
-interval of a difference is that of a score (:func:`..scoring.bootstrap.interval`). How often these intervals hold is
-simulated by the tests; docs/statistics.md has the figures.
+Both models are scored on the same resamples of whole groups, so what makes a resample easy or hard cancels. Where the
+chosen probes were also trained on resamples of the training groups, the same for both, each resample of the test split
+is moved by what one of these trainings changes: errors are then of both samples. The interval of a difference is that
+of a score by the first rules (:func:`..scoring.bootstrap.interval`). How often these intervals hold is simulated by the
+tests; docs/statistics.md has the figures.
 """
 
 from __future__ import annotations
@@ -19,16 +21,9 @@ import numpy as np
 from ...processes import no_main_module, processes
 from ..records.evidence import Evidence
 from ..records.record import RANKED as RANKED
-from ..scoring.bootstrap import (
-    MIN_CLUSTERS,
-    MIN_DEFINED_SHARE,
-    cluster_count,
-    cluster_weights,
-    interval,
-    offset,
-    student,
-)
-from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, sort_scores, weighted_scores
+from ..scoring.bootstrap import cluster_weights, interval, offset, student
+from ..scoring.intervals import Sample, label_groups, missing, training_spread, training_turns
+from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, ranking_scores, sort_scores, weighted_scores
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
@@ -44,6 +39,9 @@ ROUNDING = 1e-12
 
 NOTHING_DEFINED = "no label is defined"
 
+TEST_ONLY = "test sample only"
+"""What is said beside a verdict that takes the training tracks as given."""
+
 _WORTHWHILE = 2e9
 """Probabilities times resamples from which processes of their own pay: about four seconds of one core."""
 
@@ -58,12 +56,14 @@ class Replicates:
         scores: metric -> ``[1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and as
             ``prevalence`` the share of positives.
         defined: labels that the split itself defines, ``[labels]``.
-        groups: groups that were drawn from.
+        sample: what was drawn from.
+        held: groups that speak of each label, by the record's rules of intervals, ``[labels]``.
     """
 
     scores: dict[str, Doubles]
     defined: tuple[bool, ...]
-    groups: int
+    sample: Sample
+    held: tuple[float, ...]
 
     def macro(self, metric: str, labels: Sequence[int] | None = None) -> Doubles:
         """Return the macro mean over the labels that each resample defines, ``[1 + resamples]``.
@@ -109,6 +109,7 @@ class Difference:
         detectable: smallest true change that such a test split finds with 80 % power.
         equivalent: whether the change is shown to lie within the bound (two one-sided tests at 5 %).
         reason: why something is ``None``.
+        trainings: resamples of the training tracks that the error takes in; with 0 it is of the test sample only.
     """
 
     before: float | None
@@ -122,6 +123,12 @@ class Difference:
     detectable: float | None = None
     equivalent: bool = False
     reason: str | None = None
+    trainings: int = 0
+
+    @property
+    def judgement(self) -> str:
+        """The verdict, with :data:`TEST_ONLY` where its error is no more than that."""
+        return self.verdict if self.trainings else f"{self.verdict}, {TEST_ONLY}"
 
     @property
     def verdict(self) -> str:
@@ -184,57 +191,59 @@ def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     defined, _ = defined_labels(evidence.targets)
     seeds = len(evidence.probabilities)
     scores = {metric: sums / seeds for metric, sums in total.items()}
+    if evidence.resampled is not None:
+        turns = training_turns(resamples, evidence.sample.trainings, resample_seed(evidence))
+        spread = np.array([ranking_scores(evidence.targets, p) for p in evidence.resampled])
+        for k, metric in enumerate(RANKED):
+            scores[metric][1:] += training_spread(spread[:, k])[turns]
     prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights.sum(axis=1, keepdims=True), 1)
     scores["prevalence"] = np.where(np.isnan(total["roc_auc"]), np.nan, prevalence)
-    return Replicates(scores, tuple(map(bool, defined)), cluster_count(evidence.groups))
+    version = evidence.record.protocol.settings.get("intervals", 1)
+    assert isinstance(version, int)
+    held = label_groups(version, evidence.targets, evidence.groups).tolist()
+    return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held))
 
 
-def level(samples: Doubles, groups: int) -> Level:
+def level(samples: Doubles, sample: Sample) -> Level:
     """Give a number its interval.
 
     Args:
         samples: ``[1 + resamples]``, the split itself first; NaN where a resample does not define the number.
-        groups: that were drawn from; the fewest, where several splits enter.
+        sample: that was drawn from; the poorest, where several splits enter.
     """
     if math.isnan(samples[0]):
         return Level(None, reason=NOTHING_DEFINED)
-    value = float(samples[0])
-    kept, reason = _usable(samples[1:], groups)
-    return Level(value, reason=reason) if reason is not None else Level(value, *interval(kept, value, LEVEL, groups))
+    value, drawn = float(samples[0]), samples[1:]
+    if reason := missing(drawn, sample.groups):
+        return Level(value, reason=reason)
+    return Level(value, *interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.groups))
 
 
-def _usable(drawn: Doubles, groups: int) -> tuple[Doubles, str | None]:
-    """Return the resamples that define a number, and why there are too few of them or of the groups."""
-    kept = drawn[~np.isnan(drawn)]
-    if groups < MIN_CLUSTERS:
-        return kept, f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
-    if not drawn.size or kept.size < MIN_DEFINED_SHARE * drawn.size:
-        return kept, f"no interval: defined in {kept.size} of {drawn.size} resamples only"
-    return kept, None
-
-
-def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Difference:
+def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) -> Difference:
     """Judge a difference from paired replicates.
 
     Args:
         before: ``[1 + resamples]``, the split itself first; NaN where a resample does not define the score.
         after: of the other model, on the same resamples.
-        groups: that were drawn from.
+        sample: that was drawn from; the poorest, where several splits enter.
         bound: changes smaller than this are equivalent, as a fraction.
     """
+    groups, trainings = sample.groups, sample.trainings
     if math.isnan(before[0]) or math.isnan(after[0]):
-        return Difference(None, None, None, reason=NOTHING_DEFINED)
+        return Difference(None, None, None, reason=NOTHING_DEFINED, trainings=trainings)
     first, second = float(before[0]), float(after[0])
     change = second - first
-    kept, reason = _usable((after - before)[1:], groups)
-    if reason is not None:
-        return Difference(first, second, change, reason=reason)
+    drawn = (after - before)[1:]
+    if reason := missing(drawn, groups):
+        return Difference(first, second, change, reason=reason, trainings=trainings)
+    kept = drawn[~np.isnan(drawn)]
     error = float(kept.std()) * math.sqrt(groups / (groups - 1))
     if error < ROUNDING:
         # Every resample shows the same change: none between equal rankings, half of the scale from a constant to a
         # perfect one. Student's t of a change over no error is without bounds.
         none = abs(change) < ROUNDING
-        return Difference(first, second, change, change, change, 0.0, float(none), None, 0.0, none and bound > 0)
+        exact = Difference(first, second, change, change, change, 0.0, float(none), None, 0.0, none and bound > 0)
+        return replace(exact, trainings=trainings)
     low, high = interval(kept, change, LEVEL, groups)
     inner = interval(kept, change, 1 - 2 * (1 - LEVEL), groups)
     return Difference(
@@ -247,10 +256,11 @@ def difference(before: Doubles, after: Doubles, groups: int, bound: float) -> Di
         p_value=_p_value(kept, change, groups, error),
         detectable=MARGIN * error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
         equivalent=-bound < inner[0] and inner[1] < bound,
+        trainings=trainings,
     )
 
 
-def _p_value(samples: Doubles, value: float, groups: int, error: float) -> float:
+def _p_value(samples: Doubles, value: float, groups: float, error: float) -> float:
     """Two-sided p-value of no change: the larger of what the samples and what Student's t say.
 
     By the samples it is the smallest level at which the interval of the change leaves out zero; beyond the last sample,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..records.evidence import Evidence
-from ..scoring.bootstrap import cluster_count
+from ..scoring.intervals import fewest
 from .compare import RESAMPLES, refuse_mismatch
 from .paired import LEVEL, Difference, Level, control_false_discoveries, difference, level, replicate_all
 from .summary import mean_over_traditions, tradition_replicates
@@ -65,15 +65,15 @@ def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -
     names = [side[0].record.model.name for side in kept]
     if undefined := [name for name, mean in zip(names, means, strict=True) if np.isnan(mean[0])]:
         raise UsageError(f"{undefined[0]} has no score on one of {', '.join(tasks)}: no label is defined.")
-    groups = min(cluster_count(e.groups) for e in kept[0])
+    sample = fewest([e.sample for side in kept for e in side])
     pairs = list(combinations(range(len(means)), 2))
-    judged = control_false_discoveries([difference(means[i], means[j], groups, 0.0) for i, j in pairs])
+    judged = control_false_discoveries([difference(means[i], means[j], sample, 0.0) for i, j in pairs])
     better = _better(pairs, judged, len(means))
     order = sorted(range(len(means)), key=lambda i: (-means[i][0], names[i]))
     return tuple(
         Standing(
             model=names[i],
-            score=level(means[i], groups),
+            score=level(means[i], sample),
             tied=tuple(names[j] for j in order if not better[i, j] and not better[j, i]),
             first=1 + int(better[:, i].sum()),
             last=len(means) - int(better[i].sum()),

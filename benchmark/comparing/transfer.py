@@ -255,7 +255,7 @@ def _mean_changes(changes: Sequence[TaskChange]) -> dict[str, Difference]:
     found = []
     for change in changes:
         before, after = (np.mean([change.replicates[metric][side] for metric in RANKED], axis=0) for side in (0, 1))
-        found.append(difference(before, after, change.groups, BOUND))
+        found.append(difference(before, after, change.sample, BOUND))
     return {c.task: d for c, d in zip(changes, control_false_discoveries(found), strict=True)}
 
 

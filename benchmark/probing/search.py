@@ -8,7 +8,7 @@ the mean of its windows' logits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,9 +19,10 @@ from scipy.special import expit
 from ...errors import CmbenchError, UsageError
 from ..protocol import ProbeSettings
 from ..records.record import LayerFamilyScore, LayerScore, Selection
-from .bank import FUSED, Probe, Shape, Stack
+from .bank import FUSED, Probe, SeedStream, Shape, Stack
 from .heads import Heads, calibrate, heads_of
 from .inputs import Scaling, WindowFeatures, Windows, fit_scaling, memory_budget
+from .resampling import resample_seeds, resampled_streams
 from .training import Scores, TrackScorer, Trained, TrainingWindows, ValidationScorer, train_program
 
 FUSED_NAME = "fused"
@@ -56,12 +57,14 @@ class ProbeResult:
             over the training windows until each seed's probe stopped.
         layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
         heads: the chosen probes themselves, calibrated on validation.
+        resampled: of the chosen probe, trained again on resamples, float32 ``[resamples, test tracks, labels]``.
     """
 
     probabilities: NDArray[np.float32]
     selection: Selection
     layers: tuple[LayerScore, ...]
     heads: Heads = field(compare=False, repr=False)
+    resampled: NDArray[np.float32] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def run_probes(
     device: str,
     progress: Callable[[int, int], None],
     families: Sequence[str] | None = None,
+    resamples: NDArray[np.int32] | None = None,
 ) -> ProbeResult:
     """Train and choose probes on ``train`` and ``valid``, then score the tracks of ``test``, once.
 
@@ -121,6 +125,8 @@ def run_probes(
         device: of torch, for example ``cpu`` or ``cuda``.
         progress: called as ``progress(done, total)`` in epochs over all probes; one that stops early counts as done.
         families: of every label, in the labels' order; the layers' scores are then also given by family.
+        resamples: how often each training track is drawn, ``[resamples, train tracks]``; the chosen probe is trained on
+            each of them too. None if not given.
 
     Raises:
         CmbenchError: no label is defined on the validation split; every probe diverged; features that are not
@@ -142,17 +148,17 @@ def run_probes(
 
     grid = [Probe(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
-    meter = _Meter(progress, (len(grid) + len(others)) * settings.max_epochs)
+    again = resample_seeds(resamples)
+    meter = _Meter(progress, (len(grid) + len(others) + len(again)) * settings.max_epochs)
     searched = _train(bench, grid, bench.training(needed), meter)
-    chosen, trained = _train_seeds(bench, searched, others, meter)
+    chosen, trained = _train_seeds(bench, searched, others, resamples, meter)
 
-    kept = [weights for seed in settings.seeds if (weights := trained[seed].weights) is not None]
-    weights = torch.stack(kept).to(device)
-    stack = Stack([trained[seed].member for seed in settings.seeds], weights, shape)
+    stack, drawn = (_stacked([trained[seed] for seed in seeds], bench) for seeds in (settings.seeds, again))
     windows = Windows(test.features, stack.layers, scaling, device, budget=0)
     summed = fused if chosen.member.layer == FUSED else ()
-    logits = TrackScorer(windows, test.features.track_of_window, summed).track_logits(stack)
-    if not np.isfinite(logits).all():
+    scorer = TrackScorer(windows, test.features.track_of_window, summed)
+    logits, resampled = scorer.track_logits(stack), scorer.track_logits(drawn)
+    if not (np.isfinite(logits).all() and np.isfinite(resampled).all()):
         raise CmbenchError(
             "The chosen probe gives some test tracks scores that are not finite: features of the test split hold NaN, "
             "infinity or huge values. Check the encoder on the test audio."
@@ -169,7 +175,15 @@ def run_probes(
         ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
         heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
+        resampled=probabilities_of(resampled),
     )
+
+
+def _stacked(trained: Sequence[Trained], bench: _Bench) -> Stack:
+    """Return trained probes ready to be used."""
+    kept = [weights for one in trained if (weights := one.weights) is not None]
+    flat = torch.stack(kept) if kept else torch.zeros((0, bench.shape.size))
+    return Stack([one.member for one in trained], flat.to(bench.device), bench.shape)
 
 
 def probabilities_of(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -219,32 +233,44 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     return alone, summed
 
 
-def _train(bench: _Bench, members: Sequence[Probe], training: TrainingWindows, meter: _Meter) -> list[Trained]:
+def _train(
+    bench: _Bench,
+    members: Sequence[Probe],
+    training: TrainingWindows,
+    meter: _Meter,
+    drawn: Mapping[int, SeedStream] | None = None,
+) -> list[Trained]:
     """Train members in as few programs as the memory allows."""
     limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
     trained: list[Trained] = []
     for low in range(0, len(members), limit):
         part = members[low : low + limit]
+        here = {member.seed: drawn[member.seed] for member in part if drawn and member.seed in drawn}
         trained += train_program(
-            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled
+            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, here
         )
     return trained
 
 
 def _train_seeds(
-    bench: _Bench, searched: Sequence[Trained], others: Sequence[int], meter: _Meter
+    bench: _Bench,
+    searched: Sequence[Trained],
+    others: Sequence[int],
+    resamples: NDArray[np.int32] | None,
+    meter: _Meter,
 ) -> tuple[Trained, dict[int, Trained]]:
-    """Train the best configuration on the seeds that the search did not use.
+    """Train the best configuration on the seeds that the search did not use, and on resamples of the tracks.
 
-    A configuration that diverges on some seed is passed over for the next best.
+    A configuration that diverges on some of them is passed over for the next best.
     """
     for index, chosen in enumerate(_ranked(searched)):
         layer, rate = chosen.member.layer, chosen.member.learning_rate
-        members = [Probe(layer, rate, seed) for seed in others]
+        again = resampled_streams(resamples, bench.train.features.track_of_window)
+        members = [Probe(layer, rate, seed) for seed in (*others, *again)]
         if index:
             meter.total += len(members) * bench.settings.max_epochs
         layers = bench.shape.fused if layer == FUSED else (layer,)
-        more = _train(bench, members, bench.training(layers), meter) if members else []
+        more = _train(bench, members, bench.training(layers), meter, again) if members else []
         if all(t.scores is not None for t in more):
             return chosen, {t.member.seed: t for t in (chosen, *more)}
     raise CmbenchError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -216,6 +216,7 @@ def train_program(
     settings: ProbeSettings,
     device: str,
     settled: Callable[[int], None],
+    drawn: Mapping[int, SeedStream] | None = None,
 ) -> list[Trained]:
     """Train probes together until each has stopped; the result is in the order of ``members``.
 
@@ -227,9 +228,10 @@ def train_program(
         settings: how to train.
         device: of torch.
         settled: called after each epoch with the number of epochs, over all members, that need no more work.
+        drawn: seed -> its stream, where it is not the seed's own.
     """
     trainer = Trainer(members, shape, settings, device)
-    streams = {seed: SeedStream(seed) for seed in trainer.stack.seeds}
+    streams = {seed: SeedStream(seed) for seed in trainer.stack.seeds} | dict(drawn or {})
     places, stopping = list(range(len(members))), [EarlyStopping(m.learning_rate) for m in members]
     done: dict[int, Trained] = {}
     while places:

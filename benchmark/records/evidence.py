@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import CmbenchError, UsageError
 from ...files import sha256_of
+from ..scoring.bootstrap import cluster_count
+from ..scoring.intervals import Sample
 from ..scoring.metrics import Bools, Floats, defined_labels, ranking_scores
 from .folder import by_evaluation, read_records, record_files
-from .predictions import LARGEST, read_predictions
+from .predictions import LARGEST, RESAMPLED, read_predictions
 from .record import RANKED, Record, read_record
 from .setting import Setting
 
@@ -31,6 +34,8 @@ class Evidence:
         groups: of the test tracks; ``None`` where unknown.
         targets: ``[tracks, labels]``.
         probabilities: ``[seeds, tracks, labels]``.
+        resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
+            ``None`` where it was not.
     """
 
     record: Record
@@ -39,6 +44,12 @@ class Evidence:
     groups: tuple[str | None, ...]
     targets: Bools
     probabilities: Floats
+    resampled: Floats | None = None
+
+    @property
+    def sample(self) -> Sample:
+        """What intervals and differences are drawn from."""
+        return Sample(cluster_count(self.groups), 0 if self.resampled is None else len(self.resampled))
 
     def rows(self, track_ids: tuple[str, ...]) -> Evidence:
         """Return the evidence on some of its tracks, in their order.
@@ -53,9 +64,13 @@ class Evidence:
         if missing:
             raise CmbenchError(f"{self.path}: there is no prediction for track {missing[0]!r}.")
         rows = [place[track] for track in track_ids]
-        groups, targets = tuple(self.groups[i] for i in rows), self.targets[rows]
         return replace(
-            self, track_ids=track_ids, groups=groups, targets=targets, probabilities=self.probabilities[:, rows]
+            self,
+            track_ids=track_ids,
+            groups=tuple(self.groups[i] for i in rows),
+            targets=self.targets[rows],
+            probabilities=self.probabilities[:, rows],
+            resampled=None if self.resampled is None else self.resampled[:, rows],
         )
 
 
@@ -188,11 +203,36 @@ def make_evidence(record: Record, path: Path, content: bytes, file: Path, larges
         or not len(probabilities)
     ):
         raise CmbenchError(f"{file}: its arrays do not fit one another or the labels of {path.name}.")
+    resampled = arrays.get(RESAMPLED)
+    trainings = 0 if resampled is None else len(resampled)
+    if trainings != record.protocol.settings.get("train_resamples", 0):
+        raise CmbenchError(f"{file}: {trainings} trainings on resamples are not those of the protocol of {path.name}.")
+    if resampled is not None and (resampled.dtype.kind != "f" or resampled.shape[1:] != targets.shape):
+        raise CmbenchError(
+            f"{file}: what was trained on resamples does not fit the tracks or the labels of {path.name}."
+        )
+    return Evidence(
+        record,
+        path,
+        tuple(ids),
+        tuple(groups),
+        targets.astype(np.bool_),
+        _shares(probabilities, file),
+        None if resampled is None else _shares(resampled, file),
+    )
+
+
+def _shares(probabilities: NDArray[np.generic], file: Path) -> Floats:
+    """Return probabilities as float32.
+
+    Raises:
+        CmbenchError: one is not in [0, 1].
+    """
     # Before the conversion, which would turn a number too large for it into infinity with a warning.
     values = probabilities.astype(np.float64)
     if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
         raise CmbenchError(f"{file}: a probability is not in [0, 1].")
-    return Evidence(record, path, tuple(ids), tuple(groups), targets.astype(np.bool_), values.astype(np.float32))
+    return values.astype(np.float32)
 
 
 def _require_own_scores(evidence: Evidence, file: Path) -> None:

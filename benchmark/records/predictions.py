@@ -19,6 +19,9 @@ LARGEST = 2**30
 
 _ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
 
+RESAMPLED = "resampled"
+"""Array of the probe trained again on resamples of the training tracks; not there where it was not."""
+
 
 def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of a predictions file; nothing is unpickled, and no more than ``largest`` bytes are unpacked.
@@ -34,7 +37,8 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
             names = archive.namelist()
             if len(set(names)) != len(names):
                 raise ValueError("an array is there twice")
-            return {name: parse_npy(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in _ARRAYS}
+            wanted = (*_ARRAYS, *([RESAMPLED] if f"{RESAMPLED}.npy" in names else []))
+            return {name: parse_npy(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
     except (RuntimeError, TypeError, MemoryError) as error:
@@ -61,6 +65,7 @@ def predictions_bytes(
     labels: Iterable[str],
     targets: NDArray[np.bool_],
     probabilities: NDArray[np.float32],
+    resampled: NDArray[np.float32] | None = None,
 ) -> bytes:
     """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
 
@@ -70,6 +75,7 @@ def predictions_bytes(
         labels: ordered label names.
         targets: ``[tracks, labels]``.
         probabilities: float32 ``[seeds, tracks, labels]``.
+        resampled: float32 ``[trainings, tracks, labels]``; left out if there is none.
     """
     arrays = {
         "track_ids": np.array(list(track_ids), dtype=np.str_),
@@ -78,6 +84,8 @@ def predictions_bytes(
         "targets": targets.astype(np.bool_),
         "probabilities": probabilities.astype(np.float32),
     }
+    if resampled is not None and len(resampled):
+        arrays[RESAMPLED] = resampled.astype(np.float32)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

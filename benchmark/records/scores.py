@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import CmbenchError
-from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
+from ..scoring.bootstrap import MIN_CLUSTERS, cluster_count, cluster_weights
+from ..scoring.intervals import label_groups, mean_groups, missing, span, training_spread, training_turns
 from ..scoring.metrics import defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
 from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
 
@@ -55,6 +56,7 @@ def score_predictions(
     families: Mapping[str, str],
     train_support: Sequence[int],
     protocol: Protocol,
+    resampled: NDArray[np.float32] | None = None,
 ) -> RecordScores:
     """Score the predictions on a test split.
 
@@ -65,7 +67,9 @@ def score_predictions(
         labels: ordered names.
         families: label -> family.
         train_support: positives of each label among the training tracks.
-        protocol: its interval, resamples and threshold.
+        protocol: its rules of intervals, resamples and threshold.
+        resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
+            their spread is added to that of the draws. None if not given.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
@@ -73,19 +77,27 @@ def score_predictions(
     truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(probabilities)
     _check_shapes(truth, values, groups)
     defined, reasons = defined_labels(truth)
-    draws = _Draws(cluster_count(groups), protocol.interval_level)
+    draws = _Draws(protocol.intervals, label_groups(protocol.intervals, truth, groups), cluster_count(groups), protocol)
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
     scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold)
+    if resampled is not None and len(resampled):
+        spread, pooled_spread = _resample(truth, resampled, weights[:0], labels, protocol.f1_threshold)
+        turns = training_turns(len(weights), len(resampled), protocol.bootstrap_seed)
+        for name, found in scores.items():
+            found[:, 1:] += training_spread(spread[name][:, 0])[turns]
+        pooled[:, 1:] += training_spread(pooled_spread[:, 0])[turns]
 
-    metrics = {name: draws.macro(scores[name], defined) for name in RANKED}
-    metrics["f1_micro"] = draws.estimate(pooled, None if defined.any() else NOTHING_DEFINED)
-    metrics["f1_macro"] = draws.macro(scores["f1"], defined)
+    metrics = {name: draws.macro(name, scores[name]) for name in RANKED}
+    metrics["f1_micro"] = draws.estimate("f1", pooled, None if defined.any() else NOTHING_DEFINED, draws.clusters)
+    metrics["f1_macro"] = draws.macro("f1", scores["f1"])
     members: dict[str, list[int]] = {}
     for k, label in enumerate(labels):
         members.setdefault(families[label], []).append(k)
     by_label, by_family = [], []
     for k, label in enumerate(labels):
-        found = {name: draws.estimate(scores[name][:, :, k], reasons[k]) for name in (*RANKED, "f1")}
+        found = {
+            name: draws.estimate(name, scores[name][:, :, k], reasons[k], draws.held[k]) for name in (*RANKED, "f1")
+        }
         positives = int(truth[:, k].sum())
         by_label.append(
             LabelScore(
@@ -100,7 +112,7 @@ def score_predictions(
             )
         )
     for family, columns in members.items():
-        found = {name: draws.macro(scores[name][:, :, columns], defined[columns]) for name in RANKED}
+        found = {name: draws.macro(name, scores[name], columns) for name in RANKED}
         count = int(defined[columns].sum())
         by_family.append(FamilyScore(family=family, labels=len(columns), defined=count, **_ranked(found)))
     undefined = {label: reason for label, reason in zip(labels, reasons, strict=True) if reason is not None}
@@ -152,29 +164,38 @@ def _resample(
     return scores, pooled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Draws:
     """What the resamples were, for turning them into scores with intervals."""
 
+    version: int
+    held: Doubles
+    """Groups that speak of each label."""
     clusters: int
-    level: float
+    protocol: Protocol
 
-    def estimate(self, samples: Doubles, reason: str | None) -> Metric:
+    def estimate(self, metric: str, samples: Doubles, reason: str | None, groups: float) -> Metric:
         """Estimate from ``[seeds, 1 + resamples]`` with the split itself first; ``reason``: why it is not defined."""
         if reason is not None:
             return Metric(value=None, interval=None, per_seed=(None,) * len(samples), reason=reason)
         means = samples.mean(axis=0)
-        value, drawn, span, why = float(means[0]), means[1:], None, None
-        kept = drawn[~np.isnan(drawn)]
-        if self.clusters < MIN_CLUSTERS:
-            why = f"no interval: the test split has fewer than {MIN_CLUSTERS} groups ({self.clusters})"
-        elif not drawn.size or kept.size < MIN_DEFINED_SHARE * drawn.size:
-            why = f"no interval: too few groups; defined in {kept.size} of {drawn.size} resamples only"
-        else:
-            low, high = interval(kept, value, self.level, self.clusters)
-            span = Interval(low=low, high=high)
-        return Metric(value=value, interval=span, per_seed=tuple(samples[:, 0].tolist()), reason=why)
+        value, drawn, bounds = float(means[0]), means[1:], None
+        why = missing(drawn, groups)
+        if why is None:
+            level = self.protocol.interval_level
+            low, high = span(self.version, metric, drawn[~np.isnan(drawn)], value, level, groups)
+            bounds = Interval(low=low, high=high)
+        elif groups < MIN_CLUSTERS:
+            few = f"fewer than {MIN_CLUSTERS} groups"
+            why = f"no interval: the test split has {few} ({self.clusters})"
+            if self.clusters >= MIN_CLUSTERS:
+                why = f"no interval: positives, or negatives, in {few} ({groups:.3g})"
+        return Metric(value=value, interval=bounds, per_seed=tuple(samples[:, 0].tolist()), reason=why)
 
-    def macro(self, samples: Doubles, defined: Bools) -> Metric:
-        """Estimate of the macro mean from ``[seeds, 1 + resamples, labels]``."""
-        return self.estimate(mean_of_defined(samples), None if defined.any() else NOTHING_DEFINED)
+    def macro(self, metric: str, samples: Doubles, columns: Sequence[int] | None = None) -> Metric:
+        """Estimate of the macro mean over some labels (all if not given) from ``[seeds, 1 + resamples, labels]``."""
+        mine = samples if columns is None else samples[:, :, columns]
+        held = self.held if columns is None else self.held[columns]
+        defined = ~np.isnan(mine[0, 0])
+        groups = mean_groups(self.version, mine[:, 1:, defined].mean(axis=0), held[defined], self.clusters)
+        return self.estimate(metric, mean_of_defined(mine), None if defined.any() else NOTHING_DEFINED, groups)

@@ -83,14 +83,14 @@ def offset(samples: Doubles, value: float) -> float:
 
 
 @lru_cache
-def student(groups: int, share: float) -> float:
+def student(groups: float, share: float) -> float:
     """Return the quantile of Student's t with one degree of freedom less than there are groups."""
     from scipy.stats import t
 
     return float(t.ppf(share, groups - 1))
 
 
-def interval(samples: Doubles, value: float, level: float, groups: int | None = None) -> tuple[float, float]:
+def interval(samples: Doubles, value: float, level: float, groups: float | None = None) -> tuple[float, float]:
     """Percentile interval of bootstrap samples, moved so that ``value`` is their median, widened for few groups.
 
     With ``z0`` the normal quantile of the share of samples below ``value``, the bounds are the samples' quantiles at

@@ -134,6 +134,6 @@ def _rows(board: Board) -> dict[str, list[str]]:
 
 def _ends(one: Place, other: Place, rows: list[str]) -> Iterator[int | None]:
     for row in rows:
-        (first, groups), (second, _) = one.replicates[row], other.replicates[row]
-        found = level(second - first, groups)
+        (first, sample), (second, _) = one.replicates[row], other.replicates[row]
+        found = level(second - first, sample)
         yield from (None if end is None else round(1000 * end) for end in (found.low, found.high))

@@ -12,6 +12,7 @@ import pytest
 from cmbench.benchmark.comparing import paired
 from cmbench.benchmark.comparing.paired import difference, replicate, replicate_all
 from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.scoring.intervals import Sample
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -75,4 +76,4 @@ def test_in_two_processes(benchmark: BenchmarkFixture, monkeypatch: pytest.Monke
 def test_differences(benchmark: BenchmarkFixture) -> None:
     (first,), (second,) = (model_on({"magnatagatune": SIZES["magnatagatune"]}, seed) for seed in (0, 1))
     one, other = replicate(first, RESAMPLES).scores["roc_auc"], replicate(second, RESAMPLES).scores["roc_auc"]
-    benchmark(lambda: [difference(one[:, k], other[:, k], 1444, 0.01) for k in range(50)])
+    benchmark(lambda: [difference(one[:, k], other[:, k], Sample(1444), 0.01) for k in range(50)])

@@ -24,6 +24,7 @@ from ...comparing.paired import RANKED, Difference, control_false_discoveries, d
 from ...comparing.transfer import TransferMatrix, transfer_matrix
 from ...records.evidence import Evidence
 from ...records.setting import Setting
+from ...scoring.intervals import fewest
 
 _PARTS = ("greek", "turkish", "hindustani", "carnatic")
 
@@ -212,4 +213,4 @@ def mean_change(tasks: Sequence[TaskChange]) -> Difference:
     before, after = (
         np.mean([task.replicates[metric][side] for task in tasks for metric in RANKED], axis=0) for side in (0, 1)
     )
-    return difference(before, after, min(task.groups for task in tasks), BOUND)
+    return difference(before, after, fewest([task.sample for task in tasks]), BOUND)

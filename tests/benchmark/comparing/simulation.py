@@ -12,6 +12,7 @@ import numpy as np
 
 from cmbench.benchmark.comparing.paired import RANKED, Level, difference, level
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
+from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
 
 
@@ -91,9 +92,9 @@ def simulate(*, groups: int, tracks: int, labels: int, gain: float, draws: int, 
         weights = cluster_weights(names, resamples, draw)
         weights = np.concatenate([np.ones((1, len(names)), weights.dtype), weights])
         first, second = (weighted_scores(sort_scores(targets, p), weights) for p in (before, after))
-        judged.append(difference(np.nanmean(first[0], axis=1), np.nanmean(second[0], axis=1), groups, 0.01))
+        judged.append(difference(np.nanmean(first[0], axis=1), np.nanmean(second[0], axis=1), Sample(groups), 0.01))
         for metric, values in zip(RANKED, first, strict=True):
-            scores[metric].append(level(np.nanmean(values, axis=1), groups))
+            scores[metric].append(level(np.nanmean(values, axis=1), Sample(groups)))
     truth = float(np.mean([d.change for d in judged if d.change is not None]))
     held = [d.low <= truth <= d.high for d in judged if d.low is not None and d.high is not None]
     found = [d.p_value < 0.05 for d in judged if d.p_value is not None]

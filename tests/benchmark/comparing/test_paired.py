@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cmbench.benchmark.comparing.delong import delong_test
 from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, replicate
 from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import ranking_scores
 from cmbench.tests.benchmark.comparing.simulation import draw_pair, simulate
 
@@ -24,7 +25,7 @@ def test_replicates_begin_with_the_scores_of_the_split(build_evidence: Build) ->
     targets, values = draw.random((60, 4)) < 0.3, draw.random((3, 60, 4)).astype(np.float32)
     targets[:, 3] = False
     found = replicate(build_evidence("a", targets, values, [f"g{i // 4}" for i in range(60)]), 50)
-    assert found.groups == 15
+    assert found.sample == Sample(15)
     assert found.defined == (True, True, True, False)
     scores = np.mean([ranking_scores(targets, v) for v in values], axis=0)
     for metric, expected in zip(("roc_auc", "average_precision"), scores, strict=True):
@@ -47,7 +48,7 @@ def test_models_share_their_resamples(build_evidence: Build) -> None:
 def test_identical_models_are_kept_exactly(build_evidence: Build) -> None:
     draw = np.random.default_rng(0)
     one = replicate(build_evidence("a", draw.random((40, 2)) < 0.4, draw.random((40, 2)), [None] * 40), 100)
-    found = difference(one.macro("roc_auc"), one.macro("roc_auc"), one.groups, 0.01)
+    found = difference(one.macro("roc_auc"), one.macro("roc_auc"), one.sample, 0.01)
     assert (found.change, found.low, found.high, found.p_value, found.detectable) == (0, 0, 0, 1.0, 0)
     assert control_false_discoveries([found])[0].verdict == "kept"
 
@@ -58,9 +59,9 @@ def test_a_perfect_model_gains_on_a_constant_one(build_evidence: Build) -> None:
         replicate(build_evidence(name, targets, scores, [None] * 60), 100).macro("roc_auc")
         for name, scores in (("constant", np.full(targets.shape, 0.3)), ("perfect", np.where(targets, 0.9, 0.1)))
     )
-    (gain,) = control_false_discoveries([difference(constant, perfect, 60, 0.01)])
+    (gain,) = control_false_discoveries([difference(constant, perfect, Sample(60), 0.01)])
     assert (gain.change, gain.low, gain.high, gain.verdict) == (0.5, 0.5, 0.5, "gained")
-    (loss,) = control_false_discoveries([difference(perfect, constant, 60, 0.01)])
+    (loss,) = control_false_discoveries([difference(perfect, constant, Sample(60), 0.01)])
     assert (loss.verdict, loss.equivalent) == ("lost", False)
 
 
@@ -68,7 +69,7 @@ def test_too_few_groups_tell_nothing(build_evidence: Build) -> None:
     draw = np.random.default_rng(0)
     targets = draw.random((40, 2)) < 0.4
     few = [replicate(build_evidence(m, targets, draw.random((40, 2)), list("abcd") * 10), 100) for m in "xy"]
-    found = difference(few[0].macro("roc_auc"), few[1].macro("roc_auc"), few[0].groups, 0.01)
+    found = difference(few[0].macro("roc_auc"), few[1].macro("roc_auc"), few[0].sample, 0.01)
     assert found.low is None
     assert found.p_value is None
     assert found.verdict == "cannot tell"
@@ -87,7 +88,7 @@ def test_a_difference_needs_both_the_resamples_and_student(change: float, cautio
     skewed = np.random.default_rng(0).exponential(size=4001) * 0.01
     skewed[0] = np.median(skewed[1:])
     after = 0.7 + change + skewed - skewed[0]
-    found = difference(np.full(4001, 0.7), after, 100_000, 0.01)
+    found = difference(np.full(4001, 0.7), after, Sample(100_000), 0.01)
     drawn = (after - 0.7)[1:]
     normal_law = NormalDist()
     share = float((drawn < 0).mean())
@@ -101,7 +102,7 @@ def test_a_difference_needs_both_the_resamples_and_student(change: float, cautio
 
 
 def test_numbers_of_a_normal_difference() -> None:
-    found = difference(*normal(0.02, 0.01), groups=100_000, bound=0.01)
+    found = difference(*normal(0.02, 0.01), Sample(100_000), bound=0.01)
     assert found.change == pytest.approx(0.02)
     assert found.standard_error == pytest.approx(0.01, rel=0.05)
     assert found.low == pytest.approx(0.02 - 0.0196, abs=0.002)
@@ -112,12 +113,12 @@ def test_numbers_of_a_normal_difference() -> None:
     assert found.standard_error is not None
     assert found.detectable == pytest.approx(1.05 * found.standard_error * (1.95996 + 0.84162), rel=1e-3)
     assert not found.equivalent
-    assert difference(*normal(0.0, 0.002), groups=1000, bound=0.01).equivalent
-    assert not difference(*normal(0.008, 0.002), groups=1000, bound=0.01).equivalent
+    assert difference(*normal(0.0, 0.002), Sample(1000), bound=0.01).equivalent
+    assert not difference(*normal(0.008, 0.002), Sample(1000), bound=0.01).equivalent
 
 
 def test_few_groups_widen_the_interval() -> None:
-    many, few = (difference(*normal(0.02, 0.01), groups=g, bound=0.01) for g in (10_000, 10))
+    many, few = (difference(*normal(0.02, 0.01), Sample(g), bound=0.01) for g in (10_000, 10))
     assert many.low is not None
     assert few.low is not None
     assert few.low < many.low
@@ -126,14 +127,14 @@ def test_few_groups_widen_the_interval() -> None:
 
 
 def test_a_change_beyond_every_resample_is_not_capped_by_their_number() -> None:
-    found = difference(*normal(0.1, 0.01), groups=500, bound=0.01)
+    found = difference(*normal(0.1, 0.01), Sample(500), bound=0.01)
     assert found.p_value is not None
     assert found.p_value < 1e-12
 
 
 @pytest.mark.parametrize("change", np.linspace(-0.05, 0.05, 11))
 def test_interval_and_p_value_agree(change: float) -> None:
-    found = difference(*normal(float(change), 0.012, 3), groups=40, bound=0.01)
+    found = difference(*normal(float(change), 0.012, 3), Sample(40), bound=0.01)
     assert found.low is not None
     assert found.high is not None
     assert found.p_value is not None
@@ -174,7 +175,7 @@ def test_delong_against_a_count_of_pairs() -> None:
 def test_delong_agrees_with_the_bootstrap_on_independent_tracks(build_evidence: Build) -> None:
     targets, before, after = draw_pair(np.random.default_rng(5), groups=400, tracks=1, labels=1, gain=0.4)
     pair = [replicate(build_evidence(m, targets, p, [None] * 400), 2000) for m, p in (("a", before), ("b", after))]
-    found = difference(pair[0].scores["roc_auc"][:, 0], pair[1].scores["roc_auc"][:, 0], 400, 0.01)
+    found = difference(pair[0].scores["roc_auc"][:, 0], pair[1].scores["roc_auc"][:, 0], Sample(400), 0.01)
     tested = delong_test(targets[:, 0], before[:, 0], after[:, 0])
     assert tested is not None
     assert found.standard_error == pytest.approx(tested[1], rel=0.1)

@@ -1,0 +1,155 @@
+"""The rules of intervals, by version: a record names its own (``intervals`` in its protocol), and keeps it for ever.
+
+Version 1 moves and widens the percentiles of the draws for every score (:func:`.bootstrap.interval`). Of single labels
+it covers too little: the draws of a label with few positives are skewed, stop at 1, and vary less than new groups do.
+
+Version 2 takes the draws' deviation alone, on the scale of log-odds, where a score near 1 has room on both sides:
+``logit(score) ± reach * deviation / (score * (1 - score))`` (the delta method). The deviation is widened for the groups
+that speak of the label: those that hold a positive, or those that hold a negative if they are fewer. For ROC-AUC the
+reach is Student's t with one degree of freedom less; the draws of average precision vary more than new test sets do,
+since a positive that is drawn twice raises it, so that the normal quantile suffices. Both choices were made on some
+simulated splits and judged on others, with the published supports (docs/statistics.md). A label that fewer than five
+groups speak of gets no interval. Where no draw differs from a perfect ranking, the lower end is that of Clopper and
+Pearson (1934) for as many successes as there are groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_numbers, interval, student
+from .metrics import Bools, Doubles
+
+VERSIONS = (1, 2)
+"""Every version of the rules that there ever was."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the draws of a number were drawn from.
+
+    Attributes:
+        groups: of the test split.
+        trainings: resamples of the training tracks whose spread the draws carry; with 0 they tell of the test sample
+            only.
+    """
+
+    groups: float
+    trainings: int = 0
+
+
+def fewest(samples: Sequence[Sample]) -> Sample:
+    """Return what the draws of a mean over several splits tell of: no more than those of the poorest."""
+    return Sample(min(one.groups for one in samples), min(one.trainings for one in samples))
+
+
+def label_groups(version: int, targets: Bools, groups: Sequence[str | None]) -> Doubles:
+    """Return how many groups speak of every label ``[labels]``.
+
+    Args:
+        version: of the rules. By the first, all groups do; by the second, those with a positive or with a negative,
+            whichever are fewer.
+        targets: ``[tracks, labels]``.
+        groups: of the tracks.
+    """
+    cluster = cluster_numbers(groups)
+    count = int(cluster.max()) + 1
+    if version == 1:
+        return np.full(targets.shape[1], float(count))
+    held = np.zeros((2, count, targets.shape[1]), dtype=np.bool_)
+    np.logical_or.at(held[0], cluster, targets)
+    np.logical_or.at(held[1], cluster, ~targets)
+    fewer: Doubles = held.sum(axis=1).min(axis=0).astype(np.float64)
+    return fewer
+
+
+def mean_groups(version: int, draws: Doubles, groups: Doubles, count: int) -> float:
+    """Return how many groups speak of a mean over labels.
+
+    By the second version these are one more than the degrees of freedom that Satterthwaite (1946) gives a sum of
+    variances, never more than there are groups: a mean is as uncertain as the labels that vary most.
+
+    Args:
+        version: of the rules.
+        draws: ``[resamples, labels]``, of labels that the split defines; NaN where a draw does not define one.
+        groups: that speak of each label, ``[labels]``.
+        count: of all groups.
+    """
+    if version == 1 or not draws.size:
+        return float(count)
+    exists = ~np.isnan(draws)
+    number = np.maximum(exists.sum(axis=0), 1)
+    middle = np.where(exists, draws, 0.0).sum(axis=0) / number
+    variance = (np.where(exists, draws - middle, 0.0) ** 2).sum(axis=0) / number
+    if not variance.any():
+        return float(min(count, groups.max()))
+    freedom = variance.sum() ** 2 / (variance**2 / np.maximum(groups - 1, 1.0)).sum()
+    return float(min(count, 1.0 + freedom))
+
+
+def missing(draws: Doubles, groups: float) -> str | None:
+    """Return why a number gets no interval; ``None`` if it gets one.
+
+    Args:
+        draws: ``[resamples]``, NaN where one does not define the number.
+        groups: that speak of it.
+    """
+    if groups < MIN_CLUSTERS:
+        return f"no interval: fewer than {MIN_CLUSTERS} groups ({groups:.3g})"
+    kept = np.count_nonzero(~np.isnan(draws))
+    if not draws.size or kept < MIN_DEFINED_SHARE * draws.size:
+        return f"no interval: defined in {kept} of {draws.size} resamples only"
+    return None
+
+
+def span(version: int, metric: str, draws: Doubles, value: float, level: float, groups: float) -> tuple[float, float]:
+    """Return the interval of a score.
+
+    Args:
+        version: of the rules.
+        metric: ``roc_auc``, ``average_precision`` or one of F1, which the second version treats as the first does.
+        draws: ``[resamples]``, no NaN.
+        value: of the split itself, in [0, 1].
+        level: for example 0.95.
+        groups: that speak of the score.
+    """
+    if version == 1 or metric not in ("roc_auc", "average_precision"):
+        low, high = interval(draws, value, level, groups)
+        return max(low, 0.0), min(high, 1.0)
+    share = 0.5 + level / 2
+    reach = student(groups if metric == "roc_auc" else math.inf, share) * math.sqrt(groups / (groups - 1))
+    away = reach * float(draws.std())
+    if value in (0.0, 1.0):
+        perfect = max(0.0, min((1 - share) ** (1 / groups), 1 - away))
+        return (perfect, 1.0) if value else (0.0, 1 - perfect)
+    from scipy.special import expit, logit
+
+    low, high = expit(logit(value) + np.array([-away, away]) / (value * (1 - value)))
+    return min(float(low), value), max(float(high), value)
+
+
+def training_spread(scores: Doubles) -> Doubles:
+    """Return how far the scores of probes trained again are off their mean, as far as the training sample varies.
+
+    Args:
+        scores: on the whole test split, ``[trainings, ...]``.
+
+    Returns:
+        The same shape; its mean square is the variance without bias, ``sum (x - mean)**2 / (trainings - 1)``.
+    """
+    off: Doubles = (scores - scores.mean(axis=0)) * math.sqrt(len(scores) / (len(scores) - 1))
+    return off
+
+
+def training_turns(resamples: int, trainings: int, seed: int) -> NDArray[np.intp]:
+    """Return which training each resample of the test split goes with ``[resamples]``: each as often, in random order.
+
+    A draw is then of both samples: the score of a test resample, moved by what another training sample changes.
+    """
+    turns: NDArray[np.intp] = (np.argsort(np.random.PCG64(seed).random_raw(resamples)) % trainings).astype(np.intp)
+    return turns
