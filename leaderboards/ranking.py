@@ -208,6 +208,11 @@ class Board:
         return tuple(self.places[0].equity.traditions) if self.places else ()
 
     @property
+    def trainings(self) -> int:
+        """Trainings on resamples that all differences take in; with 0 they are of the test sample only."""
+        return min((sample.trainings for place in self.places for _, sample in place.replicates.values()), default=0)
+
+    @property
     def missing_anchors(self) -> tuple[str, ...]:
         """Anchors that nobody has measured for this board yet."""
         there = {place.anchor for place in self.places}

@@ -13,7 +13,7 @@ from ..scoring.intervals import fewest
 from ..scoring.metrics import Doubles
 from .compare import BOUND, RESAMPLES, Comparison, LabelChange, TaskChange, compare
 from .paired import RANKED, Difference, Level, control_by_metric, control_false_discoveries, difference, level
-from .summary import centre
+from .summary import centred_change, centred_sides, judge_tasks
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Forgetting:
         balances: stability (mean change on Western tasks, those of the pre-training: the backward transfer of
             Lopez-Paz and Ranzato 2017, eq. 3), plasticity (mean change on the others) and the mean over all tasks,
             where there are such tasks.
+        tasks: task -> change of the score that is 0 at chance, as the transfer matrix has it.
         traditions: tradition -> change of the score that is 0 at chance (:mod:`.summary`), the mean over its tasks.
         retention: share of the Western score above chance (:mod:`.summary`) that is left; ``None`` without Western
             tasks or where there was none above chance.
@@ -49,6 +50,7 @@ class Forgetting:
 
     comparison: Comparison
     balances: tuple[Balance, ...]
+    tasks: Mapping[str, Difference]
     traditions: Mapping[str, Difference]
     retention: Level | None
     lost: tuple[tuple[str, LabelChange], ...]
@@ -95,6 +97,7 @@ def forgetting(
     return Forgetting(
         comparison,
         tuple(balances),
+        judge_tasks(comparison.tasks, bound),
         _traditions(comparison.tasks, bound),
         _retention(western),
         _of(judged, "lost"),
@@ -102,23 +105,12 @@ def forgetting(
     )
 
 
-def _centred(tasks: Sequence[TaskChange]) -> list[Doubles]:
-    """Return the scores before and after that are 0 at chance, each task once, ``[1 + resamples]``."""
-    return [
-        np.mean([centre(*(task.replicates[m][side] for m in (*RANKED, "prevalence"))) for task in tasks], axis=0)
-        for side in (0, 1)
-    ]
-
-
 def _traditions(tasks: Sequence[TaskChange], bound: float) -> dict[str, Difference]:
     """Judge the traditions together."""
     by_tradition: dict[str, list[TaskChange]] = {}
     for task in sorted(tasks, key=lambda task: tradition_place(task.tradition)):
         by_tradition.setdefault(task.tradition, []).append(task)
-    changes = []
-    for members in by_tradition.values():
-        before, after = _centred(members)
-        changes.append(difference(before, after, fewest([task.sample for task in members]), bound))
+    changes = [centred_change(members, bound) for members in by_tradition.values()]
     return dict(zip(by_tradition, control_false_discoveries(changes), strict=True))
 
 
@@ -126,7 +118,7 @@ def _retention(western: Sequence[TaskChange]) -> Level | None:
     """Return what is left of the score above chance, as a share; each Western task counts once."""
     if not western:
         return None
-    before, after = _centred(western)
+    before, after = centred_sides(western)
     if not before[0] > 0:
         return None
     left = np.divide(after, before, out=np.full_like(after, np.nan), where=before > 0)

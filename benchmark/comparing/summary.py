@@ -14,8 +14,10 @@ import numpy as np
 
 from ..records.evidence import Evidence
 from ..records.record import Record
+from ..scoring.intervals import fewest
 from ..scoring.metrics import Doubles
-from .paired import RANKED, replicate
+from .compare import TaskChange
+from .paired import RANKED, Difference, control_false_discoveries, difference, replicate
 
 
 def chance_precision(record: Record) -> float | None:
@@ -52,6 +54,29 @@ def centre(roc_auc: Doubles, precision: Doubles, chance: Doubles) -> Doubles:
     """
     centred: Doubles = ((roc_auc - 0.5) / 0.5 + (precision - chance) / (1 - chance)) / 2
     return centred
+
+
+def centred_change(tasks: Sequence[TaskChange], bound: float) -> Difference:
+    """Judge the change of the chance-centred score, the mean over tasks, each once.
+
+    Args:
+        tasks: at least one; their resamples are independent, so they are averaged row by row.
+        bound: changes smaller than this count as none, as a fraction.
+    """
+    before, after = centred_sides(tasks)
+    return difference(before, after, fewest([task.sample for task in tasks]), bound)
+
+
+def centred_sides(tasks: Sequence[TaskChange]) -> tuple[Doubles, Doubles]:
+    """Return the chance-centred scores before and after, the mean over tasks, ``[1 + resamples]`` each."""
+    scores = [[centre(*(t.replicates[m][side] for m in (*RANKED, "prevalence"))) for t in tasks] for side in (0, 1)]
+    return np.mean(scores[0], axis=0), np.mean(scores[1], axis=0)
+
+
+def judge_tasks(tasks: Sequence[TaskChange], bound: float) -> dict[str, Difference]:
+    """Judge every task by its chance-centred score, q-values among the tasks; every view says the same of a pair."""
+    found = control_false_discoveries([centred_change([task], bound) for task in tasks])
+    return {task.task: change for task, change in zip(tasks, found, strict=True)}
 
 
 def tradition_replicates(found: Sequence[Evidence], resamples: int) -> dict[str, Doubles]:

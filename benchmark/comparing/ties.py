@@ -26,6 +26,7 @@ class Standing:
         tied: the models, this one among them, that it cannot be told apart from.
         first: the best place that it may have: one more than there are models shown to be better.
         last: the worst place that it may have: the number of models less those shown to be worse.
+        trainings: on resamples, that all pairs take in; with 0 they are told apart by the test sample only.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Standing:
     tied: tuple[str, ...]
     first: int
     last: int
+    trainings: int = 0
 
 
 def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -> tuple[Standing, ...]:
@@ -77,6 +79,7 @@ def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -
             tied=tuple(names[j] for j in order if not better[i, j] and not better[j, i]),
             first=1 + int(better[:, i].sum()),
             last=len(means) - int(better[i].sum()),
+            trainings=sample.trainings,
         )
         for i in order
     )

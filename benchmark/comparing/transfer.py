@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
 from ...baselines.published import Reported, published
 from ...errors import UsageError
 from ...tasks.base import WESTERN, tradition_place
@@ -17,8 +15,8 @@ from ..records.record import Record
 from ..records.setting import common_setting
 from .compare import BOUND, RESAMPLES, TaskChange, compare
 from .lineage import base_of, is_control
-from .paired import RANKED, Difference, control_false_discoveries, difference, replicate_all
-from .summary import centred_score
+from .paired import RANKED, Difference, replicate_all
+from .summary import centred_score, judge_tasks
 
 # Words in an encoder's list of corpora that tell the tradition it was trained on.
 CORPORA: Mapping[str, str] = {
@@ -44,8 +42,9 @@ class Cell:
     Attributes:
         roc_auc: macro ROC-AUC; ``None`` if undefined.
         average_precision: macro average precision.
-        change: of the mean of both against the base, judged; ``None`` for the base itself and without predictions.
-        plain_change: the same as a number alone; ``None`` for the base itself.
+        change: of the score that is 0 at chance (:mod:`.summary`) against the base, judged as everywhere; ``None`` for
+            the base itself and without predictions.
+        plain_change: of the mean of both metrics, as the paper has it; ``None`` for the base itself.
         in_culture: whether the model was trained on the task's tradition.
     """
 
@@ -54,6 +53,11 @@ class Cell:
     change: Difference | None
     plain_change: float | None
     in_culture: bool
+
+    @property
+    def shown_change(self) -> float | None:
+        """The change that is judged; of reported figures, whose chance is not known, :attr:`plain_change`."""
+        return self.plain_change if self.change is None else self.change.change
 
     @property
     def mean(self) -> float | None:
@@ -102,13 +106,13 @@ class TransferMatrix:
         """Mean change on a task over the models but the base and controls; ``None`` if a cell is missing."""
         learnt = [model for model in self.models if self.kinds[model] not in ("base", "control")]
         cells = [self.cells.get((model, task)) for model in learnt]
-        return _plain_mean([cell.plain_change if cell else None for cell in cells])
+        return _plain_mean([cell.shown_change if cell else None for cell in cells])
 
     def mean_change(self, model: str, traditions: Iterable[str] | None = None) -> float | None:
         """Mean change of the mean score over the tasks of some traditions; ``None`` if a cell is missing."""
         wanted = set(self.traditions.values()) if traditions is None else set(traditions)
         cells = [self.cells.get((model, task)) for task in self.tasks if self.traditions[task] in wanted]
-        return _plain_mean([cell.plain_change if cell else None for cell in cells])
+        return _plain_mean([cell.shown_change if cell else None for cell in cells])
 
 
 def transfer_matrix(
@@ -147,7 +151,7 @@ def transfer_matrix(
         for model in models
         if model != base and {e.record.task.name for e in sides[model]} & {e.record.task.name for e in sides[base]}
     }
-    judged = {model: _mean_changes(tasks) for model, tasks in changes.items()}
+    judged = {model: judge_tasks(tasks, BOUND) for model, tasks in changes.items()}
     cells: dict[tuple[str, str], Cell] = {}
     cultures = _cultures(found, in_culture or {})
     kinds_of = _kinds(found, base, cultures)
@@ -155,7 +159,8 @@ def transfer_matrix(
         change = judged.get(model, {}).get(task)
         roc_auc, precision = (e.record.metrics[metric].value for metric in RANKED)
         own = traditions[task] in cultures[model]
-        cells[model, task] = Cell(roc_auc, precision, change, change.change if change else None, own)
+        plain = _plain_change(changes[model], task) if change else None
+        cells[model, task] = Cell(roc_auc, precision, change, plain, own)
     tasks = _ordered(traditions)
     return TransferMatrix(
         title=setting.title,
@@ -250,13 +255,9 @@ def cultures_of(record: Record) -> set[str]:
     return {tradition for word, tradition in CORPORA.items() if word in corpora}
 
 
-def _mean_changes(changes: Sequence[TaskChange]) -> dict[str, Difference]:
-    """Judge the change of the mean of ROC-AUC and AP on each task; q-values among the tasks of the model."""
-    found = []
-    for change in changes:
-        before, after = (np.mean([change.replicates[metric][side] for metric in RANKED], axis=0) for side in (0, 1))
-        found.append(difference(before, after, change.sample, BOUND))
-    return {c.task: d for c, d in zip(changes, control_false_discoveries(found), strict=True)}
+def _plain_change(changes: Sequence[TaskChange], task: str) -> float | None:
+    """Return the change of the mean of ROC-AUC and AP on the tracks that both models could use."""
+    return _plain_mean([d.change for change in changes if change.task == task for d in change.metrics.values()])
 
 
 def _ordered(traditions: Mapping[str, str]) -> tuple[str, ...]:

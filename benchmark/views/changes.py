@@ -12,7 +12,7 @@ import typer
 from ...tasks.splits.names import is_sample
 from ...terminal import new_table
 from ..comparing.compare import Comparison, LabelChange, TaskChange, compare
-from ..comparing.paired import Difference
+from ..comparing.paired import TEST_ONLY, Difference
 from ..comparing.ties import Standing, standings
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
@@ -36,7 +36,7 @@ def _cells(change: Difference) -> list[str]:
     interval = ABSENT if change.low is None else f"[{points(change.low)}, {points(change.high)}]"
     question = ABSENT if change.q_value is None else f"{change.q_value:.3f}"
     found = ABSENT if change.detectable is None else f"{100 * change.detectable:.1f}"
-    verdict = change.verdict if change.reason is None else f"{change.verdict} ({_short(change.reason)})"
+    verdict = change.judgement if change.reason is None else f"{change.judgement} ({_short(change.reason)})"
     return [percent(change.before), percent(change.after), points(change.change), interval, question, found, verdict]
 
 
@@ -63,7 +63,8 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
         f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}. no interval: fewer than five "
-        "groups, or positives in too few of them. DeLong p: of the seeds' mean probabilities, taking tracks for "
+        "groups, or positives in too few of them. test sample only: the training tracks are "
+        "taken as given. DeLong p: of the seeds' mean probabilities, taking tracks for "
         "independent."
     )
     console.print(Text(legend, style="dim"))
@@ -158,7 +159,8 @@ def print_standings(found: Sequence[Standing], console: Console) -> None:
     console.print(grid)
     legend = (
         "Chance-centred score: mean of ROC-AUC and AP, 0 at chance, 100 a perfect ranking; mean over traditions, each "
-        "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %."
+        "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %"
+        f"{'' if all(one.trainings for one in found) else f', {TEST_ONLY}'}."
     )
     console.print(Text(legend, style="dim"))
 

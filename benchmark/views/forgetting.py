@@ -14,6 +14,7 @@ from ..comparing.compare import LabelChange
 from ..comparing.equity import Equity, equities
 from ..comparing.forgetting import Forgetting, forgetting
 from ..comparing.lineage import is_control
+from ..comparing.paired import TEST_ONLY
 from ..records.evidence import Evidence
 from .base import Block, Bound, Resamples, Scope, View
 from .changes import (
@@ -114,12 +115,13 @@ def _conclusion(report: Forgetting) -> Iterator[str]:
     if report.retention is not None:
         yield f"Western retention: {span(report.retention)} % of the score above chance."
     total = sum(report.count(verdict) for verdict in STYLES)
+    only = "" if all(task.sample.trainings for task in comparison.tasks) else f", {TEST_ONLY}"
     for verdict, found in (("gained", report.gained), ("lost", report.lost)):
         most = ", ".join(f"{label.label} {points(label.roc_auc.change)}" for _, label in found[:NAMED_LABELS])
-        yield f"{len(found)} of {total} labels {verdict}{f' (ROC-AUC; most: {most})' if most else ''}."
+        yield f"{len(found)} of {total} labels {verdict}{f' (ROC-AUC; most: {most})' if most else ''}{only}."
     kept, untold = report.count("kept"), report.count("cannot tell")
     bound = f"{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}"
-    yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told."
+    yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told{only}."
     for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
         if tasks:
             yield f"Only {name} has records of {', '.join(tasks)}: not compared."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from ...benchmark.comparing.paired import Level, level
+from ...benchmark.comparing.paired import TEST_ONLY, Level, level
 from ...benchmark.records.record import Metric
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...tasks.base import MINI_LABEL
@@ -119,6 +119,7 @@ def compare_json(board: Board, differences: bool) -> dict[str, object]:
         "entries": [_scores(place) for place in board.places],
         "rows": list(rows.values()),
         "differences": pairs if differences else None,
+        "sample": "" if board.trainings else TEST_ONLY,
     }
 
 

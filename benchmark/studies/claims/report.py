@@ -51,7 +51,7 @@ def cells(finding: ClaimOutcome) -> tuple[str, ...]:
         ABSENT if d.low is None or d.high is None else f"[{_bound(d.low)}, {_bound(d.high)}]",
         ABSENT if d.q_value is None else f"{d.q_value:.3f}",
         ABSENT if d.detectable is None else f"{100 * d.detectable:.1f}",
-        d.verdict,
+        d.judgement,
         points(finding.reported),
     )
 

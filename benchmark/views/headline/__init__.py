@@ -120,7 +120,7 @@ def _change(change: Difference | None) -> str:
     if change is None or change.change is None:
         return ABSENT
     told = "" if change.low is None else f" [{points(change.low)}, {points(change.high)}]"
-    return f"{points(change.change)}{told} {change.verdict}"
+    return f"{points(change.change)}{told} {change.judgement}"
 
 
 def _rows(found: Headline) -> Rows:
@@ -144,6 +144,7 @@ def _rows(found: Headline) -> Rows:
                     "change_low": change.low if change else None,
                     "change_high": change.high if change else None,
                     "verdict": _verdict(change),
+                    "trainings": change.trainings if change else None,
                 }
             )
     return rows

@@ -8,7 +8,7 @@ from statistics import median
 from ....tasks.base import WESTERN
 from ....tasks.splits.names import is_sample
 from ...comparing.headline import Contest, Headline, separable
-from ...comparing.paired import Difference, Level
+from ...comparing.paired import TEST_ONLY, Difference, Level
 from ..words import percent, points, span
 
 MOST_NAMED = 3
@@ -19,8 +19,14 @@ def sentences(found: Headline) -> tuple[str, ...]:
     """Return three to five sentences: who leads, what adaptation changed, the gap to the West, what cannot be told."""
     if not found.contests:
         return ("No usable predictions lie beside these records, so nothing can be told of differences.",)
-    told = [_leads(found), *_changes(found), _gap(found), _untold(found), _controls(found)]
+    changes = [f"{sentence.removesuffix('.')}{_sample(found)}." for sentence in _changes(found)]
+    told = [_leads(found), *changes, _gap(found), _untold(found), _controls(found)]
     return tuple(sentence for sentence in told if sentence)
+
+
+def _sample(found: Headline) -> str:
+    """Return what stands beside verdicts that take the training tracks as given."""
+    return "" if all(change.trainings for change in found.judged) else f" ({TEST_ONLY})"
 
 
 def listed(words: Iterable[str]) -> str:
@@ -52,7 +58,7 @@ def _leads(found: Headline) -> str:
         score = f"{one.leader} ({percent(one.scores[one.leader or ''].value)})"
         parts.append(f"{one.tradition.capitalize()} {score}{f' or {level_with}' if level_with else ''}")
     what = "Best by tradition" if len(models) > 1 else "By tradition"
-    apart = "; “or”: cannot be told apart" if any(one.level_with_leader for one in contests) else ""
+    apart = f"; “or”: cannot be told apart{_sample(found)}" if any(one.level_with_leader for one in contests) else ""
     return f"{what} (0 is chance, 100 a perfect ranking{apart}): {'; '.join(parts)}."
 
 

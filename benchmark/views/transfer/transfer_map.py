@@ -107,9 +107,9 @@ def _head(axes: Axes, matrix: TransferMatrix, names: Sequence[str], size: float,
 def scale_end(matrix: TransferMatrix) -> float:
     """Return the change at which the colours end, as a fraction: the largest of a model that is no control."""
     changes = [
-        abs(cell.plain_change)
+        abs(cell.shown_change)
         for (model, _), cell in matrix.cells.items()
-        if matrix.kinds[model] != "control" and cell.plain_change is not None
+        if matrix.kinds[model] != "control" and cell.shown_change is not None
     ]
     return math.ceil(round(100 * max([SMALLEST_SCALE, *changes]), 6)) / 100
 
@@ -175,7 +175,7 @@ def _draw_cell(
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", edgecolor="white"))
         axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
         return
-    change = cell.plain_change
+    change = cell.shown_change
     shade = (0.96, 0.96, 0.96)
     if change is not None:
         shade = _colours()(0.5 + 0.5 * max(-1.0, min(1.0, change / largest)))[:3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from ...comparing.paired import TEST_ONLY
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
 from ..tables import Rows, escaped, latex_lines, markdown_cell
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = True) -> None:
-    """Print ROC-AUC/AP, the change of their mean against the base, and the averages.
+    """Print ROC-AUC/AP, the judged change against the base, and the averages.
 
     Args:
         matrix: what to print.
@@ -41,23 +42,29 @@ def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = T
         table.add_row(Text(model, style="bold"), *cells, *means)
     console.print(table)
     legend = (
-        "Cells: ROC-AUC/AP, percent; below, the change of their mean in points ([ ] in the model's own culture, ~ "
-        "not separable from zero at a false discovery rate of 5 %). Mean of the cells: of ROC-AUC and AP, as in the "
-        "paper. Chance-centred score: 0 at chance, each tradition once."
+        "Cells: ROC-AUC/AP, percent; below, the change of the chance-centred score in points (reported figures: of the "
+        "mean of both; [ ] in the model's own culture, ~ "
+        f"not separable from zero at a false discovery rate of 5 %{_sample(matrix)}). Mean of the cells: of ROC-AUC "
+        "and AP, as in the paper. Chance-centred score: 0 at chance, each tradition once."
     )
     console.print(Text(legend, style="dim"))
+
+
+def _sample(matrix: TransferMatrix) -> str:
+    changes = [cell.change for cell in matrix.cells.values() if cell.change]
+    return "" if all(change.trainings for change in changes) else f", {TEST_ONLY}"
 
 
 def _printed(cell: Cell | None) -> str:
     if cell is None:
         return ABSENT
     scores = f"{percent(cell.roc_auc)}/{percent(cell.average_precision)}"
-    return scores if cell.plain_change is None else f"{scores}\n{_change(cell)}"
+    return scores if cell.shown_change is None else f"{scores}\n{_change(cell)}"
 
 
 def _change(cell: Cell) -> str:
     sign = "" if separable(cell) else "~"
-    text = f"{sign}{points(cell.plain_change)}"
+    text = f"{sign}{points(cell.shown_change)}"
     return f"\\[{text}]" if cell.in_culture else text
 
 
@@ -88,7 +95,7 @@ def latex_table(matrix: TransferMatrix) -> str:
 
 
 def markdown_matrix(matrix: TransferMatrix) -> str:
-    """Return a Markdown table: ROC-AUC / AP in percent and, in brackets, the change of their mean in points."""
+    """Return a Markdown table: ROC-AUC / AP in percent and, in brackets, the change that is judged, in points."""
     lines = [
         f"{matrix.title}; change against {matrix.base} in brackets. {matrix.warning}".rstrip(),
         "",
@@ -100,7 +107,7 @@ def markdown_matrix(matrix: TransferMatrix) -> str:
         for task in matrix.tasks:
             cell = matrix.cells.get((model, task))
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else ABSENT
-            change = f" ({points(cell.plain_change)})" if cell and cell.plain_change is not None else ""
+            change = f" ({points(cell.shown_change)})" if cell and cell.shown_change is not None else ""
             cells.append(text + change)
         name = markdown_cell(model)
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {percent(matrix.paper[model])} |")
@@ -123,11 +130,12 @@ def matrix_rows(matrix: TransferMatrix) -> Rows:
                 "tradition": matrix.traditions[task],
                 "roc_auc": cell.roc_auc,
                 "average_precision": cell.average_precision,
-                "change": cell.plain_change,
+                "change": cell.shown_change,
                 "low": change.low if change else None,
                 "high": change.high if change else None,
                 "q_value": change.q_value if change else None,
                 "verdict": change.verdict if change else "",
+                "trainings": change.trainings if change else None,
                 "in_culture": cell.in_culture,
             }
         )

@@ -48,8 +48,8 @@
     if (i === j) return "";
     const change = entries[j].score[0] - entries[i].score[0];
     const text = "Score, second − first: " + signed(change) + (ends ? " " + between(ends) + ", paired. " : ", without an interval. ");
-    if (!pair[0]) return text + "The two cannot be told apart.";
-    return text + (change > 0 ? read(entries[j]) : read(entries[i])) + " is better.";
+    const said = pair[0] ? (change > 0 ? read(entries[j]) : read(entries[i])) + " is better" : "The two cannot be told apart";
+    return text + said + (board.sample ? " (" + board.sample + ")." : ".");
   }
   function show() {
     const i = one.selectedIndex, j = other.selectedIndex;

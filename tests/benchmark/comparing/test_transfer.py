@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
+from cmbench.benchmark.comparing.forgetting import forgetting
 from cmbench.benchmark.comparing.transfer import TransferMatrix, cultures_of, reported_matrix, transfer_matrix
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.views.base import write_view
@@ -88,7 +89,24 @@ def test_changes_are_judged_against_the_base(build_evidence: Build) -> None:
     assert cells["lyra"].plain_change == 0
     found = {e.record.task.name: e.record for e in measured(build_evidence) if e.record.model.name == "turkish"}
     assert cells["lyra"].roc_auc == found["lyra"].metrics["roc_auc"].value
-    assert matrix.column_change("fma_medium") == cells["fma_medium"].plain_change
+    assert matrix.column_change("fma_medium") == cells["fma_medium"].shown_change
+
+
+def test_transfer_and_forgetting_say_the_same_of_a_pair(build_evidence: Build) -> None:
+    found = measured(build_evidence)
+    before, after = ([e for e in found if e.record.model.name == name] for name in ("base", "turkish"))
+    matrix, report = transfer_matrix([*before, *after], "base"), forgetting(before, after)
+    assert {task: matrix.cells["turkish", task].change for task in matrix.tasks} == dict(report.tasks)
+    # By hand: both metrics, each 0 at chance.
+    makam = report.comparison.tasks[0]
+    sides = []
+    for side in (0, 1):
+        values = [makam.replicates[m][side][0] for m in ("roc_auc", "average_precision", "prevalence")]
+        roc_auc, precision, chance = values
+        sides.append((2 * roc_auc - 1 + (precision - chance) / (1 - chance)) / 2)
+    assert report.tasks[makam.task].change == pytest.approx(sides[1] - sides[0])
+    plain = np.mean([change.change for change in makam.metrics.values()])
+    assert matrix.cells["turkish", makam.task].plain_change == pytest.approx(plain)
 
 
 def test_a_missing_cell_is_shown_and_never_averaged(build_evidence: Build) -> None:
@@ -272,7 +290,7 @@ def test_a_control_sets_neither_base_nor_scale_nor_mean(build_evidence: Build) -
     assert matrix.models[-1] == "constant"
     assert scale_end(matrix) == scale_end(without)
     assert [matrix.column_change(task) for task in matrix.tasks] == [without.column_change(t) for t in without.tasks]
-    largest = max(abs(cell.plain_change or 0) for (model, _), cell in matrix.cells.items() if model == "turkish")
+    largest = max(abs(cell.shown_change or 0) for (model, _), cell in matrix.cells.items() if model == "turkish")
     assert largest <= scale_end(matrix) < largest + 0.01
     shades = {tuple(p.get_facecolor()) for p in transfer_figure(matrix).axes[0].patches if p.get_fill()}
     assert len(transfer_figure(matrix).axes) == 2, "the map and its colour bar"
