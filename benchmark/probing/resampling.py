@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...errors import UsageError
 from ..scoring.bootstrap import cluster_weights
 from .bank import SeedStream
 
@@ -37,9 +38,14 @@ def training_draws(data: TaskData, usable: Sequence[Track], resamples: int) -> N
 
     Returns:
         How often each usable track is drawn ``[resamples, tracks]``; ``None`` for no resample.
+
+    Raises:
+        UsageError: there is one resample only: it has no spread.
     """
     if not resamples:
         return None
+    if resamples == 1:
+        raise UsageError("train_resamples must be 0, or 2 at least: the spread of one training is not known.")
     seed = int(hashlib.sha256(f"{data.task.name} {data.split_sha256} train".encode()).hexdigest()[:12], 16)
     tracks, there = data.splits["train"], {track.id for track in usable}
     return cluster_weights([t.group for t in tracks], resamples, seed)[:, [t.id in there for t in tracks]]

@@ -5,12 +5,12 @@ it covers too little: the draws of a label with few positives are skewed, stop a
 
 Version 2 takes the draws' deviation alone, on the scale of log-odds, where a score near 1 has room on both sides:
 ``logit(score) ± reach * deviation / (score * (1 - score))`` (the delta method). The deviation is widened for the groups
-that speak of the label: those that hold a positive, or those that hold a negative if they are fewer. For ROC-AUC the
-reach is Student's t with one degree of freedom less; the draws of average precision vary more than new test sets do,
-since a positive that is drawn twice raises it, so that the normal quantile suffices. Both choices were made on some
-simulated splits and judged on others, with the published supports (docs/statistics.md). A label that fewer than five
-groups speak of gets no interval. Where no draw differs from a perfect ranking, the lower end is that of Clopper and
-Pearson (1934) for as many successes as there are groups.
+that speak of the label: the effective number of those with a positive, or with a negative if that is smaller. For
+ROC-AUC the reach is Student's t with one degree of freedom less; the draws of average precision vary more than new test
+sets do, since a positive that is drawn twice raises it, so that the normal quantile suffices. Both choices were made on
+some simulated splits and judged on others, with the published supports (docs/statistics.md). A label that fewer than
+five groups speak of gets no interval. Where no draw differs from a perfect ranking, the lower end is that of Clopper
+and Pearson (1934) for as many successes as there are groups.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from .metrics import Bools, Doubles
 
 VERSIONS = (1, 2)
 """Every version of the rules that there ever was."""
+
+ROUNDING = 1e-9
+"""A score as close to 0 or 1 is taken to be there: its log-odds are rounding."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ def label_groups(version: int, targets: Bools, groups: Sequence[str | None]) -> 
     """Return how many groups speak of every label ``[labels]``.
 
     Args:
-        version: of the rules. By the first, all groups do; by the second, those with a positive or with a negative,
-            whichever are fewer.
+        version: of the rules. By the first, all groups do. By the second it is the effective number of those with a
+            positive, or with a negative if that is smaller: ``(sum n)**2 / sum n**2`` over the positives ``n`` of each
+            group (Kish 1965), as many as there are groups where all hold the same number.
         targets: ``[tracks, labels]``.
         groups: of the tracks.
     """
@@ -61,10 +65,10 @@ def label_groups(version: int, targets: Bools, groups: Sequence[str | None]) -> 
     count = int(cluster.max()) + 1
     if version == 1:
         return np.full(targets.shape[1], float(count))
-    held = np.zeros((2, count, targets.shape[1]), dtype=np.bool_)
-    np.logical_or.at(held[0], cluster, targets)
-    np.logical_or.at(held[1], cluster, ~targets)
-    fewer: Doubles = held.sum(axis=1).min(axis=0).astype(np.float64)
+    held = np.zeros((2, count, targets.shape[1]))
+    for side, true in zip(held, (targets, ~targets), strict=True):
+        np.add.at(side, cluster, true)
+    fewer: Doubles = (held.sum(axis=1) ** 2 / np.maximum((held**2).sum(axis=1), 1.0)).min(axis=0)
     return fewer
 
 
@@ -124,9 +128,9 @@ def span(version: int, metric: str, draws: Doubles, value: float, level: float, 
     share = 0.5 + level / 2
     reach = student(groups if metric == "roc_auc" else math.inf, share) * math.sqrt(groups / (groups - 1))
     away = reach * float(draws.std())
-    if value in (0.0, 1.0):
+    if value * (1 - value) < ROUNDING:
         perfect = max(0.0, min((1 - share) ** (1 / groups), 1 - away))
-        return (perfect, 1.0) if value else (0.0, 1 - perfect)
+        return (min(perfect, value), 1.0) if value > 0.5 else (0.0, max(1 - perfect, value))
     from scipy.special import expit, logit
 
     low, high = expit(logit(value) + np.array([-away, away]) / (value * (1 - value)))

@@ -146,50 +146,36 @@ def share(values: Iterable[bool]) -> str:
     return f"{100 * np.mean(listed):.1f}" if listed else "–"
 
 
-def label_table(
-    seen: Sequence[Seen], judged: Sequence[Judged], rows: Iterable[tuple[str, Sequence[Seen], Sequence[Judged]]]
-) -> Iterator[str]:
-    """Yield a Markdown table of labels' intervals: coverage and median width by version, false positives."""
-    yield "| | labels drawn | with interval | ROC-AUC held, v1 | v2 | width v1 | v2 | AP held, v1 | v2 | width v1 | v2 | p < 5 % |"
-    yield "|---" * 12 + "|"
-    for name, mine, tests in rows:
-        cells = [name]
-        second = [s for s in mine if s.version == 2 and s.metric == RANKED[0]]
-        cells += [str(len(second)), share(s.held is not None for s in second)]
-        for metric in RANKED:
-            by_version = [
-                [s for s in mine if s.metric == metric and s.version == v and s.held is not None] for v in (1, 2)
-            ]
-            cells += [share(bool(s.held) for s in found) for found in by_version]
-            cells += [f"{100 * np.median([s.width for s in found]):.1f}" if found else "–" for found in by_version]
-        cells.append(share(t.p_value is not None and t.p_value < 0.05 for t in tests))
-        yield "| " + " | ".join(cells) + " |"
+HEAD = (
+    "",
+    "scores drawn",
+    "with interval",
+    *(f"{metric} {what}, rules {v}" for metric in ("ROC-AUC", "AP") for what in ("held", "width") for v in (1, 2)),
+    "p < 5 %",
+)
+
+
+def _row(name: str, seen: Sequence[Seen], judged: Sequence[Judged]) -> str:
+    """Return a row: share of scores with an interval, coverage and median width by rules, false positives."""
+    second = [s for s in seen if s.version == 2 and s.metric == RANKED[0]]
+    cells = [name, str(len(second)), share(s.held is not None for s in second)]
+    for metric in RANKED:
+        by_version = [[s for s in seen if (s.metric, s.version) == (metric, v) and s.held is not None] for v in (1, 2)]
+        cells += [share(bool(s.held) for s in found) for found in by_version]
+        cells += [f"{100 * np.median([s.width for s in found]):.1f}" if found else "–" for found in by_version]
+    tested = [t.p_value < 0.05 for t in judged if t.p_value is not None]
+    return "| " + " | ".join([*cells, share(tested)]) + " |"
 
 
 def tables(seen: Sequence[Seen], judged: Sequence[Judged]) -> Iterator[str]:
-    """Yield the tables of docs/statistics.md: labels by task and by support, and means over labels by task."""
+    """Yield the table of docs/statistics.md: labels by support and by task, and means over labels by task."""
     names = list(dict.fromkeys(s.task for s in seen))
-    of_labels, tests = [s for s in seen if s.support], [t for t in judged if t.support]
-    by_task = [(n, [s for s in of_labels if s.task == n], [t for t in tests if t.task == n]) for n in names]
-    by_support = [
-        (
-            f"{low} to {high - 1}" if high < 10_000 else f"{low} and more",
-            [s for s in of_labels if low <= s.support < high],
-            [t for t in tests if low <= t.support < high],
-        )
-        for low, high in CLASSES
-    ]
-    yield from label_table(of_labels, tests, [*by_support, *by_task])
-    yield ""
-    yield from label_table(
-        seen,
-        judged,
-        [
-            (
-                n,
-                [s for s in seen if s.task == n and not s.support],
-                [t for t in judged if t.task == n and not t.support],
-            )
-            for n in names
-        ],
-    )
+    yield from ("| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|")
+    for low, high in CLASSES:
+        name = f"{low} to {high - 1} positives" if high < CLASSES[-1][1] else f"{low} and more"
+        yield _row(name, [s for s in seen if low <= s.support < high], [t for t in judged if low <= t.support < high])
+    for labels in (True, False):
+        for task in names:
+            mine = [s for s in seen if s.task == task and bool(s.support) == labels]
+            tests = [t for t in judged if t.task == task and bool(t.support) == labels]
+            yield _row(f"{task}, {'labels' if labels else 'mean'}", mine, tests)

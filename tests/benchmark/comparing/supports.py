@@ -69,8 +69,8 @@ TASKS = (
         "magnatagatune",
         4332,
         _numbers(
-            "875 699 806 598 394 516 496 564 495 467 508 344 231 435 330 381 174 373 264 295 282 245 189 273 248 162 251 "
-            "166 192 196 249 102 159 135 110 188 142 148 153 122 160 142 141 20 116 131 67 165 119 131"
+            "875 699 806 598 394 516 496 564 495 467 508 344 231 435 330 381 174 373 264 295 282 245 189 273 248 162 "
+            "251 166 192 196 249 102 159 135 110 188 142 148 153 122 160 142 141 20 116 131 67 165 119 131"
         ),
         mean=47,
         spread=0.4,
@@ -142,9 +142,8 @@ class World:
         task = self.task
         sizes = list(task.sizes)
         while sum(sizes) < task.tracks:
-            sizes.append(
-                max(1, round(task.mean * float(np.exp(task.spread * rng.standard_normal() - task.spread**2 / 2))))
-            )
+            factor = float(np.exp(task.spread * rng.standard_normal() - task.spread**2 / 2))
+            sizes.append(max(1, round(task.mean * factor)))
         return np.repeat(np.arange(len(sizes)), sizes)[: task.tracks]
 
 
