@@ -39,10 +39,12 @@ class ProbeSplit:
     Attributes:
         features: its windows.
         labels: ``[tracks, labels]``.
+        known: ``[tracks, labels]``, false where it is not known whether the track has the label; ``None`` if all are.
     """
 
     features: WindowFeatures
     labels: NDArray[np.bool_]
+    known: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class _Bench:
             Windows(features, layers, self.scaling, self.device, self.train_budget),
             torch.from_numpy(self.train.labels.astype(np.float32)).to(self.device),
             torch.from_numpy(np.asarray(features.track_of_window, dtype=np.int64)),
+            None if self.train.known is None else torch.from_numpy(self.train.known.astype(np.float32)).to(self.device),
         )
 
 
@@ -136,14 +139,14 @@ def run_probes(
     budget = memory_budget(device)
     valid_windows = Windows(valid.features, needed, scaling, device, budget)
     valid_scorer = TrackScorer(valid_windows, valid.features.track_of_window, fused)
-    validation = ValidationScorer(valid_scorer, valid.labels, settings.select)
+    validation = ValidationScorer(valid_scorer, valid.labels, settings.select, valid.known)
     budget -= valid_windows.bytes if valid_windows.held else 0
     bench = _Bench(train, shape, settings, scaling, validation, device, budget)
 
     grid = [Probe(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
     meter = _Meter(progress, (len(grid) + len(others)) * settings.max_epochs)
-    searched = _train(bench, grid, bench.training(needed), meter)
+    searched = _train(bench, grid, bench.training(needed), meter, settings.halve_at)
     chosen, trained = _train_seeds(bench, searched, others, meter)
 
     kept = [weights for seed in settings.seeds if (weights := trained[seed].weights) is not None]
@@ -158,6 +161,7 @@ def run_probes(
             "infinity or huge values. Check the encoder on the test audio."
         )
     assert chosen.scores is not None
+    valid_calibration = calibrate(valid_scorer.track_logits(stack), valid.labels, valid.known)
     return ProbeResult(
         probabilities=probabilities_of(logits),
         selection=Selection(
@@ -168,7 +172,7 @@ def run_probes(
             epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
         ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
-        heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
+        heads=heads_of(stack, len(layer_names), scaling, valid_calibration),
     )
 
 
@@ -206,6 +210,8 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     """
     if settings.select not in ("mean", "roc_auc"):
         raise UsageError(f"A probe is selected by 'mean' or 'roc_auc', not {settings.select!r}.")
+    if settings.batch_of not in ("windows", "tracks"):
+        raise UsageError(f"A batch is of 'windows' or 'tracks', not {settings.batch_of!r}.")
     if settings.fused_init not in ("zeros", "normal"):
         raise UsageError(f"The weighted sum starts from 'zeros' or 'normal', not {settings.fused_init!r}.")
     alone = tuple(range(layers)) if settings.each_layer else ()
@@ -219,14 +225,22 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     return alone, summed
 
 
-def _train(bench: _Bench, members: Sequence[Probe], training: TrainingWindows, meter: _Meter) -> list[Trained]:
-    """Train members in as few programs as the memory allows."""
+def _train(
+    bench: _Bench,
+    members: Sequence[Probe],
+    training: TrainingWindows,
+    meter: _Meter,
+    halve_at: Sequence[int] = (),
+) -> list[Trained]:
+    """Train members in as few programs as the memory allows; those of one input together, where they are halved."""
     limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
+    if halve_at and (rates := len(bench.settings.learning_rates)):
+        limit = max(1, limit // rates) * rates
     trained: list[Trained] = []
     for low in range(0, len(members), limit):
         part = members[low : low + limit]
         trained += train_program(
-            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled
+            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, halve_at
         )
     return trained
 

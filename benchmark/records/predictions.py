@@ -18,6 +18,8 @@ LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
 
 _ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
+KNOWN = "known"
+"""Of which targets it is known whether they hold, ``[tracks, labels]``; only there where some are not."""
 
 
 def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dict[str, NDArray[np.generic]]:
@@ -34,7 +36,8 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
             names = archive.namelist()
             if len(set(names)) != len(names):
                 raise ValueError("an array is there twice")
-            return {name: parse_npy(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in _ARRAYS}
+            wanted = (*_ARRAYS, KNOWN) if f"{KNOWN}.npy" in names else _ARRAYS
+            return {name: parse_npy(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
     except (RuntimeError, TypeError, MemoryError) as error:
@@ -61,6 +64,7 @@ def predictions_bytes(
     labels: Iterable[str],
     targets: NDArray[np.bool_],
     probabilities: NDArray[np.float32],
+    known: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
 
@@ -70,6 +74,7 @@ def predictions_bytes(
         labels: ordered label names.
         targets: ``[tracks, labels]``.
         probabilities: float32 ``[seeds, tracks, labels]``.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
     """
     arrays = {
         "track_ids": np.array(list(track_ids), dtype=np.str_),
@@ -78,6 +83,8 @@ def predictions_bytes(
         "targets": targets.astype(np.bool_),
         "probabilities": probabilities.astype(np.float32),
     }
+    if known is not None:
+        arrays[KNOWN] = known.astype(np.bool_)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

@@ -10,7 +10,16 @@ import numpy as np
 
 from ...errors import CmbenchError
 from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
-from ..scoring.metrics import defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
+from ..scoring.metrics import (
+    defined_labels,
+    f1,
+    f1_micro,
+    known_counts,
+    mean_of_defined,
+    positives_of,
+    sort_scores,
+    weighted_scores,
+)
 from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
 
 if TYPE_CHECKING:
@@ -55,6 +64,8 @@ def score_predictions(
     families: Mapping[str, str],
     train_support: Sequence[int],
     protocol: Protocol,
+    *,
+    known: NDArray[np.bool_] | None = None,
 ) -> RecordScores:
     """Score the predictions on a test split.
 
@@ -66,16 +77,18 @@ def score_predictions(
         families: label -> family.
         train_support: positives of each label among the training tracks.
         protocol: its interval, resamples and threshold.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; all are known if not given.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
     """
     truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(probabilities)
     _check_shapes(truth, values, groups)
-    defined, reasons = defined_labels(truth)
+    truth, counts = positives_of(truth, known), known_counts(truth, known)
+    defined, reasons = defined_labels(truth, known)
     draws = _Draws(cluster_count(groups), protocol.interval_level)
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
-    scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold)
+    scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold, known)
 
     metrics = {name: draws.macro(scores[name], defined) for name in RANKED}
     metrics["f1_micro"] = draws.estimate(pooled, None if defined.any() else NOTHING_DEFINED)
@@ -93,7 +106,8 @@ def score_predictions(
                 family=families[label],
                 support=positives,
                 train_support=int(train_support[k]),
-                prevalence=positives / len(truth),
+                known=None if known is None else int(counts[k]),
+                prevalence=positives / max(1, int(counts[k])),
                 f1=found["f1"].value,
                 reason=reasons[k] or found["roc_auc"].reason,
                 **_ranked(found),
@@ -123,7 +137,12 @@ def _check_shapes(truth: Bools, values: Floats, groups: Sequence[str | None]) ->
 
 
 def _resample(
-    truth: Bools, values: Floats, weights: NDArray[np.int32], labels: Sequence[str], threshold: float
+    truth: Bools,
+    values: Floats,
+    weights: NDArray[np.int32],
+    labels: Sequence[str],
+    threshold: float,
+    known: Bools | None,
 ) -> tuple[dict[str, Doubles], Doubles]:
     """Score the split itself (row 0) and every resample, by the same arithmetic.
 
@@ -132,7 +151,7 @@ def _resample(
         F1 ``[seeds, 1 + resamples]``.
     """
     rows = 1 + len(weights)
-    ranked = [sort_scores(truth, scores, labels) for scores in values]
+    ranked = [sort_scores(truth, scores, labels, known) for scores in values]
     predicted = values >= threshold
     scores = {name: np.empty((len(values), rows, truth.shape[1])) for name in (*RANKED, "f1")}
     pooled = np.empty((len(values), rows))
@@ -147,8 +166,8 @@ def _resample(
             exists = ~np.isnan(roc_auc)
             scores["roc_auc"][k, block] = roc_auc
             scores["average_precision"][k, block] = np.where(exists, precision, np.nan)
-            scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight), np.nan)
-            pooled[k, block] = f1_micro(truth, predicted[k], weight)
+            scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight, known), np.nan)
+            pooled[k, block] = f1_micro(truth, predicted[k], weight, known)
     return scores, pooled
 
 
