@@ -40,6 +40,7 @@ from .records.record import (
 )
 from .records.scores import score_predictions
 from .scoring.bootstrap import cluster_count
+from .scoring.metrics import defined_labels
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
@@ -78,6 +79,7 @@ def compute_cell(
     Raises:
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
     """
+    data = data.read_as(protocol.unknown)
     card, store = encoders.card(name), open_store(encoders.card(name), data, protocol.windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
     # Their shards are looked at only if the cell is not finished.
@@ -166,6 +168,8 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
         protocol.windowing.sha256(data.task.max_track_seconds),
         protocol.sha256,
     ]
+    if unknown := data.read_as(protocol.unknown).unknown_sha256:
+        facts.append(unknown)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -216,9 +220,9 @@ def require_judgeable(data: TaskData) -> None:
     Raises:
         CmbenchError: no label has both a track that carries it and one that does not.
     """
-    labels = data.label_matrix("valid")
+    labels, known = data.label_matrix("valid"), data.known_matrix("valid")
     remedy = "Take a larger --limit." if is_sample(data.split_name) else "Move tracks between the splits."
-    if not (labels.any(axis=0) & ~labels.all(axis=0)).any():
+    if not defined_labels(labels, known)[0].any():
         raise CmbenchError(
             f"Task {data.task.name} ({data.edition}): no label has both a track that carries it and one that does not "
             f"among the {len(labels)} of the valid split, so no probe can be chosen. {remedy}"
@@ -250,9 +254,11 @@ def _probe_split(
     """Usable tracks of a split and what the probes see of them."""
     from .probing.search import ProbeSplit
 
-    usable = [entries[t.id].track.failure is None for t in data.splits[split]]
+    usable = np.array([entries[t.id].track.failure is None for t in data.splits[split]])
     tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
-    return tracks, ProbeSplit(store.view([entries[t.id] for t in tracks]), data.label_matrix(split)[np.array(usable)])
+    labels, known = data.label_matrix(split)[usable], data.known_matrix(split)
+    features = store.view([entries[t.id] for t in tracks])
+    return tracks, ProbeSplit(features, labels, None if known is None else known[usable])
 
 
 def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
@@ -298,14 +304,22 @@ def _probe_and_record(
     seconds = time.perf_counter() - started
     groups = [t.group for t in tracks]
     predictions = predictions_bytes(
-        (t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities, probed.resampled
+        (t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities, probed.resampled, test.known
     )
     write_atomically(path.with_suffix(".npz"), predictions)
     write_answers(path, card.name, data)
     _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
     support, families = train.labels.sum(axis=0).tolist(), data.task.families
     scores = score_predictions(
-        test.labels, probed.probabilities, groups, data.labels, families, support, protocol, probed.resampled
+        test.labels,
+        probed.probabilities,
+        groups,
+        data.labels,
+        families,
+        support,
+        protocol,
+        resampled=probed.resampled,
+        known=test.known,
     )
     settings = json.loads(json.dumps(protocol.settings))
     return Record(

@@ -115,6 +115,8 @@ def _by_family(one: LayerScore) -> Iterator[tuple[str | None, dict[str, Any]]]:
 def predictions(*sources: str | os.PathLike[str], each_seed: bool = False) -> pd.DataFrame:
     """Return one row for each record, test track and label; texts are of the dtype ``category``, which takes less room.
 
+    A label of which nobody knows whether a track has it has no row for that track.
+
     Columns: who; ``track``, ``group`` (missing where unknown), ``label``, ``family``, ``target``, ``probability`` (mean
     over seeds; float32, as it was scored), and ``seed`` (from 0) before it if each is asked for.
 
@@ -142,7 +144,8 @@ def predictions(*sources: str | os.PathLike[str], each_seed: bool = False) -> pd
         facts["family"] = np.tile(np.array([one.record.task.families[n] for n in names], dtype=object), seeds * tracks)
         facts["target"] = np.tile(one.targets.ravel(), seeds)
         facts |= {"seed": np.repeat(np.arange(seeds), tracks * width)} if each_seed else {}
-        parts.append(pd.DataFrame({**facts, "probability": found.astype(np.float32).ravel()}))
+        part = pd.DataFrame({**facts, "probability": found.astype(np.float32).ravel()})
+        parts.append(part if one.known is None else part[np.tile(one.known.ravel(), seeds)])
     kinds = dict.fromkeys((*WHO, "track", "group", "label", "family"), "category") | {"target": TRUTH}
     kinds |= ({"seed": COUNT} if each_seed else {}) | {"probability": "float32"}
     return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(kinds))).astype(kinds)

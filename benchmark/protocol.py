@@ -14,7 +14,7 @@ from ..errors import UsageError
 
 LATER: Mapping[str, Mapping[str, object]] = {
     "windowing": {"limits": "none"},
-    "probe": {"batch_of": "windows", "search": "grid", "mean_of_states": False},
+    "probe": {"batch_of": "windows", "halve_at": (), "fused_learns": True},
     "": {"intervals": 1, "train_resamples": 0, "unknown": "negative"},
 }
 """Choices that came after the first protocols, by part, with what held before. A hash names them only where they
@@ -78,7 +78,7 @@ class ProbeSettings:
         fused_from: first hidden state in the sum.
         fused_init: initial logits of the sum: ``zeros`` (equal weights) or ``normal``.
         learning_rates: the grid; Adam.
-        batch: windows per step.
+        batch: windows, or tracks, per step.
         max_epochs: passes over the training windows at most.
         patience: epochs without a better validation score before a probe stops.
         plateau_factor: the rate is multiplied by this …
@@ -87,8 +87,8 @@ class ProbeSettings:
         search_seed: the seed of the grid.
         seeds: seeds of the chosen configuration; the result is the mean over them.
         batch_of: what ``batch`` counts: ``windows``, or ``tracks`` with all their windows.
-        search: how the candidates are tried: ``grid`` (each to its own end) or ``halving``.
-        mean_of_states: whether the plain mean of the hidden states is the one candidate.
+        halve_at: epochs of the search after which, of every input, only the better half of the learning rates goes on.
+        fused_learns: whether the weights of the sum are trained; if not, they stay as they started.
     """
 
     hidden: int = 512
@@ -108,8 +108,8 @@ class ProbeSettings:
     search_seed: int = 1
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     batch_of: str = "windows"
-    search: str = "grid"
-    mean_of_states: bool = False
+    halve_at: tuple[int, ...] = ()
+    fused_learns: bool = True
 
 
 @dataclass(frozen=True)

@@ -280,12 +280,13 @@ def _ranked_tasks(entrant: Entrant) -> tuple[Evidence, ...]:
 
 
 def _content(found: Sequence[Evidence]) -> str:
-    """Return the hash of what the entries of a board must have in common: tracks, groups, labels and targets."""
+    """Return the hash of what the entries of a board must have in common: tracks, groups, labels, known targets."""
     digest = hashlib.sha256()
     for e in found:
         task = e.record.task
         digest.update(repr((task.name, task.split_sha256, task.label_sha256, e.track_ids, e.groups)).encode())
         digest.update(np.packbits(e.targets).tobytes())
+        digest.update(b"" if e.known is None else np.packbits(e.known).tobytes())
     return digest.hexdigest()
 
 

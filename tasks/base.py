@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,7 @@ class Track:
         start: where the track begins in the file, seconds.
         end: where it ends, seconds; ``None`` for the end of the file.
         seconds: published length of the track; ``None`` if it is not known. Only checked, never used.
+        unknown: labels of which nobody knows whether the track has them; none of ``labels``.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Track:
     start: float = 0.0
     end: float | None = None
     seconds: float | None = None
+    unknown: tuple[str, ...] = ()
 
 
 Splits = Mapping[str, Sequence[Track]]
@@ -235,14 +237,41 @@ class TaskData:
         return "album" if self.edition == "mini" else self.task.group_kind
 
     def label_matrix(self, split: str) -> NDArray[np.bool_]:
-        """Labels of a split as booleans ``[tracks, labels]``."""
+        """Labels of a split as booleans ``[tracks, labels]``; one that is not known is false."""
+        return self._matrix([track.labels for track in self.splits[split]])
+
+    def known_matrix(self, split: str) -> NDArray[np.bool_] | None:
+        """Of which labels of a split it is known whether they hold, ``[tracks, labels]``; ``None`` if of all."""
+        unknown = [track.unknown for track in self.splits[split]]
+        return ~self._matrix(unknown) if any(unknown) else None
+
+    def _matrix(self, named: Sequence[tuple[str, ...]]) -> NDArray[np.bool_]:
         import numpy as np
 
         column = {label: i for i, label in enumerate(self.labels)}
-        matrix = np.zeros((len(self.splits[split]), len(self.labels)), dtype=bool)
-        for row, track in enumerate(self.splits[split]):
-            matrix[row, [column[label] for label in track.labels]] = True
+        matrix = np.zeros((len(named), len(self.labels)), dtype=bool)
+        for row, labels in enumerate(named):
+            matrix[row, [column[label] for label in labels]] = True
         return matrix
+
+    def read_as(self, unknown: str) -> TaskData:
+        """Return the data as a protocol reads labels that are not known: ``negative``, or ``masked`` (as they are).
+
+        Raises:
+            UsageError: it is neither.
+        """
+        if unknown not in ("negative", "masked"):
+            raise UsageError(f"An unknown label is 'negative' or 'masked', not {unknown!r}.")
+        if unknown == "masked" or not self.unknown_sha256:
+            return self
+        splits = {name: tuple(replace(t, unknown=()) for t in tracks) for name, tracks in self.splits.items()}
+        return replace(self, splits=splits)
+
+    @property
+    def unknown_sha256(self) -> str:
+        """Hash of what is not known, by track; empty where everything is."""
+        rows = [f"{t.id}\t{'|'.join(sorted(t.unknown))}\n" for name in SPLITS for t in self.splits[name] if t.unknown]
+        return hashlib.sha256("".join(rows).encode()).hexdigest() if rows else ""
 
     @property
     def label_sha256(self) -> str:
@@ -279,7 +308,9 @@ def checked(data: TaskData) -> TaskData:
                     "ids must be unique."
                 )
             seen[track.id] = name
-            if unknown := set(track.labels) - known:
+            if both := set(track.labels) & set(track.unknown):
+                raise UsageError(f"{where}: track {quoted(track.id)} has the label {quoted(min(both))}, and not known.")
+            if unknown := {*track.labels, *track.unknown} - known:
                 raise UsageError(
                     f"{where}: track {quoted(track.id)} has the label {quoted(min(unknown))}, which is not among the "
                     "task's labels."

@@ -241,7 +241,7 @@ def on_common_tracks(first: Evidence, second: Evidence) -> tuple[Evidence, Evide
             "on the same tracks."
         )
     first, second = first.rows(common), second.rows(common)
-    if not np.array_equal(first.targets, second.targets) or first.groups != second.groups:
+    if not first.same_truth(second) or first.groups != second.groups:
         raise UsageError(
             f"{first.path} and {second.path} give tracks of {first.record.task.name} different labels or "
             "groups: they were not made from the same annotations. Run both models again on the same task."
@@ -268,7 +268,8 @@ def _label_changes(
     changes = []
     for k, (label, judged) in enumerate(zip(task.labels, control_by_metric(differences), strict=True)):
         same = np.array_equal(first.probabilities[:, :, k], second.probabilities[:, :, k])
-        tested = delong_test(first.targets[:, k], means[0][:, k], means[1][:, k])
+        rows = first.judged(k)
+        tested = delong_test(first.targets[rows, k], means[0][rows, k], means[1][rows, k])
         changes.append(
             LabelChange(
                 label=label,

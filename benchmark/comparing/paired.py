@@ -183,24 +183,25 @@ def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     weights = np.concatenate([np.ones((1, weights.shape[1]), weights.dtype), weights])
     total = {metric: np.zeros((1 + resamples, evidence.targets.shape[1])) for metric in RANKED}
     for probabilities in evidence.probabilities:
-        prepared = sort_scores(evidence.targets, probabilities, evidence.record.task.labels)
+        prepared = sort_scores(evidence.targets, probabilities, evidence.record.task.labels, evidence.known)
         roc_auc, precision = weighted_scores(prepared, weights)
         total["roc_auc"] += roc_auc
         # Average precision exists without negatives; a label without them is not judged by either metric.
         total["average_precision"] += np.where(np.isnan(roc_auc), np.nan, precision)
-    defined, _ = defined_labels(evidence.targets)
+    defined, _ = defined_labels(evidence.targets, evidence.known)
     seeds = len(evidence.probabilities)
     scores = {metric: sums / seeds for metric, sums in total.items()}
     if evidence.resampled is not None:
         turns = training_turns(resamples, evidence.sample.trainings, resample_seed(evidence))
-        spread = np.array([ranking_scores(evidence.targets, p) for p in evidence.resampled])
+        spread = np.array([ranking_scores(evidence.targets, p, known=evidence.known) for p in evidence.resampled])
         for k, metric in enumerate(RANKED):
             scores[metric][1:] += training_spread(spread[:, k])[turns]
-    prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    known = np.ones((weights.shape[1], 1)) if evidence.known is None else evidence.known.astype(np.float64)
+    prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights @ known, 1)
     scores["prevalence"] = np.where(np.isnan(total["roc_auc"]), np.nan, prevalence)
     version = evidence.record.protocol.settings.get("intervals", 1)
     assert isinstance(version, int)
-    held = label_groups(version, evidence.targets, evidence.groups).tolist()
+    held = label_groups(version, evidence.targets, evidence.groups, evidence.known).tolist()
     return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held))
 
 

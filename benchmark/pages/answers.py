@@ -136,7 +136,8 @@ def _families(evidence: Evidence, page: Path) -> Iterator[FamilyAnswers]:
     for name in dict.fromkeys(task.families[label] for label in task.labels):
         mine = np.array([task.families[label] == name for label in task.labels])
         family = _Family(evidence, name, mine, probabilities, files, page)
-        judged = np.flatnonzero(evidence.targets[:, mine].any(axis=1)).tolist()
+        sure = evidence.whole(np.flatnonzero(mine).tolist())
+        judged = np.flatnonzero(evidence.targets[:, mine].any(axis=1) & sure).tolist()
         if mine.sum() < 2 or not judged:
             continue
         surest = sorted(judged, key=lambda row: (-family.probabilities[row, family.best(row)], row))

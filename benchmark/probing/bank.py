@@ -51,7 +51,7 @@ class Parts(NamedTuple):
     b2: Tensor
     """``[m, 1, labels]``."""
     mix: Tensor
-    """Logits of the weighted sum ``[m, fused]``; unused, and never changed, for one hidden state."""
+    """Logits of the weighted sum ``[m, fused]``; never changed where they are not learned, or not used."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class SeedStream:
         return flat[0]
 
     def order(self, windows: int) -> Tensor:
-        """Draw the order of the windows of one epoch."""
+        """Draw the order of the windows, or tracks, of one epoch."""
         return torch.randperm(windows, generator=self._order)
 
     def keep(self, windows: int, hidden: int, dropout: float) -> Tensor:
@@ -130,6 +130,8 @@ class Batch(NamedTuple):
     """``[seeds, windows, labels]``."""
     keep: Tensor
     """``[seeds, windows, hidden]``."""
+    weights: Tensor | None = None
+    """Share of each window and label in the loss ``[seeds, windows, labels]``; ``None`` for equal shares."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ class Trainer:
         self.stack = Stack(members, flat, shape)
         self.best = flat.clone()
         self._moments = (torch.zeros_like(flat), torch.zeros_like(flat))
+        self._mixes = settings.fused_learns
         self._steps = [torch.zeros((), device=device) for _ in members]
         self._gradient = self._gradient_buffer()
 
@@ -249,7 +252,7 @@ class Trainer:
             self._adam(block, rates)
 
     def _gradients(self, block: _Block, batch: Batch) -> None:
-        """Write the gradients of a block's losses (mean binary cross-entropy over windows and labels)."""
+        """Write the gradients of a block's losses (mean binary cross-entropy over windows and labels that count)."""
         parts = self.stack.parts(block)
         out = self.stack.shape.parts(self._gradient[: block.members.stop - block.members.start])
         keep, targets = batch.keep[block.seeds], batch.targets[block.seeds]
@@ -257,14 +260,18 @@ class Trainer:
         hidden = torch.baddbmm(parts.b1, inputs, parts.w1).relu_().mul_(keep)
         logits = torch.baddbmm(parts.b2, hidden, parts.w2)
         # The derivative of the loss by a logit is sigmoid(logit) - target, shared out by the mean.
-        outer = logits.sigmoid_().sub_(targets).div_(targets.shape[1] * targets.shape[2])
+        outer = logits.sigmoid_().sub_(targets)
+        if batch.weights is None:
+            outer.div_(targets.shape[1] * targets.shape[2])
+        else:
+            outer.mul_(batch.weights[block.seeds])
         torch.bmm(hidden.transpose(1, 2), outer, out=out.w2)
         torch.sum(outer, dim=1, keepdim=True, out=out.b2)
         # A unit passes its gradient on where it fired and was kept; both show in ``hidden``.
         inner = torch.bmm(outer, parts.w2.transpose(1, 2)).mul_(keep).mul_(hidden > 0)
         torch.bmm(inputs.transpose(1, 2), inner, out=out.w1)
         torch.sum(inner, dim=1, keepdim=True, out=out.b1)
-        if block.fused:
+        if block.fused and self._mixes:
             states = self.stack.fused_states(block, batch.windows)
             by_input = torch.bmm(inner, parts.w1.transpose(1, 2))
             by_weight = by_input.flatten(1) @ states.flatten(1).T

@@ -143,18 +143,23 @@ def heads_of(stack: Stack, states: int, scaling: Scaling | None, calibration: Ca
     return Heads(stack.members, stack.shape, stack.flat.cpu().numpy(), states, kept, calibration)
 
 
-def calibrate(logits: NDArray[np.float32], labels: NDArray[np.bool_]) -> Calibration | None:
+def calibrate(
+    logits: NDArray[np.float32], labels: NDArray[np.bool_], known: NDArray[np.bool_] | None = None
+) -> Calibration | None:
     """Fit slope and offset to the validation split; ``None`` if it has fewer than :data:`FEWEST` answers of a kind.
 
     Args:
         logits: ``[seeds, tracks, labels]``.
         labels: ``[tracks, labels]``.
+        known: ``[tracks, labels]``, the answers that count; all if not given.
     """
-    positives = int(labels.sum())
-    negatives = labels.size - positives
+    counted = np.ones_like(labels) if known is None else known
+    true = labels[counted]
+    positives = int(true.sum())
+    negatives = true.size - positives
     if min(positives, negatives) < FEWEST:
         return None
-    x, true = logits.astype(np.float64).mean(axis=0).ravel(), labels.ravel()
+    x = logits.astype(np.float64).mean(axis=0)[counted]
     target = np.where(true, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -40,10 +40,12 @@ class ProbeSplit:
     Attributes:
         features: its windows.
         labels: ``[tracks, labels]``.
+        known: ``[tracks, labels]``, false where it is not known whether the track has the label; ``None`` if all are.
     """
 
     features: WindowFeatures
     labels: NDArray[np.bool_]
+    known: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class _Bench:
             Windows(features, layers, self.scaling, self.device, self.train_budget),
             torch.from_numpy(self.train.labels.astype(np.float32)).to(self.device),
             torch.from_numpy(np.asarray(features.track_of_window, dtype=np.int64)),
+            None if self.train.known is None else torch.from_numpy(self.train.known.astype(np.float32)).to(self.device),
         )
 
 
@@ -142,7 +145,7 @@ def run_probes(
     budget = memory_budget(device)
     valid_windows = Windows(valid.features, needed, scaling, device, budget)
     valid_scorer = TrackScorer(valid_windows, valid.features.track_of_window, fused)
-    validation = ValidationScorer(valid_scorer, valid.labels, settings.select)
+    validation = ValidationScorer(valid_scorer, valid.labels, settings.select, valid.known)
     budget -= valid_windows.bytes if valid_windows.held else 0
     bench = _Bench(train, shape, settings, scaling, validation, device, budget)
 
@@ -150,7 +153,7 @@ def run_probes(
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
     again = resample_seeds(resamples)
     meter = _Meter(progress, (len(grid) + len(others) + len(again)) * settings.max_epochs)
-    searched = _train(bench, grid, bench.training(needed), meter)
+    searched = _train(bench, grid, bench.training(needed), meter, halve_at=settings.halve_at)
     chosen, trained = _train_seeds(bench, searched, others, resamples, meter)
 
     stack, drawn = (_stacked([trained[seed] for seed in seeds], bench) for seeds in (settings.seeds, again))
@@ -164,6 +167,7 @@ def run_probes(
             "infinity or huge values. Check the encoder on the test audio."
         )
     assert chosen.scores is not None
+    valid_calibration = calibrate(valid_scorer.track_logits(stack), valid.labels, valid.known)
     return ProbeResult(
         probabilities=probabilities_of(logits),
         selection=Selection(
@@ -174,7 +178,7 @@ def run_probes(
             epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
         ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
-        heads=heads_of(stack, len(layer_names), scaling, calibrate(valid_scorer.track_logits(stack), valid.labels)),
+        heads=heads_of(stack, len(layer_names), scaling, valid_calibration),
         resampled=probabilities_of(resampled),
     )
 
@@ -220,6 +224,8 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
     """
     if settings.select not in ("mean", "roc_auc"):
         raise UsageError(f"A probe is selected by 'mean' or 'roc_auc', not {settings.select!r}.")
+    if settings.batch_of not in ("windows", "tracks"):
+        raise UsageError(f"A batch is of 'windows' or 'tracks', not {settings.batch_of!r}.")
     if settings.fused_init not in ("zeros", "normal"):
         raise UsageError(f"The weighted sum starts from 'zeros' or 'normal', not {settings.fused_init!r}.")
     alone = tuple(range(layers)) if settings.each_layer else ()
@@ -239,15 +245,18 @@ def _train(
     training: TrainingWindows,
     meter: _Meter,
     drawn: Mapping[int, SeedStream] | None = None,
+    halve_at: Sequence[int] = (),
 ) -> list[Trained]:
-    """Train members in as few programs as the memory allows."""
+    """Train members in as few programs as the memory allows; those of one input together, where they are halved."""
     limit = max(1, PROGRAM_BYTES // (bench.shape.size * 4 * 4))
+    if halve_at and (rates := len(bench.settings.learning_rates)):
+        limit = max(1, limit // rates) * rates
     trained: list[Trained] = []
     for low in range(0, len(members), limit):
         part = members[low : low + limit]
         here = {member.seed: drawn[member.seed] for member in part if drawn and member.seed in drawn}
         trained += train_program(
-            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, here
+            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, here, halve_at
         )
     return trained
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ...errors import CmbenchError
 from ..protocol import ProbeSettings
@@ -103,18 +104,21 @@ class TrackScorer:
 class ValidationScorer:
     """Scores probes on the validation split."""
 
-    def __init__(self, scorer: TrackScorer, labels: NDArray[np.bool_], select: str) -> None:
+    def __init__(
+        self, scorer: TrackScorer, labels: NDArray[np.bool_], select: str, known: NDArray[np.bool_] | None = None
+    ) -> None:
         """Take the validation split.
 
         Args:
             scorer: of the split.
             labels: ``[tracks, labels]``.
             select: as :attr:`ProbeSettings.select`.
+            known: ``[tracks, labels]``, which of the labels are known; all, if not given.
 
         Raises:
             CmbenchError: no label has both a positive and a negative track.
         """
-        self._defined = defined_labels(labels)[0]
+        self._defined = defined_labels(labels, known)[0]
         if not self._defined.any():
             raise CmbenchError(
                 f"None of the {labels.shape[1]} labels has both a track that carries it and one that does not among "
@@ -122,6 +126,7 @@ class ValidationScorer:
                 "into the task's valid split, or draw the splits anew so that every label occurs in each."
             )
         self._targets = labels[:, self._defined]
+        self._known = None if known is None else known[:, self._defined]
         self._scorer = scorer
         self._select = select
 
@@ -130,7 +135,8 @@ class ValidationScorer:
         logits = self._scorer.track_logits(stack)
         finite = [bool(np.isfinite(member).all()) for member in logits]
         columns = logits[finite][:, :, self._defined].transpose(0, 2, 1).reshape(-1, logits.shape[1]).T
-        roc_auc, precision = ranking_scores(np.tile(self._targets, (1, sum(finite))), columns)
+        known = None if self._known is None else np.tile(self._known, (1, sum(finite)))
+        roc_auc, precision = ranking_scores(np.tile(self._targets, (1, sum(finite))), columns, known=known)
         shape = (sum(finite), self._targets.shape[1])
         rows = iter(zip(roc_auc.reshape(shape), precision.reshape(shape), strict=True))
         return [self._judged(*next(rows)) if ok else None for ok in finite]
@@ -201,11 +207,39 @@ class TrainingWindows:
         windows: of the training split.
         targets: float32 ``[tracks, labels]``, on the device.
         tracks: int64 ``[windows]``, on the CPU.
+        known: float32 ``[tracks, labels]`` on the device, 1 where the label is known, else 0; ``None`` if all are.
     """
 
     windows: Windows
     targets: Tensor
     tracks: Tensor
+    known: Tensor | None = None
+
+    def batches(self, stream: SeedStream, settings: ProbeSettings) -> list[Tensor]:
+        """Draw the windows of every step of one epoch; the last batch is as short as it comes.
+
+        A batch of tracks has all windows of each, so that its length varies: so MARBLE v1 trains where a track has
+        several rows of features (a43992899/MARBLE-Benchmark at d9300e3, ``benchmark/tasks/MTG/MTGTop50_dataset.py``,
+        ``train_collate_fn``).
+        """
+        if settings.batch_of == "windows":
+            return list(torch.split(stream.order(self.windows.count), settings.batch))
+        by_track = torch.split(torch.argsort(self.tracks, stable=True), torch.bincount(self.tracks).tolist())
+        drawn = torch.split(stream.order(len(by_track)), settings.batch)
+        return [torch.cat([by_track[track] for track in tracks.tolist()]) for tracks in drawn]
+
+    def weights(self, rows: Tensor, length: int, device: str) -> Tensor:
+        """Return the share of windows and labels in the loss ``[length, labels]``: equal where known, else 0.
+
+        Args:
+            rows: the windows of a batch.
+            length: to which the batch is filled up; what is filled up counts nothing.
+            device: of torch.
+        """
+        shares = torch.zeros((length, self.targets.shape[1]), device=device)
+        shares[: len(rows)] = 1.0 if self.known is None else self.known.index_select(0, self.tracks[rows].to(device))
+        # A batch in which nothing is known teaches nothing.
+        return shares.div_(shares.sum().clamp_(min=1.0))
 
 
 def train_program(
@@ -217,6 +251,7 @@ def train_program(
     device: str,
     settled: Callable[[int], None],
     drawn: Mapping[int, SeedStream] | None = None,
+    halve_at: Sequence[int] = (),
 ) -> list[Trained]:
     """Train probes together until each has stopped; the result is in the order of ``members``.
 
@@ -229,17 +264,22 @@ def train_program(
         device: of torch.
         settled: called after each epoch with the number of epochs, over all members, that need no more work.
         drawn: seed -> its stream, where it is not the seed's own.
+        halve_at: epochs after which only the better half of the members of every input goes on (successive halving:
+            Jamieson & Talwalkar 2016); all of an input are in one program.
     """
     trainer = Trainer(members, shape, settings, device)
     streams = {seed: SeedStream(seed) for seed in trainer.stack.seeds} | dict(drawn or {})
     places, stopping = list(range(len(members))), [EarlyStopping(m.learning_rate) for m in members]
     done: dict[int, Trained] = {}
+    epoch = 0
     while places:
         _train_epoch(trainer, [stopping[p].rate for p in places], streams, training, settings, device)
         scores = validation.scores(trainer.stack)
         better = [stopping[p].observe(s, settings) for p, s in zip(places, scores, strict=True)]
         trainer.keep_best([row for row, is_better in enumerate(better) if is_better])
-        live = [row for row, place in enumerate(places) if not stopping[place].ended(settings)]
+        epoch += 1
+        beaten = _beaten([(members[p], stopping[p]) for p in places]) if epoch in halve_at else set()
+        live = [row for row, place in enumerate(places) if row not in beaten and not stopping[place].ended(settings)]
         work = len(places)
         for row in sorted(set(range(len(places))) - set(live)):
             ended, member = stopping[places[row]], members[places[row]]
@@ -253,6 +293,22 @@ def train_program(
     return [done[place] for place in range(len(members))]
 
 
+def _beaten(running: Sequence[tuple[Probe, EarlyStopping]]) -> set[int]:
+    """Return the places of the worse half of every input's members, by their best scores so far.
+
+    An odd one goes on, and of equals the one that comes first.
+    """
+    by_input: dict[int, list[int]] = {}
+    for place, (member, _) in enumerate(running):
+        by_input.setdefault(member.layer, []).append(place)
+
+    def order(place: int) -> float:
+        best = running[place][1].best
+        return math.inf if best is None else -best.score
+
+    return {p for places in by_input.values() for p in sorted(places, key=order)[(len(places) + 1) // 2 :]}
+
+
 def _train_epoch(
     trainer: Trainer,
     rates: Sequence[float],
@@ -261,14 +317,26 @@ def _train_epoch(
     settings: ProbeSettings,
     device: str,
 ) -> None:
-    """Pass once over the training windows; each seed in its own order, the last batch as short as it comes."""
+    """Pass once over the training windows; each seed in its own order, all filled up to the longest of a step."""
     stack = trainer.stack
-    orders = [torch.split(streams[seed].order(training.windows.count), settings.batch) for seed in stack.seeds]
+    orders = [training.batches(streams[seed], settings) for seed in stack.seeds]
     for batches in zip(*orders, strict=True):
-        seen = [training.windows.batch(rows, stack.layers) for rows in batches]
-        targets = [training.targets.index_select(0, training.tracks[rows].to(device)) for rows in batches]
+        length = max(map(len, batches))
+        weighted = training.known is not None or any(len(rows) < length for rows in batches)
+        filled = [torch.cat([rows, rows[:1].expand(length - len(rows))]) for rows in batches]
+        seen = [training.windows.batch(rows, stack.layers) for rows in filled]
+        targets = [training.targets.index_select(0, training.tracks[rows].to(device)) for rows in filled]
         keep = [
-            streams[seed].keep(len(rows), settings.hidden, settings.dropout).to(device)
+            pad(streams[seed].keep(len(rows), settings.hidden, settings.dropout), (0, 0, 0, length - len(rows)))
             for seed, rows in zip(stack.seeds, batches, strict=True)
         ]
-        trainer.step(Batch(torch.stack(seen), torch.stack(targets), torch.stack(keep)), rates)
+        weights = [training.weights(rows, length, device) for rows in batches] if weighted else []
+        trainer.step(
+            Batch(
+                torch.stack(seen),
+                torch.stack(targets),
+                torch.stack(keep).to(device),
+                torch.stack(weights) if weighted else None,
+            ),
+            rates,
+        )

@@ -86,7 +86,7 @@ def _require_same(out: Path, name: str, here: Corpus, other: Corpus) -> None:
 def content_sha256(task: Task) -> str:
     """Hash of what is in a corpus: labels, tracks and splits, and of each file its size, first and last bytes."""
     data = task.load("custom", LoadContext(None, Path(), writes=False))
-    digest = hashlib.sha256(f"{data.label_sha256}\n{data.split_sha256}\n".encode())
+    digest = hashlib.sha256(f"{data.label_sha256}\n{data.split_sha256}\n{data.unknown_sha256}".encode())
     for path in dict.fromkeys(track.path for split in SPLITS for track in data.splits[split]):
         digest.update(_sample(path))
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from ..scoring.bootstrap import cluster_count
 from ..scoring.intervals import Sample
 from ..scoring.metrics import Bools, Floats, defined_labels, ranking_scores
 from .folder import by_evaluation, read_records, record_files
-from .predictions import LARGEST, RESAMPLED, read_predictions
+from .predictions import KNOWN, LARGEST, RESAMPLED, read_predictions
 from .record import RANKED, Record, read_record
 from .setting import Setting
 
@@ -36,6 +36,7 @@ class Evidence:
         probabilities: ``[seeds, tracks, labels]``.
         resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
             ``None`` where it was not.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
     """
 
     record: Record
@@ -45,11 +46,21 @@ class Evidence:
     targets: Bools
     probabilities: Floats
     resampled: Floats | None = None
+    known: Bools | None = None
 
     @property
     def sample(self) -> Sample:
         """What intervals and differences are drawn from."""
         return Sample(cluster_count(self.groups), 0 if self.resampled is None else len(self.resampled))
+
+    def judged(self, label: int) -> NDArray[np.intp]:
+        """Return the rows of the tracks of which it is known whether they have a label."""
+        return np.arange(len(self.targets)) if self.known is None else np.flatnonzero(self.known[:, label])
+
+    def whole(self, labels: Sequence[int]) -> Bools:
+        """Return for every track whether all of these labels are known ``[tracks]``."""
+        known = np.ones_like(self.targets) if self.known is None else self.known
+        return np.asarray(known[:, labels].all(axis=1))
 
     def rows(self, track_ids: tuple[str, ...]) -> Evidence:
         """Return the evidence on some of its tracks, in their order.
@@ -71,7 +82,16 @@ class Evidence:
             targets=self.targets[rows],
             probabilities=self.probabilities[:, rows],
             resampled=None if self.resampled is None else self.resampled[:, rows],
+            known=None if self.known is None else self.known[rows],
         )
+
+    def same_truth(self, other: Evidence) -> bool:
+        """Whether targets, and what is known of them, are those of other evidence on the same tracks."""
+        if not np.array_equal(self.targets, other.targets):
+            return False
+        if self.known is None or other.known is None:
+            return self.known is other.known
+        return np.array_equal(self.known, other.known)
 
 
 def iter_evidence(*places: Path, edition: str | None = None, protocol: str | None = None) -> Iterator[Evidence]:
@@ -219,6 +239,7 @@ def make_evidence(record: Record, path: Path, content: bytes, file: Path, larges
         targets.astype(np.bool_),
         _shares(probabilities, file),
         None if resampled is None else _shares(resampled, file),
+        _known(arrays.get(KNOWN), targets, record, file),
     )
 
 
@@ -235,12 +256,29 @@ def _shares(probabilities: NDArray[np.generic], file: Path) -> Floats:
     return values.astype(np.float32)
 
 
+def _known(known: NDArray[np.generic] | None, targets: NDArray[np.generic], record: Record, file: Path) -> Bools | None:
+    """Return which targets are known.
+
+    Raises:
+        CmbenchError: it does not fit the targets, or the record's protocol knows no unknown labels.
+    """
+    if known is None:
+        return None
+    if record.protocol.settings.get("unknown", "negative") != "masked":
+        raise CmbenchError(f"{file}: it leaves labels out, which the protocol {record.protocol.name} does not allow.")
+    fits = known.dtype.kind == "b" and known.shape == targets.shape
+    if not fits or (targets.astype(np.bool_) & ~known.astype(np.bool_)).any():
+        raise CmbenchError(f"{file}: what is known of its labels does not fit them.")
+    return known.astype(np.bool_)
+
+
 def _require_own_scores(evidence: Evidence, file: Path) -> None:
     """Refuse a record whose macro scores are not those of its predictions: one of the two was changed."""
-    defined, _ = defined_labels(evidence.targets)
+    truth, known = evidence.targets, evidence.known
+    defined, _ = defined_labels(truth, known)
     if not defined.any():
         return
-    scores = np.mean([ranking_scores(evidence.targets, p) for p in evidence.probabilities], axis=0)
+    scores = np.mean([ranking_scores(truth, p, known=known) for p in evidence.probabilities], axis=0)
     for metric, values in zip(RANKED, scores, strict=True):
         stated, found = evidence.record.metrics[metric].value, float(values[defined].mean())
         if stated is None or abs(stated - found) > ROUNDING:

@@ -18,6 +18,8 @@ LARGEST = 2**30
 """Bytes that the arrays of one predictions file may take: the largest task needs 5 MiB."""
 
 _ARRAYS = ("track_ids", "groups", "labels", "targets", "probabilities")
+KNOWN = "known"
+"""Of which targets it is known whether they hold, ``[tracks, labels]``; only there where some are not."""
 
 RESAMPLED = "resampled"
 """Array of the probe trained again on resamples of the training tracks; not there where it was not."""
@@ -37,7 +39,7 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
             names = archive.namelist()
             if len(set(names)) != len(names):
                 raise ValueError("an array is there twice")
-            wanted = (*_ARRAYS, *([RESAMPLED] if f"{RESAMPLED}.npy" in names else []))
+            wanted = (*_ARRAYS, *(name for name in (RESAMPLED, KNOWN) if f"{name}.npy" in names))
             return {name: parse_npy(_unpacked(archive, archive.getinfo(f"{name}.npy"))) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, EOFError, NotImplementedError) as error:
         raise CmbenchError(f"{where}: this is not a predictions file ({error}).") from error
@@ -66,6 +68,7 @@ def predictions_bytes(
     targets: NDArray[np.bool_],
     probabilities: NDArray[np.float32],
     resampled: NDArray[np.float32] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> bytes:
     """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
 
@@ -76,6 +79,7 @@ def predictions_bytes(
         targets: ``[tracks, labels]``.
         probabilities: float32 ``[seeds, tracks, labels]``.
         resampled: float32 ``[trainings, tracks, labels]``; left out if there is none.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
     """
     arrays = {
         "track_ids": np.array(list(track_ids), dtype=np.str_),
@@ -86,6 +90,8 @@ def predictions_bytes(
     }
     if resampled is not None and len(resampled):
         arrays[RESAMPLED] = resampled.astype(np.float32)
+    if known is not None:
+        arrays[KNOWN] = known.astype(np.bool_)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

@@ -18,8 +18,9 @@ from ... import untrusted
 from ...errors import CmbenchError
 from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_atomically
 
-SCHEMA_VERSION = "1.2"
-"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`; older records are read too, without them."""
+SCHEMA_VERSION = "1.3"
+"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`, 1.3 :attr:`LabelScore.known`; older records
+are read too, without them."""
 
 LARGEST = 64 * 2**20
 """Bytes of a record; that of the largest task has about 200 kB."""
@@ -27,7 +28,7 @@ LARGEST = 64 * 2**20
 UNSEALED_VERSIONS = ("1.0", "1.1")
 """Versions whose records do not state the hash of their content."""
 
-READ_VERSIONS = (*UNSEALED_VERSIONS, SCHEMA_VERSION)
+READ_VERSIONS = (*UNSEALED_VERSIONS, "1.2", SCHEMA_VERSION)
 """Every version that was ever written; all of them are read."""
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -68,7 +69,11 @@ class _Ranked(_Part):
 
 
 class LabelScore(_Ranked):
-    """One label: mean over seeds. ``reason`` says why a score is ``null``."""
+    """One label: mean over seeds. ``reason`` says why a score is ``null``.
+
+    ``known`` is the number of test tracks of which it is known whether they have it, ``null`` where it is of all; the
+    prevalence is the share of these.
+    """
 
     label: str
     family: str
@@ -81,6 +86,7 @@ class LabelScore(_Ranked):
     average_precision_interval: Interval | None
     f1: Score | None
     reason: str | None = None
+    known: int | None = None
 
 
 class FamilyScore(_Ranked):

@@ -11,7 +11,16 @@ import numpy as np
 from ...errors import CmbenchError
 from ..scoring.bootstrap import MIN_CLUSTERS, cluster_count, cluster_weights
 from ..scoring.intervals import label_groups, mean_groups, missing, span, training_spread, training_turns
-from ..scoring.metrics import defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
+from ..scoring.metrics import (
+    defined_labels,
+    f1,
+    f1_micro,
+    known_counts,
+    mean_of_defined,
+    positives_of,
+    sort_scores,
+    weighted_scores,
+)
 from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
 
 if TYPE_CHECKING:
@@ -56,7 +65,9 @@ def score_predictions(
     families: Mapping[str, str],
     train_support: Sequence[int],
     protocol: Protocol,
+    *,
     resampled: NDArray[np.float32] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> RecordScores:
     """Score the predictions on a test split.
 
@@ -70,18 +81,21 @@ def score_predictions(
         protocol: its rules of intervals, resamples and threshold.
         resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
             their spread is added to that of the draws. None if not given.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; all are known if not given.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
     """
     truth, values = np.asarray(targets, dtype=np.bool_), np.asarray(probabilities)
     _check_shapes(truth, values, groups)
-    defined, reasons = defined_labels(truth)
-    draws = _Draws(protocol.intervals, label_groups(protocol.intervals, truth, groups), cluster_count(groups), protocol)
+    truth, counts = positives_of(truth, known), known_counts(truth, known)
+    defined, reasons = defined_labels(truth, known)
+    speak = label_groups(protocol.intervals, truth, groups, known)
+    draws = _Draws(protocol.intervals, speak, cluster_count(groups), protocol)
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
-    scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold)
+    scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold, known)
     if resampled is not None and len(resampled):
-        spread, pooled_spread = _resample(truth, resampled, weights[:0], labels, protocol.f1_threshold)
+        spread, pooled_spread = _resample(truth, resampled, weights[:0], labels, protocol.f1_threshold, known)
         turns = training_turns(len(weights), len(resampled), protocol.bootstrap_seed)
         for name, found in scores.items():
             found[:, 1:] += training_spread(spread[name][:, 0])[turns]
@@ -105,7 +119,8 @@ def score_predictions(
                 family=families[label],
                 support=positives,
                 train_support=int(train_support[k]),
-                prevalence=positives / len(truth),
+                known=None if known is None else int(counts[k]),
+                prevalence=positives / max(1, int(counts[k])),
                 f1=found["f1"].value,
                 reason=reasons[k] or found["roc_auc"].reason,
                 **_ranked(found),
@@ -135,7 +150,12 @@ def _check_shapes(truth: Bools, values: Floats, groups: Sequence[str | None]) ->
 
 
 def _resample(
-    truth: Bools, values: Floats, weights: NDArray[np.int32], labels: Sequence[str], threshold: float
+    truth: Bools,
+    values: Floats,
+    weights: NDArray[np.int32],
+    labels: Sequence[str],
+    threshold: float,
+    known: Bools | None,
 ) -> tuple[dict[str, Doubles], Doubles]:
     """Score the split itself (row 0) and every resample, by the same arithmetic.
 
@@ -144,7 +164,7 @@ def _resample(
         F1 ``[seeds, 1 + resamples]``.
     """
     rows = 1 + len(weights)
-    ranked = [sort_scores(truth, scores, labels) for scores in values]
+    ranked = [sort_scores(truth, scores, labels, known) for scores in values]
     predicted = values >= threshold
     scores = {name: np.empty((len(values), rows, truth.shape[1])) for name in (*RANKED, "f1")}
     pooled = np.empty((len(values), rows))
@@ -159,8 +179,8 @@ def _resample(
             exists = ~np.isnan(roc_auc)
             scores["roc_auc"][k, block] = roc_auc
             scores["average_precision"][k, block] = np.where(exists, precision, np.nan)
-            scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight), np.nan)
-            pooled[k, block] = f1_micro(truth, predicted[k], weight)
+            scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight, known), np.nan)
+            pooled[k, block] = f1_micro(truth, predicted[k], weight, known)
     return scores, pooled
 
 

@@ -51,7 +51,7 @@ def fewest(samples: Sequence[Sample]) -> Sample:
     return Sample(min(one.groups for one in samples), min(one.trainings for one in samples))
 
 
-def label_groups(version: int, targets: Bools, groups: Sequence[str | None]) -> Doubles:
+def label_groups(version: int, targets: Bools, groups: Sequence[str | None], known: Bools | None = None) -> Doubles:
     """Return how many groups speak of every label ``[labels]``.
 
     Args:
@@ -60,13 +60,14 @@ def label_groups(version: int, targets: Bools, groups: Sequence[str | None]) -> 
             group (Kish 1965), as many as there are groups where all hold the same number.
         targets: ``[tracks, labels]``.
         groups: of the tracks.
+        known: ``[tracks, labels]``, false where nobody knows whether the target holds; all are known if not given.
     """
     cluster = cluster_numbers(groups)
     count = int(cluster.max()) + 1
     if version == 1:
         return np.full(targets.shape[1], float(count))
     held = np.zeros((2, count, targets.shape[1]))
-    for side, true in zip(held, (targets, ~targets), strict=True):
+    for side, true in zip(held, (targets, ~targets if known is None else known & ~targets), strict=True):
         np.add.at(side, cluster, true)
     fewer: Doubles = (held.sum(axis=1) ** 2 / np.maximum((held**2).sum(axis=1), 1.0)).min(axis=0)
     return fewer

@@ -4,6 +4,9 @@ Ties are groups of equal stored values: float32 scores are compared as float32. 
 2 is the same as a track that is there twice, 0 the same as one that is absent. Scores are computed from weights
 summed up along the ranking, so whole-number weights give sums without rounding.
 
+Where it is not known whether a track has a label, the track is absent from that label's scores; ``known`` says so as
+``[tracks, labels]``, and all are known where it is ``None``.
+
 A score that does not exist is NaN inside these arrays; callers turn it into ``None`` with a reason.
 """
 
@@ -25,6 +28,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.floating]
 Doubles: TypeAlias = NDArray[np.float64]
 
+NOBODY_KNOWS = "no track of which it is known"
+
 _RANK_BLOCK = 1 << 15
 _WEIGHT_BLOCK = 1 << 17
 """Elements of a block when ranking (a dozen arrays at once) and when weighing (two): both stay in the cache."""
@@ -32,19 +37,37 @@ _WEIGHT_BLOCK = 1 << 17
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-def defined_labels(targets: Bools) -> tuple[Bools, list[str | None]]:
+def positives_of(targets: Bools, known: Bools | None = None) -> Bools:
+    """Return where a label is known to hold ``[tracks, labels]``; an unknown one holds for nobody."""
+    truth: Bools = np.asarray(targets, dtype=np.bool_)
+    return truth if known is None else truth & known
+
+
+def known_counts(targets: Bools, known: Bools | None = None) -> NDArray[np.int64]:
+    """Return of how many tracks each label is known ``[labels]``."""
+    return np.full(targets.shape[1], len(targets)) if known is None else known.sum(axis=0)
+
+
+def defined_labels(targets: Bools, known: Bools | None = None) -> tuple[Bools, list[str | None]]:
     """Tell which labels can be scored: those with at least one positive and one negative test track.
 
     Args:
         targets: ``[tracks, labels]``.
+        known: ``[tracks, labels]`` or ``None``.
 
     Returns:
         ``defined [labels]``, and for each label the reason why it is not defined or ``None``.
     """
-    positives = np.asarray(targets, dtype=np.bool_).sum(axis=0)
+    positives = positives_of(targets, known).sum(axis=0)
     reasons: list[str | None] = [
-        "no positive in the test split" if p == 0 else "no negative in the test split" if p == len(targets) else None
-        for p in positives
+        NOBODY_KNOWS
+        if n == 0 and known is not None and len(known)
+        else "no positive in the test split"
+        if p == 0
+        else "no negative in the test split"
+        if p == n
+        else None
+        for p, n in zip(positives, known_counts(targets, known), strict=True)
     ]
     return np.array([reason is None for reason in reasons], dtype=np.bool_), reasons
 
@@ -59,7 +82,11 @@ def mean_of_defined(samples: Doubles) -> Doubles:
 
 
 def ranking_scores(
-    targets: Bools, scores: Floats, weights: Doubles | None = None, labels: Sequence[str] | None = None
+    targets: Bools,
+    scores: Floats,
+    weights: Doubles | None = None,
+    labels: Sequence[str] | None = None,
+    known: Bools | None = None,
 ) -> tuple[Doubles, Doubles]:
     """ROC-AUC and average precision of every label from one ranking.
 
@@ -72,6 +99,7 @@ def ranking_scores(
         scores: ``[tracks, labels]``; higher means more likely.
         weights: ``[tracks]``, not negative; ``None`` for 1 each.
         labels: ordered label names, for error messages.
+        known: ``[tracks, labels]`` or ``None``.
 
     Returns:
         ``(roc_auc [labels], average_precision [labels])``. ROC-AUC is NaN for a label without (weighted) positives or
@@ -89,7 +117,8 @@ def ranking_scores(
     step = max(1, _RANK_BLOCK // tracks)
     for low in range(0, count, step):
         block = slice(low, low + step)
-        roc_auc[block], precision[block] = _rank_block(truth.T[block], values.T[block], weight)
+        counted = weight if known is None else known.T[block] * weight
+        roc_auc[block], precision[block] = _rank_block(truth.T[block], values.T[block], counted)
     return roc_auc, precision
 
 
@@ -113,11 +142,14 @@ def _checked(targets: Bools, scores: Floats, labels: Sequence[str] | None) -> tu
 
 
 def _rank_block(truth: Bools, values: Floats, weight: Doubles) -> tuple[Doubles, Doubles]:
-    """ROC-AUC and average precision of a few labels; ``truth`` and ``values`` are ``[labels, tracks]``."""
+    """ROC-AUC and average precision of a few labels; ``truth`` and ``values`` are ``[labels, tracks]``.
+
+    ``weight`` is ``[tracks]``, or ``[labels, tracks]`` where it is not the same for all labels.
+    """
     order = np.argsort(-values, axis=1)
     ranked = np.take_along_axis(values, order, axis=1)
     positive = np.take_along_axis(truth, order, axis=1)
-    carried = weight[order]
+    carried = weight[order] if weight.ndim == 1 else np.take_along_axis(weight, order, axis=1)
     hits = np.cumsum(np.where(positive, carried, 0.0), axis=1)
     misses = np.cumsum(np.where(positive, 0.0, carried), axis=1)
 
@@ -152,25 +184,28 @@ def _share(numerator: Doubles, denominator: Doubles) -> Doubles:
     return share
 
 
-def f1(targets: Bools, predicted: Bools, weights: Doubles | None = None) -> Doubles:
+def f1(targets: Bools, predicted: Bools, weights: Doubles | None = None, known: Bools | None = None) -> Doubles:
     """F1 of each label: ``2 TP / (2 TP + FP + FN)``, and 0 for a label that is neither present nor predicted.
 
     Args:
         targets: ``[tracks, labels]``.
         predicted: ``[tracks, labels]``, whether the probability reached the threshold.
         weights: ``[..., tracks]``; ``None`` for 1 each.
+        known: ``[tracks, labels]`` or ``None``.
 
     Returns:
         ``[..., labels]``, one row for each weight vector.
     """
+    targets, predicted = positives_of(targets, known), positives_of(predicted, known)
     weight = np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
     both = (targets & predicted).astype(np.float64)
     either = np.add(targets, predicted, dtype=np.float64)
     return _ratio(2.0 * (weight @ both), weight @ either)
 
 
-def f1_micro(targets: Bools, predicted: Bools, weights: Doubles | None = None) -> Doubles:
+def f1_micro(targets: Bools, predicted: Bools, weights: Doubles | None = None, known: Bools | None = None) -> Doubles:
     """F1 of all (track, label) decisions pooled; arguments as in :func:`f1`, result ``[...]``."""
+    targets, predicted = positives_of(targets, known), positives_of(predicted, known)
     weight = np.ones(len(targets)) if weights is None else np.asarray(weights, dtype=np.float64)
     both = np.count_nonzero(targets & predicted, axis=1).astype(np.float64)
     either = np.add(targets, predicted, dtype=np.float64).sum(axis=1)
@@ -199,26 +234,31 @@ SortedScores = tuple[_SortedLabel, ...]
 """The rankings of all labels, sorted once for any number of weight vectors; made by :func:`sort_scores`."""
 
 
-def sort_scores(targets: Bools, scores: Floats, labels: Sequence[str] | None = None) -> SortedScores:
+def sort_scores(
+    targets: Bools, scores: Floats, labels: Sequence[str] | None = None, known: Bools | None = None
+) -> SortedScores:
     """Sort every label's scores once, for :func:`weighted_scores`.
 
     Args:
         targets: ``[tracks, labels]``.
         scores: ``[tracks, labels]``.
         labels: ordered label names, for error messages.
+        known: ``[tracks, labels]`` or ``None``.
 
     Raises:
         CmbenchError: a score is NaN.
     """
     truth, values = _checked(targets, scores, labels)
-    return tuple(_sort_label(truth[:, k], -np.ascontiguousarray(values[:, k])) for k in range(truth.shape[1]))
+    mask = np.ones(truth.shape, dtype=np.bool_) if known is None else known
+    columns = range(truth.shape[1])
+    return tuple(_sort_label(truth[:, k], -np.ascontiguousarray(values[:, k]), mask[:, k]) for k in columns)
 
 
-def _sort_label(truth: Bools, falling: Floats) -> _SortedLabel:
-    """Sort one label; ``falling [tracks]`` are the negated scores."""
+def _sort_label(truth: Bools, falling: Floats, known: Bools) -> _SortedLabel:
+    """Sort one label; ``falling [tracks]`` are the negated scores. A track of which it is not known is in no sum."""
     from scipy.sparse import csr_array
 
-    positives, negatives = np.flatnonzero(truth), np.flatnonzero(~truth)
+    positives, negatives = np.flatnonzero(truth & known), np.flatnonzero(~truth & known)
     positives = positives[np.argsort(falling[positives], kind="stable")]
     negatives = negatives[np.argsort(falling[negatives], kind="stable")]
     thresholds, starts = np.unique(falling[positives], return_index=True)

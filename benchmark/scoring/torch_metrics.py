@@ -141,13 +141,8 @@ class MultilabelScore(Metric):
         return torch.tensor(value, dtype=torch.float64, device=self.device)
 
     def _named(self, scores: Floats, targets: Bools, known: Bools) -> NamedScores:
-        pairs = [defined_labels(targets[known[:, k], k : k + 1]) for k in range(len(self.labels))]
-        defined = np.array([bool(one[0]) for one, _ in pairs], dtype=np.bool_)
-        reasons = {
-            label: why[0] if known[:, k].any() else "no track of which it is known"
-            for k, (label, (_, why)) in enumerate(zip(self.labels, pairs, strict=True))
-            if why[0] is not None
-        }
+        defined, why = defined_labels(targets, known)
+        reasons = {label: reason for label, reason in zip(self.labels, why, strict=True) if reason is not None}
         values = np.where(defined, self._by_label(scores, targets, known), np.nan)
         members: dict[str, list[int]] = {}
         for k, label in enumerate(self.labels):
@@ -174,16 +169,11 @@ def _number(value: float) -> float | None:
 
 def _ranked(scores: Floats, targets: Bools, known: Bools, names: Sequence[str], which: int) -> Doubles:
     """ROC-AUC (0) or average precision (1) of every label on its known tracks."""
-    if known.all():
-        # Two rows, and the first counts: a sum over one row alone is added up in another order than a record's.
-        weights = np.ones((2, len(targets)))
-        whole: Doubles = weighted_scores(sort_scores(targets, scores, names), weights)[which][0]
-        return whole
-    found = np.empty(len(names))
-    for k, name in enumerate(names):
-        rows, column = known[:, k], slice(k, k + 1)
-        found[k] = _ranked(scores[rows, column], targets[rows, column], known[rows, column], [name], which)[0]
-    return found
+    # Two rows, and the first counts: a sum over one row alone is added up in another order than a record's.
+    weights = np.ones((2, len(targets)))
+    prepared = sort_scores(targets, np.where(known, scores, 0.0), names, known)
+    whole: Doubles = weighted_scores(prepared, weights)[which][0]
+    return whole
 
 
 class RocAuc(MultilabelScore):
@@ -235,9 +225,9 @@ class F1(MultilabelScore):
         self.threshold, self.average = threshold, average
 
     def _by_label(self, scores: Floats, targets: Bools, known: Bools) -> Doubles:
-        return f1(targets, (scores >= self.threshold) & known)
+        return f1(targets, scores >= self.threshold, known=known)
 
     def _mean(self, values: Doubles, scores: Floats, targets: Bools, known: Bools) -> float:
         if self.average == "macro":
             return super()._mean(values, scores, targets, known)
-        return float(f1_micro(targets, (scores >= self.threshold) & known))
+        return float(f1_micro(targets, scores >= self.threshold, known=known))

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from ...benchmark.comparing.compare import BOUND
 from ...benchmark.comparing.paired import RANKED
 from ...benchmark.records.evidence import Evidence, choose_records, read_evidence
@@ -133,7 +131,7 @@ def _not_a_run_of(entry: Evidence, own: Evidence) -> str | None:
         return "the model or the protocol is another."
     if (one.task.labels, one.task.families) != (other.task.labels, other.task.families):
         return "its labels are not those of the entry."
-    if entry.track_ids != own.track_ids or not np.array_equal(entry.targets, own.targets):
+    if entry.track_ids != own.track_ids or not entry.same_truth(own):
         return "its test tracks or labels are not those of the entry."
     return None
 

@@ -74,7 +74,8 @@ def check_scores(evidence: Evidence, protocol: Protocol) -> Iterator[Finding]:
         record.task.families,
         [label.train_support for label in record.labels],
         protocol,
-        evidence.resampled,
+        resampled=evidence.resampled,
+        known=evidence.known,
     )
     for part, computed in vars(again).items():
         if part not in _WORDS and (place := difference(getattr(record, part), computed)):

@@ -94,14 +94,13 @@ def check_order(evidence: Evidence) -> Iterator[Finding]:
     Beyond five standard errors of the Mann-Whitney statistic without effect, ``sqrt((n + 1) / (12 n+ n-))`` (Mann and
     Whitney, 1947): then the order of the tracks carries the label, and a model could have learnt it.
     """
-    targets = evidence.targets
-    positives = targets.sum(axis=0)
     found = []
     for k, label in enumerate(evidence.record.labels):
-        n, one = len(targets), int(positives[k])
+        truth = evidence.targets[evidence.judged(k), k]
+        n, one = len(truth), int(truth.sum())
         if label.roc_auc is None or not 0 < one < n:
             continue
-        rank = float((np.flatnonzero(targets[:, k]) + 1).mean())
+        rank = float((np.flatnonzero(truth) + 1).mean())
         area = (rank - (one + 1) / 2) / (n - one)
         area = max(area, 1 - area)
         error = np.sqrt((n + 1) / (12 * one * (n - one)))

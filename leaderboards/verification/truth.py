@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -107,9 +108,9 @@ def check_labels(evidence: Evidence, data: TaskData | None) -> Iterator[Finding]
         )
         yield Finding("error", "tracks", where, f"{what}.")
         return
-    targets = data.label_matrix("test")[kept]
-    if targets.shape != evidence.targets.shape or (targets != evidence.targets).any():
-        yield Finding("error", "labels", where, "its targets are not the task's labels.")
+    targets, known = data.label_matrix("test")[kept], data.known_matrix("test")
+    if not evidence.same_truth(replace(evidence, targets=targets, known=None if known is None else known[kept])):
+        yield Finding("error", "labels", where, "its targets, or which are known, are not the task's labels.")
     if tuple(track.group or None for track in tracks) != evidence.groups:
         yield Finding("error", "labels", where, "its groups, which the intervals rest on, are not the task's.")
     if record.task.label_sha256 != data.label_sha256:
@@ -146,7 +147,8 @@ def check_same_split(evidence: Evidence, others: Sequence[Evidence]) -> Iterator
 
 
 def _facts(evidence: Evidence) -> Mapping[str, tuple[bytes, str | None]]:
-    rows = np.packbits(evidence.targets, axis=1)
+    known = [] if evidence.known is None else [evidence.known]
+    rows = np.packbits(np.concatenate([evidence.targets, *known], axis=1), axis=1)
     return {track: (rows[i].tobytes(), evidence.groups[i]) for i, track in enumerate(evidence.track_ids)}
 
 

@@ -124,6 +124,7 @@ def verify_entry(
             part = evidence.record.task
             data = own_data(part.name, part.edition, part.split, labels)
             tasks[task] = status(data)
+            data = data and data.read_as(protocol.unknown)
             findings += check_labels(evidence, data)
             if data is None:
                 findings += check_same_split(evidence, [e for other in same_board for e in other.evidence])

@@ -5,8 +5,9 @@ Nothing here opens an audio file; :mod:`cmbench.tasks.audit.sound` compares the 
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ class Findings:
         identical: sets of labels that every track has all or none of; labels that no track has are not compared.
         undefined: labels without a positive or without a negative, by split.
         unlabelled: tracks without any label, by split.
+        alike: sets of groups whose names differ only in case or spaces. They count as different, and may be one.
     """
 
     groups: Mapping[str, SplitGroups]
@@ -85,6 +87,7 @@ class Findings:
     identical: tuple[tuple[str, ...], ...]
     undefined: tuple[UndefinedLabel, ...]
     unlabelled: Mapping[str, int]
+    alike: tuple[tuple[str, ...], ...] = ()
 
 
 def examine(data: TaskData) -> Findings:
@@ -96,9 +99,21 @@ def examine(data: TaskData) -> Findings:
         groups=split_groups(data.splits),
         shared=shared_groups(data.splits),
         identical=identical_labels(np.concatenate([labels[split] for split in SPLITS]), data.labels),
-        undefined=tuple(u for split in SPLITS for u in undefined_labels(split, labels[split], data.labels)),
+        undefined=tuple(
+            u for split in SPLITS for u in undefined_labels(split, labels[split], data.labels, data.known_matrix(split))
+        ),
         unlabelled={split: int((~labels[split].any(axis=1)).sum()) for split in SPLITS},
+        alike=alike_groups(track for split in SPLITS for track in data.splits[split]),
     )
+
+
+def alike_groups(tracks: Iterable[Track]) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of groups whose names differ only in upper and lower case or in spaces, by name."""
+    alike: dict[str, set[str]] = defaultdict(set)
+    for track in tracks:
+        for name in memberships(track.group):
+            alike["".join(unicodedata.normalize("NFC", name).casefold().split())].add(name)
+    return tuple(sorted(tuple(sorted(names)) for names in alike.values() if len(names) > 1))
 
 
 def split_groups(splits: Mapping[str, Sequence[Track]]) -> dict[str, SplitGroups]:
@@ -143,17 +158,21 @@ def identical_labels(matrix: NDArray[np.bool_], labels: Sequence[str]) -> tuple[
     return tuple(tuple(names) for names in alike.values() if len(names) > 1)
 
 
-def undefined_labels(split: str, matrix: NDArray[np.bool_], labels: Sequence[str]) -> list[UndefinedLabel]:
+def undefined_labels(
+    split: str, matrix: NDArray[np.bool_], labels: Sequence[str], known: NDArray[np.bool_] | None = None
+) -> list[UndefinedLabel]:
     """Return the labels that cannot be judged in a split.
 
     Args:
         split: its name.
         matrix: ``[tracks, labels]``.
         labels: names of the columns.
+        known: ``[tracks, labels]``, false where nobody knows; all are known if not given.
     """
     found = []
-    for label, column in zip(labels, matrix.T, strict=True):
-        some, every = column.any(), column.all()
+    for k, (label, column) in enumerate(zip(labels, matrix.T, strict=True)):
+        judged = column if known is None else column[known[:, k]]
+        some, every = judged.any(), judged.all()
         if not some or every:
             found.append(UndefinedLabel(split, label, NO_NEGATIVE if some else NO_POSITIVE))
     return found

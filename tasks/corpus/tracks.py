@@ -20,6 +20,9 @@ from .table import Table, encoding_problem, readings
 REQUIRED = ("id", "path", "labels")
 OPTIONAL = ("split", "group", "start", "end")
 
+UNKNOWN = "?"
+"""Before a label: nobody knows whether the track has it."""
+
 _JOINTS = (",", ";", "/", "+", "&", "\n", "\t", " ")
 """Signs that labels are joined with by people and programs, instead of ``|``."""
 
@@ -77,9 +80,10 @@ class Reader:
             if end is not None and end <= (start or 0.0):
                 problems.append(Problem("seconds", f"the track ends at {end:g} s, which is not after its start", line))
             path = self._path(row["path"], line, problems)
-            labels = self._track_labels(row["labels"], line, problems)
+            labels, unknown = self._track_labels(row["labels"], line, problems)
+            group = composed(row.get("group", "")) or None
             if len(problems) == found:
-                tracks.append(Track(row["id"], path, labels, composed(row.get("group", "")) or None, start or 0.0, end))
+                tracks.append(Track(row["id"], path, labels, group, start or 0.0, end, unknown=unknown))
         return tracks, problems + self._split_problems()
 
     def _path(self, written: str, line: int, problems: list[Problem]) -> Path:
@@ -104,17 +108,25 @@ class Reader:
     def _known(self) -> frozenset[str]:
         return frozenset(self.labels)
 
-    def _track_labels(self, cell: str, line: int, problems: list[Problem]) -> tuple[str, ...]:
-        given = dict.fromkeys(composed(label) for label in cell.split("|") if label.strip())
-        unknown = [label for label in given if label not in self._known]
-        if unknown and (parts := self._joined_otherwise(cell)):
-            told = f"the labels {quoted(cell)} are not joined with `|`; write {'|'.join(parts)}"
+    def _track_labels(self, cell: str, line: int, problems: list[Problem]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the labels that the track has, and those of which a question mark says that nobody knows."""
+        parts = dict.fromkeys(composed(label) for label in cell.split("|") if label.strip())
+        doubtful = {p: composed(p[len(UNKNOWN) :]) for p in parts if p not in self._known and p.startswith(UNKNOWN)}
+        given = dict.fromkeys(part for part in parts if part not in doubtful)
+        strange = [label for label in (*given, *doubtful.values()) if label not in self._known]
+        if strange and (joined := self._joined_otherwise(cell)):
+            told = f"the labels {quoted(cell)} are not joined with `|`; write {'|'.join(joined)}"
             problems.append(Problem("joined labels", told, line))
-            return ()
-        for label in unknown:
+            return (), ()
+        for label in strange:
             told = f"the label {quoted(label)} is not among the labels of the task{closest(label, self.labels)}"
             problems.append(Problem("label", told, line))
-        return tuple(given)
+        problems += [
+            Problem("label", f"the label {quoted(label)} is given, and not known; take one out", line)
+            for label in dict.fromkeys(doubtful.values())
+            if label in given
+        ]
+        return tuple(given), tuple(dict.fromkeys(doubtful.values()))
 
     def _joined_otherwise(self, cell: str) -> list[str]:
         """Return the labels of a cell that joins them with another sign than ``|``; nothing if it does not."""

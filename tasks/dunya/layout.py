@@ -20,6 +20,7 @@ from ..fetching.published import (
     prepare_command,
     read_lists,
     task_folder,
+    unannotated,
     unlabelled,
 )
 from ..fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
@@ -87,7 +88,13 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     def track(mbid: str) -> Track:
         recording = recordings[mbid]
         path = audio.get(mbid, folder / _AUDIO_FOLDERS[0] / f"{mbid}.mp3")
-        return Track(id=mbid, path=path, labels=labels_among(task, recording.tags), group=recording.group)
+        return Track(
+            id=mbid,
+            path=path,
+            labels=labels_among(task, recording.tags),
+            group=recording.group,
+            unknown=unannotated(task, recording.tags),
+        )
 
     return {name: tuple(track(mbid) for mbid in lists[name]) for name in SPLITS}
 

@@ -26,7 +26,7 @@ from typing import IO
 from ...errors import CmbenchError, Missing, UsageError
 from ...untrusted import LARGEST_TEXT, parse_json
 from ..base import Progress, Task
-from ..fetching.published import LAYOUT, labels_among, read_lists, unlabelled
+from ..fetching.published import LAYOUT, labels_among, read_lists, unannotated, unlabelled
 from ..fetching.tables import cell_values
 from ..preparing import Download, Plan, PrepareContext, Step
 from .layout import audio_files
@@ -279,8 +279,9 @@ def write_part(
         for name, ids in kept.items():
             for mbid in ids:
                 path = audio[mbid].relative_to(folder).as_posix()
-                own = "|".join(label for label in labels[mbid] if label in shared)
-                writer.writerow((mbid, path, name, rows[mbid].get("group", ""), own))
+                own = [label for label in labels[mbid] if label in shared]
+                own += [f"?{one}" for one in unannotated(task, cell_values(rows[mbid]["tags"])) if one in shared]
+                writer.writerow((mbid, path, name, rows[mbid].get("group", ""), "|".join(own)))
     part = folder / "saraga.yaml"
     part.write_text(yaml.safe_dump(facts, allow_unicode=True, sort_keys=False, width=110), encoding="utf-8")
     return part

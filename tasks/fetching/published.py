@@ -142,6 +142,19 @@ def labels_among(task: Task, tags: Collection[str]) -> tuple[str, ...]:
     return tuple(label for label in task.labels if label in tags)
 
 
+def unannotated(task: Task, tags: Collection[str], families: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return the task's labels of families in which a recording has no tag at all: nobody knows whether they hold.
+
+    Args:
+        task: whose labels.
+        tags: all of the recording's, ``family--name``, also those that are not labels of the task.
+        families: that are asked about; all of the task's if not given.
+    """
+    annotated = {tag.split("--", 1)[0] for tag in tags}
+    asked = set(task.families.values() if families is None else families)
+    return tuple(label for label in task.labels if task.families[label] in asked - annotated)
+
+
 def require_published_support(task: Task, splits: Splits) -> Splits:
     """Return ``splits`` unless they contradict the published counts.
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import UnusableAudio, UsageError, counted, quoted
@@ -15,6 +15,7 @@ from ...opening import opened
 from ...written import composed
 from ..base import Track
 from ..corpus.description import family_of_label
+from ..corpus.tracks import UNKNOWN
 from ..splits.draw import blocks_of, draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
@@ -127,9 +128,10 @@ def propose_task(
 def _labels(
     sheet: Sheet, roles: Roles, problems: list[Problem], notes: list[str]
 ) -> tuple[list[tuple[str, ...]], dict[str, str]]:
-    """Return the labels of every row, and the family of every label.
+    """Return the labels of every row, those that are not known behind a question mark, and the family of every label.
 
-    A label is called ``family--value``, as in the built-in tasks, where its column's name says more than ``labels``.
+    A label is called ``family--value``, as in the built-in tasks, where its column's name says more than ``labels``. A
+    cell with nothing but a question mark says that none of its column's labels is known.
     """
     found: list[list[str]] = [[] for _ in sheet.rows]
     families: dict[str, str] = {}
@@ -137,27 +139,31 @@ def _labels(
         cells, sign = read_cells(sheet.column(column))
         if sign and sign != "|":
             notes.append(f"The labels in {quoted(column)} are joined with {quoted(sign)}; each counts by itself.")
-        if marks := sorted({cell for cell in sheet.column(column) if is_mark(cell)}):
+        if marks := sorted({cell for cell in sheet.column(column) if is_mark(cell) and cell != UNKNOWN}):
             notes.append(f"{', '.join(map(quoted, marks))} in {quoted(column)} counts as an empty cell.")
-        family = family_of(column)
+        family, named = family_of(column), dict[str, None]()
         for row, values in enumerate(cells):
             for value in values:
                 if not value.isprintable():
                     problems.append(Problem("labels with control characters", sheet.where(row), quoted(value),
                                             "write the label anew in the table"))  # fmt: skip
                     continue
+                doubt, value = (UNKNOWN, value[1:].strip()) if value.startswith(UNKNOWN) else ("", value)
                 label = value if family is None or "--" in value else f"{family}--{value}"
                 families[label] = family_of_label(label)
-                found[row].append(label)
+                named[label] = None
+                found[row].append(doubt + label)
+        for row in (row for row, cell in enumerate(sheet.column(column)) if cell == UNKNOWN):
+            found[row] += [UNKNOWN + label for label in named]
     for column in roles.marks:
         families[column] = family_of_label(column)
         for row, cell in enumerate(sheet.column(column)):
-            found[row] += [column] * is_true(cell)
+            found[row] += [UNKNOWN + column] if cell == UNKNOWN else [column] * is_true(cell)
     bare = [row for row, labels in enumerate(found) if not labels]
     if bare:
         notes.append(
             f"{counted(len(bare), 'row')} without a label, {sheet.where(bare[0])} the first. Such a recording counts "
-            "as having none of the labels; if nobody has labelled it yet, take it out of the table."
+            "as having none of the labels; if nobody has labelled it yet, write ? into its cell, or take it out."
         )
     alike: dict[str, list[str]] = defaultdict(list)
     for label in families:
@@ -269,7 +275,9 @@ def _tracks(
         if id_ in ids:
             id_ = f"{id_}@{sheet.lines[row]}"
         ids.add(id_)
-        tracks.append(Track(id_, path, labels_of[row], _group_of(cells, roles.group), start, end))
+        known = tuple(label for label in labels_of[row] if not label.startswith(UNKNOWN))
+        unknown = tuple(label[1:] for label in labels_of[row] if label.startswith(UNKNOWN) and label[1:] not in known)
+        tracks.append(Track(id_, path, known, _group_of(cells, roles.group), start, end, unknown=unknown))
         given[id_] = split
     return tracks, given if any(given.values()) else {}
 
@@ -299,7 +307,10 @@ def _without_rare(
         for label in track.labels:
             blocks[label].add(block_of.get(track.id, f"\0{track.id}"))
     rare = set() if given else {label for label in families if len(blocks[label]) < fewest}
-    common = {label for label in families if label not in rare and all(label in t.labels for t in tracks)}
+    never = {label for label in families if not blocks[label]}
+    common = {
+        label for label in families if label not in rare | never and all(label in t.labels + t.unknown for t in tracks)
+    }
     kind = "group" if block_of else "recording"
     problems += [
         Problem(f"labels of fewer than {counted(fewest, kind)}, left out", quoted(label),
@@ -310,8 +321,12 @@ def _without_rare(
         Problem("labels that every recording has, left out", quoted(label), "nothing tells it apart",
                 "add recordings without it") for label in sorted(common)
     ]  # fmt: skip
-    gone = rare | common
-    return [Track(t.id, t.path, tuple(n for n in t.labels if n not in gone), t.group, t.start, t.end) for t in tracks]
+    gone = rare | common | never
+
+    def kept(labels: Sequence[str]) -> tuple[str, ...]:
+        return tuple(label for label in labels if label not in gone)
+
+    return [replace(t, labels=kept(t.labels), unknown=kept(t.unknown)) for t in tracks]
 
 
 def _splits(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import UsageError, counted, quoted, unknown_name
+from ..corpus.tracks import UNKNOWN
 from ..splits.names import split_named
 from .recordings import Named, Recordings, clear
 from .sheet import Sheet
@@ -267,7 +268,7 @@ def _label_columns(
 
 
 def _is_mark(cells: Sequence[str]) -> bool:
-    said = {cell.casefold() for cell in cells}
+    said = {cell.casefold() for cell in cells} - {UNKNOWN}
     return said <= _TRUE | _FALSE and bool(said & _TRUE) and bool(said & _FALSE)
 
 

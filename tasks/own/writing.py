@@ -16,6 +16,7 @@ from pathlib import Path
 from ...errors import CmbenchError, UsageError, counted
 from ...files import write_atomically
 from ..corpus.description import RESERVED, family_of_label
+from ..corpus.tracks import UNKNOWN
 from ..custom import load_task
 from ..registry import registry
 from .corpus import Proposal
@@ -88,7 +89,7 @@ def _tracks_csv(proposal: Proposal, folder: Path) -> str:
                 "group": track.group or "",
                 "start": f"{track.start!r}",
                 "end": "" if track.end is None else f"{track.end!r}",
-                "labels": "|".join(track.labels),
+                "labels": "|".join([*track.labels, *(UNKNOWN + label for label in track.unknown)]),
             }
         )
     return text.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,18 @@ def test_predictions_are_those_that_were_scored(each_seed: bool) -> None:
         assert rows["probability"].tolist() == [np.float32(expected.mean(dtype=np.float64))]
     assert set(rows["target"]) == {bool(evidence.targets[3, 1])}
     assert set(rows["group"].dropna()) <= set(evidence.groups)
+
+
+def test_a_label_that_nobody_knows_has_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = read_evidence(next(iter(record_files(RESULTS))))
+    known = np.random.default_rng(1).random(evidence.targets.shape) < 0.7
+    masked = [replace(evidence, known=known, targets=evidence.targets & known)]
+    monkeypatch.setattr("cmbench.benchmark.records.evidence.iter_evidence", lambda *places: iter(masked))
+    frame = frames.predictions("anywhere", each_seed=True)
+    assert len(frame) == len(evidence.probabilities) * known.sum()
+    last = frame[(frame["seed"] == 1) & (frame["label"] == evidence.record.task.labels[2])]
+    assert last["target"].tolist() == (evidence.targets & known)[known[:, 2], 2].tolist()
+    assert last["probability"].tolist() == evidence.probabilities[1, known[:, 2], 2].tolist()
 
 
 def test_costs_have_the_machine_and_the_moment() -> None:

@@ -20,6 +20,7 @@ from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands.progress import TerminalObserver
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
+from cmbench.benchmark.records.evidence import evidence_of
 from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
@@ -478,3 +479,32 @@ def test_a_sample_is_a_cell_of_its_own(go: Any, make_task: Any, encoder: Any) ->
     assert again.stable_json() == whole.stable_json()
     apart = sections([small, again])
     assert [(s.split, "never ranked" in s.warning) for s in apart] == [("own", False), ("own-limit-18", True)]
+
+
+def test_labels_that_nobody_knows_are_left_out_of_a_run(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path
+) -> None:
+    """The record and its predictions say of which tracks a label is known; under the first protocol nothing changes."""
+    task = make_task()
+    splits = task.editions["custom"].load(task, None)
+    slow = task.labels[2]
+    for name, tracks in splits.items():
+        splits[name] = [
+            replace(t, unknown=(slow,)) if i % 3 == 0 and slow not in t.labels else t for i, t in enumerate(tracks)
+        ]
+    (plain,) = go(make_encoder(), make_task(), "plain")
+    (negative,) = go(make_encoder(), task, "negative")
+    assert negative.stable_json() == plain.stable_json()
+    (masked,) = go(make_encoder(), task, "masked", protocol=replace(QUICK, name="masked", unknown="masked"))
+    unknown = sum(bool(t.unknown) for t in splits["test"])
+    assert unknown > 0
+    by_label = {s.label: s for s in masked.labels}
+    assert by_label[slow].known == len(splits["test"]) - unknown
+    assert by_label[slow].support == next(s.support for s in plain.labels if s.label == slow)
+    assert by_label[slow].prevalence == pytest.approx(by_label[slow].support / by_label[slow].known)
+    assert by_label[task.labels[0]].known == len(splits["test"])
+    assert masked.cell_sha256 != negative.cell_sha256
+    assert masked.task.split_sha256 == negative.task.split_sha256
+    (evidence,) = evidence_of([masked], tmp_path / "masked")
+    assert evidence.known is not None
+    assert (~evidence.known).sum() == unknown

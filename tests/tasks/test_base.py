@@ -115,3 +115,36 @@ def test_the_split_hash_knows_order_and_split_but_neither_place_nor_spelling_of_
     assert toy_data(train=elsewhere).split_sha256 == data.split_sha256
     reordered = [replace(data.splits["valid"][0], labels=("x", "y"))]
     assert toy_data(valid=reordered).split_sha256 == data.split_sha256
+
+
+def test_what_is_not_known_has_a_matrix_and_a_hash_of_its_own() -> None:
+    data = toy_data()
+    assert data.known_matrix("train") is None
+    assert data.unknown_sha256 == ""
+    label = data.labels[-1]
+    asked = next(t for t in data.splits["train"] if label not in t.labels)
+    some = tuple(replace(t, unknown=(label,)) if t.id == asked.id else t for t in data.splits["train"])
+    marked = checked(replace(data, splits={**data.splits, "train": some}))
+    known = marked.known_matrix("train")
+    assert known is not None
+    assert np.argwhere(~known).tolist() == [[[t.id for t in some].index(asked.id), len(data.labels) - 1]]
+    assert marked.known_matrix("test") is None
+    assert not marked.label_matrix("train")[~known].any()
+    assert marked.split_sha256 == data.split_sha256, "entries under older protocols verify as they did"
+    assert len(marked.unknown_sha256) == 64
+    assert marked.read_as("masked") is marked
+    assert marked.read_as("negative") == data
+    with pytest.raises(UsageError, match="'negative' or 'masked', not 'positive'"):
+        data.read_as("positive")
+
+
+@pytest.mark.parametrize(
+    ("labels", "unknown", "words"),
+    [
+        (("x",), ("x",), "has the label .x., and not known"),
+        ((), ("nobody",), "has the label .nobody., which is not among"),
+    ],
+)
+def test_a_label_is_known_or_not(labels: tuple[str, ...], unknown: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        checked(toy_data(test=(Track("q", Path("q.wav"), labels, unknown=unknown),)))

@@ -406,3 +406,17 @@ def test_a_draw_that_could_not_be_judged_is_refused_and_not_written(tmp_path: Pa
     with pytest.raises(UsageError, match="too few recordings: each of the 3 parts"):
         load_task(tmp_path / "task.yaml")
     assert table.read_bytes() == before
+
+
+def test_labels_behind_a_question_mark_are_not_known(tmp_path: Path) -> None:
+    csv = CSV.replace("g1,raga--kalyani|solo", "g1,raga--kalyani|? solo").replace("g2,", "g2,?raga--thodi")
+    splits = data_of(load_task(made(tmp_path, csv=csv)), tmp_path).splits
+    assert [(t.labels, t.unknown) for name in ("train", "test") for t in splits[name]] == [
+        (("raga--kalyani",), ("solo",)),
+        ((), ("raga--thodi",)),
+    ]
+    both = made(tmp_path / "both", csv=CSV.replace("g1,raga--kalyani|solo", "g1,solo|?solo"))
+    assert "the label `solo` is given, and not known" in error_of(both).replace("'", "`").replace('"', "`")
+    strange = made(tmp_path / "strange", csv=CSV.replace("g1,raga--kalyani|solo", "g1,?sola"))
+    assert "sola" in error_of(strange)
+    assert "not among the labels of the task" in error_of(strange)

@@ -122,9 +122,11 @@ def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibr
     probabilities = evidence.probabilities.astype(np.float64).mean(axis=0)
     weights = _weights(evidence.groups, resamples, resample_seed(evidence))
     groups = cluster_count(evidence.groups)
+    known = np.ones_like(evidence.targets) if evidence.known is None else evidence.known
     return tuple(
-        calibrate(family, evidence.targets[:, columns], probabilities[:, columns], weights, groups)
+        calibrate(family, evidence.targets[:, columns], probabilities[:, columns], weights, groups, known[:, columns])
         for family, columns in [*task.columns().items(), (ALL, list(range(len(task.labels))))]
+        if known[:, columns].any()
     )
 
 
@@ -134,7 +136,14 @@ def _weights(groups: tuple[str | None, ...], resamples: int, seed: int) -> Doubl
     return cluster_weights(groups, resamples, seed).astype(np.float64)
 
 
-def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights: Doubles, groups: int) -> Calibration:
+def calibrate(
+    family: str,
+    targets: np.ndarray,
+    probabilities: Doubles,
+    weights: Doubles,
+    groups: int,
+    known: np.ndarray | None = None,
+) -> Calibration:
     """Judge the forecasts of some labels.
 
     Args:
@@ -143,10 +152,12 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
         probabilities: ``[tracks, labels]``, mean over seeds.
         weights: ``[resamples, tracks]``, how often each track is in each resample.
         groups: that the resamples were drawn from.
+        known: ``[tracks, labels]``, the forecasts that can be judged; all if not given.
     """
-    truth = targets.astype(np.float64)
+    truth, known = targets.astype(np.float64), np.ones(targets.shape, dtype=bool) if known is None else known
+    forecasts = int(known.sum())
     place = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
-    inside = place[:, :, None] == np.arange(BINS)
+    inside = (place[:, :, None] == np.arange(BINS)) & known[:, :, None]
     # Sums of every track over its labels, [tracks, bins]: a resample of tracks is then one product.
     count, true = inside.sum(axis=1).astype(np.float64), np.einsum("tl,tlb->tb", truth, inside)
     filled = count.any(axis=0)
@@ -156,11 +167,13 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
     hits, drawn = weights @ true[:, filled], weights @ count[:, filled]
     shares = np.divide(hits, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
     levels = [_level(value, shares[:, k], enough) for k, value in enumerate(share.tolist())]
-    base = float(truth.mean())
-    reliability = float((n * (mean - share) ** 2).sum() / truth.size)
-    resolution = float((n * (share - base) ** 2).sum() / truth.size)
+    base = float(truth.sum() / forecasts)
+    reliability = float((n * (mean - share) ** 2).sum() / forecasts)
+    resolution = float((n * (share - base) ** 2).sum() / forecasts)
     (whole, drawn_brier), (whole_skill, drawn_skill) = zip(
-        _brier(truth, probabilities, np.ones((1, len(truth)))), _brier(truth, probabilities, weights), strict=True
+        _brier(truth, probabilities, np.ones((1, len(truth))), known),
+        _brier(truth, probabilities, weights, known),
+        strict=True,
     )
     brier, skill = _level(float(whole[0]), drawn_brier, enough), _level(float(whole_skill[0]), drawn_skill, enough)
     reason = None
@@ -173,14 +186,14 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
     return Calibration(
         family=family,
         labels=targets.shape[1],
-        forecasts=truth.size,
+        forecasts=forecasts,
         positives=int(truth.sum()),
         bins=tuple(
             Bin(round(size), said, came, level.low, level.high)
             for size, said, came, level in zip(n.tolist(), mean.tolist(), share.tolist(), levels, strict=True)
         ),
-        ece=float((n * np.abs(mean - share)).sum() / truth.size),
-        ece_floor=_floor(probabilities, place),
+        ece=float((n * np.abs(mean - share)).sum() / forecasts),
+        ece_floor=_floor(probabilities[known], place[known]),
         brier=brier,
         reliability=reliability,
         resolution=resolution,
@@ -191,18 +204,20 @@ def calibrate(family: str, targets: np.ndarray, probabilities: Doubles, weights:
     )
 
 
-def _brier(truth: Doubles, probabilities: Doubles, weights: Doubles) -> tuple[Doubles, Doubles]:
+def _brier(truth: Doubles, probabilities: Doubles, weights: Doubles, known: np.ndarray) -> tuple[Doubles, Doubles]:
     """Return Brier score and skill of every resample, ``[resamples]``; skill is NaN where no label varies.
 
     Args:
         truth: ``[tracks, labels]``.
         probabilities: ``[tracks, labels]``.
         weights: ``[resamples, tracks]``.
+        known: ``[tracks, labels]``.
     """
-    tracks = weights.sum(axis=1)
-    score = (weights @ ((probabilities - truth) ** 2).mean(axis=1)) / tracks
-    prevalence = (weights @ truth) / tracks[:, None]
-    reference = (prevalence * (1 - prevalence)).mean(axis=1)
+    judged = weights @ known.astype(np.float64)
+    forecasts = judged.sum(axis=1)
+    score = (weights @ np.where(known, (probabilities - truth) ** 2, 0.0).sum(axis=1)) / np.maximum(forecasts, 1)
+    prevalence = (weights @ truth) / np.maximum(judged, 1)
+    reference = (judged * prevalence * (1 - prevalence)).sum(axis=1) / np.maximum(forecasts, 1)
     ratio = np.divide(score, reference, out=np.full(len(score), np.nan), where=reference > 0)
     return score, 1.0 - ratio
 

@@ -77,7 +77,9 @@ def _confusion(evidence: Evidence, family: str, columns: Sequence[int]) -> Confu
     labels = tuple(evidence.record.task.labels[k] for k in columns)
     truth = evidence.targets[:, columns]
     carried = truth.sum(axis=1)
-    one, several = carried == 1, int((carried > 1).sum())
+    # With a label of the family that nobody knows, a track may carry several.
+    sure = evidence.whole(columns)
+    one, several = (carried == 1) & sure, int(((carried > 1) & sure).sum())
     if len(labels) < 2:
         return Confusion(family, labels, reason="it has one label only")
     if not one.any():

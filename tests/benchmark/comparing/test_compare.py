@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
+from sklearn.metrics import roc_auc_score
 
 from cmbench.benchmark.comparing.compare import compare
+from cmbench.benchmark.comparing.delong import delong_test
 from cmbench.benchmark.comparing.forgetting import forgetting
+from cmbench.benchmark.comparing.paired import replicate
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.views.changes import change_rows, print_comparison
 from cmbench.benchmark.views.forgetting import print_forgetting
@@ -104,6 +107,9 @@ def test_unlike_measurements_are_refused(build_evidence: Build) -> None:
     turned = replace(other, targets=~other.targets)
     with pytest.raises(UsageError, match="different labels or groups"):
         compare([one], [turned])
+    hidden = replace(other, known=np.ones_like(other.targets))
+    with pytest.raises(UsageError, match="different labels or groups"):
+        compare([one], [hidden])
     with pytest.raises(UsageError, match="no task in common"):
         compare([one], [with_task(other, name="carnatic")])
     with pytest.raises(UsageError, match="holds several models"):
@@ -207,3 +213,20 @@ def test_models_without_a_common_track_are_refused(build_evidence: Build) -> Non
     second = replace(second, track_ids=tuple(f"other{i}" for i in range(40)))
     with pytest.raises(UsageError, match="no test track of lyra in common"):
         compare([first], [second], resamples=100)
+
+
+def test_tracks_of_which_a_label_is_not_known_are_not_compared_on_it(build_evidence: Build) -> None:
+    one, other = pair(build_evidence, [0.4] * LABELS)
+    known = np.random.default_rng(9).random(one.targets.shape) < 0.5
+    sides = [replace(e, targets=e.targets & known, known=known) for e in (one, other)]
+    (task,) = compare([sides[0]], [sides[1]]).tasks
+    here = np.flatnonzero(known[:, 0])
+    scores = [e.probabilities[:, here, 0].mean(axis=0) for e in sides]
+    expected = delong_test(sides[0].targets[here, 0], *scores)
+    assert expected is not None
+    assert task.labels[0].delong_p_value == pytest.approx(expected[2], abs=1e-12)
+    assert task.labels[0].support == int(sides[0].targets[here, 0].sum())
+    areas = [roc_auc_score(sides[0].targets[here, 0], e.probabilities[0, here, 0]) for e in sides]
+    assert task.labels[0].roc_auc.change == pytest.approx(areas[1] - areas[0], abs=1e-12)
+    shares = replicate(sides[0], 100).scores["prevalence"]
+    assert shares[0, 0] == pytest.approx(sides[0].targets[here, 0].mean(), abs=1e-12)

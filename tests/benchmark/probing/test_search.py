@@ -98,7 +98,7 @@ class PlainProbe(nn.Module):
         super().__init__()
         self.layer, self.fused = layer, list(fused)
         self.first, self.second = nn.Linear(dim, settings.hidden), nn.Linear(settings.hidden, labels)
-        self.mix = nn.Parameter(torch.zeros(len(fused)))
+        self.mix = nn.Parameter(torch.zeros(len(fused)), requires_grad=settings.fused_learns)
 
     def forward(self, windows: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
         if self.layer == FUSED:
@@ -129,7 +129,9 @@ def train_plainly(
         mean, deviation = data[0].mean(axis=0), data[0].std(axis=0)
         data = [(d - mean) / deviation for d in data]
     inputs, held_out = (torch.tensor(d, dtype=torch.float32) for d in data)
-    targets = torch.tensor(train.labels[train.features.track_of_window], dtype=torch.float32)
+    owner = train.features.track_of_window
+    targets = torch.tensor(train.labels[owner], dtype=torch.float32)
+    known = torch.tensor((np.ones_like(train.labels) if train.known is None else train.known)[owner])
     optimiser = torch.optim.Adam(module.parameters(), lr=member.learning_rate)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience
@@ -138,10 +140,15 @@ def train_plainly(
     waited, rates = 0, []
     for _ in range(settings.max_epochs):
         rates.append(optimiser.param_groups[0]["lr"])
-        for rows in torch.utils.data.BatchSampler(stream.order(len(inputs)).tolist(), settings.batch, drop_last=False):
+        drawn = stream.order(len(inputs) if settings.batch_of == "windows" else len(train.labels)).tolist()
+        for batch in torch.utils.data.BatchSampler(drawn, settings.batch, drop_last=False):
+            rows = batch
+            if settings.batch_of == "tracks":
+                rows = [window for track in batch for window in np.flatnonzero(owner == track)]
             keep = stream.keep(len(rows), settings.hidden, settings.dropout)
             optimiser.zero_grad()
-            nn.BCEWithLogitsLoss()(module(inputs[rows], keep), targets[rows]).backward()
+            losses = nn.BCEWithLogitsLoss(reduction="none")(module(inputs[rows], keep), targets[rows])
+            losses[known[rows]].mean().backward()
             optimiser.step()
         scores = score_plainly(module, held_out, valid, settings)
         plateau.step(scores.score)
@@ -160,11 +167,10 @@ def score_plainly(module: PlainProbe, windows: torch.Tensor, split: ProbeSplit, 
         logits = module(windows).double().numpy()
     owner = split.features.track_of_window
     tracks = np.stack([logits[owner == t].mean(axis=0) for t in range(len(split.labels))])
-    roc_auc = float(roc_auc_score(split.labels, tracks, average="macro"))
-    precision = float(average_precision_score(split.labels, tracks, average="macro"))
-    by_label = np.array(
-        [score(split.labels, tracks, average=None) for score in (roc_auc_score, average_precision_score)]
-    )
+    known = np.ones_like(split.labels) if split.known is None else split.known
+    columns = [(split.labels[here, k], tracks[here, k]) for k, here in enumerate(known.T)]
+    by_label = np.array([[score(*one) for one in columns] for score in (roc_auc_score, average_precision_score)])
+    roc_auc, precision = (float(mean) for mean in by_label.mean(axis=1))
     return Scores(roc_auc, precision, roc_auc if settings.select == "roc_auc" else (roc_auc + precision) / 2, by_label)
 
 
@@ -178,13 +184,14 @@ def train_bank(
         Windows(train.features, wanted, scaling, "cpu", 1 << 30),
         torch.from_numpy(train.labels.astype(np.float32)),
         torch.from_numpy(train.features.track_of_window),
+        None if train.known is None else torch.from_numpy(train.known.astype(np.float32)),
     )
     scorer = TrackScorer(
         Windows(valid.features, wanted, scaling, "cpu", 1 << 30), valid.features.track_of_window, fused
     )
-    validation = ValidationScorer(scorer, valid.labels, settings.select)
+    validation = ValidationScorer(scorer, valid.labels, settings.select, valid.known)
     shape = Shape(DIM, settings.hidden, LABELS, fused)
-    return train_program(members, shape, held, validation, settings, "cpu", lambda epochs: None)
+    return train_program(members, shape, held, validation, settings, "cpu", lambda epochs: None, settings.halve_at)
 
 
 def assert_same(found: Trained, expected: dict[str, torch.Tensor], shape: Shape, tolerance: float = 1e-5) -> None:
@@ -201,12 +208,25 @@ SLOW_RATES = replace(QUICK, learning_rates=(1e-3, 3e-3))
 FLAVOURS = {
     "cmbench-1": SLOW_RATES,
     "marble-1": replace(SLOW_RATES, standardise=False, fused_from=1, fused_init="normal", select="roc_auc"),
+    "tracks": replace(SLOW_RATES, batch_of="tracks", batch=13),
+    "masked": SLOW_RATES,
+    "masked tracks": replace(SLOW_RATES, batch_of="tracks", batch=13),
+    "mean of states": replace(SLOW_RATES, fused_learns=False),
 }
+
+
+def masked(split: ProbeSplit, seed: int) -> ProbeSplit:
+    """The same split with a third of its labels not known, and false; one track knows nothing."""
+    known = np.random.default_rng(seed).random(split.labels.shape) > 1 / 3
+    known[0] = False
+    return replace(split, labels=split.labels & known, known=known)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_every_member_of_a_bank_equals_the_probe_trained_alone(flavour: str, splits: tuple[ProbeSplit, ...]) -> None:
     settings = FLAVOURS[flavour]
+    if "masked" in flavour:
+        splits = tuple(masked(split, seed) for seed, split in enumerate(splits))
     fused = tuple(range(settings.fused_from, LAYERS))
     # Every input with both seeds and both rates, not every combination of them.
     pairs = list(zip((1, 7), settings.learning_rates, strict=True))
@@ -229,6 +249,71 @@ def test_every_member_of_a_bank_equals_the_probe_trained_alone(flavour: str, spl
     # The comparison says something about plateaus and early stopping only if both happened, and not to all at once.
     assert reduced > 0
     assert 0 < stopped < len(grid)
+
+
+def test_what_is_not_known_moves_nothing(splits: tuple[ProbeSplit, ...]) -> None:
+    """Whatever the labels say where they are not known: loss, stopping, choice and calibration are the same."""
+    hidden = [masked(split, seed) for seed, split in enumerate(splits)]
+    assert all(split.known is not None for split in hidden)
+    liar = [replace(s, labels=s.labels | ~s.known) for s in hidden if s.known is not None]
+    honest, lied = run(hidden), run(liar)
+    assert (honest.selection, honest.layers) == (lied.selection, lied.layers)
+    assert np.array_equal(honest.probabilities, lied.probabilities)
+    assert honest.heads.calibration == lied.heads.calibration
+    as_negative = run([replace(split, known=None) for split in hidden])
+    assert not np.array_equal(honest.probabilities, as_negative.probabilities)
+    assert honest.heads.calibration != as_negative.heads.calibration
+
+
+def test_a_batch_of_tracks_has_all_their_windows(splits: tuple[ProbeSplit, ...]) -> None:
+    features = splits[0].features
+    held = TrainingWindows(
+        Windows(features, (0,), None, "cpu", 1 << 30),
+        torch.zeros((60, LABELS)),
+        torch.from_numpy(features.track_of_window),
+    )
+    settings = replace(QUICK, batch_of="tracks", batch=25)
+    batches = held.batches(SeedStream(1), settings)
+    assert sorted(torch.cat(batches).tolist()) == list(range(len(features.track_of_window)))
+    owners = [set(features.track_of_window[rows.numpy()]) for rows in batches]
+    assert [len(one) for one in owners] == [25, 25, 10]
+    assert not owners[0] & owners[1]
+    assert [len(rows) for rows in held.batches(SeedStream(1), QUICK)][:2] == [32, 32]
+
+
+def test_the_worse_half_of_the_rates_of_every_input_stops(splits: tuple[ProbeSplit, ...]) -> None:
+    rates = (1e-5, 1e-4, 3e-3, 1e-2, 3e-2)
+    grid = [Probe(i, r, 1) for i in (1, 2) for r in rates]
+    settings = replace(QUICK, patience=12)
+    whole = train_bank(grid, splits, settings, ())
+    halved = train_bank(grid, splits, replace(settings, halve_at=(2, 4, 6)), ())
+    for of_input in (range(5), range(5, 10)):
+        epochs = sorted(halved[i].epochs for i in of_input)
+        assert epochs == [2, 2, 4, 6, 12]
+        best = max(of_input, key=lambda i: scored(halved[i]))
+        assert halved[best].epochs == 12
+        # Those that went on are as they would be without the others.
+        assert halved[best].scores == whole[best].scores
+        at_two = train_bank([grid[i] for i in of_input], splits, replace(settings, max_epochs=2), ())
+        dropped = {i for i in of_input if halved[i].epochs == 2}
+        worst = sorted(of_input, key=lambda i: scored(at_two[i - of_input[0]]))[:2]
+        assert dropped == set(worst)
+
+
+def scored(trained: Trained) -> float:
+    assert trained.scores is not None
+    return trained.scores.score
+
+
+def test_halved_inputs_are_whole_in_one_program(
+    splits: tuple[ProbeSplit, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(QUICK, learning_rates=(1e-3, 3e-3, 1e-2), halve_at=(1,), seeds=(1,))
+    expected = run(splits, settings)
+    monkeypatch.setattr(search, "PROGRAM_BYTES", 4 * 4 * 4 * Shape(DIM, QUICK.hidden, LABELS, (0, 1, 2)).size)
+    programs = record_programs(monkeypatch)
+    assert run(splits, settings).layers == expected.layers
+    assert [len(members) for members in programs] == [3, 3, 3, 3]
 
 
 def test_a_bank_of_one_equals_a_bank_of_many(splits: tuple[ProbeSplit, ...]) -> None:
@@ -408,6 +493,8 @@ def test_fused_weights_cover_every_hidden_state_of_the_encoder(splits: tuple[Pro
 
 
 def test_candidates_follow_the_settings() -> None:
+    with pytest.raises(UsageError, match="of 'windows' or 'tracks', not 'songs'"):
+        search._candidates(replace(QUICK, batch_of="songs"), 3)
     every = PROTOCOLS["cmbench-1"].probe
     assert search._candidates(every, 3) == ((0, 1, 2), (0, 1, 2))
     assert search._candidates(PROTOCOLS["marble-1"].probe, 3) == ((0, 1, 2), (1, 2))

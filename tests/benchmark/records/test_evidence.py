@@ -7,15 +7,18 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cmbench.benchmark.records.evidence import Evidence, iter_evidence, read_evidence
 from cmbench.benchmark.records.predictions import LARGEST, predictions_bytes, read_predictions
-from cmbench.benchmark.records.record import PredictionsPart, write_record
+from cmbench.benchmark.records.record import RANKED, PredictionsPart, write_record
+from cmbench.benchmark.scoring.metrics import defined_labels, ranking_scores
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
 
@@ -130,3 +133,54 @@ def test_hostile_files_are_refused(written: tuple[Evidence, Path], tmp_path: Pat
     forged[stated : stated + 4] = (LARGEST + 1).to_bytes(4, "little")
     with pytest.raises(CmbenchError, match="GiB"):
         read_predictions(bytes(forged), tmp_path)
+
+
+def test_what_is_known_is_read_back_and_fits_or_is_refused(
+    tmp_path: Path, build_evidence: Callable[..., Evidence]
+) -> None:
+    draw = np.random.default_rng(0)
+    known, scores = draw.random((6, 3)) < 0.7, draw.random((2, 6, 3)).astype(np.float32)
+    made = build_evidence("mfcc", (draw.random((6, 3)) < 0.5) & known, scores, [None] * 6)
+    with pytest.raises(CmbenchError, match="leaves labels out, which the protocol cmbench-1 does not allow"):
+        read_evidence(write(tmp_path / "plain", made, known=known))
+    part = made.record.protocol
+    part = part.model_copy(update={"settings": {**part.settings, "unknown": "masked"}})
+    found = np.mean([ranking_scores(made.targets, one, known=known) for one in scores], axis=0)
+    defined = defined_labels(made.targets, known)[0]
+    metrics = {
+        name: made.record.metrics[name].model_copy(update={"value": float(values[defined].mean()), "interval": None})
+        for name, values in zip(RANKED, found, strict=True)
+    }
+    record = made.record.model_copy(update={"protocol": part, "metrics": {**made.record.metrics, **metrics}})
+    masked = replace(made, record=record, known=known)
+    read = read_evidence(write(tmp_path / "masked", masked, known=known))
+    assert read.known is not None
+    assert np.array_equal(read.known, known)
+    assert read.same_truth(masked)
+    assert not read.same_truth(made)
+    assert not made.same_truth(read)
+    assert not read.same_truth(replace(masked, known=np.ones_like(known)))
+    some = read.rows(("t4", "t0"))
+    assert some.known is not None
+    assert np.array_equal(some.known, known[[4, 0]])
+    assert read.judged(1).tolist() == np.flatnonzero(known[:, 1]).tolist()
+    assert made.judged(1).tolist() == list(range(6))
+    assert read.whole([0, 2]).tolist() == (known[:, 0] & known[:, 2]).tolist()
+    for wrong in (known[:, :2], known.astype(np.int64), ~made.targets):
+        with pytest.raises(CmbenchError, match="what is known of its labels does not fit"):
+            read_evidence(write_content(tmp_path / "wrong", masked, with_known(masked, wrong)))
+
+
+def with_known(made: Evidence, known: NDArray[np.generic]) -> bytes:
+    """A predictions file that says of ``known`` what it was given, whatever its type."""
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        track_ids=np.array(made.track_ids),
+        groups=np.array([group or "" for group in made.groups]),
+        labels=np.array(made.record.task.labels),
+        targets=made.targets,
+        probabilities=made.probabilities,
+        known=known,
+    )
+    return buffer.getvalue()

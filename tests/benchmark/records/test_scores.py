@@ -264,3 +264,61 @@ def test_intervals_cover_the_population_score() -> None:
     assert 0.88 <= covered["albums"] / 200 <= 0.99
     # Tracks as units look more certain than they are: the simulation tells the two apart.
     assert covered["tracks"] < covered["albums"] - 10
+
+
+def test_six_tracks_by_hand() -> None:
+    """Label a: tracks in the order of their scores are yes, ?, no, yes, ?, no; of label b all is known.
+
+    Of the four tracks of which a is known, three of the four pairs are in the right order, and the precision is 1 at
+    the first positive and 2/3 at the second. As negatives, the unknown come between: six of eight pairs, 1 and 2/4.
+    """
+    truth = np.array([[1, 1], [0, 1], [0, 1], [1, 0], [0, 0], [0, 0]], dtype=np.bool_)
+    known = np.array([[1, 1], [0, 1], [1, 1], [1, 1], [0, 1], [1, 1]], dtype=np.bool_)
+    said = np.repeat(np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], dtype=np.float32)[:, None], 2, axis=1)[None]
+    protocol = replace(get_protocol("cmbench-1"), unknown="masked")
+    kinds = {"a": "raga", "b": "raga"}
+    masked = score_predictions(truth, said, [None] * 6, "ab", kinds, [0, 0], protocol, known=known)
+    one, other = masked.labels
+    assert (one.support, one.known, one.prevalence) == (2, 4, 0.5)
+    assert one.roc_auc == pytest.approx(3 / 4)
+    assert one.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    assert one.f1 == pytest.approx(2 * 2 / (2 * 2 + 1)), "0.7 is a false alarm; 0.8 and 0.5 are not judged"
+    assert (other.support, other.known, other.prevalence, other.roc_auc) == (3, 6, 0.5, 1.0)
+    assert masked.metrics["f1_micro"].value == pytest.approx(2 * 5 / (2 * 5 + 1 + 2))
+    negative = score_predictions(truth, said, [None] * 6, "ab", kinds, [0, 0], protocol)
+    assert (negative.labels[0].support, negative.labels[0].known) == (2, None)
+    assert negative.labels[0].prevalence == pytest.approx(2 / 6)
+    assert negative.labels[0].roc_auc == pytest.approx(6 / 8)
+    assert negative.labels[0].average_precision == pytest.approx((1 + 2 / 4) / 2)
+    lied = score_predictions(truth | ~known, said, [None] * 6, "ab", kinds, [0, 0], protocol, known=known)
+    assert lied == masked, "what stands there where it is not known is not looked at"
+
+
+def test_resamples_leave_out_what_is_not_known() -> None:
+    split = made(tracks=120)
+    known = np.random.default_rng(5).random(split.targets.shape) < 0.7
+    labels, kinds = "abcd", dict.fromkeys("abcd", "all")
+    protocol = get_protocol("cmbench-1")
+
+    def scored(targets: NDArray[np.bool_], known: NDArray[np.bool_] | None) -> RecordScores:
+        groups = [f"g{k // 2}" for k in range(len(targets))]
+        return score_predictions(targets, split.probabilities, groups, labels, kinds, [0] * 4, protocol, known=known)
+
+    whole, masked = scored(split.targets, None), scored(split.targets, known)
+    assert scored(split.targets, np.ones_like(known)).metrics == whole.metrics
+    assert masked.metrics["roc_auc"].interval != whole.metrics["roc_auc"].interval
+    # A label alone, on the tracks of which it is known, each a group by itself: the same interval as by dropping them.
+    alone = [track for track in range(120) if known[track, 0]]
+    dropped = rescoring._resample(
+        split.targets[alone][:, :1], split.probabilities[:, alone][:, :, :1],
+        cluster_weights([None] * 120, 50, 1)[:, alone], "a", 0.5, None,
+    )[0]["roc_auc"]  # fmt: skip
+    kept = rescoring._resample(
+        split.targets[:, :1],
+        split.probabilities[:, :, :1],
+        cluster_weights([None] * 120, 50, 1),
+        "a",
+        0.5,
+        known[:, :1],
+    )[0]["roc_auc"]
+    np.testing.assert_allclose(kept, dropped, rtol=0, atol=1e-12)

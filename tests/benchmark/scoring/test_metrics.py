@@ -72,6 +72,41 @@ def test_presorted_scores_give_the_same(case: Case) -> None:
         assert_equal((roc_auc[k], precision[k]), oracle(targets, scores, row))
 
 
+@given(cases(), st.integers(0, 2**32 - 1))
+@exact
+def test_what_is_not_known_counts_as_absent(case: Case, seed: int) -> None:
+    """Label by label, scikit-learn without the tracks of which the label is not known is the oracle."""
+    targets, scores, weights = case
+    known = np.random.default_rng(seed).random(targets.shape) < 0.6
+    whole = np.array([oracle(targets[k][:, i : i + 1], scores[k][:, i : i + 1], weights[k])
+                      for i, k in enumerate(known.T)])[:, :, 0].T  # fmt: skip
+    found = metrics.ranking_scores(targets, scores, weights, known=known)
+    assert_equal(found, (whole[0], whole[1]))
+    many = metrics.weighted_scores(metrics.sort_scores(targets, scores, known=known), np.stack([weights, weights]))
+    for one, other in zip(many, whole, strict=True):
+        np.testing.assert_allclose(one, np.stack([other, other]), rtol=0, atol=1e-12)
+    # Weighed with ones the figures of cells and of the board are the same to the bit, mask or none.
+    plain = metrics.ranking_scores(targets, scores)
+    for one, other in zip(metrics.ranking_scores(targets, scores, known=np.ones_like(targets)), plain, strict=True):
+        np.testing.assert_array_equal(one, other)
+    predicted = scores > 0.3
+    by_label = metrics.f1(targets, predicted, known=known)
+    for k, here in enumerate(known.T):
+        expected = f1_score(targets[here, k], predicted[here, k], zero_division=0.0) if here.any() else 0.0
+        assert by_label[k] == pytest.approx(expected, abs=1e-12)
+    pooled = f1_score(targets[known], predicted[known], zero_division=0.0) if known.any() else 0.0
+    assert metrics.f1_micro(targets, predicted, known=known) == pytest.approx(pooled, abs=1e-12)
+
+
+def test_a_label_is_defined_by_the_tracks_of_which_it_is_known() -> None:
+    targets = np.array([[1, 1, 0, 1], [0, 0, 0, 1], [1, 0, 1, 0]], dtype=np.bool_)
+    known = np.array([[1, 0, 1, 0], [0, 1, 1, 0], [1, 1, 0, 0]], dtype=np.bool_)
+    defined, reasons = metrics.defined_labels(targets, known)
+    assert not defined.any()
+    assert reasons == ["no negative in the test split", *["no positive in the test split"] * 2, metrics.NOBODY_KNOWS]
+    assert metrics.defined_labels(targets)[0].all()
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
     targets, scores = draw.random((30, 7)) < 0.4, draw.random((30, 7))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from cmbench.errors import CmbenchError
@@ -100,3 +101,24 @@ def test_other_claims_about_the_same_split(evidence: Evidence) -> None:
     other = replace(evidence, groups=tuple("x" for _ in evidence.groups))
     assert len(list(check_same_split(evidence, [other]))) == 1
     assert list(check_same_split(evidence, [changed(other, "task", split_sha256="0" * 64)])) == []
+
+
+def test_another_mask_is_another_truth(evidence: Evidence) -> None:
+    """A submitter may not leave out what the task knows, nor count what it does not."""
+    data = own_data("lyra", "mini", "own", None)
+    assert data is not None
+    known = np.ones_like(evidence.targets)
+    row, column = np.argwhere(~evidence.targets)[0]
+    known[row, column] = False
+    mine = replace(evidence, known=known)
+    (finding,) = check_labels(mine, data)
+    assert finding.message == "its targets, or which are known, are not the task's labels."
+    tracks = list(data.splits["test"])
+    place = [track.id for track in tracks].index(evidence.track_ids[row])
+    tracks[place] = replace(tracks[place], unknown=(data.labels[column],))
+    marked = replace(data, splits={**data.splits, "test": tuple(tracks)})
+    assert list(check_labels(mine, marked)) == []
+    (finding,) = check_labels(evidence, marked)
+    assert finding.check == "labels"
+    assert list(check_labels(evidence, marked.read_as("negative"))) == []
+    assert [f.severity for f in check_same_split(mine, [evidence])] == ["error"]

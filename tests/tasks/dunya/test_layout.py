@@ -53,6 +53,18 @@ def test_tracks_come_in_the_lists_order_with_labels_groups_and_audio(root: Path,
     assert tracks["c2"].labels == ("makam--Rast",)
     assert tracks["a2"].labels == ()
     assert tracks["b1"].labels == ("usul--Aksak",)
+    # A makam that is no label is an annotation all the same; only a family without any is not known.
+    families = {i: sorted({label.split("--")[0] for label in t.unknown}) for i, t in tracks.items()}
+    assert families == {
+        "a1": ["makam", "usul"],
+        "a2": ["instrument", "makam", "usul"],
+        "b1": ["instrument", "makam"],
+        "c1": [],
+        "c2": ["instrument", "usul"],
+    }
+    whole = [label for label in data.labels if label.startswith("usul--")]
+    assert [label for label in tracks["a1"].unknown if label.startswith("usul--")] == whole
+    assert not any(track.unknown for track in data.read_as("negative").splits["test"])
     assert {i: t.group for i, t in tracks.items()} == {
         "a1": "release-2",
         "a2": "release-2",

@@ -14,6 +14,7 @@ from cmbench.errors import UsageError
 from cmbench.tasks.own.corpus import Proposal, propose_task
 from cmbench.tasks.own.roles import Choices
 from cmbench.tasks.own.sources import open_source
+from cmbench.tasks.own.writing import _tracks_csv
 from cmbench.tests.tasks.own.conftest import Sound
 
 Corpus = Callable[..., Path]
@@ -235,3 +236,39 @@ def test_the_ethnomusicologist_s_folder(corpus: Corpus, count: int) -> None:
     found = propose(corpus(rows(count), files(count), ";", "cp1254"))
     assert len(found.tracks) == count
     assert Counter(found.split_of.values())["test"] == pytest.approx(0.2 * count, rel=0.15)
+
+
+def test_question_marks_are_unknown_and_reach_the_task(corpus: Corpus) -> None:
+    listed = rows(36)
+    for i, row in enumerate(listed):
+        row["instrument"] = ("ud", "ney|?ud", "ney")[i % 3]
+    listed[0]["makam"] = "?"
+    found = propose(corpus(listed, files(36)), Choices(labels=("makam", "instrument")))
+    assert set(found.labels) == {"makam--a", "makam--b", "instrument--ney", "instrument--ud"}
+    tracks = {track.path.name: track for track in found.tracks}
+    assert set(tracks["00.wav"].unknown) == {"makam--a", "makam--b"}
+    assert tracks["00.wav"].labels == ("instrument--ud",)
+    assert tracks["01.wav"].labels == ("makam--b", "instrument--ney")
+    assert tracks["01.wav"].unknown == ("instrument--ud",)
+    written = _tracks_csv(found, found.source.recordings.folder)
+    assert "instrument--ud|?makam--b|?makam--a\n" in written
+    assert "makam--b|instrument--ney|?instrument--ud\n" in written
+
+
+def test_a_column_for_each_label_may_hold_question_marks(corpus: Corpus) -> None:
+    listed = [{"file": f"{i:02d}.wav", "ney": "10"[i % 2], "ud": "01?"[i % 3], "album": f"disc {i // 3}"}
+              for i in range(36)]  # fmt: skip
+    found = propose(corpus(listed, files(36)))
+    assert set(found.labels) == {"ney", "ud"}
+    assert [t.unknown for t in found.tracks[:4]] == [(), (), ("ud",), ()]
+    assert [t.labels for t in found.tracks[:4]] == [("ney",), ("ud",), ("ney",), ()]
+
+
+def test_a_label_that_is_there_or_not_known_everywhere_tells_nothing_apart(corpus: Corpus) -> None:
+    listed = rows(36)
+    for i, row in enumerate(listed):
+        row["form"] = "song" if i % 2 else "?song"
+    found = propose(corpus(listed, files(36)), Choices(labels=("makam", "form")))
+    assert set(found.labels) == {"makam--a", "makam--b"}
+    assert kinds(found) == {"labels that every recording has, left out": 1}
+    assert not any(t.unknown for t in found.tracks)

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,3 +188,32 @@ def test_many_models_do_not_share_a_diagram(build_evidence: Build, models: int, 
         # The diagonal, the other models, the model itself; then its marks and whiskers.
         faint = [line for line in figure.axes[0].lines if line.get_alpha() == 0.6]
         assert len(faint) == models - 1
+
+
+def test_forecasts_of_what_nobody_knows_are_not_judged() -> None:
+    """The same figures as without them, whatever was said and whatever stands there."""
+    draw = np.random.default_rng(3)
+    targets, said = draw.random((40, 1)) < 0.4, draw.random((40, 1))
+    known = draw.random((40, 1)) < 0.6
+    weights = cluster_weights([None] * 40, 100, 1).astype(np.float64)
+    masked = calibrate("raga", targets & known, said, weights, 40, known)
+    here = known[:, 0]
+    without = calibrate("raga", targets[here], said[here], weights[:, here], 40)
+    assert masked.forecasts == int(known.sum())
+    assert (masked.bins, masked.positives) == (without.bins, without.positives)
+    for name in ("ece", "ece_floor", "reliability", "resolution", "uncertainty", "within_bins"):
+        assert getattr(masked, name) == pytest.approx(getattr(without, name), abs=1e-12)
+    for name in ("brier", "skill"):
+        one, other = getattr(masked, name), getattr(without, name)
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), abs=1e-12)
+
+
+def test_a_family_of_which_nothing_is_known_has_no_calibration(build_evidence: Build) -> None:
+    draw = np.random.default_rng(3)
+    made = build_evidence("A", draw.random((9, 2)) < 0.5, draw.random((9, 2)), [None] * 9, families=["raga", "tala"])
+    known = np.ones((9, 2), dtype=bool)
+    known[:, 1] = False
+    hidden = replace(made, known=known, targets=made.targets & known)
+    assert [found.family for found in calibrations(made)] == ["raga", "tala", ALL]
+    assert [found.family for found in calibrations(hidden)] == ["raga", ALL]
+    assert calibrations(hidden)[-1].forecasts == 9

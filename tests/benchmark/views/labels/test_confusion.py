@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,3 +110,12 @@ def test_the_figure_shows_shares_and_counts_inside_its_edges(build_evidence: Bui
     width, height = figure.canvas.get_width_height()
     boxes = [t.get_window_extent() for t in texts]
     assert all(b.x0 >= -1 and b.y0 >= -1 and b.x1 <= width + 1 and b.y1 <= height + 1 for b in boxes)
+
+
+def test_a_track_with_an_unknown_label_of_the_family_is_left_out(build_evidence: Build) -> None:
+    targets = one_hot([0, 0, 1, 1], 2)
+    made = build_evidence("A", targets, np.where(targets, 0.8, 0.1), [None] * 4, families=["raga"] * 2)
+    known = np.ones((4, 2), dtype=np.bool_)
+    known[0, 1] = False
+    (found,) = confusions(replace(made, known=known))
+    assert (found.tracks, found.support) == (3, (1, 2))
