@@ -81,6 +81,13 @@ class _Bench:
     device: str
     train_budget: int
 
+    @property
+    def track_of_example(self) -> NDArray[np.int64]:
+        """Which track each of the examples that a batch counts is, or is of."""
+        if self.settings.batch_of == "tracks":
+            return np.arange(len(self.train.labels), dtype=np.int64)
+        return self.train.features.track_of_window
+
     def training(self, layers: Sequence[int]) -> TrainingWindows:
         """Open the training windows for some hidden states."""
         features = self.train.features
@@ -256,7 +263,7 @@ def _train(
         part = members[low : low + limit]
         here = {member.seed: drawn[member.seed] for member in part if drawn and member.seed in drawn}
         trained += train_program(
-            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, here, halve_at
+            part, bench.shape, training, bench.validation, bench.settings, bench.device, meter.settled, halve_at, here
         )
     return trained
 
@@ -274,7 +281,7 @@ def _train_seeds(
     """
     for index, chosen in enumerate(_ranked(searched)):
         layer, rate = chosen.member.layer, chosen.member.learning_rate
-        again = resampled_streams(resamples, bench.train.features.track_of_window)
+        again = resampled_streams(resamples, bench.track_of_example)
         members = [Probe(layer, rate, seed) for seed in (*others, *again)]
         if index:
             meter.total += len(members) * bench.settings.max_epochs

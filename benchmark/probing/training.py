@@ -250,8 +250,8 @@ def train_program(
     settings: ProbeSettings,
     device: str,
     settled: Callable[[int], None],
-    drawn: Mapping[int, SeedStream] | None = None,
     halve_at: Sequence[int] = (),
+    drawn: Mapping[int, SeedStream] | None = None,
 ) -> list[Trained]:
     """Train probes together until each has stopped; the result is in the order of ``members``.
 
