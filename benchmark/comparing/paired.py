@@ -22,7 +22,7 @@ from ...processes import no_main_module, processes
 from ..records.evidence import Evidence
 from ..records.record import RANKED as RANKED
 from ..scoring.bootstrap import cluster_weights, interval, offset, student
-from ..scoring.intervals import Sample, label_groups, missing, training_spread, training_turns
+from ..scoring.intervals import Sample, label_groups, missing, rules_of, training_spread, training_turns
 from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, ranking_scores, sort_scores, weighted_scores
 
 LEVEL = 0.95
@@ -199,8 +199,7 @@ def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     known = np.ones((weights.shape[1], 1)) if evidence.known is None else evidence.known.astype(np.float64)
     prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights @ known, 1)
     scores["prevalence"] = np.where(np.isnan(total["roc_auc"]), np.nan, prevalence)
-    version = evidence.record.protocol.settings.get("intervals", 1)
-    assert isinstance(version, int)
+    version = rules_of(evidence.record.protocol.settings)
     held = label_groups(version, evidence.targets, evidence.groups, evidence.known).tolist()
     return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held))
 
@@ -217,7 +216,7 @@ def level(samples: Doubles, sample: Sample) -> Level:
     value, drawn = float(samples[0]), samples[1:]
     if reason := missing(drawn, sample.groups):
         return Level(value, reason=reason)
-    return Level(value, *interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.groups))
+    return Level(value, *interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.fewer))
 
 
 def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) -> Difference:
@@ -229,13 +228,13 @@ def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) ->
         sample: that was drawn from; the poorest, where several splits enter.
         bound: changes smaller than this are equivalent, as a fraction.
     """
-    groups, trainings = sample.groups, sample.trainings
+    groups, trainings = sample.fewer, sample.trainings
     if math.isnan(before[0]) or math.isnan(after[0]):
         return Difference(None, None, None, reason=NOTHING_DEFINED, trainings=trainings)
     first, second = float(before[0]), float(after[0])
     change = second - first
     drawn = (after - before)[1:]
-    if reason := missing(drawn, groups):
+    if reason := missing(drawn, sample.groups):
         return Difference(first, second, change, reason=reason, trainings=trainings)
     kept = drawn[~np.isnan(drawn)]
     error = float(kept.std()) * math.sqrt(groups / (groups - 1))

@@ -10,7 +10,16 @@ import numpy as np
 
 from ...errors import CmbenchError
 from ..scoring.bootstrap import MIN_CLUSTERS, cluster_count, cluster_weights
-from ..scoring.intervals import label_groups, mean_groups, missing, span, training_spread, training_turns
+from ..scoring.intervals import (
+    Sample,
+    label_groups,
+    mean_groups,
+    missing,
+    rules_of,
+    span,
+    training_spread,
+    training_turns,
+)
 from ..scoring.metrics import (
     defined_labels,
     f1,
@@ -90,8 +99,14 @@ def score_predictions(
     _check_shapes(truth, values, groups)
     truth, counts = positives_of(truth, known), known_counts(truth, known)
     defined, reasons = defined_labels(truth, known)
-    speak = label_groups(protocol.intervals, truth, groups, known)
-    draws = _Draws(protocol.intervals, speak, cluster_count(groups), protocol)
+    version = rules_of(protocol.settings)
+    draws = _Draws(
+        version,
+        label_groups(version, truth, groups, known),
+        cluster_count(groups),
+        0 if resampled is None else len(resampled),
+        protocol,
+    )
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
     scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold, known)
     if resampled is not None and len(resampled):
@@ -109,10 +124,12 @@ def score_predictions(
         members.setdefault(families[label], []).append(k)
     by_label, by_family = [], []
     for k, label in enumerate(labels):
-        found = {
-            name: draws.estimate(name, scores[name][:, :, k], reasons[k], draws.held[k]) for name in (*RANKED, "f1")
-        }
         positives = int(truth[:, k].sum())
+        fewer = min(positives, len(truth) - positives)
+        found = {
+            name: draws.estimate(name, scores[name][:, :, k], reasons[k], draws.held[k], fewer)
+            for name in (*RANKED, "f1")
+        }
         by_label.append(
             LabelScore(
                 label=label,
@@ -192,9 +209,12 @@ class _Draws:
     held: Doubles
     """Groups that speak of each label."""
     clusters: int
+    trainings: int
     protocol: Protocol
 
-    def estimate(self, metric: str, samples: Doubles, reason: str | None, groups: float) -> Metric:
+    def estimate(
+        self, metric: str, samples: Doubles, reason: str | None, groups: float, positives: int | None = None
+    ) -> Metric:
         """Estimate from ``[seeds, 1 + resamples]`` with the split itself first; ``reason``: why it is not defined."""
         if reason is not None:
             return Metric(value=None, interval=None, per_seed=(None,) * len(samples), reason=reason)
@@ -203,7 +223,8 @@ class _Draws:
         why = missing(drawn, groups)
         if why is None:
             level = self.protocol.interval_level
-            low, high = span(self.version, metric, drawn[~np.isnan(drawn)], value, level, groups)
+            kept, fewer = drawn[~np.isnan(drawn)], Sample(groups, self.trainings).fewer
+            low, high = span(self.version, metric, kept, value, level, fewer, positives)
             bounds = Interval(low=low, high=high)
         elif groups < MIN_CLUSTERS:
             few = f"fewer than {MIN_CLUSTERS} groups"

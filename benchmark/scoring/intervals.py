@@ -6,8 +6,9 @@ it covers too little: the draws of a label with few positives are skewed, stop a
 Version 2 takes the draws' deviation alone, on the scale of log-odds, where a score near 1 has room on both sides:
 ``logit(score) ± reach * deviation / (score * (1 - score))`` (the delta method). The deviation is widened for the groups
 that speak of the label: the effective number of those with a positive, or with a negative if that is smaller. For
-ROC-AUC the reach is Student's t with one degree of freedom less; the draws of average precision vary more than new test
-sets do, since a positive that is drawn twice raises it, so that the normal quantile suffices. Both choices were made on
+ROC-AUC the reach is Student's t with one degree of freedom less. The draws of average precision vary more than new test
+sets do, the more the fewer positives there are, since one that is drawn twice raises it: its reach is that of ROC-AUC,
+times the normal quantile over Student's t for as many groups as there are positives. These choices were made on
 some simulated splits and judged on others, with the published supports (docs/statistics.md). A label that fewer than
 five groups speak of gets no interval. Where no draw differs from a perfect ranking, the lower end is that of Clopper
 and Pearson (1934) for as many successes as there are groups.
@@ -16,12 +17,13 @@ and Pearson (1934) for as many successes as there are groups.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import CmbenchError
 from .bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_numbers, interval, student
 from .metrics import Bools, Doubles
 
@@ -45,10 +47,27 @@ class Sample:
     groups: float
     trainings: int = 0
 
+    @property
+    def fewer(self) -> float:
+        """Groups that widen an error for how few there are: no more than there are trainings, if there are any."""
+        return min(self.groups, self.trainings or math.inf)
+
 
 def fewest(samples: Sequence[Sample]) -> Sample:
     """Return what the draws of a mean over several splits tell of: no more than those of the poorest."""
     return Sample(min(one.groups for one in samples), min(one.trainings for one in samples))
+
+
+def rules_of(settings: Mapping[str, object]) -> int:
+    """Return the version of the rules that a protocol's settings name; the first where they name none.
+
+    Raises:
+        CmbenchError: this cmbench does not know it.
+    """
+    version = settings.get("intervals", 1)
+    if version not in VERSIONS or not isinstance(version, int):
+        raise CmbenchError(f"Intervals by rules {version!r} are not known here; read them with a newer cmbench.")
+    return version
 
 
 def label_groups(version: int, targets: Bools, groups: Sequence[str | None], known: Bools | None = None) -> Doubles:
@@ -112,7 +131,15 @@ def missing(draws: Doubles, groups: float) -> str | None:
     return None
 
 
-def span(version: int, metric: str, draws: Doubles, value: float, level: float, groups: float) -> tuple[float, float]:
+def span(
+    version: int,
+    metric: str,
+    draws: Doubles,
+    value: float,
+    level: float,
+    groups: float,
+    positives: float | None = None,
+) -> tuple[float, float]:
     """Return the interval of a score.
 
     Args:
@@ -122,13 +149,17 @@ def span(version: int, metric: str, draws: Doubles, value: float, level: float, 
         value: of the split itself, in [0, 1].
         level: for example 0.95.
         groups: that speak of the score.
+        positives: of a single label, or its negatives if they are fewer; ``None`` of a mean over labels.
     """
     if version == 1 or metric not in ("roc_auc", "average_precision"):
         low, high = interval(draws, value, level, groups)
         return max(low, 0.0), min(high, 1.0)
     share = 0.5 + level / 2
-    reach = student(groups if metric == "roc_auc" else math.inf, share) * math.sqrt(groups / (groups - 1))
-    away = reach * float(draws.std())
+    reach = student(groups, share)
+    if metric == "average_precision":
+        # Where each group has one positive, this is the normal quantile.
+        reach *= student(math.inf, share) / student(max(positives or groups, groups), share)
+    away = reach * math.sqrt(groups / (groups - 1)) * float(draws.std())
     if value * (1 - value) < ROUNDING:
         perfect = max(0.0, min((1 - share) ** (1 / groups), 1 - away))
         return (min(perfect, value), 1.0) if value > 0.5 else (0.0, max(1 - perfect, value))

@@ -173,8 +173,9 @@ def check_seeds(entry: Entry) -> Iterator[Finding]:
                 "honest runs. One seed was counted several times, or each is a mean of several.",
             )
     for e in found:
-        if spread([e]) is not None and len({seed.tobytes() for seed in e.probabilities}) < len(e.probabilities):
-            said = "two of its seeds have the same predictions: one was counted twice."
+        every = [*e.probabilities, *(() if e.resampled is None else e.resampled)]
+        if spread([e]) is not None and len({one.tobytes() for one in every}) < len(every):
+            said = "two of its seeds, or trainings on resamples, have the same predictions: one was counted twice."
             yield Finding("flag", "suspicious", e.record.task.name, said)
 
 

@@ -18,12 +18,14 @@ import cmbench
 from cmbench.benchmark import models as models_module
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands.progress import TerminalObserver
+from cmbench.benchmark.comparing.compare import compare
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
-from cmbench.benchmark.records.evidence import evidence_of
+from cmbench.benchmark.records.evidence import evidence_of, iter_evidence
 from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
+from cmbench.leaderboards.verification.rescoring import check_scores
 from cmbench.tasks.audit.verify import verify
 from cmbench.tasks.base import PAPER_TASKS, LoadContext, Track
 
@@ -86,6 +88,30 @@ def test_two_runs_give_the_same_bytes(
     (second,) = go(make_encoder(), task, "two", workers=4)
     assert first.stable_json() == second.stable_json()
     assert first.predictions.sha256 == second.predictions.sha256
+
+
+def test_a_protocol_that_trains_again_keeps_what_it_needs(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path
+) -> None:
+    again = replace(QUICK, name="again", intervals=2, train_resamples=4)
+    task = make_task(sizes=(24, 12, 24))
+    (plain,), (first,) = (go(make_encoder(), task, protocol=protocol) for protocol in (QUICK, again))
+    (second,) = go(make_encoder(name="other", weights="3" * 64), task, protocol=again)
+    assert {name: m.per_seed for name, m in first.metrics.items()} == {n: m.per_seed for n, m in plain.metrics.items()}
+    found = {e.record.model.name + e.record.protocol.name: e for e in iter_evidence(tmp_path / "out")}
+    told = found["countingagain"]
+    assert found["countingquick"].resampled is None
+    assert told.resampled is not None
+    assert told.resampled.shape == (4, *told.targets.shape)
+    # Everything that the record says follows from what lies beside it.
+    assert list(check_scores(told, again)) == []
+    forged = replace(told, resampled=told.resampled * np.linspace(0.2, 1, len(told.targets), dtype=np.float32)[:, None])
+    assert any("computed again" in finding.message for finding in check_scores(forged, again))
+    comparison = compare([told], [found["otheragain"]], resamples=200)
+    assert second.model.name == "other"
+    judged = comparison.tasks[0].metrics["roc_auc"]
+    assert judged.trainings == 4
+    assert judged.judgement == judged.verdict
 
 
 def test_one_named_model_is_in_memory_at_a_time(

@@ -118,7 +118,7 @@ def judge(
             for which, metric in enumerate(RANKED):
                 samples = models[0][which]
                 for k in np.flatnonzero(support):
-                    one = _seen(version, metric, samples[:, k], by_label[which, k], held[k])
+                    one = _seen(version, metric, samples[:, k], by_label[which, k], held[k], int(support[k]))
                     seen.append(Seen(task.name, metric, version, int(support[k]), *one))
                 defined = support > 0
                 groups = mean_groups(version, samples[1:, defined], held[defined], count)
@@ -132,11 +132,13 @@ def judge(
     return seen, judged
 
 
-def _seen(version: int, metric: str, samples: Doubles, truth: float, groups: float) -> tuple[bool | None, float]:
+def _seen(
+    version: int, metric: str, samples: Doubles, truth: float, groups: float, positives: int | None = None
+) -> tuple[bool | None, float]:
     if missing(samples[1:], groups):
         return None, np.nan
     drawn = samples[1:][~np.isnan(samples[1:])]
-    low, high = span(version, metric, drawn, float(samples[0]), LEVEL, groups)
+    low, high = span(version, metric, drawn, float(samples[0]), LEVEL, groups, positives)
     return low <= truth <= high, high - low
 
 
@@ -152,6 +154,7 @@ HEAD = (
     "with interval",
     *(f"{metric} {what}, rules {v}" for metric in ("ROC-AUC", "AP") for what in ("held", "width") for v in (1, 2)),
     "p < 5 %",
+    "detectable",
 )
 
 
@@ -164,7 +167,9 @@ def _row(name: str, seen: Sequence[Seen], judged: Sequence[Judged]) -> str:
         cells += [share(bool(s.held) for s in found) for found in by_version]
         cells += [f"{100 * np.median([s.width for s in found]):.1f}" if found else "–" for found in by_version]
     tested = [t.p_value < 0.05 for t in judged if t.p_value is not None]
-    return "| " + " | ".join([*cells, share(tested)]) + " |"
+    announced = [t.detectable for t in judged if t.detectable is not None]
+    cells += [share(tested), f"{100 * np.median(announced):.1f}" if announced else "–"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def tables(seen: Sequence[Seen], judged: Sequence[Judged]) -> Iterator[str]:

@@ -1,11 +1,15 @@
 """Proof by simulation: how often intervals hold, how often a difference is found that is none, how often one is missed.
 
-``python -m cmbench.tests.benchmark.comparing.simulation`` prints the table of docs/statistics.md (about half an hour of
-one core).
+``python -m cmbench.tests.benchmark.comparing.simulation`` prints the tables of docs/statistics.md: two models' macro
+scores (about half an hour of one core), splits as large as the published ones (:mod:`.coverage`, a quarter of an hour)
+and equal encoders through the real bank (:mod:`.encoders`, half an hour). A word behind it names one of them:
+``pairs``, ``published`` or ``encoders``.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +18,9 @@ from cmbench.benchmark.comparing.paired import RANKED, Level, difference, level
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
 from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
+from cmbench.tests.benchmark.comparing.coverage import judge, tables
+from cmbench.tests.benchmark.comparing.encoders import table
+from cmbench.tests.benchmark.comparing.supports import TASKS
 
 
 @dataclass(frozen=True)
@@ -114,13 +121,13 @@ def _held(levels: list[Level]) -> float:
     )
 
 
-def main() -> None:
-    """Print the table of docs/statistics.md."""
-    print(
+def pairs() -> Iterator[str]:
+    """Yield the table of differences of macro scores."""
+    yield (
         "| groups x tracks | true change | interval holds it | p < 5 % | detectable with 80 % power | interval of "
         "ROC-AUC holds | of AP |"
     )
-    print("|---|---|---|---|---|---|---|")
+    yield "|---|---|---|---|---|---|---|"
     for groups, tracks in ((20, 4), (50, 4), (100, 4), (250, 4)):
         null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=1000, resamples=1000, seed=groups)
         # The gain that this split should find in four of five draws, by the null's own detectable effect.
@@ -130,13 +137,29 @@ def main() -> None:
             groups=groups, tracks=tracks, labels=20, gain=gain, draws=1000, resamples=1000, seed=groups + 2
         )
         for run in (null, planted):
-            print(
+            yield (
                 f"| {groups} x {tracks} | {100 * run.true_change:+.2f} | {run.coverage:.1%} | "
                 f"{run.false_positives:.1%} | {100 * run.detectable:.2f} | {run.scores['roc_auc']:.1%} | "
-                f"{run.scores['average_precision']:.1%} |",
-                flush=True,
+                f"{run.scores['average_precision']:.1%} |"
             )
 
 
+def published() -> Iterator[str]:
+    """Yield the table of splits as large as the published ones."""
+    found = [judge(task, max(5, 15_000 // task.tracks), 200, seed) for task in TASKS for seed in (3000, 4000)]
+    yield from tables([one for seen, _ in found for one in seen], [one for _, judged in found for one in judged])
+
+
+TABLES = {"pairs": pairs, "published": published, "encoders": lambda: table(150, 10, 200)}
+
+
+def main(names: Sequence[str]) -> None:
+    """Print the tables of docs/statistics.md, or those that are named."""
+    for name in names or TABLES:
+        for line in TABLES[name]():
+            print(line, flush=True)
+        print()
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ are published; releases of four and artists of two and a half tracks on average 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +76,6 @@ TASKS = (
         spread=0.4,
     ),
 )
-
-
-def tuned_on(task: Task) -> Task:
-    """Return another split of a task's size: other supports and groups, on which rules were tuned."""
-    fewer = tuple(5 + round(0.6 * support) for support in task.supports)
-    return replace(task, supports=fewer, sizes=(), mean=1.5 * task.mean, spread=1.0)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from cmbench.benchmark.comparing.compare import compare
 from cmbench.benchmark.comparing.delong import delong_test
 from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, replicate
 from cmbench.benchmark.records.evidence import Evidence
@@ -187,3 +189,54 @@ def test_in_the_long_run() -> None:
     assert null.false_positives <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 150)
     planted = simulate(groups=40, tracks=3, labels=4, gain=0.5, draws=150, resamples=200, seed=2)
     assert 0.95 - 4 * np.sqrt(0.05 * 0.95 / 150) <= planted.coverage <= 1
+
+
+def test_what_another_training_changes_widens_an_error(build_evidence: Build) -> None:
+    draw = np.random.default_rng(5)
+    groups = [f"g{i // 3}" for i in range(240)]
+    targets = draw.random((240, 4)) < 0.3
+
+    def model(name: str, wobble: float) -> Evidence:
+        again = [targets * (1 + wobble * k) + draw.normal(size=targets.shape) for k in np.linspace(-1, 1, 20)]
+        made = build_evidence(name, targets, expit(targets + draw.normal(size=(3, 240, 4))), groups)
+        return replace(made, resampled=expit(np.array(again)).astype(np.float32))
+
+    alone, firm, shaken = (
+        difference(*(replicate(one, 1000).macro("roc_auc") for one in pair), pair[0].sample, 0.01)
+        for a, b in [(model("a", 0.0), model("b", 0.9))]
+        for pair in ((replace(a, resampled=None), replace(b, resampled=None)), (a, a), (a, b))
+    )
+    assert (alone.trainings, firm.trainings, shaken.trainings) == (0, 20, 20)
+    assert alone.judgement.endswith(", test sample only")
+    assert firm.change == firm.standard_error == 0, "the same model shares its trainings"
+    assert alone.change == shaken.change
+    assert shaken.standard_error is not None
+    assert alone.standard_error is not None
+    # By hand: the variances of the two samples add up; the trainings count as twenty groups.
+    a, b = model("a", 0.0), model("b", 0.9)
+    scores = [
+        [ranking_scores(targets, p)[0].mean() for p in one.resampled] for one in (a, b) if one.resampled is not None
+    ]
+    off = np.subtract(scores[1], scores[0]).var(ddof=1)
+    assert shaken.standard_error**2 * 19 / 20 == pytest.approx(alone.standard_error**2 * 79 / 80 + off, rel=0.35)
+
+
+def test_a_label_of_few_groups_is_not_judged_by_the_second_rules(build_evidence: Build) -> None:
+    draw = np.random.default_rng(6)
+    targets = draw.random((60, 2)) < 0.4
+    targets[:, 1] = np.arange(60) < 3
+    sides = [build_evidence(name, targets, draw.random((1, 60, 2)), [None] * 60) for name in "ab"]
+
+    def judged(version: int) -> list[Difference]:
+        found = []
+        for side in sides:
+            settings = {**side.record.protocol.settings, "intervals": version}
+            part = side.record.protocol.model_copy(update={"settings": settings})
+            found.append(replace(side, record=side.record.model_copy(update={"protocol": part})))
+        return [label.roc_auc for label in compare(found[:1], found[1:], resamples=400).tasks[0].labels]
+
+    first, second = judged(1), judged(2)
+    assert first[0] == second[0]
+    assert first[1].low is not None
+    assert (second[1].low, second[1].p_value, second[1].verdict) == (None, None, "cannot tell")
+    assert second[1].reason == "no interval: fewer than 5 groups (3)"

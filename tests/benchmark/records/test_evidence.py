@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cmbench.benchmark.records.evidence import Evidence, iter_evidence, read_evidence
 from cmbench.benchmark.records.predictions import LARGEST, predictions_bytes, read_predictions
 from cmbench.benchmark.records.record import RANKED, PredictionsPart, write_record
+from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import defined_labels, ranking_scores
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
@@ -184,3 +185,26 @@ def with_known(made: Evidence, known: NDArray[np.generic]) -> bytes:
         known=known,
     )
     return buffer.getvalue()
+
+
+def test_trainings_are_read_back_and_are_as_many_as_the_protocol_has(
+    tmp_path: Path, build_evidence: Callable[..., Evidence]
+) -> None:
+    draw = np.random.default_rng(0)
+    made = build_evidence("mfcc", draw.random((6, 3)) < 0.5, draw.random((2, 6, 3)), ["a", "a", None, "b", None, "c"])
+    again = draw.random((4, 6, 3)).astype(np.float32)
+    with pytest.raises(CmbenchError, match="4 trainings"):
+        read_evidence(write(tmp_path / "unasked", made, resampled=again))
+    settings = {**made.record.protocol.settings, "train_resamples": 4}
+    part = made.record.protocol.model_copy(update={"settings": settings})
+    made = replace(made, record=made.record.model_copy(update={"protocol": part}))
+    read = read_evidence(write(tmp_path / "asked", made, resampled=again))
+    assert read.resampled is not None
+    assert np.array_equal(read.resampled, again)
+    assert read.sample == Sample(5, 4)
+    some = read.rows(read.track_ids[1:3]).resampled
+    assert some is not None
+    assert np.array_equal(some, again[:, 1:3])
+    for wrong in (None, again[:3], again[:, :5], again * 2):
+        with pytest.raises(CmbenchError):
+            read_evidence(write(tmp_path / "wrong", made, resampled=wrong))

@@ -210,7 +210,7 @@ def test_a_label_of_few_groups_has_no_interval(holders: int, has_interval: bool)
 def test_an_interval_needs_a_share_of_the_resamples(defined: int, has_interval: bool) -> None:
     samples = np.full((1, 101), np.nan)
     samples[:, : defined + 1] = 0.5
-    estimate = rescoring._Draws(1, np.full(1, 9.0), 9, PROTOCOLS["cmbench-1"]).estimate("f1", samples, None, 9)
+    estimate = rescoring._Draws(1, np.full(1, 9.0), 9, 0, PROTOCOLS["cmbench-1"]).estimate("f1", samples, None, 9)
     assert (estimate.interval is not None) is has_interval
 
 

@@ -17,13 +17,22 @@ from cmbench.benchmark.scoring.intervals import (
     label_groups,
     mean_groups,
     missing,
+    rules_of,
     span,
     training_spread,
     training_turns,
 )
+from cmbench.errors import CmbenchError
 
 ROWS = {"roc_auc", "average_precision"}
 shares = st.floats(0, 1)
+
+
+def test_a_record_names_its_rules() -> None:
+    assert [rules_of(p) for p in ({}, {"intervals": 1}, {"intervals": 2})] == [1, 1, 2]
+    for other in (0, 3, "2", True + 1.5):
+        with pytest.raises(CmbenchError, match="rules"):
+            rules_of({"intervals": other})
 
 
 def test_the_first_rules_are_the_bootstraps_own() -> None:
@@ -40,6 +49,20 @@ def test_the_second_rules_by_hand() -> None:
         away = reach * math.sqrt(5 / 4) * 0.1 / (0.8 * 0.2)
         expected = [1 / (1 + math.exp(-(math.log(0.8 / 0.2) + side * away))) for side in (-1, 1)]
         assert span(2, metric, draws, 0.8, 0.95, 5) == pytest.approx(expected)
+
+
+def test_many_positives_in_few_groups_have_the_reach_of_few_groups() -> None:
+    draws = np.array([0.7, 0.9] * 50)
+
+    def width(metric: str, positives: int | None) -> float:
+        low, high = span(2, metric, draws, 0.8, 0.95, 6, positives)
+        return float(np.log(high / (1 - high)) - np.log(low / (1 - low)))
+
+    one_each = width("average_precision", 6)
+    assert width("average_precision", None) == one_each == width("average_precision", 3)
+    assert width("roc_auc", 6) == width("roc_auc", 5000) == pytest.approx(one_each * t.ppf(0.975, 5) / norm.ppf(0.975))
+    assert one_each < width("average_precision", 20) < width("average_precision", 5000)
+    assert width("average_precision", 5000) == pytest.approx(width("roc_auc", 5000), rel=1e-3)
 
 
 def test_a_perfect_ranking_is_no_certainty() -> None:
