@@ -44,6 +44,8 @@ class EncoderCard:
         source: repository and revision of the weights, or ``built in``.
         constant: declares that the features are meant to be the same for every input.
         description: one sentence.
+        max_seconds: longest window that it takes, seconds; ``None`` where there is no limit but memory. What a protocol
+            makes of it is :meth:`cmbench.benchmark.protocol.Windowing.of`.
     """
 
     name: str
@@ -63,6 +65,7 @@ class EncoderCard:
     source: str = "built in"
     constant: bool = False
     description: str = ""
+    max_seconds: float | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -35,6 +35,7 @@ from .records.record import (
     Record,
     TaskPart,
     cell_stem,
+    hashed,
     read_record,
     write_record,
 )
@@ -80,7 +81,9 @@ def compute_cell(
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
     """
     data = data.read_as(protocol.unknown)
-    card, store = encoders.card(name), open_store(encoders.card(name), data, protocol.windowing)
+    card = encoders.card(name)
+    windowing = protocol.windowing.of(card.max_seconds)
+    store = open_store(card, data, windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
     # Their shards are looked at only if the cell is not finished.
     entries = store.valid_entries(tracks, sound=False)
@@ -93,10 +96,10 @@ def compute_cell(
         watch.finished(finished, was_there=True)
         return finished
     require_judgeable(data)
-    store.describe(card, data.task, data.edition, protocol.windowing)
+    store.describe(card, data.task, data.edition, windowing)
     entries = store.sound(entries)
     if len(entries) < len(tracks):
-        entries = extract_all(encoders, name, data, store, protocol.windowing, workers, watch)
+        entries = extract_all(encoders, name, data, store, windowing, workers, watch)
     touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
@@ -163,13 +166,11 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
         audio: hash of the audio of all tracks.
     """
     facts = [
-        _model_part(card).model_dump(mode="json"),
-        _task_part(data, audio).model_dump(mode="json"),
-        protocol.windowing.sha256(data.task.max_track_seconds),
+        hashed(_model_part(card)),
+        hashed(_task_part(data.read_as(protocol.unknown), audio)),
+        protocol.windowing.of(card.max_seconds).sha256(data.task.max_track_seconds),
         protocol.sha256,
     ]
-    if unknown := data.read_as(protocol.unknown).unknown_sha256:
-        facts.append(unknown)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -355,7 +356,7 @@ def _write_heads(
         "split": data.split_name,
         "protocol": protocol.name,
         "labels": data.labels,
-        "windowing": protocol.windowing.settings,
+        "windowing": protocol.windowing.of(card.max_seconds).settings,
         "max_track_seconds": data.task.max_track_seconds,
         "predictions_sha256": sha256_of(predictions),
     }
@@ -389,6 +390,7 @@ def _task_part(data: TaskData, audio: str) -> TaskPart:
         licence=data.task.licence,
         citation=data.task.citation,
         notes=data.task.notes,
+        unknown_sha256=data.unknown_sha256 or None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ class GivenEncoder:
         from .features.extract import encode_windows
 
         card = encoder.card
-        samples = round(max(1.0, 2 * card.min_seconds) * card.sample_rate)
+        seconds = min(max(1.0, 2 * card.min_seconds), card.max_seconds or math.inf)
+        samples = round(seconds * card.sample_rate)
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
         heard = encode_windows(encoder, [noise], batch_seconds=1.0).tobytes()
         digest = hashlib.sha256(card.weights_sha256.encode() + heard).hexdigest()

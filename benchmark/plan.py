@@ -257,7 +257,7 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
     from .features.store import audio_sha256
 
     tracks = [track for part in SPLITS for track in load.data.splits[part]]
-    entries = open_store(card, load.data, protocol.windowing).valid_entries(tracks)
+    entries = open_store(card, load.data, protocol.windowing.of(card.max_seconds)).valid_entries(tracks)
     left = sum(_seconds(t, load.task, load.edition) for t in tracks if t.id not in entries) / 3600
     path = record_path(out, card, load.data, protocol)
     # Files are hashed only where there is a record that may be of them.

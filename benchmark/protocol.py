@@ -43,7 +43,8 @@ class Windowing:
         resampler: quality name of soxr.
         dtype: of the stored features.
         version: raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes.
-        limits: ``none``: the same windows for every model; ``model``: as long as a model's card allows, if shorter.
+        limits: ``none``: the same windows for every model; ``model``: one that takes less gets windows as long as it
+            takes; ``longest``: so does one that takes more.
     """
 
     seconds: float = 30.0
@@ -58,6 +59,26 @@ class Windowing:
     def sha256(self, max_track_seconds: float | None) -> str:
         """Hash of the windowing together with the task's cap on the track length (seconds, or ``None``)."""
         return _sha256([self.settings, max_track_seconds])
+
+    def of(self, max_seconds: float | None) -> Windowing:
+        """Return the windows that a model gets; the distance between them keeps its share of their length.
+
+        Args:
+            max_seconds: longest window that the model takes; ``None`` for no limit.
+
+        Raises:
+            UsageError: the model takes less, and the protocol gives the same windows to every model.
+        """
+        if self.limits not in ("none", "model", "longest"):
+            raise UsageError(f"Limits of windows are 'none', 'model' or 'longest', not {self.limits!r}.")
+        limit = self.seconds if max_seconds is None else max_seconds
+        if self.limits == "none" and limit < self.seconds:
+            raise UsageError(
+                f"The model takes windows of at most {limit:g} s, and the protocol gives {self.seconds:g} s to every "
+                "model. Choose one whose windows follow the models' limits, for example --protocol cmbench-2."
+            )
+        seconds = {"none": self.seconds, "model": min(self.seconds, limit), "longest": limit}[self.limits]
+        return replace(self, seconds=seconds, hop_seconds=self.hop_seconds * seconds / self.seconds, limits="none")
 
     @property
     def settings(self) -> dict[str, object]:
@@ -175,7 +196,7 @@ class Protocol:
         return replace(self, name=f"{self.name}+seeds{count}", probe=probe)
 
 
-PROTOCOLS: Mapping[str, Protocol] = {
+_FIRST: Mapping[str, Protocol] = {
     "cmbench-1": Protocol(
         name="cmbench-1",
         windowing=Windowing(),
@@ -200,6 +221,36 @@ PROTOCOLS: Mapping[str, Protocol] = {
         origin=(
             "a43992899/MARBLE-Benchmark@d9300e3: MTGTop50 and MTT base configurations and probe_MERT.sh; single "
             "precision where MARBLE trains in half; undefined labels are excluded where MARBLE counts them as 0."
+        ),
+    ),
+}
+MARBLE_1 = _FIRST["marble-1"]
+PROTOCOLS: Mapping[str, Protocol] = {
+    **_FIRST,
+    "marble-1.1": replace(
+        MARBLE_1,
+        name="marble-1.1",
+        probe=replace(MARBLE_1.probe, batch_of="tracks"),
+        origin=MARBLE_1.origin + " As marble-1, but a batch is of 64 tracks with all their windows (train_collate_fn).",
+    ),
+    "marble-2": Protocol(
+        name="marble-2",
+        windowing=Windowing(tail="keep", min_tail_seconds=24.0),
+        probe=ProbeSettings(
+            standardise=False,
+            each_layer=False,
+            learning_rates=(1e-3,),
+            batch=128,
+            max_epochs=50,
+            select="roc_auc",
+            search_seed=1234,
+            seeds=(1234,),
+            fused_learns=False,
+        ),
+        origin=(
+            "a43992899/MARBLE@938c03a: probe.MERT-v1-95M.MTT.yaml (4 x 32 clips a step, 50 epochs, Adam 1e-3, rests "
+            "from 0.8 of 30 s on). Our choice: the mean of all hidden states where it learns a linear layer over their "
+            "concatenation; the best checkpoint where it tests the last; single precision; one process."
         ),
     ),
 }

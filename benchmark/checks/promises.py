@@ -64,7 +64,7 @@ def check_encoder(encoder: Encoder) -> Iterator[Check]:
     yield (first := _consistent(card))
     if not first.well:
         return
-    clips = mini_clips(max(SECONDS, 2 * card.min_seconds), card.sample_rate)
+    clips = mini_clips(min(max(SECONDS, 2 * card.min_seconds), card.max_seconds or math.inf), card.sample_rate)
     for promise, look in (
         (SHAPE, _shape_is_as_the_card_says),
         ("the audio passed in is not changed", _input_is_left_alone),
@@ -113,6 +113,10 @@ def _consistent(card: EncoderCard) -> Check:
             (f"layers {card.layers} or dim {card.dim} below 1", min(card.layers, card.dim) < 1),
             (f"a sample rate of {card.sample_rate} Hz", not 1000 <= card.sample_rate <= 192_000),
             (f"a shortest window of {card.min_seconds} s", not 0 < card.min_seconds <= WINDOW_SECONDS),
+            (
+                f"a longest window of {card.max_seconds} s",
+                card.max_seconds is not None and not card.min_seconds <= card.max_seconds,
+            ),
             ("no weights_sha256, by which a changed model would be noticed", not card.weights_sha256),
             ("no licence", not card.licence),
         )

@@ -164,6 +164,7 @@ def print_model(card: EncoderCard, console: Console) -> None:
         "sample rate": f"{card.sample_rate} Hz",
         "hidden states": f"{card.layers} of {card.dim}: {', '.join(card.layer_names)}",
         "shortest window": f"{card.min_seconds:.3g} s",
+        "longest window": "no limit" if card.max_seconds is None else f"{card.max_seconds:g} s",
         "parameters": f"{card.parameters:,}",
         "trained on": ", ".join(card.trained_on) or "nothing",
         "input": card.preprocessing,

@@ -76,6 +76,7 @@ def stored_features(
             makes.
     """
     card, task = encoders.card(name), data.task
+    windowing = windowing.of(card.max_seconds)
     store = open_store(card, data, windowing)
     store.describe(card, task, data.edition, windowing)
     entries = extract_all(encoders, name, data, store, windowing, workers, watch)

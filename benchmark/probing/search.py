@@ -237,6 +237,9 @@ def _candidates(settings: ProbeSettings, layers: int) -> tuple[tuple[int, ...], 
         raise UsageError(f"The weighted sum starts from 'zeros' or 'normal', not {settings.fused_init!r}.")
     alone = tuple(range(layers)) if settings.each_layer else ()
     summed = tuple(range(settings.fused_from, layers)) if settings.fused else ()
+    if not settings.fused_learns and not alone and len(summed) == 1:
+        # The mean of one hidden state is that state.
+        alone = summed
     summed = summed if len(summed) > 1 else ()
     if not (alone or summed) or not settings.learning_rates or not settings.seeds:
         raise UsageError(

@@ -19,8 +19,8 @@ from ...errors import CmbenchError
 from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_atomically
 
 SCHEMA_VERSION = "1.3"
-"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`, 1.3 :attr:`LabelScore.known`; older records
-are read too, without them."""
+"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`, 1.3 :attr:`LabelScore.known`,
+:attr:`TaskPart.unknown_sha256` and :attr:`ModelPart.max_seconds`; older records are read too, without them."""
 
 LARGEST = 64 * 2**20
 """Bytes of a record; that of the largest task has about 200 kB."""
@@ -71,8 +71,7 @@ class _Ranked(_Part):
 class LabelScore(_Ranked):
     """One label: mean over seeds. ``reason`` says why a score is ``null``.
 
-    ``known`` is the number of test tracks of which it is known whether they have it, ``null`` where it is of all; the
-    prevalence is the share of these.
+    ``known`` counts the test tracks of which it is known, if not of all; prevalence is a share of these.
     """
 
     label: str
@@ -176,6 +175,7 @@ class ModelPart(_Part):
     dtype: str
     source: str
     description: str
+    max_seconds: Number | None = None
 
 
 class TaskPart(_Part):
@@ -196,6 +196,7 @@ class TaskPart(_Part):
     licence: str
     citation: str
     notes: tuple[str, ...]
+    unknown_sha256: str | None = None
 
     def columns(self) -> dict[str, list[int]]:
         """Return the positions of every family's labels, families in the order in which the labels name them."""
@@ -203,6 +204,12 @@ class TaskPart(_Part):
         for k, label in enumerate(self.labels):
             found.setdefault(self.families[label], []).append(k)
         return found
+
+
+def hashed(part: ModelPart | TaskPart) -> dict[str, object]:
+    """Return what of a part enters the hash of a cell: what came later only where it says something."""
+    facts = part.model_dump(mode="json")
+    return {k: v for k, v in facts.items() if v is not None or k not in ("max_seconds", "unknown_sha256")}
 
 
 class ProtocolPart(_Part):

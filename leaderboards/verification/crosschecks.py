@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...baselines.base import EncoderCard
 from ...benchmark.protocol import Protocol
 from ...benchmark.records.evidence import Evidence
-from ...benchmark.records.record import Record
+from ...benchmark.records.record import Record, hashed
 from ...tasks.base import Task
 from ..entry import Entry
 from .copies import agreement
@@ -55,13 +55,13 @@ def fingerprint(record: Record) -> str:
 
 def cell(record: Record, task: Task, protocol: Protocol) -> str:
     """Return the hash of what a record's result depends on, computed from the record as the run computed it."""
-    part = record.task.model_dump(mode="json")
+    stated, part = record.task, hashed(record.task)
     # JSON files sort their keys; the run hashed these in the order of labels and of splits.
-    part["families"] = {label: part["families"][label] for label in part["labels"]}
-    for name in ("tracks", "groups"):
-        part[name] = {split: part[name].get(split) for split in ("train", "valid", "test")}
-    windows = protocol.windowing.sha256(task.max_track_seconds)
-    facts = [record.model.model_dump(mode="json"), part, windows, protocol.sha256]
+    part["families"] = {label: stated.families[label] for label in stated.labels}
+    for name, counts in (("tracks", stated.tracks), ("groups", stated.groups)):
+        part[name] = {split: counts.get(split) for split in ("train", "valid", "test")}
+    windows = protocol.windowing.of(record.model.max_seconds).sha256(task.max_track_seconds)
+    facts = [hashed(record.model), part, windows, protocol.sha256]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -115,7 +115,7 @@ def check_labels(evidence: Evidence, data: TaskData | None) -> Iterator[Finding]
         yield Finding("error", "labels", where, "its groups, which the intervals rest on, are not the task's.")
     if record.task.label_sha256 != data.label_sha256:
         yield Finding("error", "tracks", where, "its label set has not the task's hash.")
-    if record.task.split_sha256 != data.split_sha256:
+    if (record.task.split_sha256, record.task.unknown_sha256 or "") != (data.split_sha256, data.unknown_sha256):
         # Excerpts are part of the hash, and depend on the form of the user's audio (Lyra's whole videos, for one).
         yield Finding(
             "error" if record.task.edition == "mini" else "flag",

@@ -155,12 +155,18 @@ def summary(found: Audit) -> str:
     undefined = {split: sum(u.split == split for u in lists.undefined) for split in SPLITS}
     parts = [
         _groups(found),
+        _alike(len(lists.alike), found.group_kind),
         f"{alike} {'set' if alike == 1 else 'sets'} of labels that no track tells apart" if alike else "",
         _by_split("labels undefined", undefined),
         _by_split("tracks without labels", lists.unlabelled),
         _audio(found.audio),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _alike(sets: int, kind: str) -> str:
+    said = "1 set of {} differs" if sets == 1 else "{1} sets of {0} differ"
+    return f"{said.format(f'{kind}s', sets)} only in case or spaces" if sets else ""
 
 
 def _groups(found: Audit) -> str:

@@ -48,12 +48,16 @@ class NearCopy:
         second: the other.
         share: landmarks they share, relative to the track with fewer, 0 to 1; 0.3 to 0.5 is usual for a copy.
         shift: seconds by which the sound is later in the first.
+        pitch: by what factor the sound is lower in the first; 1 if it is not.
+        speed: by what factor it is slower in the first; 1 if it is not.
     """
 
     first: TrackInSplit
     second: TrackInSplit
     share: float
     shift: float
+    pitch: float = 1.0
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,14 @@ def near_copies(prints: Mapping[TrackInSplit, Fingerprint]) -> tuple[NearCopy, .
     """Return the pairs of tracks with the same sound, in the order of the tracks."""
     members = list(prints)
     return tuple(
-        NearCopy(members[m.first], members[m.second], round(m.share, 3), round(m.shift, 2))
+        NearCopy(
+            members[m.first],
+            members[m.second],
+            round(m.share, 3),
+            round(m.shift, 2),
+            round(m.pitch, 3),
+            round(m.speed, 3),
+        )
         for m in matches(list(prints.values()))
     )
 

@@ -15,7 +15,7 @@ from .audit import NOT_COMPARED, Audit, summary
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .sound import AudioFindings, TrackInSplit
+    from .sound import AudioFindings, NearCopy, TrackInSplit
 
 SHOWN = 10
 """Findings of one kind that are printed; the file has them all."""
@@ -33,6 +33,7 @@ def print_audit(found: Audit, console: Console) -> None:
         f"{found.group_kind}s in several splits",
         [f"{g.group}: {', '.join(f'{s} {n}' for s, n in g.tracks.items())}" for g in lists.shared],
     )
+    _list(console, f"{found.group_kind}s that differ only in case or spaces", [" = ".join(n) for n in lists.alike])
     _list(console, "labels that no track tells apart", [" = ".join(names) for names in lists.identical])
     _list(console, "labels undefined in a split", [f"{u.label}: {u.reason} in {u.split}" for u in lists.undefined])
     if found.audio is None:
@@ -63,12 +64,18 @@ def _print_audio(audio: AudioFindings, console: Console) -> None:
         console,
         "tracks with the same sound",
         [
-            f"{_name(c.first)} ~ {_name(c.second)}: {100 * c.share:.0f} % of the landmarks, {c.shift:+.2f} s"
+            f"{_name(c.first)} ~ {_name(c.second)}: {100 * c.share:.0f} % of the landmarks, {c.shift:+.2f} s{_bent(c)}"
             for c in audio.near
         ],
     )
     _list(console, "tracks not compared", [f"{_name(u.track)}: {u.reason}" for u in audio.unheard])
     _list(console, "tracks too plain for a fingerprint", list(map(_name, audio.plain)))
+
+
+def _bent(copy: NearCopy) -> str:
+    """Say that the second is higher, or faster, than the first."""
+    factors = {"pitch": copy.pitch, "speed": copy.speed}
+    return "".join(f", {what} {100 * (factor - 1):+.1f} %" for what, factor in factors.items() if factor != 1.0)
 
 
 def _name(member: TrackInSplit) -> str:

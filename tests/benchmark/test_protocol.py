@@ -60,7 +60,7 @@ def test_other_seeds_make_another_protocol() -> None:
 def test_protocols_know_their_names_and_differ() -> None:
     assert all(name == p.name for name, p in PROTOCOLS.items())
     assert len({p.sha256 for p in PROTOCOLS.values()}) == len(PROTOCOLS)
-    with pytest.raises(UsageError, match="choose cmbench-1 or marble-1"):
+    with pytest.raises(UsageError, match="choose cmbench-1 or marble-1 or"):
         get_protocol("cmbench1")
 
 
@@ -69,7 +69,12 @@ def test_shipped_protocols_are_frozen() -> None:
     assert {name: p.sha256[:12] for name, p in PROTOCOLS.items()} == FROZEN
 
 
-FROZEN = {"cmbench-1": "c02a68a61543", "marble-1": "d689e73aa215"}
+FROZEN = {
+    "cmbench-1": "c02a68a61543",
+    "marble-1": "d689e73aa215",
+    "marble-1.1": "48c550ddfcb7",
+    "marble-2": "5eb95be443f1",
+}
 
 
 def test_a_later_choice_enters_the_hash_only_where_it_is_made() -> None:
@@ -84,3 +89,21 @@ def test_a_later_choice_enters_the_hash_only_where_it_is_made() -> None:
     assert "unknown" not in old.settings
     assert changed[0].settings["unknown"] == "masked"
     assert old.windowing.sha256(None) != changed[3].windowing.sha256(None)
+
+
+def test_windows_follow_a_model_where_the_protocol_says_so() -> None:
+    same, model, longest = (Windowing(limits=limits) for limits in ("none", "model", "longest"))
+    for windowing in (same, model, longest):
+        assert windowing.of(None) == Windowing()
+        assert windowing.of(30.0) == Windowing()
+        # The features are those of the protocols before, and are read from their store.
+        assert windowing.of(None).sha256(150.0) == Windowing().sha256(150.0)
+    assert same.of(360.0) == model.of(360.0) == Windowing()
+    assert longest.of(360.0) == Windowing(seconds=360.0, hop_seconds=360.0)
+    assert model.of(5.0) == longest.of(5.0) == Windowing(seconds=5.0, hop_seconds=5.0)
+    half = Windowing(hop_seconds=15.0, limits="model").of(5.0)
+    assert (half.seconds, half.hop_seconds) == (5.0, 2.5)
+    with pytest.raises(UsageError, match=r"at most 5 s, and the protocol gives 30 s to every model.*cmbench-2"):
+        same.of(5.0)
+    with pytest.raises(UsageError, match="not 'some'"):
+        Windowing(limits="some").of(5.0)

@@ -25,6 +25,7 @@ from cmbench.benchmark.records.evidence import evidence_of, iter_evidence
 from cmbench.benchmark.records.folder import iter_records
 from cmbench.benchmark.records.record import Record
 from cmbench.errors import CmbenchError, Missing, MissingError, UsageError
+from cmbench.leaderboards.verification.crosschecks import cell
 from cmbench.leaderboards.verification.rescoring import check_scores
 from cmbench.tasks.audit.verify import verify
 from cmbench.tasks.base import PAPER_TASKS, LoadContext, Track
@@ -387,7 +388,7 @@ def test_wrong_values_are_refused(tmp_path: Path) -> None:
         ({"edition": "medium"}, "There is no edition 'medium'"),
         ({"mini_scale": 0.0}, "must be positive"),
         ({"seeds": 0}, "at least 1"),
-        ({"protocol": "cmbench"}, "choose cmbench-1 or marble-1"),
+        ({"protocol": "cmbench"}, "choose cmbench-1 or marble-1 or"),
         ({"tasks": "makam"}, "no task named 'makam'"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -531,6 +532,34 @@ def test_labels_that_nobody_knows_are_left_out_of_a_run(
     assert by_label[task.labels[0]].known == len(splits["test"])
     assert masked.cell_sha256 != negative.cell_sha256
     assert masked.task.split_sha256 == negative.task.split_sha256
+    assert cell(masked, task, replace(QUICK, name="masked", unknown="masked")) == masked.cell_sha256
     (evidence,) = evidence_of([masked], tmp_path / "masked")
     assert evidence.known is not None
     assert (~evidence.known).sum() == unknown
+
+
+def test_a_model_that_hears_less_gets_windows_of_its_own_length(go: Any, make_task: Any, make_encoder: Any) -> None:
+    """Half a second of each second: under the first protocols it is refused, before anything is computed."""
+
+    class Short(make_encoder):  # type: ignore[misc]
+        longest = 0.0
+
+        @property
+        def card(self) -> Any:
+            return replace(super().card, max_seconds=0.5)
+
+        def encode(self, audio: Any) -> Any:
+            Short.longest = max(Short.longest, audio.shape[1] / self.card.sample_rate)
+            return super().encode(audio)
+
+    encoder = Short(name="short", weights="5" * 64)
+    with pytest.raises(UsageError, match=r"windows of at most 0\.5 s, and the protocol gives 30 s"):
+        go(encoder, make_task(), "refused")
+    assert Short.longest <= 0.5
+    follows = replace(QUICK, name="follows", windowing=replace(QUICK.windowing, limits="model", min_tail_seconds=0.1))
+    (record,) = go(encoder, make_task(), "follows", protocol=follows)
+    assert Short.longest == 0.5
+    assert record.model.max_seconds == 0.5
+    (again,) = go(encoder, make_task(), "follows", protocol=follows)
+    assert again == record, "the finished cell is found by its hash"
+    assert cell(record, make_task(), follows) == record.cell_sha256, "and verified by it"

@@ -170,7 +170,9 @@ def measure(request: Request, observer: Observer, records: Sequence[Evidence] | 
         asked = request.states.get(model, request.states.get(""))
         state = choose_state(card, asked, [e.record for e in found], [one.task.name for one in data])
         remedy = partial(_remedy, model, request, samples[0].data.edition)
-        features = read_features(card, state[0], samples, protocol.windowing, context.cache_root, remedy)
+        features = read_features(
+            card, state[0], samples, protocol.windowing.of(card.max_seconds), context.cache_root, remedy
+        )
         distances.append(feature_distances(features, card, state, request.resamples))
     if request.tokens is not None:
         distances.append(_of_tokens(codec, request, samples, observer))

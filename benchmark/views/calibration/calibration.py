@@ -176,13 +176,6 @@ def calibrate(
         strict=True,
     )
     brier, skill = _level(float(whole[0]), drawn_brier, enough), _level(float(whole_skill[0]), drawn_skill, enough)
-    reason = None
-    if skill.value is None:
-        reason = "no skill: no label has both a positive and a negative in the test split"
-    elif not enough:
-        reason = f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
-    elif skill.low is None:
-        reason = "no interval of the skill: too few resamples have positives and negatives"
     return Calibration(
         family=family,
         labels=targets.shape[1],
@@ -200,8 +193,17 @@ def calibrate(
         uncertainty=base * (1 - base),
         within_bins=float(whole[0]) - (reliability - resolution + base * (1 - base)),
         skill=skill,
-        reason=reason,
+        reason=_why_not(skill, enough, groups),
     )
+
+
+def _why_not(skill: Level, enough: bool, groups: int) -> str | None:
+    """Say why there is no skill, or no interval."""
+    if skill.value is None:
+        return "no skill: no label has both a positive and a negative in the test split"
+    if not enough:
+        return f"no interval: fewer than {MIN_CLUSTERS} groups ({groups})"
+    return "no interval of the skill: too few resamples have positives and negatives" if skill.low is None else None
 
 
 def _brier(truth: Doubles, probabilities: Doubles, weights: Doubles, known: np.ndarray) -> tuple[Doubles, Doubles]:

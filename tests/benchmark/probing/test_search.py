@@ -144,7 +144,7 @@ def train_plainly(
         for batch in torch.utils.data.BatchSampler(drawn, settings.batch, drop_last=False):
             rows = batch
             if settings.batch_of == "tracks":
-                rows = [window for track in batch for window in np.flatnonzero(owner == track)]
+                rows = [window for track in batch for window in np.flatnonzero(owner == track).tolist()]
             keep = stream.keep(len(rows), settings.hidden, settings.dropout)
             optimiser.zero_grad()
             losses = nn.BCEWithLogitsLoss(reduction="none")(module(inputs[rows], keep), targets[rows])
@@ -499,6 +499,8 @@ def test_candidates_follow_the_settings() -> None:
     assert search._candidates(every, 3) == ((0, 1, 2), (0, 1, 2))
     assert search._candidates(PROTOCOLS["marble-1"].probe, 3) == ((0, 1, 2), (1, 2))
     assert search._candidates(PROTOCOLS["marble-1"].probe, 2) == ((0, 1), ())
+    assert search._candidates(PROTOCOLS["marble-2"].probe, 3) == ((), (0, 1, 2))
+    assert search._candidates(PROTOCOLS["marble-2"].probe, 1) == ((0,), ())
     assert search._candidates(every, 1) == ((0,), ())
     assert search._candidates(replace(every, each_layer=False), 2) == ((), (0, 1))
     for broken, message in (

@@ -21,6 +21,7 @@ from cmbench.tasks.audit.audit import (
     keep_audit,
     summary,
 )
+from cmbench.tasks.audit.sound import AudioFindings, NearCopy, TrackInSplit
 from cmbench.tasks.audit.table import print_audit
 from cmbench.tasks.base import LoadContext, TaskData
 
@@ -129,3 +130,22 @@ def test_the_terminal_shows_what_was_found(data: TaskData) -> None:
     assert "tracks with the same samples (12)" in text
     assert "train-00 (train) = valid-00 (valid) = test-00 (test)" in text
     assert "1 of 12 test tracks share a known album" in text
+
+
+def test_other_speeds_and_other_spellings_are_said(data: TaskData) -> None:
+    splits = dict(data.splits)
+    splits["test"] = (replace(splits["test"][0], group="TRAIN-0"), *splits["test"][1:])
+    found = audit(replace(data, splits=splits))
+    assert "; 1 set of albums differs only in case or spaces; " in summary(found)
+    ends = TrackInSplit("a", "train"), TrackInSplit("b", "test")
+    near = (NearCopy(*ends, 0.31, 1.5, 1.008, 1.008), NearCopy(*ends, 0.2, 0.0, 0.988), NearCopy(*ends, 0.5, 0.0))
+    compared, leaking = {"train": 1, "valid": 0, "test": 1}, {"train": 0, "valid": 0, "test": 1}
+    audio = AudioFindings("landmarks-2", compared, (), near, leaking, (), ())
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_audit(found.model_copy(update={"audio": audio}), console)
+    text = console.export_text()
+    assert "albums that differ only in case or spaces (1)" in text
+    assert "TRAIN-0 = train-0" in text
+    assert "31 % of the landmarks, +1.50 s, pitch +0.8 %, speed +0.8 %" in text
+    assert "20 % of the landmarks, +0.00 s, pitch -1.2 %\n" in text
+    assert "50 % of the landmarks, +0.00 s\n" in text

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cmbench.tasks.audit import landmarks
 from cmbench.tasks.audit.landmarks import (
     HOP,
     LEAST_LANDMARKS,
     LEAST_SHARE,
     LEAST_SHARED,
     RATE,
+    WINDOW,
     fingerprint,
     matches,
 )
@@ -83,6 +85,79 @@ def test_a_copy_is_found(name: str) -> None:
         (found,) = matches([fingerprint(resampled(x, r, RATE)) for x, r in ((original, FULL), COPIES[name](original))])
         assert (found.first, found.second) == (0, 1)
         assert found.share > 1.5 * LEAST_SHARE, "not by a hair"
+
+
+def faster(samples: Samples, factor: float) -> Samples:
+    """As from a tape that runs faster by a factor: shorter and higher."""
+    return np.asarray(soxr.resample(samples, FULL * factor, FULL), np.float32)
+
+
+@pytest.mark.parametrize("factor", [0.99, 1.005, 1.01, 2 ** (20 / 1200)])
+def test_a_copy_from_another_tape_machine_is_found(factor: float) -> None:
+    for seed in (1, 2, 3):
+        original = music(seed)
+        copy = faster(original, factor)
+        (found,) = matches([fingerprint(resampled(x, FULL, RATE)) for x in (original, copy)])
+        assert found.pitch == pytest.approx(factor, abs=0.0035)
+        # Half a per cent of these ten seconds is a frame and a half: too little to tell from the same speed.
+        assert found.speed in ((found.pitch,) if abs(factor - 1) > 0.006 else (1.0, found.pitch))
+        assert found.share > 1.5 * LEAST_SHARE
+        # The other way round the second is slower and lower.
+        (turned,) = matches([fingerprint(resampled(x, FULL, RATE)) for x in (copy, original)])
+        assert turned.pitch == pytest.approx(1 / factor, abs=0.0035)
+
+
+@pytest.mark.parametrize("factor", [2 ** (20 / 1200), 2 ** (-20 / 1200)])
+def test_a_copy_of_another_pitch_at_the_same_speed_is_found(factor: float) -> None:
+    """Higher notes at the same times, as a key changer makes them; the notes are those of the same seed."""
+    notes = [np.asarray(tuned(1, by), np.float32) for by in (1.0, factor)]
+    (found,) = matches([fingerprint(resampled(x, FULL, RATE)) for x in notes])
+    assert found.pitch == pytest.approx(factor, abs=0.0035)
+    assert found.speed == 1.0
+
+
+def tuned(seed: int, factor: float) -> NDArray[np.float64]:
+    """Random notes, all of them higher by a factor."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(10 * FULL) / FULL
+    out = 0.002 * rng.standard_normal(len(t))
+    for start in np.arange(0.0, 9.5, 0.25):
+        note = t[int(start * FULL) :] - start
+        pitch = 146.83 * factor * 2 ** (rng.integers(0, 25) / 12)
+        for harmonic in range(1, 7):
+            out[-len(note) :] += 0.3 / harmonic * np.sin(2 * np.pi * harmonic * pitch * note) * np.exp(-6 * note)
+    return out / 2
+
+
+def test_the_same_speed_is_told_as_the_same() -> None:
+    (found,) = matches([fingerprint(resampled(x, FULL, RATE)) for x in (music(4), music(4)[999:])])
+    assert (found.pitch, found.speed) == (1.0, 1.0)
+
+
+def test_another_speed_needs_more_landmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = music(1)
+    prints = [fingerprint(resampled(x, FULL, RATE)) for x in (original, faster(original, 1.01))]
+    (found,) = matches(prints)
+    for least, there in ((found.shared, 1), (found.shared + 1, 0)):
+        monkeypatch.setattr(landmarks, "LEAST_SHARED_BENT", least)
+        assert len(list(matches(prints))) == there
+    monkeypatch.setattr(landmarks, "LEAST_SHARED_BENT", 24)
+    for share, there in ((found.share - 1e-9, 1), (found.share + 1e-3, 0)):
+        monkeypatch.setattr(landmarks, "LEAST_SHARE_BENT", share)
+        assert len(list(matches(prints))) == there
+
+
+def test_a_frequency_is_kept_finer_than_a_bin_and_named_by_it() -> None:
+    """A decaying note between two bins, asked for at its own pitch and half a bin higher."""
+    t = np.arange(RATE) / RATE
+    note = sum(np.exp(-5 * (t - s)) * np.sin(2 * np.pi * 1003.0 * t) * (t >= s) for s in (0.0, 0.3, 0.6))
+    found = fingerprint(np.tile(np.asarray(note, np.float32), 8))
+    exact = 1003.0 * WINDOW / RATE
+    assert np.median(np.abs(found.fine / 64 - exact)) < 0.1
+    assert np.array_equal(np.rint(found.fine / 64).astype(np.uint32)[:, 0], found.names >> 15)
+    higher = found.at(1.0 + 1.0 / exact)
+    assert np.median((higher >> 15).astype(int) - (found.names >> 15).astype(int)) == 1
+    assert np.array_equal(higher & 63, found.names & 63)
 
 
 def test_the_shift_is_told() -> None:

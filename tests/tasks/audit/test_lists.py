@@ -64,6 +64,31 @@ def test_tracks_of_unknown_group_leak_nothing() -> None:
     assert shared_groups(splits) == ()
 
 
+def test_groups_that_differ_only_in_case_or_spaces_are_told() -> None:
+    splits = {
+        "train": tracks("train", "Abdul Karim Khan", "disc 1|disc 2", None),
+        "valid": tracks("valid", "abdul  karim khan ", "disc 3"),
+        "test": tracks("test", "AbdulKarim Khan", "Disc 2", "E\u0301tude", "\u00e9tude"),
+    }
+    found = examine(task_data(splits))
+    assert found.alike == (
+        ("Abdul Karim Khan", "AbdulKarim Khan", "abdul  karim khan"),
+        ("Disc 2", "disc 2"),
+        ("E\u0301tude", "\u00e9tude"),
+    )
+    assert found.shared == (), "they count as different all the same: records of the split say so"
+    same = {name: tracks(name, "one") for name in SPLITS}
+    assert examine(task_data(same)).alike == ()
+
+
+def test_a_label_that_holds_wherever_it_is_known_has_no_negative() -> None:
+    mixed = (*tracks("train", "g", labels=("a",)), *(replace(t, unknown=("a",)) for t in tracks("x", "g")))
+    splits = {"train": mixed, "valid": tracks("valid", "h"), "test": tracks("test", "i")}
+    found = examine(task_data(splits))
+    assert UndefinedLabel("train", "a", NO_NEGATIVE) in found.undefined
+    assert UndefinedLabel("train", "b", NO_POSITIVE) in found.undefined
+
+
 def test_undefined_labels_and_empty_rows_are_named() -> None:
     splits = {
         "train": (*tracks("train", "g", labels=("a", "b")), *tracks("x", "g", labels=("b",))),
