@@ -346,7 +346,7 @@ def test_a_yaml_tag_is_not_executed(make_entry: MakeEntry, tmp_path: Path) -> No
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("version", ["0.9", "1.3", "2.0", ""])
+@pytest.mark.parametrize("version", ["0.9", "1.4", "2.0", ""])
 def test_a_stale_schema(make_entry: MakeEntry, version: str) -> None:
     forged = make_entry()
     forged.record["schema_version"] = version
