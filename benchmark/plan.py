@@ -19,7 +19,7 @@ from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
 from .models import Encoders
 from .needs import DATA_ROOT, Need, model_need, task_needs
-from .protocol import Protocol, get_protocol
+from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
 from .run import as_models, check_request, edition_of, require_data_root
 
@@ -122,7 +122,7 @@ def plan_run(
     *,
     edition: str | None = None,
     split: str | None = None,
-    protocol: str | Protocol = "cmbench-1",
+    protocol: str | Protocol = DEFAULT_PROTOCOL,
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "results",
     device: str = "auto",
@@ -283,7 +283,7 @@ def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
     )
 
 
-USUAL = {"protocol": "cmbench-1", "out": "results", "device": "auto", "precision": "float32"}
+USUAL = {"protocol": DEFAULT_PROTOCOL, "out": "results", "device": "auto", "precision": "float32"}
 USUAL |= {"mini-scale": "1.0", "mini-seed": "0"}
 """What a run takes where nothing is said."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import UsageError
 from ..files import write_atomically
 from ..written import split_list
+from .protocol import DEFAULT_PROTOCOL
 
 WHAT = "a run"
 """What messages call it."""
@@ -33,7 +34,7 @@ class RunRequest:
     tasks: list[str] = field(default_factory=list)
     edition: str | None = None
     split: str | None = None
-    protocol: str = "cmbench-1"
+    protocol: str = DEFAULT_PROTOCOL
     data_root: str | None = None
     out: str = "results"
     device: str = "auto"

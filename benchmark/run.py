@@ -22,7 +22,7 @@ from ..tasks.splits.sample import sample
 from ..written import split_list
 from .models import Encoders
 from .observer import Observer
-from .protocol import Protocol, get_protocol
+from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
 from .records.corpora import claim
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def run(
     *,
     edition: str | None = None,
     split: str | None = None,
-    protocol: str | Protocol = "cmbench-1",
+    protocol: str | Protocol = DEFAULT_PROTOCOL,
     data_root: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "results",
     device: str = "auto",

@@ -17,7 +17,7 @@ SECONDS = 2.5
 """Length of the clips of the checks, seconds (longer where the encoder's shortest window is)."""
 
 WINDOW_SECONDS = 30.0
-"""Length of the timed window: that of protocol ``cmbench-1``, seconds."""
+"""Length of the timed window: that of the default protocol, seconds."""
 
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 5e-2}
 """Largest relative difference between two ways to compute the same features, by the card's arithmetic (our choice)."""

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ...terminal import console
+from ..protocol import DEFAULT_PROTOCOL
 from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, Workers, option
 
 features_app = typer.Typer(no_args_is_help=True, help="Features of a model on a task.")
@@ -37,7 +38,7 @@ def export_features(
         typer.Option(help="A row for each window, or for each track (mean over its windows)."),
     ] = ("window"),
     edition: Annotated[str | None, option(help="`full` or `mini`.")] = None,
-    protocol: Annotated[str, typer.Option(help="Whose windows.")] = "cmbench-1",
+    protocol: Annotated[str, typer.Option(help="Whose windows.")] = DEFAULT_PROTOCOL,
     data_root: DataRoot = None,
     device: Device = "auto",
     offline: Offline = False,

@@ -59,7 +59,9 @@ Tasks = Annotated[
     ),
 ]
 RunEdition = Annotated[str | None, option(help="`full` (real data, the default) or `mini` (rendered here).")]
-RunProtocol = Annotated[str, typer.Option(help="`cmbench-1`, or a `marble` one to compare with published figures.")]
+RunProtocol = Annotated[
+    str, typer.Option(help="`cmbench-2`, `cmbench-1`, or a `marble` one to compare with published figures.")
+]
 Seeds = Annotated[
     int | None, option(help="Seeds of the chosen probe, if not the protocol's; the result is then named so.")
 ]

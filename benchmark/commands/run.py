@@ -10,6 +10,7 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
+from ..protocol import DEFAULT_PROTOCOL
 from ..request import PLANNED, RunRequest, as_yaml, keep, read_request
 from . import completing
 from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers
@@ -65,7 +66,7 @@ def run(
         str | None,
         typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
     ] = None,
-    protocol: RunProtocol = "cmbench-1",
+    protocol: RunProtocol = DEFAULT_PROTOCOL,
     data_root: DataRoot = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
     device: Device = "auto",

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from ...errors import CmbenchError
-from ..protocol import ProbeSettings, get_protocol
+from ..protocol import DEFAULT_PROTOCOL, ProbeSettings, get_protocol
 from ..scoring.metrics import Bools, Floats, defined_labels
 from .folds import drawn
 from .search import ProbeResult, ProbeSplit, run_probes
@@ -67,7 +67,7 @@ class ProbeClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        protocol: str = "cmbench-1",
+        protocol: str = DEFAULT_PROTOCOL,
         *,
         hidden: int | None = None,
         dropout: float | None = None,

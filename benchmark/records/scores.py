@@ -125,7 +125,7 @@ def score_predictions(
     by_label, by_family = [], []
     for k, label in enumerate(labels):
         positives = int(truth[:, k].sum())
-        fewer = min(positives, len(truth) - positives)
+        fewer = min(positives, int(counts[k]) - positives)
         found = {
             name: draws.estimate(name, scores[name][:, :, k], reasons[k], draws.held[k], fewer)
             for name in (*RANKED, "f1")

@@ -26,6 +26,7 @@ from ..commands.options import (
     Workers,
 )
 from ..observer import Observer
+from ..protocol import DEFAULT_PROTOCOL
 from ..views.base import Shown
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Evaluation:
 
     tasks: Tasks
     edition: RunEdition = None
-    protocol: RunProtocol = "cmbench-1"
+    protocol: RunProtocol = DEFAULT_PROTOCOL
     data_root: DataRoot = None
     seeds: Seeds = None
     mini_scale: MiniScale = 1.0

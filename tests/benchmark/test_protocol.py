@@ -72,6 +72,7 @@ def test_shipped_protocols_are_frozen() -> None:
 FROZEN = {
     "cmbench-1": "c02a68a61543",
     "marble-1": "d689e73aa215",
+    "cmbench-2": "967fd5e1ff89",
     "marble-1.1": "48c550ddfcb7",
     "marble-2": "5eb95be443f1",
 }

@@ -23,7 +23,7 @@ from ...commands.options import DataRoot, Device, MiniScale, MiniSeed, Models, O
 from ...comparing.transfer import transfer_matrix
 from ...models import Encoders
 from ...observer import Observer
-from ...protocol import get_protocol
+from ...protocol import DEFAULT_PROTOCOL, get_protocol
 from ...records.evidence import iter_evidence
 from ...run import check_request, preflight
 from ..base import load_context
@@ -74,7 +74,7 @@ class Request:
     ] = None
     tasks: Tasks = field(default_factory=lambda: ["all"])
     edition: RunEdition = None
-    protocol: Annotated[str, typer.Option(help="Whose windows and records.")] = "cmbench-1"
+    protocol: Annotated[str, typer.Option(help="Whose windows and records.")] = DEFAULT_PROTOCOL
     hidden_state: Annotated[
         list[str],
         typer.Option(help="[MODEL=]STATE, or `last`; by validation if the records tell, else the last."),
@@ -232,7 +232,7 @@ def _remedy(model: str, request: Request, edition: str, tasks: Sequence[str]) ->
     words = ["cmbench run", f"--model {shlex.quote(model)}", f"--tasks {named}"]
     asked = {
         "edition": (None if edition == "custom" else edition, None),
-        "protocol": (request.protocol.partition("+")[0], "cmbench-1"),
+        "protocol": (request.protocol.partition("+")[0], DEFAULT_PROTOCOL),
         "data-root": (request.data_root and shlex.quote(str(request.data_root)), None),
         "mini-scale": (f"{request.mini_scale:g}", "1"),
         "mini-seed": (str(request.mini_seed), "0"),
