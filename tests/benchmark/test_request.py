@@ -94,7 +94,7 @@ def test_the_command_hands_all_of_it_on(cmbench: Cmbench, monkeypatch: pytest.Mo
     monkeypatch.setattr(run_module, "run", stand_in)
     said = cmbench("run", "run.yaml", "tasks=carnatic", "--model", "chroma", "--offline", "--out", "x", code=2)
     assert (given["model"], given["tasks"], given["offline"], given["out"]) == (["chroma"], ["carnatic"], True, "x")
-    assert (given["edition"], given["seeds"], given["protocol"]) == ("mini", 2, "cmbench-1")
+    assert (given["edition"], given["seeds"], given["protocol"]) == ("mini", 2, "cmbench-2")
     assert yaml.safe_load(said.err.partition("Error:")[0]) == {k: v for k, v in given.items() if k != "observer"}
     cmbench("run", "--model", "chroma", "--tasks", "lyra", code=2)
     assert (given["edition"], given["out"], given["offline"]) == (None, "results", False)

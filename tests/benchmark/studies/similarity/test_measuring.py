@@ -252,8 +252,8 @@ def test_as_typed(tasks: tuple[str, ...], own_cache: Path, tmp_path: Path) -> No
         (["--hidden-state", "mfcc="], "should read MODEL=VALUE"),
         (["--in-culture", "turkish"], "should read MODEL=VALUE"),
         (["--out", str(file)], "is a file, where a folder is needed"),
-        ([str(empty)], "no record of protocol cmbench-1"),
-        ([str(empty), "--edition", "mini"], "no record of edition mini and protocol cmbench-1"),
+        ([str(empty)], "no record of protocol cmbench-2"),
+        ([str(empty), "--edition", "mini"], "no record of edition mini and protocol cmbench-2"),
     ):
         with pytest.raises(UsageError, match=message):
             CliRunner().invoke(app, [*words, *more], catch_exceptions=False)
