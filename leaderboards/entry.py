@@ -31,7 +31,7 @@ SUBMISSION_VERSION: Literal["1.1"] = "1.1"
 ENTRIES = Path(__file__).with_name("entries")
 """The board's own entries."""
 
-LARGEST_ENTRY = 10 * 2**20
+LARGEST_ENTRY = 32 * 2**20
 """Bytes of all files of an entry, its reproduction aside."""
 
 LARGEST_ARRAYS = 64 * 2**20

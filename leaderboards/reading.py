@@ -159,7 +159,9 @@ def _checked_files(folder: Path, listed: Mapping[str, FileFacts], present: set[s
         what = "is not listed in" if name in present else "is missing, but listed in"
         raise CmbenchError(f"{folder}: {name!a} {what} its manifest.")
     if (size := sum(facts.bytes for facts in listed.values())) > LARGEST_ENTRY:
-        raise CmbenchError(f"{folder}: its files take {size / 2**20:.1f} MiB; an entry may take 10 MiB.")
+        raise CmbenchError(
+            f"{folder}: its files take {size / 2**20:.1f} MiB; an entry may take {LARGEST_ENTRY >> 20} MiB."
+        )
     contents = {}
     for name, facts in listed.items():
         content = read_bytes(folder / name, facts.bytes)

@@ -219,7 +219,7 @@ def build_entry(
     }
     manifest = Manifest(files={n: FileFacts(bytes=len(c), sha256=sha256_of(c)) for n, c in files.items()})
     if (size := sum(map(len, files.values()))) > LARGEST_ENTRY:
-        raise UsageError(f"The entry would take {size / 2**20:.1f} MiB; 10 MiB is the most.")
+        raise UsageError(f"The entry would take {size / 2**20:.1f} MiB; {LARGEST_ENTRY >> 20} MiB is the most.")
     return submission, files | {"manifest.json": canonical(manifest)}
 
 

@@ -59,7 +59,8 @@ class ProbeResult:
             over the training windows until each seed's probe stopped.
         layers: every candidate input with its best learning rate, in the encoder's order, ``fused`` last.
         heads: the chosen probes themselves, calibrated on validation.
-        resampled: of the chosen probe, trained again on resamples, float32 ``[resamples, test tracks, labels]``.
+        resampled: of the chosen probe, trained again on resamples, float32 ``[resamples, test tracks, labels]`` of
+            values that float16 has: so they are kept, since only their spread counts.
     """
 
     probabilities: NDArray[np.float32]
@@ -186,7 +187,7 @@ def run_probes(
         ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
         heads=heads_of(stack, len(layer_names), scaling, valid_calibration),
-        resampled=probabilities_of(resampled),
+        resampled=probabilities_of(resampled).astype(np.float16).astype(np.float32),
     )
 
 

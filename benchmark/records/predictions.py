@@ -78,7 +78,7 @@ def predictions_bytes(
         labels: ordered label names.
         targets: ``[tracks, labels]``.
         probabilities: float32 ``[seeds, tracks, labels]``.
-        resampled: float32 ``[trainings, tracks, labels]``; left out if there is none.
+        resampled: ``[trainings, tracks, labels]``, stored as float16; left out if there is none.
         known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
     """
     arrays = {
@@ -89,7 +89,7 @@ def predictions_bytes(
         "probabilities": probabilities.astype(np.float32),
     }
     if resampled is not None and len(resampled):
-        arrays[RESAMPLED] = resampled.astype(np.float32)
+        arrays[RESAMPLED] = resampled.astype(np.float16)
     if known is not None:
         arrays[KNOWN] = known.astype(np.bool_)
     buffer = io.BytesIO()

@@ -124,7 +124,7 @@ def test_too_large_an_entry(make_entry: MakeEntry) -> None:
     manifest = forged.save() / "manifest.json"
     content = json.loads(manifest.read_text())
     for facts in content["files"].values():
-        facts["bytes"] = 9 * 2**20
+        facts["bytes"] = 31 * 2**20
     manifest.write_text(json.dumps(content))
-    with pytest.raises(CmbenchError, match="10 MiB"):
+    with pytest.raises(CmbenchError, match="32 MiB"):
         read_entry(forged.path)

@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from cmbench.benchmark.probing.bank import Shape
 from cmbench.benchmark.probing.resampling import FIRST_SEED, ResampledStream, resampled_streams, training_draws
-from cmbench.benchmark.probing.search import ProbeResult, ProbeSplit, run_probes
+from cmbench.benchmark.probing.search import ProbeResult, ProbeSplit, _Bench, run_probes
 from cmbench.benchmark.protocol import PROTOCOLS, ProbeSettings
 from cmbench.errors import UsageError
 
@@ -108,3 +110,17 @@ def test_groups_are_drawn_whole_and_the_same_for_every_model() -> None:
 def test_a_protocol_that_trains_again_is_another() -> None:
     old = PROTOCOLS["cmbench-1"]
     assert replace(old, train_resamples=20).sha256 != old.sha256
+
+
+def test_where_a_batch_is_of_tracks_whole_tracks_are_drawn() -> None:
+    """A resample of the first five tracks trains on their windows only, all of each."""
+    train = split(1, 40)
+    weights = np.zeros((1, 40), dtype=np.int32)
+    weights[0, :5] = 1
+    settings = replace(QUICK, batch_of="tracks", batch=2)
+    bench = _Bench(train, Shape(6, 8, 3, ()), settings, None, cast(Any, None), "cpu", 1 << 20)
+    (stream,) = resampled_streams(weights, bench.track_of_example).values()
+    windows = torch.cat(bench.training((0,)).batches(stream, settings)).numpy()
+    owner = train.features.track_of_window
+    assert set(owner[windows]) == set(range(5))
+    assert len(windows) >= np.isin(owner, range(5)).sum()
