@@ -300,7 +300,16 @@ def _probe_and_record(
     write_answers(path, card.name, data)
     _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
     support, families = train.labels.sum(axis=0).tolist(), data.task.families
-    scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
+    scores = score_predictions(
+        test.labels,
+        probed.probabilities,
+        groups,
+        data.labels,
+        families,
+        support,
+        protocol,
+        single_label=data.task.single_label,
+    )
     settings = json.loads(json.dumps(protocol.settings))
     return Record(
         model=_model_part(card),

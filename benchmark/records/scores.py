@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import CmbenchError
 from ..scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ..scoring.metrics import defined_labels, f1, f1_micro, mean_of_defined, sort_scores, weighted_scores
-from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
+from ..scoring.single_label import decision_scores
+from .record import ACCURACY, ARGMAX_F1, RANKED, FamilyScore, Interval, LabelScore, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,8 @@ class RecordScores:
 
     Attributes:
         metrics: ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro``
-            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong.
+            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where
+            each track has one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one.
         defined_labels: how many have a positive and a negative.
         total_labels: how many there are.
         undefined_labels: the others, with the reason.
@@ -55,6 +57,8 @@ def score_predictions(
     families: Mapping[str, str],
     train_support: Sequence[int],
     protocol: Protocol,
+    *,
+    single_label: bool = False,
 ) -> RecordScores:
     """Score the predictions on a test split.
 
@@ -66,6 +70,7 @@ def score_predictions(
         families: label -> family.
         train_support: positives of each label among the training tracks.
         protocol: its interval, resamples and threshold.
+        single_label: whether each track has exactly one label; adds :data:`.record.SINGLE_LABEL`.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
@@ -80,6 +85,9 @@ def score_predictions(
     metrics = {name: draws.macro(scores[name], defined) for name in RANKED}
     metrics["f1_micro"] = draws.estimate(pooled, None if defined.any() else NOTHING_DEFINED)
     metrics["f1_macro"] = draws.macro(scores["f1"], defined)
+    if single_label:
+        accuracy, by_class = decision_scores(truth, values, weights)
+        metrics |= {ACCURACY: draws.estimate(accuracy, None), ARGMAX_F1: draws.macro(by_class, defined)}
     members: dict[str, list[int]] = {}
     for k, label in enumerate(labels):
         members.setdefault(families[label], []).append(k)

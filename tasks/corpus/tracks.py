@@ -18,7 +18,7 @@ from .problems import Problem, closest
 from .table import Table, encoding_problem, readings
 
 REQUIRED = ("id", "path", "labels")
-OPTIONAL = ("split", "group", "start", "end")
+OPTIONAL = ("split", "group", "work", "performer", "start", "end")
 
 _JOINTS = (",", ";", "/", "+", "&", "\n", "\t", " ")
 """Signs that labels are joined with by people and programs, instead of ``|``."""
@@ -79,7 +79,10 @@ class Reader:
             path = self._path(row["path"], line, problems)
             labels = self._track_labels(row["labels"], line, problems)
             if len(problems) == found:
-                tracks.append(Track(row["id"], path, labels, composed(row.get("group", "")) or None, start or 0.0, end))
+                group, work, performer = (
+                    composed(row.get(kind, "")) or None for kind in ("group", "work", "performer")
+                )
+                tracks.append(Track(row["id"], path, labels, group, start or 0.0, end, work=work, performer=performer))
         return tracks, problems + self._split_problems()
 
     def _path(self, written: str, line: int, problems: list[Problem]) -> Path:
