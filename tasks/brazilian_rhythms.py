@@ -132,8 +132,8 @@ TASK = Task(
     licence=LICENCE,
     citation=(
         "L. Maia, P. D. de Tomaz Júnior, M. Fuentes, M. Rocamora, L. W. P. Biscainho, M. V. M. Costa, S. Cohen. A "
-        "novel dataset of Brazilian rhythmic instruments and some experiments in computational rhythm analysis. Congreso "
-        "Latinoamericano de la AES 2018."
+        "novel dataset of Brazilian rhythmic instruments and some experiments in computational rhythm analysis. "
+        "Congreso Latinoamericano de la AES 2018."
     ),
     access=f"Public: audio.zip (944 MB) at {SOURCE}; `cmbench tasks prepare brazilian_rhythms` fetches it.",
     editions={
