@@ -1,8 +1,8 @@
 """CompMusic's raga data sets: folders in the publisher's layout, what is missing, and the real lists where they are.
 
 The layout of the doubles was read in sankalpg/MelodicAnalysisDatasets at 3b083ba (``RagaDataset/*/_info_``,
-``filelist.txt``), with its own ids of ragas; that the archive writes ``_`` for ``:``, ``&`` and ``'`` in Hindustani names
-was read in two public readers of it. The archive itself was not at hand.
+``filelist.txt``), with its own ids of ragas; that the archive writes ``_`` for ``:``, ``&`` and ``'`` was read in
+two public readers of it. The archive itself was not at hand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HALVES = {
 
 
 def _write(root: Path, half: Half, each: int = 6) -> dict[str, str]:
-    """Write a double: some recordings of each raga, two to a concert and five concerts to an artist; return the list."""
+    """Write a double: some recordings of each raga, two to a concert, five concerts to an artist; return the list."""
     listed = {}
     for number, raga in enumerate(sorted(half.ragas)):
         for k in range(each):
