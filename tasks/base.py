@@ -167,6 +167,7 @@ class Task:
             (:func:`.splits.group_safe.draw_sha256`); empty where they are not known to us.
         described_in: the user's file that describes a custom task; ``None`` for the others.
         single_label: whether each track has exactly one label; accuracy then stands beside the other scores.
+        folder: of its data in the data root, where that is not the task's name.
         prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
@@ -190,6 +191,7 @@ class Task:
     group_safe_sha256: str = ""
     described_in: Path | None = None
     single_label: bool = False
+    folder: str = ""
     prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:

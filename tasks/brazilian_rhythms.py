@@ -61,7 +61,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
         MissingError: no recording is there.
         UsageError: the recordings are all there and are not the published ones.
     """
-    folder = task_folder(task, context, SOURCE).parent / FOLDER
+    folder = task_folder(task, context, SOURCE)
     names = _recordings(folder)
     if not names:
         raise MissingError([_absent(task, folder)])
@@ -141,6 +141,7 @@ TASK = Task(
         "mini": mini_edition("brazilian_rhythms", LABELS),
     },
     single_label=True,
+    folder=FOLDER,
     prepare=prepare,
     # 2 h 57 of 367 recordings, by mirdata's loader.
     mean_seconds=29.0,

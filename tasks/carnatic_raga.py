@@ -7,7 +7,7 @@ with the names of ``ragaId_to_ragaName_mapping.json``. Counting gives 12 recordi
 from __future__ import annotations
 
 from .base import Edition, Task
-from .compmusic.raga import ACCESS, CITATION, LICENCE, Half
+from .compmusic.raga import ACCESS, CITATION, FOLDER, LICENCE, Half
 from .fetching.published import families_by_prefix
 from .mini import mini_edition
 
@@ -78,6 +78,7 @@ TASK = Task(
     access=ACCESS,
     editions={"full": Edition("full", LABELS, HALF.load, drawn=True), "mini": mini_edition("carnatic_raga", LABELS)},
     single_label=True,
+    folder=FOLDER,
     prepare=HALF.prepare,
     # 124 h by the publisher.
     mean_seconds=930.0,

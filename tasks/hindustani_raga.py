@@ -7,7 +7,7 @@ with the names of ``ragaId_to_ragaName_mapping.json``. Counting gives 10 recordi
 from __future__ import annotations
 
 from .base import Edition, Task
-from .compmusic.raga import ACCESS, CITATION, LICENCE, Half
+from .compmusic.raga import ACCESS, CITATION, FOLDER, LICENCE, Half
 from .fetching.published import families_by_prefix
 from .mini import mini_edition
 
@@ -68,6 +68,7 @@ TASK = Task(
     access=ACCESS,
     editions={"full": Edition("full", LABELS, HALF.load, drawn=True), "mini": mini_edition("hindustani_raga", LABELS)},
     single_label=True,
+    folder=FOLDER,
     prepare=HALF.prepare,
     # 116 h by the publisher.
     mean_seconds=1392.0,

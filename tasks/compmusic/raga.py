@@ -78,7 +78,7 @@ class Half:
             MissingError: the list, or all audio, is not there.
             UsageError: the list is not the published one.
         """
-        root = task_folder(task, context, ACCESS).parent / FOLDER
+        root = task_folder(task, context, ACCESS)
         table = self._table(root)
         missing = [] if table.is_file() else [_absent(task, table, "list of recordings", fetchable=True)]
         files = self._files(root)
