@@ -108,8 +108,11 @@ def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...
         name, sides, stride = f"conv{k}", (254, 254) if k == 1 else (31, 32), 4 if k == 1 else 1
         kernel = weights[f"{name}.weight"][..., 0]
         hidden = functional.conv1d(functional.pad(hidden, sides), kernel, weights[f"{name}.bias"], stride)
-        norm = [weights[f"{name}_BN.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-        hidden = functional.max_pool1d(functional.batch_norm(hidden.relu(), *norm, eps=EPSILON), 2)
+        mean, variance, scale, shift = (
+            weights[f"{name}_BN.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        normed = functional.batch_norm(hidden.relu(), mean, variance, scale, shift, eps=EPSILON)
+        hidden = functional.max_pool1d(normed, 2)
         found.append(hidden.mean(2))
     flat = hidden.transpose(1, 2).flatten(1)
     pitches = functional.linear(flat, weights["classifier.weight"], weights["classifier.bias"]).sigmoid()
@@ -151,7 +154,7 @@ class CrepeEncoder:
         with torch.inference_mode():
             for row, window in zip(features, audio, strict=True):
                 cut = frames(torch.from_numpy(window).to(self.weights["conv1.bias"].device))
-                parts = [run_network(self.weights, part) for part in cut.split(FRAMES)]
+                parts = [run_network(self.weights, cut[at : at + FRAMES]) for at in range(0, len(cut), FRAMES)]
                 for layer, states in enumerate(zip(*parts, strict=True)):
                     mean = torch.cat(states).mean(0)
                     row[layer, : len(mean)] = mean.cpu().numpy()

@@ -102,7 +102,7 @@ def test_a_tone_is_heard_at_its_pitch_by_the_published_model(tmp_path: Path, mon
     monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path))
     basic_pitch.prepare(Path(named))
     times = np.arange(3 * 22_050) / 22_050
-    tone = sum(0.3 / k * np.sin(2 * np.pi * 220.0 * k * times) for k in range(1, 6)).astype(np.float32)
+    tone = np.sum([0.3 / k * np.sin(2 * np.pi * 220.0 * k * times) for k in range(1, 6)], axis=0).astype(np.float32)
     contours, notes, _ = load_encoder("basic-pitch", LoadOptions()).encode(tone[None])[0]
     assert notes[:88].argmax() == 36, "A3 is the 37th key of a piano"
     # The central one of a semitone's three bins is the second (``constants.py`` of the package).

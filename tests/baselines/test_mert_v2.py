@@ -160,10 +160,10 @@ class Buffers(nn.Module):
         padded = np.pad(audio.numpy().astype(np.float64), ((0, 0), (size // 2, size // 2)), mode="reflect")
         left = (size - self.shape.win_length) // 2
         window = np.zeros(size)
-        window[left : left + self.shape.win_length] = self.spectrogram.window.numpy()  # type: ignore[operator, union-attr]
+        window[left : left + self.shape.win_length] = self.spectrogram.window.numpy()  # type: ignore[operator]
         starts = range(0, padded.shape[1] - size + 1, hop)
         power = np.stack([np.abs(np.fft.rfft(padded[:, k : k + size] * window)) ** 2 for k in starts], axis=1)
-        level = 10 * np.log10(np.maximum(power @ self.mel_scale.fb.numpy(), 1e-10))[:, :-1]  # type: ignore[operator, union-attr]
+        level = 10 * np.log10(np.maximum(power @ self.mel_scale.fb.numpy(), 1e-10))[:, :-1]  # type: ignore[operator]
         return (torch.from_numpy(level).float() - self.mel_mean) / self.mel_std  # type: ignore[operator]
 
 
