@@ -321,6 +321,7 @@ def _probe_and_record(
         protocol,
         resampled=probed.resampled,
         known=test.known,
+        single_label=data.task.single_label,
     )
     settings = json.loads(json.dumps(protocol.settings))
     return Record(

@@ -42,8 +42,9 @@ SCORED: Mapping[str, str] = {"metric": TEXT, "value": SCORE, "low": SCORE, "high
 def scores(*sources: Source) -> pd.DataFrame:
     """Return one row for each record and metric: the mean over labels and seeds.
 
-    Columns: who; ``metric`` (``roc_auc``, ``average_precision``, ``f1_micro``, ``f1_macro``), ``value``, ``low`` and
-    ``high`` (interval), ``layer`` (the chosen hidden state, or ``fused``), ``test_tracks``, ``defined_labels``,
+    Columns: who; ``metric`` (``roc_auc``, ``average_precision``, ``f1_micro``, ``f1_macro``; ``accuracy`` and
+    ``argmax_f1_macro`` where each track has one label), ``value``, ``low`` and ``high`` (interval), ``layer`` (the
+    chosen hidden state, or ``fused``), ``test_tracks``, ``defined_labels``,
     ``total_labels``.
     """
     columns = {**WHO, **SCORED, "layer": TEXT, "test_tracks": COUNT, "defined_labels": COUNT, "total_labels": COUNT}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError, quoted
 from ..terminal import silent
-from .splits.names import GROUP_SAFE, SPLITS
+from .splits.names import GROUP_SAFE, KIND_SAFE, SPLITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,11 +40,12 @@ EDITION_ORDER = ("full", "custom", "mini")
 MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable with real data"
 
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
+"""Of the paper's tasks: what models are pre-trained on, and a word of a specification of tasks each."""
 
 PAPER_TASKS = frozenset({"turkish_makam", "hindustani", "carnatic", "lyra", "fma_medium", "magnatagatune"})
 """The tasks of the paper's tables: what ``all`` means, whatever else is installed."""
 
-TASK_WORDS = ("all", "ready", "installed")
+TASK_WORDS = ("all", "world", "ready", "installed")
 """Words of a specification of tasks, which no task may be named."""
 
 
@@ -62,6 +63,8 @@ class Track:
         end: where it ends, seconds; ``None`` for the end of the file.
         seconds: published length of the track; ``None`` if it is not known. Only checked, never used.
         unknown: labels of which nobody knows whether the track has them; none of ``labels``.
+        work: the composition, where a recording is of one; several joined with ``|``; ``None`` if unknown.
+        performer: who plays or sings, as far as it leads; several joined with ``|``; ``None`` if unknown.
     """
 
     id: str
@@ -72,6 +75,8 @@ class Track:
     end: float | None = None
     seconds: float | None = None
     unknown: tuple[str, ...] = ()
+    work: str | None = None
+    performer: str | None = None
 
 
 Splits = Mapping[str, Sequence[Track]]
@@ -118,22 +123,29 @@ class Edition:
         labels: the ordered labels that this edition has; a subset of the task's for ``mini``.
         load: finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot.
         other_splits: by name, loaders of the same data split in another published way; never compared with the first.
+        drawn: whether the split is this project's draw, as no publication fixed one.
     """
 
     name: str
     labels: tuple[str, ...]
     load: Loader
     other_splits: Mapping[str, Loader] = field(default_factory=dict)
+    drawn: bool = False
 
     @property
     def split_name(self) -> str:
         """``official`` where a publication fixed who is in which split, else ``own``."""
-        return "official" if self.name == "full" else "own"
+        return "official" if self.name == "full" and not self.drawn else "own"
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """Every split by name, the usual one first."""
+        return (self.split_name, *self.other_splits, GROUP_SAFE, *KIND_SAFE)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A multi-label tagging task.
+    """A tagging task: several labels a track, or exactly one.
 
     Attributes:
         name: how the command line calls it.
@@ -156,6 +168,8 @@ class Task:
         group_safe_sha256: hash of the ``group-safe`` draw of the published tracks
             (:func:`.splits.group_safe.draw_sha256`); empty where they are not known to us.
         described_in: the user's file that describes a custom task; ``None`` for the others.
+        single_label: whether each track has exactly one label; accuracy then stands beside the other scores.
+        folder: of its data in the data root, where that is not the task's name.
         prepare: plans how the ``full`` edition gets onto this machine; ``None`` where there is nothing to do.
     """
 
@@ -178,6 +192,8 @@ class Task:
     group_source: str = "the groups of the task's tracks"
     group_safe_sha256: str = ""
     described_in: Path | None = None
+    single_label: bool = False
+    folder: str = ""
     prepare: Preparer | None = None
 
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
@@ -186,11 +202,13 @@ class Task:
         Args:
             edition: which.
             context: where to look, and how.
-            split: ``group-safe``, or the name of one of the edition's splits; ``None`` for the usual one.
+            split: ``group-safe``, ``work-safe``, ``performer-safe``, or the name of one of the edition's splits;
+            ``None``
+                for the usual one.
 
         Raises:
             UsageError: the task has no such edition or split, or its tracks contradict its labels.
-            MissingError: the data, or the groups that a ``group-safe`` split needs, are not on this machine.
+            MissingError: the data, or the groups, works or performers that a split needs, are not on this machine.
         """
         if edition not in self.editions:
             raise UsageError(
@@ -199,18 +217,19 @@ class Task:
         chosen = self.editions[edition]
         loaders = {chosen.split_name: chosen.load, **chosen.other_splits}
         name = split or chosen.split_name
-        if name not in (known := [*loaders, GROUP_SAFE]):
+        if name not in (known := chosen.split_names):
             raise UsageError(
                 f"Task {self.name} ({edition}) has no split {quoted(name)}; it has {', '.join(map(quoted, known))}."
             )
         load = loaders.get(name, chosen.load)
         splits = {part: tuple(tracks) for part, tracks in load(self, context).items()}
         data = checked(TaskData(self, edition, chosen.labels, splits, name))
-        if name != GROUP_SAFE:
+        if name in loaders:
             return data
         from .splits.group_safe import group_safe
+        from .splits.kind_safe import kind_safe
 
-        return group_safe(data)
+        return group_safe(data) if name == GROUP_SAFE else kind_safe(data, name)
 
 
 @dataclass(frozen=True)
@@ -222,7 +241,7 @@ class TaskData:
         edition: which.
         labels: ordered labels of the edition; the columns of every label matrix.
         splits: split name -> tracks, in the order of every row.
-        split_name: ``official`` or ``own``, ``group-safe``, or the name of one of the edition's other splits.
+        split_name: one of :attr:`Edition.split_names`.
     """
 
     task: Task
@@ -293,7 +312,8 @@ def checked(data: TaskData) -> TaskData:
     """Return ``data`` if it is sound.
 
     Raises:
-        UsageError: a split is absent or empty, an id occurs twice, or a track has a label that the edition lacks.
+        UsageError: a split is absent or empty, an id occurs twice, a track has a label that the edition lacks, or not
+            exactly one where the task is of single labels.
     """
     where = f"Task {data.task.name} ({data.edition})"
     seen: dict[str, str] = {}
@@ -308,6 +328,11 @@ def checked(data: TaskData) -> TaskData:
                     "ids must be unique."
                 )
             seen[track.id] = name
+            if data.task.single_label and len(track.labels) != 1:
+                raise UsageError(
+                    f"{where}: track {quoted(track.id)} has {len(track.labels)} labels; each track of this task has "
+                    "exactly one."
+                )
             if both := set(track.labels) & set(track.unknown):
                 raise UsageError(f"{where}: track {quoted(track.id)} has the label {quoted(min(both))}, and not known.")
             if unknown := {*track.labels, *track.unknown} - known:

@@ -35,21 +35,24 @@ def select_tasks(spec: str | Sequence[str]) -> tuple[Task, ...]:
     """Return the tasks that a specification means, each once, in its order.
 
     Args:
-        spec: ``all`` (the paper's six, whatever else is installed), ``ready`` (those of the six whose data is here:
-            see :func:`only_if_ready`), ``installed`` (every task, also of other distributions), a task's name, a
-            tradition, a path to a ``task.yaml``, or several of these (comma-separated, or as a sequence). A path with a
-            comma in it is one part if it exists.
+        spec: ``all`` (the paper's six, whatever else is installed), ``world`` (every task that cmbench ships),
+            ``ready`` (those of the six whose data is here: see :func:`only_if_ready`), ``installed`` (every task, also
+            of other distributions), a task's name, a tradition (where it is no task's name), a path to a ``task.yaml``,
+            or several of these (comma-separated, or as a sequence). A path with a comma in it is one part if it exists.
 
     Raises:
         UsageError: a part means nothing.
     """
     chosen: dict[str, Task] = {}
+    known = {*TRADITIONS, *(task.tradition for task in built_in().values())}
     for part in _parts(spec):
         if part in ("all", "ready"):
             tasks = tuple(t for t in built_in().values() if t.name in PAPER_TASKS)
+        elif part == "world":
+            tasks = tuple(built_in().values())
         elif part == "installed":
             tasks = tuple(registry().values())
-        elif part in TRADITIONS:
+        elif part not in built_in() and part in known:
             tasks = tuple(t for t in registry().values() if t.tradition == part)
         else:
             tasks = (get_task(part),)

@@ -12,11 +12,13 @@
     citation: Whom to cite.
     families: {raga--kalyani: raga}   # default: what stands before `--`, else `tag`
     max_track_seconds: 120
+    single_label: true           # each track has exactly one label; accuracy then stands beside the other scores
     tracks: tracks.csv           # from the folder of this file
     encoding: windows-1254       # of files that are not UTF-8
 
-``tracks.csv`` has the columns ``id, path, labels`` and, if wanted, ``split`` (train, valid, test), ``group``,
-``start`` and ``end`` (seconds); separator and encoding are found out (:mod:`.corpus.table`). Labels, and the groups of
+``tracks.csv`` has the columns ``id, path, labels`` and, if wanted, ``split`` (train, valid, test), ``group``, ``work``,
+``performer`` (for ``--split work-safe`` and ``performer-safe``), ``start`` and ``end`` (seconds); separator and
+encoding are found out (:mod:`.corpus.table`). Labels, and the groups of
 a track that has several, are joined with ``|``; paths start from the folder of ``task.yaml``; further columns are kept
 and ignored. A missing audio file is no error here: the run counts it in its coverage.
 
@@ -125,6 +127,7 @@ def load_task(path: Path) -> Task:
         access=f"your own files, listed in {table.path}",
         editions={"custom": Edition("custom", said.labels, load)},
         max_track_seconds=said.max_track_seconds,
+        single_label=said.single_label,
         counts={split: len(tracks) for split, tracks in splits.items()},
         test_support=dict(Counter(label for track in splits["test"] for label in track.labels)),
         group_source=f"the column `group` of {table.path}",

@@ -7,11 +7,6 @@ TensorFlow checkpoints are converted once (``cmbench models prepare musicnn``) a
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +17,7 @@ from ...errors import CmbenchError, Missing, MissingError, UsageError
 from ...files import whole_file
 from ...paths import models_root
 from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
+from ..wheels import Wheel
 from .network import PENULTIMATE, POOLED, convert, run_network
 
 if TYPE_CHECKING:
@@ -30,8 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CODE_VERSION = "2"
-PACKAGE = "musicnn==0.1.0"
 COMMAND = "cmbench models prepare musicnn"
+WHEEL = Wheel("musicnn", "0.1.0", "musicnn-0.1.0-py3-none-any.whl", COMMAND)
+PACKAGE = WHEEL.requirement
 
 # The package's configuration.
 SAMPLE_RATE = 16_000
@@ -191,11 +188,11 @@ def prepare(source: Path | None) -> Path:
     from .checkpoint import read_checkpoint_tensors
 
     if source is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return prepare(_download(Path(folder)))
+        return WHEEL.fetched(prepare)
     target = models_root() / "musicnn"
     for model in TRAINED:
-        index, data = (_checked(source, model, name) for name in (_INDEX, _DATA))
+        files = model.files.items()
+        index, data = (WHEEL.content(source, f"musicnn/{model.folder}/{name}", *facts) for name, facts in files)
         weights = convert(read_checkpoint_tensors(index, data))
         if weights_sha256(weights) != model.weights_sha256:
             raise CmbenchError(f"{model.name}: the converted weights are not the known ones; please report this.")
@@ -206,52 +203,6 @@ def prepare(source: Path | None) -> Path:
 
 def _file(model: Trained) -> Path:
     return models_root() / "musicnn" / f"{model.name}.safetensors"
-
-
-def _download(folder: Path) -> Path:
-    """Let pip fetch the wheel, without its dependencies; nothing of it is installed or run."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "-d",
-        str(folder),
-        PACKAGE,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    wheels = list(folder.glob("musicnn-*.whl"))
-    if done.returncode or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
-        raise CmbenchError(
-            f"pip could not fetch {PACKAGE} ({(lines or ['no reason given'])[-1]}). Fetch the wheel "
-            f"musicnn-0.1.0-py3-none-any.whl elsewhere, then: {COMMAND} --from FILE"
-        )
-    return wheels[0]
-
-
-def _checked(source: Path, model: Trained, name: str) -> bytes:
-    """Read one file of the package and compare size and hash; it is not trusted before."""
-    size, sha256 = model.files[name]
-    inside = f"{model.folder}/{name}"
-    if source.is_dir():
-        found = [path for path in (source / inside, source / "musicnn" / inside) if path.is_file()]
-        if not found:
-            raise UsageError(f"{source}: there is no {inside}; name the folder of the package musicnn 0.1.0.")
-        content = found[0].read_bytes() if found[0].stat().st_size == size else b""
-    else:
-        try:
-            with zipfile.ZipFile(source) as wheel:
-                info = wheel.getinfo(f"musicnn/{inside}")
-                content = wheel.read(info) if info.file_size == size else b""
-        except (zipfile.BadZipFile, KeyError, OSError) as error:
-            raise UsageError(f"{source}: this is not the wheel of musicnn 0.1.0 ({error}).") from error
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise CmbenchError(f"{source}: {inside} is not that of musicnn 0.1.0 (its hash differs); fetch it again.")
-    return content
 
 
 def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:

@@ -113,13 +113,15 @@ def prepare_task(
             doing = replace(
                 context, ask=lambda one: given.get(one) or _ask_secret(one), tell=bars.print, progress=progress
             )
-            carry_out(plan, doing, root / task.name)
+            carry_out(plan, doing, root / (task.folder or task.name))
     # What was fetched may tell more about what is missing.
     rest = task.prepare(task, context)
     if rest.missing:
         print_missing(rest.missing, screen)
         raise typer.Exit(1)
-    typer.echo(f"{task.title} is in {root / task.name}. `cmbench tasks verify {task.name}` checks every file.")
+    typer.echo(
+        f"{task.title} is in {root / (task.folder or task.name)}. `cmbench tasks verify {task.name}` checks every file."
+    )
 
 
 @tasks_app.command(

@@ -21,6 +21,8 @@ NAMES = {
     "average_precision": "average precision (macro)",
     "f1_micro": "F1 (micro)",
     "f1_macro": "F1 (macro)",
+    "accuracy": "accuracy",
+    "argmax_f1_macro": "F1 of the most probable label (macro)",
 }
 
 USUAL_SPLITS = ("official", "own")

@@ -28,6 +28,8 @@ METRICS = {
     "average_precision": ("average_precision", "average_precision", "macro"),
     "f1_micro": ("f1_micro", "f1", "micro"),
     "f1_macro": ("f1_macro", "f1", "macro"),
+    "accuracy": ("accuracy", "accuracy", ""),
+    "argmax_f1_macro": ("argmax_f1_macro", "f1", "macro"),
 }
 """Metric -> id, kind and average in the words of that schema."""
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .record import Record
 
 _TITLES = {"roc_auc": "ROC-AUC", "average_precision": "AP", "f1_micro": "F1 micro", "f1_macro": "F1 macro"}
+_TITLES |= {"accuracy": "accuracy", "argmax_f1_macro": "argmax F1 macro"}
 
 
 def record_html(record: Record) -> str:

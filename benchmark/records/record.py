@@ -295,6 +295,10 @@ class Record(_Part):
 
 RANKED = ("roc_auc", "average_precision")
 METRICS = (*RANKED, "f1_micro", "f1_macro")
+"""What every record has."""
+
+ACCURACY, ARGMAX_F1 = SINGLE_LABEL = ("accuracy", "argmax_f1_macro")
+"""What records of tasks with one label a track have besides."""
 
 
 def cell_stem(task: str, edition: str, split: str, protocol: str) -> str:

@@ -30,7 +30,8 @@ from ..scoring.metrics import (
     sort_scores,
     weighted_scores,
 )
-from .record import RANKED, FamilyScore, Interval, LabelScore, Metric
+from ..scoring.single_label import decision_scores
+from .record import ACCURACY, ARGMAX_F1, RANKED, FamilyScore, Interval, LabelScore, Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,8 @@ class RecordScores:
 
     Attributes:
         metrics: ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro``
-            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong.
+            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where
+            each track has one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one.
         defined_labels: how many have a positive and a negative.
         total_labels: how many there are.
         undefined_labels: the others, with the reason.
@@ -77,6 +79,7 @@ def score_predictions(
     *,
     resampled: NDArray[np.float32] | None = None,
     known: NDArray[np.bool_] | None = None,
+    single_label: bool = False,
 ) -> RecordScores:
     """Score the predictions on a test split.
 
@@ -91,6 +94,7 @@ def score_predictions(
         resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
             their spread is added to that of the draws. None if not given.
         known: ``[tracks, labels]``, false where nobody knows whether the target holds; all are known if not given.
+        single_label: whether each track has exactly one label; adds :data:`.record.SINGLE_LABEL`.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
@@ -108,21 +112,23 @@ def score_predictions(
         protocol,
     )
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
-    scores, pooled = _resample(truth, values, weights, labels, protocol.f1_threshold, known)
+    given = (labels, protocol.f1_threshold, known, single_label)
+    scores, pooled = _resample(truth, values, weights, *given)
     if resampled is not None and len(resampled):
-        spread, pooled_spread = _resample(truth, resampled, weights[:0], labels, protocol.f1_threshold, known)
         turns = training_turns(len(weights), len(resampled), protocol.bootstrap_seed)
-        for name, found in scores.items():
-            found[:, 1:] += training_spread(spread[name][:, 0])[turns]
-        pooled[:, 1:] += training_spread(pooled_spread[:, 0])[turns]
+        for drawn, again in zip((scores, pooled), _resample(truth, resampled, weights[:0], *given), strict=True):
+            for name, found in drawn.items():
+                found[:, 1:] += training_spread(again[name][:, 0])[turns]
 
     metrics = {name: draws.macro(name, scores[name]) for name in RANKED}
-    metrics["f1_micro"] = draws.estimate("f1", pooled, None if defined.any() else NOTHING_DEFINED, draws.clusters)
+    metrics["f1_micro"] = draws.estimate(
+        "f1", pooled["f1_micro"], None if defined.any() else NOTHING_DEFINED, draws.clusters
+    )
     metrics["f1_macro"] = draws.macro("f1", scores["f1"])
-    members: dict[str, list[int]] = {}
-    for k, label in enumerate(labels):
-        members.setdefault(families[label], []).append(k)
-    by_label, by_family = [], []
+    if single_label:
+        metrics[ACCURACY] = draws.estimate(ACCURACY, pooled[ACCURACY], None, draws.clusters)
+        metrics[ARGMAX_F1] = draws.macro(ARGMAX_F1, scores[ARGMAX_F1])
+    by_label = []
     for k, label in enumerate(labels):
         positives = int(truth[:, k].sum())
         fewer = min(positives, int(counts[k]) - positives)
@@ -143,12 +149,24 @@ def score_predictions(
                 **_ranked(found),
             )
         )
+    undefined = {label: reason for label, reason in zip(labels, reasons, strict=True) if reason is not None}
+    by_family = _family_scores(draws, scores, [families[label] for label in labels], defined)
+    return RecordScores(metrics, int(defined.sum()), len(labels), undefined, tuple(by_label), by_family)
+
+
+def _family_scores(
+    draws: _Draws, scores: Mapping[str, Doubles], families: Sequence[str], defined: Bools
+) -> tuple[FamilyScore, ...]:
+    """Return the means over the labels of each family, by first appearance."""
+    members: dict[str, list[int]] = {}
+    for k, family in enumerate(families):
+        members.setdefault(family, []).append(k)
+    made = []
     for family, columns in members.items():
         found = {name: draws.macro(name, scores[name], columns) for name in RANKED}
         count = int(defined[columns].sum())
-        by_family.append(FamilyScore(family=family, labels=len(columns), defined=count, **_ranked(found)))
-    undefined = {label: reason for label, reason in zip(labels, reasons, strict=True) if reason is not None}
-    return RecordScores(metrics, int(defined.sum()), len(labels), undefined, tuple(by_label), tuple(by_family))
+        made.append(FamilyScore(family=family, labels=len(columns), defined=count, **_ranked(found)))
+    return tuple(made)
 
 
 def _ranked(found: Mapping[str, Metric]) -> dict[str, Any]:
@@ -173,12 +191,13 @@ def _resample(
     labels: Sequence[str],
     threshold: float,
     known: Bools | None,
-) -> tuple[dict[str, Doubles], Doubles]:
+    single_label: bool,
+) -> tuple[dict[str, Doubles], dict[str, Doubles]]:
     """Score the split itself (row 0) and every resample, by the same arithmetic.
 
     Returns:
-        Per metric ``[seeds, 1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and pooled
-        F1 ``[seeds, 1 + resamples]``.
+        Per metric ``[seeds, 1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and what is
+        pooled over labels, F1 and accuracy, ``[seeds, 1 + resamples]``.
     """
     rows = 1 + len(weights)
     ranked = [sort_scores(truth, scores, labels, known) for scores in values]
@@ -198,7 +217,10 @@ def _resample(
             scores["average_precision"][k, block] = np.where(exists, precision, np.nan)
             scores["f1"][k, block] = np.where(exists, f1(truth, predicted[k], weight, known), np.nan)
             pooled[k, block] = f1_micro(truth, predicted[k], weight, known)
-    return scores, pooled
+    if not single_label:
+        return scores, {"f1_micro": pooled}
+    accuracy, scores[ARGMAX_F1] = decision_scores(truth, values, weights)
+    return scores, {"f1_micro": pooled, ACCURACY: accuracy}
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from statistics import fmean
 
 from ...errors import UsageError
 from ...tasks.base import EDITION_ORDER, PAPER_TASKS, tradition_place
-from .record import RANKED, Metric, Record
+from .record import ACCURACY, ARGMAX_F1, RANKED, Metric, Record
 from .setting import Setting
 
 METRIC_TITLES: Mapping[str, str] = {
@@ -22,6 +22,10 @@ METRIC_TITLES: Mapping[str, str] = {
     "f1_micro": "F1 micro",
     "f1_macro": "F1 macro",
 }
+"""Of the scores that every record has."""
+
+DECISION_TITLES: Mapping[str, str] = {ACCURACY: "accuracy", ARGMAX_F1: "argmax F1 macro"}
+"""Of what tasks with one label a track have besides."""
 
 HEADLINE = RANKED
 """The metrics of the paper's tables."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ...benchmark.protocol import PROTOCOLS, Protocol
 from ...benchmark.records.evidence import Evidence
-from ...benchmark.records.record import Interval, Record
+from ...benchmark.records.record import ACCURACY, Interval, Record
 from ...benchmark.records.scores import score_predictions
 from ...errors import CmbenchError
 from .findings import Finding
@@ -76,6 +76,7 @@ def check_scores(evidence: Evidence, protocol: Protocol) -> Iterator[Finding]:
         protocol,
         resampled=evidence.resampled,
         known=evidence.known,
+        single_label=ACCURACY in record.metrics,
     )
     for part, computed in vars(again).items():
         if part not in _WORDS and (place := difference(getattr(record, part), computed)):

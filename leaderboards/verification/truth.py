@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ...benchmark.records.evidence import Evidence
+from ...benchmark.records.record import ACCURACY
 from ...errors import CmbenchError, MissingError
 from ...tasks.base import LoadContext, Task, TaskData
 from ...tasks.registry import registry
-from ...tasks.splits.names import GROUP_SAFE
 from .findings import UNVERIFIED, VERIFIED, Finding
 
 NOWHERE = Path("no-cache")
@@ -43,12 +43,14 @@ def check_task(evidence: Evidence, task: Task) -> Iterator[Finding]:
     """Compare a record's task with the task of that name in this cmbench; needs no data."""
     part, where = evidence.record.task, evidence.record.task.name
     edition = task.editions[part.edition]
-    if part.split not in (known := [edition.split_name, *edition.other_splits, GROUP_SAFE]):
+    if part.split not in (known := edition.split_names):
         yield Finding("error", "board", where, f"there is no split {part.split!a}; there are {', '.join(known)}.")
     if part.labels != edition.labels:
         yield Finding("error", "labels", where, "its labels, or their order, are not the task's.")
     elif dict(part.families) != {label: task.families[label] for label in edition.labels}:
         yield Finding("error", "labels", where, "its label families are not the task's.")
+    if (ACCURACY in evidence.record.metrics) != task.single_label:
+        yield Finding("error", "scores", where, f"{ACCURACY} is of tasks with one label a track, and of each of them.")
     if (part.tradition, part.title) != (task.tradition, task.title):
         yield Finding("error", "board", where, "its tradition or title are not the task's.")
     published = task.counts.get("test") if part.edition == "full" and part.split == edition.split_name else None

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 KEYS = (
     "name", "title", "tradition", "description", "license", "licence", "citation", "labels", "families",
-    "max_track_seconds", "tracks", "encoding",
+    "max_track_seconds", "tracks", "encoding", "single_label",
 )  # fmt: skip
+_NO_TEXTS = ("labels", "families", "max_track_seconds", "single_label")
 INFORMATIVE = ("source", "sample_rate")
 
 NAME = re.compile(r"\w[\w.-]{0,63}")
@@ -55,6 +56,7 @@ class Description:
         families: of every label.
         texts: the other keys that are texts, where they are given.
         max_track_seconds: cap on every track.
+        single_label: whether each track has exactly one label.
         problems: what is wrong, by line.
     """
 
@@ -64,6 +66,7 @@ class Description:
     families: Mapping[str, str]
     texts: Mapping[str, str]
     max_track_seconds: float | None
+    single_label: bool
     problems: tuple[Problem, ...]
 
 
@@ -132,7 +135,7 @@ class _Reading:
             if key not in self.lines:
                 self.wrong(f"the key `{key}` is missing", None)
         labels = self.labels()
-        texts = {key: self.words(key) for key in KEYS if key not in ("labels", "families", "max_track_seconds")}
+        texts = {key: self.words(key) for key in KEYS if key not in _NO_TEXTS}
         families = self.families(labels)
         seconds = self.seconds()
         return Description(
@@ -142,6 +145,7 @@ class _Reading:
             families=families,
             texts={key: value for key, value in texts.items() if value},
             max_track_seconds=seconds,
+            single_label=self.single_label(),
             problems=tuple(sorted(self.problems, key=lambda one: one.line or 0)),
         )
 
@@ -238,6 +242,14 @@ class _Reading:
                 hint = closest(label, labels)
                 self.wrong(f"`families` names {quoted(label)}, which is no label{hint}", node.start_mark.line + 1)
         return default | {label: family for label, family in named.items() if label in labels}
+
+    def single_label(self) -> bool:
+        """Return whether each track has exactly one label."""
+        node: Any = self.values.get("single_label")
+        written = "" if node is None else self.written(node).casefold()
+        if written not in ("", "true", "false"):
+            self.wrong(f"`single_label` must be true or false, not {written}", self.lines["single_label"])
+        return written == "true"
 
     def seconds(self) -> float | None:
         """Return the cap on every track."""

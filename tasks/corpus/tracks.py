@@ -18,7 +18,7 @@ from .problems import Problem, closest
 from .table import Table, encoding_problem, readings
 
 REQUIRED = ("id", "path", "labels")
-OPTIONAL = ("split", "group", "start", "end")
+OPTIONAL = ("split", "group", "work", "performer", "start", "end")
 
 UNKNOWN = "?"
 """Before a label: nobody knows whether the track has it."""
@@ -83,7 +83,9 @@ class Reader:
             labels, unknown = self._track_labels(row["labels"], line, problems)
             group = composed(row.get("group", "")) or None
             if len(problems) == found:
-                tracks.append(Track(row["id"], path, labels, group, start or 0.0, end, unknown=unknown))
+                work, performer = (composed(row.get(kind, "")) or None for kind in ("work", "performer"))
+                places = (row["id"], path, labels, group, start or 0.0, end)
+                tracks.append(Track(*places, unknown=unknown, work=work, performer=performer))
         return tracks, problems + self._split_problems()
 
     def _path(self, written: str, line: int, problems: list[Problem]) -> Path:

@@ -37,7 +37,7 @@ def task_folder(task: Task, context: LoadContext, source: str) -> Path:
         MissingError: no data root is configured.
     """
     if context.data_root is not None:
-        return context.data_root / task.name
+        return context.data_root / (task.folder or task.name)
     raise MissingError(
         [
             Missing(
@@ -46,7 +46,8 @@ def task_folder(task: Task, context: LoadContext, source: str) -> Path:
                 source=source,
                 licence=task.licence,
                 command=(
-                    f"{prepare_command(task, Path('DIR') / task.name)}, or put the data into DIR/{task.name} "
+                    f"{prepare_command(task, Path('DIR') / task.name)}, or put the data into "
+                    f"DIR/{task.folder or task.name} "
                     f"({LAYOUT}); then run again with --data-root DIR"
                 ),
             )

@@ -107,6 +107,23 @@ class Tradition:
     draw: Callable[[np.random.Generator, Cast, Need], Draw]
 
 
+def of_one_mode(tradition: Tradition, modes: Mapping[str, str]) -> Tradition:
+    """Return a tradition of the same music, each track in one mode and labelled with nothing else.
+
+    Args:
+        tradition: of whom plays, and what besides the mode.
+        modes: label -> the mode's name.
+    """
+
+    def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
+        drawn = tradition.draw(rng, cast, lambda _: 1.0)
+        weights = np.array([need(label) for label in modes])
+        label = list(modes)[int(rng.choice(len(modes), p=weights / weights.sum()))]
+        return replace(drawn, modes=(modes[label],), labels=(label,))
+
+    return Tradition(lambda rng, need: tradition.cast(rng, lambda _: 1.0), draw)
+
+
 def counts(scale: float) -> dict[str, int]:
     """Tracks of each split at a scale."""
     return {split: max(LEAST, round(n * scale)) for split, n in TRACKS.items()}

@@ -49,6 +49,10 @@ _MODULES = {
     "lyra": "greek",
     "magnatagatune": "magnatagatune",
     "fma_medium": "fma_medium",
+    "carnatic_raga": "world.carnatic_raga",
+    "hindustani_raga": "world.hindustani_raga",
+    "chinese_modes": "world.chinese",
+    "brazilian_rhythms": "world.brazilian",
 }
 
 

@@ -26,10 +26,25 @@ LEFT_OUT: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """By task."""
 
+HAS_SCALE: Mapping[str, tuple[str, ...]] = {
+    "carnatic_raga": (
+        "Bhairavi", "Kalyāṇi", "Karaharapriya", "Kāmavardani", "Kāṁbhōji", "Mōhanaṁ", "Tōḍi", "Śankarābharaṇaṁ",
+    ),
+    "hindustani_raga": (
+        "Ahira bhairav", "Bhairav", "Bhūp", "Bāgēśrī", "Jōg", "Mālkauns", "Tōḍī", "Yaman kalyāṇ", "Śrī",
+    ),
+}  # fmt: skip
+"""Of the tasks of ragas, by task: those whose scale :mod:`.modes` has from a source; the others are left out."""
+
+WHOLE = ("chinese_modes", "brazilian_rhythms")
+"""Tasks whose ``mini`` edition has every label."""
+
 
 def kept(task: str, labels: Sequence[str]) -> tuple[str, ...]:
     """Return the labels of a task that its ``mini`` edition has, in their order."""
-    return tuple(label for label in labels if label not in LEFT_OUT[task])
+    if task in HAS_SCALE:
+        return tuple(label for label in labels if label.partition("--")[2] in HAS_SCALE[task])
+    return tuple(label for label in labels if label not in LEFT_OUT.get(task, ()))
 
 
 def mini_labels(task: str) -> tuple[str, ...]:

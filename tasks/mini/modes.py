@@ -229,6 +229,22 @@ DROMOI: Mapping[str, Mode] = _by_name(
     _mode("pentatonic", (0, 300, 500, 700, 1000), 700, -1, phrases=((700, 500, 300, 0), (0, -200, 0))),
 )
 
+
+def _rotated(scale: Sequence[float], tonic: float) -> tuple[float, ...]:
+    return tuple(sorted((note - tonic) % 1200.0 for note in scale))
+
+
+# One scale on each of its five notes: the tonic stands 0, 2, 4, 7 or 9 semitones above the gong (the order and these
+# distances: a public reader of CNPM's labels). Equal temperament; dominants [P].
+_GONG = (0.0, 200.0, 400.0, 700.0, 900.0)
+CHINESE: Mapping[str, Mode] = _by_name(
+    _mode("Gong", _rotated(_GONG, 0.0), 700),
+    _mode("Shang", _rotated(_GONG, 200.0), 700),
+    _mode("Jue", _rotated(_GONG, 400.0), 800),
+    _mode("Zhi", _rotated(_GONG, 700.0), 700),
+    _mode("Yu", _rotated(_GONG, 900.0), 700),
+)
+
 # Equal temperament.
 WESTERN: Mapping[str, Mode] = _by_name(
     _mode("major", (0, 200, 400, 500, 700, 900, 1100), 700),
@@ -246,6 +262,9 @@ MODES: Mapping[str, Mapping[str, Mode]] = {
     "carnatic": RAGAS_CARNATIC,
     "hindustani": RAGAS_HINDUSTANI,
     "lyra": {**DROMOI, **MAKAMS},
+    "carnatic_raga": RAGAS_CARNATIC,
+    "hindustani_raga": RAGAS_HINDUSTANI,
+    "chinese_modes": CHINESE,
 }
 """Modes by name for each task of modal music; Greek songs of Asia Minor keep the makams' intonation."""
 

@@ -112,6 +112,13 @@ _CHIP = {
     "snare": Stroke(300, ((1.0, 0.1, 0.05),), (600, 11000, 0.70, 0.15)),
     "hat": Stroke(3000, ((1.0, 0.02, 0.02),), (4000, 11000, 0.35, 0.03)),
 }
+_BATUCADA = {
+    "surdo": Stroke(62, _skin(0.6, 1.0, 0.3), (200, 1200, 0.08, 0.05)),
+    "tamborim": Stroke(620, _skin(0.06, 0.7, 0.5, 0.3), (2000, 8000, 0.30, 0.04)),
+    "pandeiro": Stroke(210, _skin(0.12, 0.6, 0.4), (5500, 10500, 0.35, 0.16)),
+    "caixa": Stroke(230, _skin(0.10, 0.6, 0.4, 0.2), (1800, 9500, 0.60, 0.16)),
+    "agogo": Stroke(1150, ((1.0, 1.0, 0.25), (2.7, 0.4, 0.12)), (3000, 9000, 0.10, 0.02)),
+}
 
 SIZES = 0.3
 """Octaves by which a drummer's drums may be larger or smaller: no drum gives itself away by a fixed pitch class."""
@@ -128,6 +135,7 @@ KITS: Mapping[str, Mapping[str, Stroke]] = {
     "kit": _KIT,
     "machine": _MACHINE,
     "chip": _CHIP,
+    "batucada": _BATUCADA,
 }
 
 _MEANS: Mapping[str, tuple[str, ...]] = {

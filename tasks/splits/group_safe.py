@@ -32,10 +32,10 @@ MOST_UNKNOWN = 0.5
 """Share of the training split that may be tracks of unknown group. Our choice."""
 
 OWN_DRAW = (
-    "This is the group-safe split, in which no group is in two splits (docs/audit.md); what other notes say of the "
+    "This is the {split} split, in which no {kind} is in two splits (docs/audit.md); what other notes say of the "
     "task's own split does not hold for it."
 )
-"""A note of every result on the split."""
+"""A note of every result on such a split."""
 
 
 @dataclass
@@ -55,11 +55,13 @@ class _Block:
     labels: frozenset[str]
 
 
-def group_safe(data: TaskData) -> TaskData:
+def group_safe(data: TaskData, split: str = GROUP_SAFE, kind: str = "group") -> TaskData:
     """Return the same tracks in splits that share no group; a track's group is then its block.
 
     Args:
         data: the task's own split.
+        split: name of the new one.
+        kind: what its groups are called (``work``), where they are not the task's own.
 
     Raises:
         MissingError: too many groups are unknown; the message says where they come from.
@@ -70,11 +72,11 @@ def group_safe(data: TaskData) -> TaskData:
     block_of = blocks_of(tracks)
     unknown = len(tracks) - len(block_of)
     if unknown > MOST_UNKNOWN * sizes["train"]:
-        raise MissingError([_unknown_groups(data, unknown, len(tracks))])
+        raise MissingError([_unknown_groups(data, split, kind, unknown, len(tracks))])
     if len(set(block_of.values())) < len(SPLITS):
         raise UsageError(
             f"Task {data.task.name} ({data.edition}): its tracks are in {len(set(block_of.values()))} blocks of "
-            f"connected groups; {len(SPLITS)} splits need as many, so there is no group-safe split of it."
+            f"connected {kind}s; {len(SPLITS)} splits need as many, so there is no {split} split of it."
         )
     known = [replace(track, group=block_of[track.id]) for track in tracks if track.id in block_of]
     split_of = _drawn(known, sizes | {"train": sizes["train"] - unknown})
@@ -82,16 +84,22 @@ def group_safe(data: TaskData) -> TaskData:
         name: tuple(replace(t, group=block_of.get(t.id)) for t in tracks if split_of.get(t.id, "train") == name)
         for name in SPLITS
     }
-    notes = [OWN_DRAW]
+    notes = [OWN_DRAW.format(split=split, kind=kind)]
     if unknown:
         notes.append(
-            f"{unknown} of the {len(splits['train'])} training tracks are of unknown {data.group_kind}: they may "
+            f"{unknown} of the {len(splits['train'])} training tracks are of unknown {_called(data, kind)}: they may "
             "share one with tracks of the other splits."
         )
     task = replace(data.task, notes=(*notes, *data.task.notes))
-    drawn = replace(data, task=task, splits=splits, split_name=GROUP_SAFE)
-    _require_fixed(drawn)
+    drawn = replace(data, task=task, splits=splits, split_name=split)
+    if split == GROUP_SAFE:
+        _require_fixed(drawn)
     return drawn
+
+
+def _called(data: TaskData, kind: str) -> str:
+    """Return what the groups of a split are called: album, concert …, or the split's own kind."""
+    return data.group_kind if kind == "group" else kind
 
 
 def draw_sha256(splits: Mapping[str, Sequence[Track]]) -> str:
@@ -152,16 +160,17 @@ def _complete(blocks: Sequence[_Block]) -> None:
             return
 
 
-def _unknown_groups(data: TaskData, unknown: int, total: int) -> Missing:
+def _unknown_groups(data: TaskData, split: str, kind: str, unknown: int, total: int) -> Missing:
     """Say that the groups are missing, and where they come from."""
     task = data.task
+    source = task.group_source if kind == "group" else f"a column `{kind}` of the task's tracks"
     return Missing(
-        what=f"groups of {task.name} ({data.group_kind} unknown for {unknown} of {total} tracks; needed for --split "
-        f"{GROUP_SAFE})",
-        where=task.group_source,
+        what=f"{kind}s of {task.name} ({_called(data, kind)} unknown for {unknown} of {total} tracks; needed for "
+        f"--split {split})",
+        where=source,
         source=task.access,
         licence=task.licence,
-        command=f"give the tracks their groups in {task.group_source}, or use the task's own split (leave --split out)",
+        command=f"give the tracks their {kind}s in {source}, or use the task's own split (leave --split out)",
     )
 
 

@@ -23,6 +23,9 @@ def split_named(written: str) -> str:
 GROUP_SAFE = "group-safe"
 """Name of the split that :mod:`.group_safe` draws; a task's own split is ``official`` or ``own``."""
 
+KIND_SAFE = {"work-safe": "work", "performer-safe": "performer"}
+"""Splits in which nothing of one kind is in two, by name: what a track says of itself besides its group."""
+
 LIMIT = "-limit-"
 """What the name of a split has before its number of tracks, where it is a sample (:mod:`.sample`)."""
 

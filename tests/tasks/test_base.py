@@ -44,6 +44,22 @@ def toy_data(**changed: Sequence[Track]) -> TaskData:
     return TaskData(task=toy_task(), edition="full", labels=("x", "y"), splits=splits, split_name="official")
 
 
+def test_a_task_of_single_labels_has_one_at_each_track(context: LoadContext) -> None:
+    splits = {s: [replace(t, labels=("x",)) for t in tracks] for s, tracks in toy_splits().items()}
+    single = replace(toy_task(splits=splits), single_label=True)
+    assert single.load("full", context).task.single_label
+    for labels, count in ((("x", "y"), 2), ((), 0)):
+        wrong = {**splits, "valid": [replace(splits["valid"][0], labels=labels), *splits["valid"][1:]]}
+        with pytest.raises(UsageError, match=f"has {count} labels; each track of this task has exactly one"):
+            replace(toy_task(splits=wrong), single_label=True).load("full", context)
+
+
+def test_a_split_that_we_drew_is_not_called_official() -> None:
+    edition = toy_task().editions["full"]
+    assert edition.split_names == ("official", "group-safe", "work-safe", "performer-safe")
+    assert replace(edition, drawn=True).split_name == "own"
+
+
 def test_an_edition_that_a_task_lacks_is_refused(context: LoadContext) -> None:
     with pytest.raises(UsageError, match=r"no edition 'tiny'; it has full"):
         toy_task().load("tiny", context)

@@ -11,7 +11,7 @@ from cmbench.tasks import choice
 from cmbench.tasks.base import PAPER_TASKS
 from cmbench.tasks.choice import get_task, only_if_ready, select_tasks
 from cmbench.tests.tasks.test_base import toy_task
-from cmbench.tests.tasks.test_registry import OFFICIAL
+from cmbench.tests.tasks.test_registry import OFFICIAL, SHIPPED
 
 
 def test_a_wrong_name_is_answered_with_the_closest_names() -> None:
@@ -47,6 +47,18 @@ def test_a_specification_selects_each_task_once_in_its_order(spec: str | list[st
 def test_all_is_the_papers_six_and_a_tradition_every_task_of_its_own() -> None:
     assert {task.name for task in select_tasks("all")} == OFFICIAL == PAPER_TASKS
     assert {task.name for task in select_tasks("western")} == {"fma_medium", "magnatagatune"}
+
+
+@pytest.mark.parametrize(("part", "names"), [("carnatic", ["carnatic"]), ("chinese", ["chinese_modes"])])
+def test_a_tradition_that_is_a_tasks_name_means_that_task_alone(part: str, names: list[str]) -> None:
+    assert [task.name for task in select_tasks(part)] == names
+
+
+def test_the_world_is_every_task_that_ships_and_all_stays_the_six() -> None:
+    world = [task.name for task in select_tasks("world")]
+    assert set(world) == SHIPPED
+    assert len(world) == len(set(world)) == 10
+    assert {task.tradition for task in select_tasks("world")} >= {"chinese", "brazilian"}
 
 
 def test_an_empty_specification_is_refused() -> None:

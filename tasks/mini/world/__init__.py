@@ -1,0 +1,1 @@
+"""The synthetic corpora of the tasks beyond the paper's six."""
