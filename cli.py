@@ -129,6 +129,8 @@ def main() -> None:
 
 def _carry_out() -> int | str | None:
     """Run the command and return its exit code."""
+    # Figures are written, never shown. A notebook names a backend that need not be where cmbench is.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         replace_what_cannot_be_encoded()
         app()
