@@ -6,7 +6,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,MERT-nano-untrained,MERT-nano,CultureMERT-nano
 
-.PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit release image bench nano clean
+.PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit release image site bench nano clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -70,6 +70,11 @@ release:  ## build the sdist and the wheel into dist and check both, as a releas
 
 image:  ## build an image with cmbench in it (docker run cmbench --help)
 	docker build --tag cmbench .
+
+site: $(BIN)/cmbench  ## build the documentation into build/site, running every cell of the tutorials (minutes)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile $(CONSTRAINTS) --group site
+	.ci/site build/site
 
 # WRITE=--write makes what was measured the baseline, and writes the table of docs/performance.md.
 bench: $(VENV)/.test  ## measure speed side by side, and say what got slower than the committed ratios

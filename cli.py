@@ -17,6 +17,7 @@ from .benchmark.commands.models import models_app
 from .benchmark.commands.plain import HANDS_ON, PlainGroup
 from .benchmark.commands.report import compare, report_app
 from .benchmark.commands.reproduce import reproduce_app
+from .benchmark.commands.results import results_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
 from .benchmark.commands.study import study_app
 from .benchmark.commands.tag import TAG_EXAMPLES, tag
@@ -46,6 +47,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(cache_app, name="cache")
 app.add_typer(export_app, name="export")
 app.add_typer(features_app, name="features")
+app.add_typer(results_app, name="results")
 app.add_typer(report_app, name="report")
 app.add_typer(mini_app, name="mini")
 app.command("compare", context_settings=HANDS_ON)(compare)
@@ -129,6 +131,8 @@ def main() -> None:
 
 def _carry_out() -> int | str | None:
     """Run the command and return its exit code."""
+    # Figures are written, never shown. A notebook names a backend that need not be where cmbench is.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         replace_what_cannot_be_encoded()
         app()

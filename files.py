@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -162,7 +163,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         part = Path(name)
         try:
             # Held until it has its name, so that it is nobody's leaving. Windows renames only what nobody holds.
-            if os.name != "posix":
+            if not POSIX:
                 os.close(handle)
             else:
                 _claim(handle)
@@ -171,7 +172,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-            if os.name == "posix":
+            if POSIX:
                 os.close(handle)
 
 
@@ -185,6 +186,10 @@ def naming(path: Path) -> Iterator[None]:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
+
+POSIX = os.name == "posix"
+"""Whether open files and folders can be claimed and renamed. Windows does neither; what differs there is in this file,
+in ``processes.py`` (all are spawned) and in ``written.py`` (Unicode forms of names)."""
 
 PART = ".part"
 """Ending of what is being written; the rest of its name is a dot, the name it will have, a dot and eight letters."""
@@ -247,7 +252,7 @@ def folder_beside(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leavings(out)
     made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=PART))
-    handle = os.open(made, os.O_RDONLY) if os.name == "posix" else None
+    handle = os.open(made, os.O_RDONLY) if POSIX else None
     try:
         if handle is not None:
             _claim(handle)
@@ -301,12 +306,23 @@ def write_folder_files(out: Path, files: Mapping[str, bytes]) -> None:
             write_atomically(folder / name, content)
 
 
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+"""Names that Windows keeps for devices, with any ending."""
+
+
 def safe_name(name: str) -> str:
-    """Turn a model's name into a file name, cut where it is longer than a file system would take."""
+    """Turn a model's name into a file name on any system, cut where it is longer than a file system would take."""
     safe = "".join(c if c.isalnum() or c in "-_.@+" else "_" for c in name).strip(".") or "model"
+    if safe.split(".")[0].casefold() in _DEVICES:
+        safe = f"_{safe}"
     if len(safe.encode()) <= LONGEST_NAME:
         return safe
     return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{sha256_of(name.encode())[:8]}"
+
+
+def name_on_any_disk(name: str) -> str:
+    """Return what every disk keeps of a name: some tell neither case nor Unicode forms apart."""
+    return unicodedata.normalize("NFC", safe_name(name)).casefold()
 
 
 def sha256_of(content: bytes) -> str:

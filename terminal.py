@@ -65,8 +65,11 @@ def console(stderr: bool = False, **look: Any) -> Console:
                 text, style, control = segment
                 yield segment if control or not _CONTROL.search(text) else Segment(visible(text), style)
 
+    # FORCE_COLOR, which notebooks and hosted CI set, asks for colours: it makes no terminal of a file.
+    stream = sys.stderr if stderr else sys.stdout
+    look.setdefault("force_interactive", stream.isatty())
     made = Plain(stderr=stderr, **look)
-    if not made.is_terminal and "COLUMNS" not in os.environ and "width" not in look:
+    if not made.is_interactive and "COLUMNS" not in os.environ and "width" not in look:
         made.width = PIPE_WIDTH
     return made
 
@@ -91,7 +94,7 @@ class ProgressBar:
             *((TimeRemainingColumn(compact=True), TextColumn("left")) if left else ()),
             console=self.console,
             transient=True,
-            disable=console is None or not console.is_terminal,
+            disable=console is None or not console.is_interactive,
         )
 
     def __enter__(self) -> Self:

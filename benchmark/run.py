@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError, quoted
-from ..files import safe_name
+from ..files import name_on_any_disk, safe_name
 from ..paths import cache_root
 from ..paths import data_root as configured_data_root
 from ..tasks.audit.audit import ensure_audit
@@ -207,7 +207,7 @@ def preflight(
         except MissingError as error:
             missing.extend(error.missing)
             continue
-        if (other := cards.setdefault(safe_name(card.name), name)) != name:
+        if (other := cards.setdefault(name_on_any_disk(card.name), name)) != name:
             raise UsageError(f"Models {other} and {name} would share the folder {safe_name(card.name)}; rename one.")
     editions = {t.name: edition_of(t, edition) for t in tasks}
     data: dict[str, TaskData] = {}

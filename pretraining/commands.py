@@ -109,15 +109,14 @@ def _context(data_root: Path | None, workers: int | None, mini_seed: int) -> Loa
 
 
 def _pretrain(opened: OpenedRecipe, options: PretrainOptions) -> None:
-    from rich.console import Console
-
+    from ..terminal import console
     from .pretrain import pretrain
     from .start import TRAINING
     from .training.group import launched
 
     if options.resume and not (options.out / TRAINING).is_dir():
         raise UsageError(f"{options.out}: there is no run to resume there. Leave out --resume to begin one.")
-    screen = Console(stderr=True, quiet=launched()[0] > 0)
+    screen = console(stderr=True, quiet=launched()[0] > 0)
     model = pretrain(opened, options, screen, partial(screen.print, markup=False, highlight=False, soft_wrap=True))
     if launched()[0] == 0:
         typer.echo(f"{model.steps} of {opened.recipe.steps} updates. Licence: {model.licence}")

@@ -126,3 +126,17 @@ def test_reported_figures_need_no_records(cmbench: Cmbench) -> None:
     said = cmbench("report", "reported").out
     assert "69.3" in said
     assert "never ranked" in said
+
+
+def test_a_notebooks_way_of_showing_figures_is_not_asked_for(tmp_path: Path) -> None:
+    """Jupyter names a backend of matplotlib in the environment, which need not be where cmbench is installed."""
+    records = Path(__file__).parent / "upgrade" / "v0.1.0" / "results"
+    done = subprocess.run(
+        [sys.executable, "-m", "cmbench", "report", "scores", str(records), "--out", str(tmp_path)],
+        env=os.environ | {"MPLBACKEND": "module://not_installed.backend"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("*.svg"))

@@ -36,7 +36,7 @@ def test_actions_are_pinned_and_secrets_kept(workflow: Path) -> None:
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
 
 
-@pytest.mark.parametrize("name", ["ci", "release"])
+@pytest.mark.parametrize("name", ["ci", "pages", "release"])
 def test_every_step_is_a_command_of_the_checkout(name: str) -> None:
     for _, job in jobs(ROOT / ".github" / "workflows" / f"{name}.yml"):
         matrix = job.get("strategy", {}).get("matrix", {})

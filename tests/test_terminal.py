@@ -70,3 +70,15 @@ def test_one_bar_at_a_time_is_shown() -> None:
     with ProgressBar(None) as nowhere:
         assert nowhere.show("x", 1, None, "")
         nowhere.print("x")
+
+
+def test_forced_colours_make_no_terminal_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notebooks and hosted CI set FORCE_COLOR; a bar there would be hundreds of lines."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    screen = console(stderr=True)
+    assert screen.is_terminal
+    with ProgressBar(screen) as bar:
+        for done in range(5):
+            bar.show("Rendering", done, 5, "")
+    assert screen.file.getvalue() == ""  # type: ignore[attr-defined]

@@ -29,12 +29,22 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
     """
     text = path if isinstance(path, str) else path.as_posix()
     if text.startswith(ON_THE_HUB):
-        repository, _, revision = text.removeprefix(ON_THE_HUB).partition("@")
-        if not _REPOSITORY.fullmatch(repository) or (revision and not _REVISION.fullmatch(revision)):
-            raise UsageError(f"{quoted(text)} should read hf:owner/name or hf:owner/name@revision.")
-        found = locate(Repository(repository.replace("/", "--"), repository, revision or None), options)
-        return ModelFolder(found.folder, repository, found.source, read_json(found.folder / "config.json"))
+        named = parse_hub_name(text)
+        found = locate(named, options)
+        return ModelFolder(found.folder, named.repository, found.source, read_json(found.folder / "config.json"))
     if not is_there(text):
         raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
     place = find_model(find_path(text))
     return ModelFolder(place.folder, place.name, place.source, read_json(place.folder / "config.json"))
+
+
+def parse_hub_name(text: str) -> Repository:
+    """Return the repository of the hub that ``hf:owner/name@revision`` names; the prefix may be left out.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    repository, _, revision = text.removeprefix(ON_THE_HUB).partition("@")
+    if not _REPOSITORY.fullmatch(repository) or (revision and not _REVISION.fullmatch(revision)):
+        raise UsageError(f"{quoted(text)} should read hf:owner/name or hf:owner/name@revision.")
+    return Repository(repository.replace("/", "--"), repository, revision or None)

@@ -166,7 +166,7 @@ def _fetch(wanted: Repository) -> Located:
         reason = f"the hub has no repository {wanted.repository!r} that you may see; if it is private, `hf auth login`"
         raise _missing(wanted, reason) from error
     except Exception as error:
-        if not _is_network_failure(error):
+        if not is_network_failure(error):
             raise
         reason = f"not on this machine, and the hub cannot be reached ({type(error).__name__}: {_first_line(error)})"
         raise _missing(wanted, reason) from error
@@ -183,7 +183,8 @@ def _fetch(wanted: Repository) -> Located:
     return Located(folder, f"hf:{wanted.repository}@{info.sha}")
 
 
-def _is_network_failure(error: Exception) -> bool:
+def is_network_failure(error: Exception) -> bool:
+    """Whether the hub's client failed on the way: not there, no connection, broken off."""
     # The hub's client has changed its HTTP library twice; each raises exceptions of its own.
     library = type(error).__module__.split(".")[0]
     return isinstance(error, OSError) or library in ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")

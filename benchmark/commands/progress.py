@@ -80,7 +80,7 @@ class TerminalObserver(ProgressBar, Observer):
             self._doing, self._began = doing, time.perf_counter()
             self._shown = " · ".join(filter(None, (self._where, doing)))
         self.show(self._shown, share, 1.0, detail)
-        if not self.console.is_terminal and time.perf_counter() - self._said >= QUIET_SECONDS:
+        if not self.console.is_interactive and time.perf_counter() - self._said >= QUIET_SECONDS:
             self._say(f"{' · '.join(filter(None, (self._where, doing)))}: {100 * share:.0f} %")
 
     def _say(self, line: str) -> None:
@@ -140,7 +140,7 @@ class TerminalObserver(ProgressBar, Observer):
         value = record.metrics["roc_auc"].value
         score = "–" if value is None else f"{100 * value:.1f}"
         line = f"{record.model.name} · {record.task.name}: ROC-AUC {score} ({spoken_seconds(took)})"
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self.print(line)
         elif now - self._said >= QUIET_SECONDS:
             self._say(f"{self._where} · {line}")

@@ -222,7 +222,8 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
+    # Windows syncs only what is open to be written.
+    with path.open("r+b") as stream:
         os.fsync(stream.fileno())
 
 

@@ -168,7 +168,7 @@ class Log(ProgressBar):
             | {"learning_rate": rate, "gradient_norm": norm, "seconds": self._spent / self._count, "time": time.time()}
             | metrics.as_dict()
         )
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:
             self.print(f"update {progress.step} · {detail} · {self._spent / self._count:.2f} s")
         self._spent, self._count = 0.0, 0
 

@@ -439,6 +439,7 @@ def test_models_that_cannot_be_told_apart_are_refused(make_encoder: Any, tmp_pat
         ([make_encoder(), make_encoder()], "Two models are named 'counting'"),
         ([make_encoder(name="chroma"), "chroma"], "Two models are named 'chroma'"),
         ([make_encoder(name="a/b"), make_encoder(name="a_b")], "would share the folder a_b"),
+        ([make_encoder(name="loud"), make_encoder(name="Loud")], "would share the folder Loud"),
         (type(make_encoder()), "not its class"),
         (3, "3 is not a model"),
     )
