@@ -33,6 +33,7 @@ from ...files import (
     write_atomically,
 )
 from ...sound import PLAIN, STRAIGHT
+from .index import read_pieces
 from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece
 
 if TYPE_CHECKING:
@@ -109,17 +110,10 @@ class FeatureStore:
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the index piece of every whole shard, by name; what is broken is named in a warning and left out."""
-        for path in sorted(self.folder.glob("*.index.json")):
-            try:
-                piece = read_piece(path)
-                size = (self.folder / piece.shard).stat().st_size
-            except (CmbenchError, FileNotFoundError) as error:
-                _warn(f"A shard of the feature store is broken and will be made again: {error}")
-                continue
-            if size == piece.bytes:
-                yield piece
-            else:
-                _warn(f"{self.folder / piece.shard} was cut short and will be made again")
+        pieces, problems = read_pieces(self.folder)
+        for problem in problems:
+            _warn(problem)
+        yield from pieces
 
     def valid_entries(self, tracks: Iterable[Track], *, sound: bool = True) -> dict[str, ShardTrack]:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
@@ -135,9 +129,14 @@ class FeatureStore:
         found: dict[str, ShardTrack] = {}
         for piece in self.pieces():
             known = {s.id: wanted[s.id] for s in piece.tracks if s.id in wanted and s.id not in found}
-            true = [s for s in piece.tracks if s.id in known and _still_true(s, known[s.id])]
-            found |= {s.id: ShardTrack(s, piece) for s in true}
-            if any(_only_looks_new(s, known[s.id]) for s in true):
+            looks_new = False
+            for stored in piece.tracks:
+                track = known.get(stored.id)
+                now = file_version(track.path) if track else None
+                if track and _still_true(stored, track, now):
+                    found[stored.id] = ShardTrack(stored, piece)
+                    looks_new |= _only_looks_new(stored, track, now)
+            if looks_new:
                 self._look_again(piece, known)
         return self.sound(found) if sound else found
 
@@ -157,7 +156,7 @@ class FeatureStore:
                 if read_piece(piece.path) == piece:
                     stored = [
                         replace(s, stat=file_version(tracks[s.id].path))
-                        if s.id in tracks and _only_looks_new(s, tracks[s.id])
+                        if s.id in tracks and _only_looks_new(s, tracks[s.id], file_version(tracks[s.id].path))
                         else s
                         for s in piece.tracks
                     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _INDEX = ".index.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredTrack:
     """What the store knows of one track.
 
@@ -99,10 +99,9 @@ def read_piece(path: Path) -> Piece:
         ) from error
 
 
-def _still_true(stored: StoredTrack, track: Track) -> bool:
+def _still_true(stored: StoredTrack, track: Track, now: FileVersion | None) -> bool:
     if (stored.start, stored.end) != (track.start, track.end) or not still_decoded_so(stored, track):
         return False
-    now = file_version(track.path)
     if now is None or stored.stat is None or stored.sha256 is None:
         # A file that could not even be read is tried again whenever it is there.
         return now is None and stored.stat is None
@@ -111,9 +110,8 @@ def _still_true(stored: StoredTrack, track: Track) -> bool:
     return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
 
 
-def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
+def _only_looks_new(stored: StoredTrack, track: Track, now: FileVersion | None) -> bool:
     """Whether a file with the content of a stored track differs by inode or time of change alone, at its place."""
-    now = file_version(track.path)
     if now is None or stored.stat is None or now == stored.stat:
         return False
     return now[:2] == stored.stat[:2] and stored.path == str(track.path.resolve())

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CmbenchError
-from .store import FeatureStore, damage, read_about
+from .index import forget, read_sums
+from .store import damage, read_about
 from .stored import read_piece
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,11 @@ def list_stores(root: Path) -> list[StoreSummary]:
             logger.warning("%s is not readable; the next run that uses the store writes it again", about)
             continue
         card = facts["encoder"]
-        store = FeatureStore(folder, card["layers"], card["dim"])
-        pieces = list(store.pieces())
-        size = sum(p.stat().st_size for p in folder.iterdir())
-        used = about.stat().st_mtime
-        tracks = sum(len(p.tracks) for p in pieces)
-        windows = sum(p.windows for p in pieces)
-        found.append(StoreSummary(folder, card["name"], facts["task"], facts["edition"], tracks, windows, size, used))
+        sums, problems = read_sums(folder)
+        for problem in problems:
+            logger.warning("%s", problem)
+        used, about_task = about.stat().st_mtime, (card["name"], facts["task"], facts["edition"])
+        found.append(StoreSummary(folder, *about_task, sums.tracks, sums.windows, sums.bytes, used))
     return sorted(found, key=lambda s: (s.encoder, s.task, s.edition))
 
 
@@ -94,6 +93,7 @@ def collect_garbage(
         for path in doomed:
             if path.is_dir():
                 shutil.rmtree(path)
+                forget(path)
             else:
                 path.unlink()
     return tuple(doomed), size

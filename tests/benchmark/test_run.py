@@ -18,6 +18,7 @@ import cmbench
 from cmbench.benchmark import models as models_module
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands.progress import TerminalObserver
+from cmbench.benchmark.features.store import FeatureStore
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
 from cmbench.benchmark.records.folder import iter_records
@@ -478,3 +479,16 @@ def test_a_sample_is_a_cell_of_its_own(go: Any, make_task: Any, encoder: Any) ->
     assert again.stable_json() == whole.stable_json()
     apart = sections([small, again])
     assert [(s.split, "never ranked" in s.warning) for s in apart] == [("own", False), ("own-limit-18", True)]
+
+
+def test_a_finished_cell_is_seen_without_its_store(
+    go: Any, make_task: Any, encoder: Any, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task()
+    (first,) = go(encoder, task)
+    monkeypatch.setattr(FeatureStore, "valid_entries", None)
+    assert go(encoder, task) == [first]
+    monkeypatch.undo()
+    (note,) = (own_cache / "audio").iterdir()
+    facts = json.loads(note.read_bytes())
+    assert facts["audio"] == first.task.audio_sha256
