@@ -53,11 +53,11 @@ _INDEXED = 0.9
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE pieces (number INTEGER PRIMARY KEY, name TEXT, version TEXT, sha256 TEXT, bytes, encode_seconds);
+CREATE TABLE pieces (number INTEGER PRIMARY KEY, name TEXT, version TEXT, shard TEXT, sha256 TEXT, bytes, seconds);
 CREATE TABLE tracks (piece INTEGER, id TEXT, path TEXT, start, end, s0, s1, s2, s3, sha256 TEXT, first, stop, seconds,
     failure TEXT, warnings TEXT, decoder TEXT);
 """
-_PIECE = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?)"
+_PIECE = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)"
 _TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -175,9 +175,8 @@ def _indexed(folder: Path, there: Mapping[str, FileVersion]) -> list[Piece]:
     with closing(sqlite3.connect(f"{rows.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         noted = {number: facts for number, *facts in db.execute("SELECT * FROM pieces")}
         for number, found in groupby(db.execute("SELECT * FROM tracks ORDER BY rowid"), itemgetter(0)):
-            name, version, sha256, size, seconds = noted[number]
+            name, version, shard, sha256, size, seconds = noted[number]
             if json.dumps(there.get(name)) == version:
-                shard = name.removesuffix(_INDEX) + ".safetensors"
                 pieces.append(Piece(shard, sha256, size, tuple(map(_track, found)), seconds, folder / name))
     return pieces
 
@@ -204,7 +203,7 @@ def _write(folder: Path, there: Mapping[str, FileVersion], pieces: Sequence[Piec
             db.executemany(
                 _PIECE,
                 (
-                    (number, p.path.name, json.dumps(there[p.path.name]), p.sha256, p.bytes, p.encode_seconds)
+                    (number, p.path.name, json.dumps(there[p.path.name]), p.shard, p.sha256, p.bytes, p.encode_seconds)
                     for number, p in enumerate(pieces)
                 ),
             )

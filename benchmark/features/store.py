@@ -4,8 +4,10 @@ One store is one folder, ``features/<encoder fingerprint>/<task>-<edition>-<wind
 safetensors file of features ``[windows, layers, dim]`` and an index piece, a JSON file of the same name that says
 which rows belong to which track. Both are written under a temporary name, synced and renamed, the piece last: the
 piece is what makes a shard exist. A piece holds the hash of its shard and its own; both are compared before anything is
-taken from them, the shard's once per process and version of the file. Two processes may share a store; a lock per shard
-keeps them from doing the same work. A killed run loses the shard in flight and nothing else.
+taken from them, the shard's once per process and version of the file. Processes and machines may share a store. A lock
+per shard keeps them from doing the same work, and nothing else: a shard has its hash in its name, so that two that
+write it at once, where locks do not work, leave two files, and the piece names one. A killed run loses the shard in
+flight and nothing else.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -34,7 +36,7 @@ from ...files import (
 )
 from ...sound import PLAIN, STRAIGHT
 from .index import read_pieces
-from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece
+from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece, shard_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -76,6 +78,41 @@ def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, window
     """Folder of the store of one encoder on one edition of a task, below the cache root."""
     key = windowing.sha256(task.max_track_seconds)[:12]
     return root / "features" / card.fingerprint / f"{task.name}-{edition}-{key}"
+
+
+class NoLock:
+    """A lock that keeps nobody out."""
+
+    def acquire(self, timeout: float = -1) -> Self:
+        """Go on at once."""
+        return self
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        """Go on at once."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+@cache
+def _locks_work(folder: Path) -> bool:
+    """Whether the file system of a folder has locks; a folder for reading only is not found out here."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".locks.lock", timeout=0):
+            return True
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            return True
+        logger.warning("%s has no locks: processes that share it may do the same work twice", folder)
+        return False
 
 
 class FeatureStore:
@@ -165,11 +202,16 @@ class FeatureStore:
             # Another process is at it, or the store is for reading only: the next run hashes the files again.
             logger.debug("%s is left as it is: %s", piece.path, error)
 
-    def lock(self, shard: str) -> FileLock:
-        """Return the lock of a shard; the operating system frees it when its holder dies."""
+    def lock(self, shard: str) -> FileLock | NoLock:
+        """Return the lock of a shard; the operating system frees it when its holder dies.
+
+        Without locks, on a file system that has none or with ``CMBENCH_LOCKS=off``, work may be done twice.
+        """
         from filelock import FileLock
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        if os.environ.get("CMBENCH_LOCKS") == "off" or not _locks_work(self.folder):
+            return NoLock()
         return FileLock(self.folder / f"{shard}.lock")
 
     def write(
@@ -191,11 +233,10 @@ class FeatureStore:
         if features.shape[1:] != (self.layers, self.dim):
             raise ValueError(f"features are {features.shape}, the store holds [windows, {self.layers}, {self.dim}]")
         content = save({_TENSOR: features})
-        write_atomically(self.folder / f"{shard}.safetensors", content)
-        path = self.folder / f"{shard}{_INDEX}"
-        return self._write_piece(
-            Piece(f"{shard}.safetensors", sha256_of(content), len(content), tuple(tracks), encode_seconds, path)
-        )
+        digest, path = sha256_of(content), self.folder / f"{shard}{_INDEX}"
+        name = shard_file(shard, digest)
+        write_atomically(self.folder / name, content)
+        return self._write_piece(Piece(name, digest, len(content), tuple(tracks), encode_seconds, path))
 
     def _write_piece(self, piece: Piece) -> Piece:
         facts: dict[str, object] = {

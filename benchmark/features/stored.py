@@ -69,6 +69,11 @@ class Piece:
         return max((t.rows[1] for t in self.tracks), default=0)
 
 
+def shard_file(shard: str, sha256: str) -> str:
+    """Return the name of the file of a shard with this content."""
+    return f"{shard}-{sha256[:12]}.safetensors"
+
+
 def read_piece(path: Path) -> Piece:
     """Read one index piece.
 
@@ -90,7 +95,8 @@ def read_piece(path: Path) -> Piece:
             )
             for t in facts["tracks"]
         )
-        if facts["shard"] != path.name.removesuffix(_INDEX) + ".safetensors":
+        name = path.name.removesuffix(_INDEX)
+        if facts["shard"] not in (shard_file(name, facts["sha256"]), f"{name}.safetensors"):  # as before 0.3
             raise ValueError("it is that of another shard")
         return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -163,7 +163,7 @@ def test_two_runs_share_the_work(tmp_path: Path, make_task: Any, make_encoder: A
         with store.lock(shard_name(shard)):
             held.set()
             aside, _, _ = run_extract(theirs, list(shard), tmp_path / "aside")
-            for path in sorted(aside.folder.glob(f"{shard_name(shard)}.[is]*"), reverse=True):
+            for path in sorted(aside.folder.glob(f"{shard_name(shard)}[-.][!l]*")):
                 path.rename(store.folder / path.name)
 
     thread = threading.Thread(target=other_process)
@@ -217,7 +217,7 @@ def test_shards_are_cut_before_what_is_stored_is_left_out(
     run_extract(encoder, tracks[1:4], tmp_path / "s")
     store, _, _ = run_extract(encoder, tracks, tmp_path / "s")
     cut = [tracks[1:4], tracks[:1], *(tracks[i : i + 4] for i in range(4, len(tracks), 4))]
-    assert {p.stem for p in store.folder.glob("*.safetensors")} == {shard_name(shard) for shard in cut}
+    assert {p.stem[:20] for p in store.folder.glob("*.safetensors")} == {shard_name(shard) for shard in cut}
 
 
 def test_the_expected_length_is_capped_and_known_from_the_excerpt(tmp_path: Path) -> None:
