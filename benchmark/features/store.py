@@ -36,7 +36,7 @@ from ...files import (
 )
 from ...sound import PLAIN, STRAIGHT
 from .index import read_pieces
-from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece, shard_file
+from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -239,16 +239,7 @@ class FeatureStore:
         return self._write_piece(Piece(name, digest, len(content), tuple(tracks), encode_seconds, path))
 
     def _write_piece(self, piece: Piece) -> Piece:
-        facts: dict[str, object] = {
-            "shard": piece.shard,
-            "sha256": piece.sha256,
-            "bytes": piece.bytes,
-            "encode_seconds": piece.encode_seconds,
-            "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
-        }
-        # What is sealed is what will be read: JSON knows no tuples.
-        facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
-        write_atomically(piece.path, json.dumps(facts, ensure_ascii=False, allow_nan=False).encode())
+        write_atomically(piece.path, piece_bytes(piece))
         return read_piece(piece.path)
 
     def view(self, entries: Sequence[ShardTrack]) -> FeatureView:

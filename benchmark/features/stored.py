@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...containers import COUNTED_SUFFIXES
 from ...errors import CmbenchError
-from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken
+from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken, sealed
 from ...opening import decoder_of, decoders
 from ...sound import PLAIN, STRAIGHT
 
@@ -74,14 +74,37 @@ def shard_file(shard: str, sha256: str) -> str:
     return f"{shard}-{sha256[:12]}.safetensors"
 
 
+def piece_bytes(piece: Piece) -> bytes:
+    """Return an index piece as it is written: JSON with the hash of its content."""
+    facts: dict[str, object] = {
+        "shard": piece.shard,
+        "sha256": piece.sha256,
+        "bytes": piece.bytes,
+        "encode_seconds": piece.encode_seconds,
+        "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
+    }
+    # What is sealed is what will be read: JSON knows no tuples.
+    facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+
+
 def read_piece(path: Path) -> Piece:
     """Read one index piece.
 
     Raises:
         CmbenchError: the file is not an index piece.
     """
+    return parse_piece(path.read_bytes(), path)
+
+
+def parse_piece(content: bytes, path: Path) -> Piece:
+    """Return an index piece from what is, or is to be, the content of its file.
+
+    Raises:
+        CmbenchError: it is not an index piece.
+    """
     try:
-        facts: dict[str, Any] = json.loads(path.read_bytes())
+        facts: dict[str, Any] = json.loads(content)
         if facts.keys() - {SEAL} != {"shard", "sha256", "bytes", "encode_seconds", "tracks"}:
             raise ValueError("its keys are others")
         if seal_is_broken(facts):
