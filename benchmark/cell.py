@@ -20,7 +20,7 @@ from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
 from .features.extract import extract
-from .features.noted import looks_sha256, note_audio, noted_audio
+from .features.looks import looks_sha256, note_audio, noted_audio
 from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
 from .records.environment import describe_environment

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cmbench.benchmark.features import noted as noted_module
-from cmbench.benchmark.features.noted import looks_sha256, note_audio, noted_audio
+from cmbench.benchmark.features import looks as looks_module
+from cmbench.benchmark.features.looks import looks_sha256, note_audio, noted_audio
 from cmbench.tasks.base import Track
 
 
@@ -28,7 +28,7 @@ def test_files_that_look_otherwise_have_other_looks(tmp_path: Path, monkeypatch:
     others += [[replace(tracks[0], path=tmp_path / "." / "b.wav"), *tracks[1:]]]
     found = {looks_sha256(other) for other in others}
     assert len(found | {looks}) == len(others) + 1
-    monkeypatch.setattr(noted_module, "decoders", lambda: frozenset({"ffmpeg 99"}))
+    monkeypatch.setattr(looks_module, "decoders", lambda: frozenset({"ffmpeg 99"}))
     assert looks_sha256(tracks) != looks
     monkeypatch.undo()
     stat = tracks[1].path.stat()
