@@ -93,7 +93,8 @@ def compute_cell(
         # Their shards are looked at only if the cell is not finished.
         entries = store.valid_entries(tracks, sound=False)
         noted, audio = audio, audio_sha256(tracks, entries)
-        note_audio(note, looks, audio)
+        if len(entries) == len(tracks):
+            note_audio(note, looks, audio, (entry.track for entry in entries.values()))
         finished = find(audio) if audio != noted else None
     if finished:
         write_answers(path, card.name, data, again=False)
@@ -105,6 +106,7 @@ def compute_cell(
     entries = store.sound(entries)
     if len(entries) < len(tracks):
         entries = extract_all(encoders, name, data, store, protocol.windowing, workers, watch)
+        note_audio(note, looks, audio, (entry.track for entry in entries.values()))
     touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)

@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 
 from ...files import SEAL, file_version, seal_is_broken, sealed, write_atomically
 from ...opening import decoders
+from ...sound import PLAIN, STRAIGHT
 
 if TYPE_CHECKING:
     from ...tasks.base import Track
+    from .stored import StoredTrack
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_AS_IT_IS = (None, PLAIN, STRAIGHT)
 
 
 def looks_sha256(tracks: Iterable[Track]) -> str:
-    """Hash of how the files of some tracks look, in their order, and of what would decode them."""
-    found = hashlib.sha256(f"{_FORMAT} {sorted(decoders())}\n".encode())
+    """Hash of how the files of some tracks look, in their order."""
+    found = hashlib.sha256()
     for track in tracks:
         line = f"{track.id}\t{track.path}\t{track.start!r}\t{track.end!r}\t{file_version(track.path)}\n"
         found.update(line.encode(errors="surrogateescape"))
@@ -44,13 +46,26 @@ def noted_audio(file: Path, looks: str) -> str | None:
     if not isinstance(facts, dict) or SEAL not in facts or seal_is_broken(facts):
         logger.warning("%s is damaged and is written again", file)
         return None
-    audio: str | None = facts["audio"] if facts.get("looks") == looks else None
+    if facts["looks"] != looks or facts["decoders"] not in (None, sorted(decoders()) if facts["decoders"] else None):
+        return None
+    audio: str = facts["audio"]
     return audio
 
 
-def note_audio(file: Path, looks: str, audio: str) -> None:
-    """Note the hash of the audio of files that looked so before it was taken, unless nothing can be written."""
+def note_audio(file: Path, looks: str, audio: str, known: Iterable[StoredTrack]) -> None:
+    """Note the hash of the audio of files that looked so before it was taken, unless nothing can be written.
+
+    Args:
+        file: of the note.
+        looks: see :func:`looks_sha256`.
+        audio: the hash.
+        known: of every track what the store, or :func:`.stored.identify`, knows. The hash rests on the decoders of this
+            machine where one of them cannot be used, or is not read by libsndfile as it is.
+    """
+    # Asking for them loads what decodes, which a run that finds all done does without.
+    rests = any(t.failure or t.decoder not in _AS_IT_IS or t.warnings for t in known)
+    facts = {"looks": looks, "audio": audio, "decoders": sorted(decoders()) if rests else None}
     try:
-        write_atomically(file, json.dumps(sealed({"looks": looks, "audio": audio})).encode())
+        write_atomically(file, json.dumps(sealed(facts)).encode())
     except OSError as error:
         logger.debug("%s is not written: %s", file, error)
