@@ -7,7 +7,6 @@ everything would give; places in a container are rounded, and a decoder that sta
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .containers import conversion
 from .endings import IN_A_PACKET, what_is_lacking
 from .errors import CmbenchError
+from .sound import bytes_of, joined_bytes
 from .streams import without_tags
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ def _without_tags(path: Path) -> IO[bytes]:
     file.seek(0)
     if not beginning.startswith((*_TAKES_TAGS, b"ID3")):
         return file
-    with file:
-        data = file.read()
+    file.close()
+    data = bytes_of(path)
     at, stop = without_tags(data)
-    return io.BytesIO(data[at:stop] if data.startswith(_TAKES_TAGS, at) else data)
+    return joined_bytes(data, [(at, stop) if data.startswith(_TAKES_TAGS, at) else (0, len(data))])
 
 
 @dataclass

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 import stat
 import tempfile
@@ -15,6 +16,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,7 +161,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leavings(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{HOST}", suffix=PART)
         part = Path(name)
         try:
             # Held until it has its name, so that it is nobody's leaving. Windows renames only what nobody holds.
@@ -192,7 +194,11 @@ POSIX = os.name == "posix"
 in ``processes.py`` (all are spawned) and in ``written.py`` (Unicode forms of names)."""
 
 PART = ".part"
-"""Ending of what is being written; the rest of its name is a dot, the name it will have, a dot and eight letters."""
+"""Ending of what is being written; before it stand a dot, the name it will have, a dot, this machine's sign and eight
+letters."""
+
+HOST = sha256(platform.node().encode()).hexdigest()[:4]
+"""Sign of this machine: what another one is writing is left to it, whose locks may not be seen here."""
 
 _YOUNG = 1.0
 """Age under which a file may be one whose writer has not claimed it yet, seconds."""
@@ -217,11 +223,13 @@ def is_part(path: Path) -> bool:
 
 
 def remove_leavings(path: Path) -> None:
-    """Remove what killed processes left of a file or folder that they were writing; what a live one writes stays.
+    """Remove what killed processes of this machine left of a file or folder that they were writing; no live one's.
 
     A folder that was just being replaced goes back to its place.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.????????{PART}"):
+    # Earlier versions named no machine.
+    stem = f".{glob.escape(path.name)}."
+    for left in (left for sign in (HOST, "") for left in path.parent.glob(f"{stem}{sign}????????{PART}")):
         try:
             handle = os.open(left, os.O_RDONLY)
         except OSError:  # its writer is done with it, or it is somebody else's
@@ -251,7 +259,7 @@ def folder_beside(out: Path) -> Iterator[Path]:
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leavings(out)
-    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=PART))
+    made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.{HOST}", suffix=PART))
     handle = os.open(made, os.O_RDONLY) if POSIX else None
     try:
         if handle is not None:

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from .sound import Bytes
+
 _BEGINS, _ENDS = 2, 4
 """Bits of a page's header: its stream begins, ends with it."""
 
@@ -41,7 +43,7 @@ class OggLink:
     goes_back: bool = False
 
 
-def ogg_links(data: bytes) -> tuple[OggLink, ...]:
+def ogg_links(data: Bytes) -> tuple[OggLink, ...]:
     """Return the links of an Ogg file in their order; none if it is no such file (RFC 3533, section 6).
 
     What stands behind the last whole page, a tag or the beginning of a page, is not called damage: whether something
@@ -78,7 +80,7 @@ def ogg_links(data: bytes) -> tuple[OggLink, ...]:
     return tuple(links)
 
 
-def _ogg_pages(data: bytes) -> Iterator[tuple[int, int]]:
+def _ogg_pages(data: Bytes) -> Iterator[tuple[int, int]]:
     """Yield the first byte of every whole page of an Ogg file and the one after its last."""
     at = 0
     while (at := data.find(b"OggS", at)) >= 0:

@@ -7,7 +7,6 @@ at all is read through FFmpeg, if PyAV is installed. Both are another decoder, n
 
 from __future__ import annotations
 
-import io
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,7 +20,21 @@ from . import ffmpeg
 from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, wave_extent
 from .errors import UnusableAudio
 from .ogg import OggLink, ogg_links
-from .sound import PLAIN, STRAIGHT, Sound, in_parts, of_parts, open_sound, part_of, plain_name, read_parts, said
+from .sound import (
+    PLAIN,
+    STRAIGHT,
+    Bytes,
+    Sound,
+    bytes_of,
+    in_parts,
+    joined_bytes,
+    of_parts,
+    open_sound,
+    part_of,
+    plain_name,
+    read_parts,
+    said,
+)
 from .streams import Mp3Part, flac_parts, flac_samples, mp3_parts, without_tags
 
 _RATES = (2_000, 768_000)
@@ -188,15 +201,15 @@ def _extended_wave(path: Path) -> Sound | None:
             extent = wave_extent(file, extent.following)
     if extent is None or (len(begins) == 1 and not extent.goes_on):
         return None
-    data = path.read_bytes()
-    pieces = [data[first:stop] for first, stop in pairwise([*begins, len(data)])]
-    stated = part_of(path, io.BytesIO(pieces[-1]))
+    data = bytes_of(path)
+    pieces: list[tuple[bytes | tuple[int, int], ...]] = [(span,) for span in pairwise([*begins, len(data)])]
+    stated = part_of(path, joined_bytes(data, pieces[-1]))
     promised, _ = _promised_frames(stated.extra_info, stated.frames)
     if extent.goes_on:
-        at = extent.samples - begins[-1]
-        size = min(len(pieces[-1]) - at, 2**32 - 1).to_bytes(4, "little")
-        pieces[-1] = pieces[-1][: at - 4] + size + pieces[-1][at:]
-    files = [(one, one.frames) for one in (part_of(path, io.BytesIO(piece)) for piece in pieces)]
+        at = extent.samples
+        size = min(len(data) - at, 2**32 - 1).to_bytes(4, "little")
+        pieces[-1] = ((begins[-1], at - 4), size, (at, len(data)))
+    files = [(one, one.frames) for one in (part_of(path, joined_bytes(data, piece)) for piece in pieces)]
     _require_one_kind(path, files, "waves joined")
     more = files[-1][1] - stated.frames
     if len(pieces) == 1 and stated.frames and more <= SLACK_SECONDS * stated.samplerate:  # not worth a word
@@ -222,15 +235,16 @@ def _counted_flac(path: Path, sound: Sound) -> Sound:
     is_short = any(stated < end < 2**36 for stated, end in facts)
     if len(spans) == 1 and not is_short and spans[0][0] == 0:
         return replace(sound, decoder=PLAIN)
-    data, files = path.read_bytes(), []
+    data, files = bytes_of(path), []
     warnings = [f"{len(spans)} FLAC streams joined; they are read one after the other"] if len(spans) > 1 else []
     for (first, stop), (stated, end) in zip(spans, facts, strict=True):
-        content = data[first:stop]
+        content: tuple[bytes | tuple[int, int], ...] = ((first, stop),)
         if stated < end < 2**36:
-            content = content[:21] + (content[21] >> 4 << 36 | end).to_bytes(5, "big") + content[26:]
+            corrected = (data[first + 21] >> 4 << 36 | end).to_bytes(5, "big")
+            content = ((first, first + 21), corrected, (first + 26, stop))
             told, there = (f"{samples / sound.samplerate:.2f} s" for samples in (stated, end))
             warnings += [f"its header states {told}, {there} are there and are read"] * (stated > 0)
-        file = part_of(path, io.BytesIO(content))
+        file = part_of(path, joined_bytes(data, content))
         files.append((file, file.frames))
     _require_one_kind(path, files, "FLAC streams joined")
     joined = of_parts(files, tuple(warnings))
@@ -270,7 +284,7 @@ def _walked(path: Path) -> _Walk:
 
 @lru_cache(maxsize=2**16)
 def _walk(path: Path, size: int, changed: int) -> _Walk:
-    data = path.read_bytes()
+    data = bytes_of(path)
     begin, _ = without_tags(data)
     if data.startswith(b"OggS", begin):
         return _Walk(links=ogg_links(data))
@@ -311,7 +325,7 @@ def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
     if len(kinds) > 1:
         shown = " and ".join(f"{'mono' if mono else 'stereo'} at {rate} Hz" for rate, mono in kinds)
         raise UnusableAudio(path, f"{len(parts)} mp3 recordings joined, {shown}: {conversion(path)}")
-    data = path.read_bytes()
+    data = bytes_of(path)
     files: list[tuple[Any, int]] = []
     warnings = [f"{len(parts)} mp3 recordings joined; they are read one after the other"] if len(parts) > 1 else []
     for part in parts:
@@ -329,7 +343,7 @@ def _joined(path: Path, parts: Sequence[Mp3Part]) -> Sound:
     return of_parts(files, tuple(warnings))
 
 
-def _one_mp3(path: Path, part: Mp3Part, data: bytes) -> tuple[Any, int]:
+def _one_mp3(path: Path, part: Mp3Part, data: Bytes) -> tuple[Any, int]:
     """Return a recording of an mp3 as a file of its own, and the samples that it holds."""
     file = part_of(path, part.opened(data))
     if part.index and 0 <= max(part.samples, part.promised * part.is_cut) - file.frames <= _TRIMMED:
@@ -343,8 +357,8 @@ def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
     """Return the sound of a chained Ogg file: every link as a file of its own."""
     if any(len(link.heads) != 1 or not link.heads[0].startswith((b"\x01vorbis", b"OpusHead")) for link in links):
         return _Foreign("several streams in Ogg")
-    data = path.read_bytes()
-    files = [part_of(path, io.BytesIO(data[link.first : link.stop])) for link in links]
+    data = bytes_of(path)
+    files = [part_of(path, joined_bytes(data, [(link.first, link.stop)])) for link in links]
     counted = [(one, one.frames) for one in files]
     _require_one_kind(path, counted, "Ogg streams chained")
     return replace(of_parts(counted, _told(path, links)), lacks_end=_lacks_end(links))
@@ -377,10 +391,10 @@ def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
 
 def _behind_tag(path: Path) -> Sound | _Foreign:
     """Return the sound of a file of a kind before which libsndfile does not pass over an ID3 tag."""
-    data = path.read_bytes()
+    data = bytes_of(path)
     if links := _walked(path).links:
         return _chained(path, links)
-    file = part_of(path, io.BytesIO(data[without_tags(data)[0] :]))
+    file = part_of(path, joined_bytes(data, [(without_tags(data)[0], len(data))]))
     promised, known = _promised_frames(file.extra_info, file.frames)
     return replace(of_parts([(file, file.frames)], ()), promised=promised, length_is_known=known)
 

@@ -1,19 +1,31 @@
-"""An open audio file as it is read: one file of libsndfile, or several that are read one after another."""
+"""An open audio file as it is read: one file of libsndfile, or several that are read one after another.
+
+A file of hours is never in memory: what counts it, and the parts it is read in, ask for its bytes as they need them.
+"""
 
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from .errors import UnusableAudio
 
 if TYPE_CHECKING:
     import numpy as np
+    from _typeshed import WriteableBuffer
     from numpy.typing import NDArray
+
+_HELD_BYTES = 2**25
+"""Of a file that is read as a whole to be counted, at most."""
+
+_BLOCK_BYTES = 2**20
+"""That are read at a time of a longer one."""
 
 PLAIN = "libsndfile"
 """The decoder of what was counted and is read by libsndfile to its end, whatever its version."""
@@ -60,6 +72,107 @@ class Sound:
     warnings: tuple[str, ...] = ()
 
 
+class FileBytes:
+    """The bytes of a file, read a block at a time; of :class:`bytes` it has what counting a file needs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._size = path, path.stat().st_size
+        self._at, self._block = 0, b""
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return self._size
+
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        """Return a byte by its place from the beginning, or a stretch."""
+        first, stop, _ = key.indices(self._size) if isinstance(key, slice) else (key, key + 1, 1)
+        self._hold(first, stop)
+        content = self._block[first - self._at : max(first, stop) - self._at]
+        return content if isinstance(key, slice) else content[0]
+
+    def _hold(self, first: int, stop: int) -> None:
+        if first < self._at or stop > self._at + len(self._block):
+            with self._path.open("rb", buffering=0) as file:  # opened for each: nobody says when it is done with
+                file.seek(first)
+                self._at, self._block = first, file.read(max(stop - first, _BLOCK_BYTES))
+
+    def find(self, what: bytes, at: int = 0, stop: int | None = None) -> int:
+        """Return where some bytes are first found between two places; -1 if they are not."""
+        stop = self._size if stop is None else min(stop, self._size)
+        while at + len(what) <= stop:
+            self._hold(at, at + len(what))
+            if (found := self._block.find(what, at - self._at, stop - self._at)) >= 0:
+                return self._at + found
+            at = self._at + len(self._block) - len(what) + 1  # they may lie across the end of a block
+        return -1
+
+    def startswith(self, prefix: bytes | tuple[bytes, ...], at: int = 0) -> bool:
+        """Say whether a place begins with some bytes, or with one of several."""
+        return self[at : at + max(map(len, prefix if isinstance(prefix, tuple) else (prefix,)))].startswith(prefix)
+
+
+Bytes = bytes | FileBytes
+"""Of a whole file."""
+
+
+def bytes_of(path: Path) -> Bytes:
+    """Return the bytes of a file: at once where it is short, else as they are asked for."""
+    return path.read_bytes() if path.stat().st_size <= _HELD_BYTES else FileBytes(path)
+
+
+class _Pieces(io.RawIOBase):
+    def __init__(self, data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None) -> None:
+        self._data, self._pieces, self._at = data, pieces, 0
+        self._ends = list(accumulate(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces))
+        self._there = self._ends[-1]
+        self._length = self._there if length is None else length
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._at = max(0, (0, self._at, self._length)[whence] + offset)
+        return self._at
+
+    def readinto(self, room: WriteableBuffer, /) -> int:
+        view = memoryview(room).cast("B")
+        if self._at > self._there and self._length > self._there:
+            content = bytes(len(view))
+        else:
+            number = bisect_right(self._ends, self._at)
+            if number == len(self._pieces):
+                return 0
+            piece = self._pieces[number]
+            left = self._ends[number] - self._at
+            count = min(left, len(view))
+            if isinstance(piece, bytes):
+                content = piece[len(piece) - left :][:count]
+            else:
+                content = self._data[piece[1] - left : piece[1] - left + count]
+        view[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+
+def joined_bytes(data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None = None) -> IO[bytes]:
+    """Return stretches of a file, and bytes between them, as one file of its own.
+
+    Args:
+        data: of the file.
+        pieces: first byte and byte after the last of a stretch, or bytes.
+        length: that the file seems to have; behind what is there are zeros then, for a decoder that looks for a tag
+            before the end.
+    """
+    return io.BufferedReader(_Pieces(data, pieces, length), 2**16)
+
+
 def in_parts() -> str:
     """Name the decoder of a file that libsndfile reads part by part."""
     import soundfile
@@ -67,7 +180,7 @@ def in_parts() -> str:
     return f"libsndfile-parts {soundfile.__libsndfile_version__}"
 
 
-def open_sound(source: int | io.BytesIO) -> Any:
+def open_sound(source: int | IO[bytes]) -> Any:
     """Open a descriptor, which stays open, or bytes with libsndfile; nothing seeks in it but ``seek``.
 
     Raises:
@@ -89,7 +202,7 @@ def _straight_file() -> Any:
     return StraightFile
 
 
-def part_of(path: Path, content: io.BytesIO) -> Any:
+def part_of(path: Path, content: IO[bytes]) -> Any:
     """Return a part of a file, as a file of its own.
 
     Raises:

@@ -10,16 +10,13 @@ Xing and Info frames of LAME (http://gabriel.mp3-tech.org/mp3infotag.html) and F
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import IO
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from .sound import Bytes, joined_bytes
 
 _KILOBITS = {
     (True, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -34,7 +31,7 @@ _KILOBITS = {
 _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Sample rates by the two bits of the version (3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5)."""
 
-_FLAC_BEGINS = re.compile(rb"fLaC[\x00\x80]\0\0\x22")
+_FLAC_BEGINS = (b"fLaC\x00\0\0\x22", b"fLaC\x80\0\0\x22")
 """A stream and the head of its first block, which has 34 bytes (RFC 9639, section 8)."""
 
 _MONO = 3
@@ -166,7 +163,7 @@ class Mp3Part:
         """Bytes between two of its spans at most: something that is not mp3."""
         return max((after[0] - before[1] for before, after in pairwise(self.spans)), default=0)
 
-    def without_index(self, data: bytes) -> Mp3Part:
+    def without_index(self, data: Bytes) -> Mp3Part:
         """Return the recording without the frame of its index.
 
         Args:
@@ -176,7 +173,7 @@ class Mp3Part:
         first += _sizes(self.family)[int.from_bytes(data[first : first + 4], "big") >> 6]
         return replace(self, spans=((first, stop), *self.spans[1:]), index=None)
 
-    def opened(self, data: bytes) -> io.BytesIO:
+    def opened(self, data: Bytes) -> IO[bytes]:
         """Return the recording as a file of its own that no decoder misjudges.
 
         An index that lies is corrected. A file without an index seems to be long: the decoder guesses the length from
@@ -186,37 +183,17 @@ class Mp3Part:
         Args:
             data: of the whole file.
         """
-        content = b"".join(data[first:stop] for first, stop in self.spans)
         if self.index is None:
-            return _Longer(content, (self.frames + 2) * self.family.size(self.family.kilobits[-1], padded=True))
-        at = self.index.at - self.spans[0][0]
-        if self.index_lies:
-            content = content[:at] + self.frames.to_bytes(4, "big") + content[at + 4 :]
-        return io.BytesIO(content)
+            longest = self.family.size(self.family.kilobits[-1], padded=True)
+            return joined_bytes(data, self.spans, (self.frames + 2) * longest)
+        if not self.index_lies:
+            return joined_bytes(data, self.spans)
+        (first, stop), at = self.spans[0], self.index.at
+        corrected = ((first, at), self.frames.to_bytes(4, "big"), (at + 4, stop))
+        return joined_bytes(data, (*corrected, *self.spans[1:]))
 
 
-class _Longer(io.BytesIO):
-    """Bytes that seem to be more than they are."""
-
-    def __init__(self, content: bytes, length: int) -> None:
-        super().__init__(content)
-        self._length = length
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a place; the end lies where it is said to be."""
-        return super().seek(self._length + offset) if whence == 2 else super().seek(offset, whence)
-
-    def readinto(self, room: WriteableBuffer, /) -> int:
-        """Fill ``room``; beyond the bytes there are zeros, for a decoder that looks for a tag before the end."""
-        if self.tell() <= len(self.getbuffer()):
-            return super().readinto(room)
-        view = memoryview(room).cast("B")
-        view[:] = bytes(len(view))
-        self.seek(len(view), 1)
-        return len(view)
-
-
-def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Part, ...]:
+def mp3_parts(data: Bytes, at: int = 0) -> tuple[Mp3Part, ...]:
     """Return the recordings in an mp3 file in their order; none if it holds no frames (or of a free bit rate).
 
     A recording begins with a tag, an index, or another kind of frame than before, and ends where its index says so.
@@ -224,9 +201,7 @@ def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Par
     Args:
         data: of the file.
         at: byte to begin with.
-        stop: byte to end before.
     """
-    data = data if stop is None else data[:stop]
     parts: list[Mp3Part] = []
     at, _ = _past_tags(data, at)
     while data[at : at + 1] == b"\0":
@@ -248,7 +223,7 @@ def mp3_parts(data: bytes, at: int = 0, stop: int | None = None) -> tuple[Mp3Par
     return tuple(part for part in parts if part.frames)
 
 
-def _past_tags(data: bytes, at: int) -> tuple[int, bool]:
+def _past_tags(data: Bytes, at: int) -> tuple[int, bool]:
     """Skip ID3v2 tags, one after another, and say whether there was one (ID3v2.4, sections 3.1 and 3.4)."""
     begun = at
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
@@ -257,7 +232,7 @@ def _past_tags(data: bytes, at: int) -> tuple[int, bool]:
     return at, at > begun
 
 
-def without_tags(data: bytes, at: int = 0, stop: int | None = None) -> tuple[int, int]:
+def without_tags(data: Bytes, at: int = 0, stop: int | None = None) -> tuple[int, int]:
     """Return where what the tags stand around begins and ends: ID3v2 before it, APEv2 and ID3v1 behind it."""
     at, _ = _past_tags(data, at)
     stop = len(data) if stop is None else stop
@@ -274,13 +249,15 @@ def without_tags(data: bytes, at: int = 0, stop: int | None = None) -> tuple[int
             return at, stop
 
 
-def flac_parts(data: bytes) -> tuple[tuple[int, int], ...]:
+def flac_parts(data: Bytes) -> tuple[tuple[int, int], ...]:
     """Return the first byte of every FLAC stream of a file, one joined to the other, and the one after its last."""
-    begins = [found.start() for found in _FLAC_BEGINS.finditer(data)]
+    begins, at = [], -1
+    while (at := data.find(b"fLaC", at + 1)) >= 0:
+        begins += [at] * data.startswith(_FLAC_BEGINS, at)
     return tuple(without_tags(data, *span) for span in pairwise([*begins, len(data)]))
 
 
-def _next_frame(data: bytes, at: int, limit: int) -> int | None:
+def _next_frame(data: Bytes, at: int, limit: int) -> int | None:
     """Return where the next frames in a row begin, or ``None``."""
     while (at := data.find(b"\xff", at, limit)) >= 0:
         family = _family(int.from_bytes(data[at : at + 4], "big"))
@@ -296,7 +273,7 @@ def _next_frame(data: bytes, at: int, limit: int) -> int | None:
     return None
 
 
-def _run(data: bytes, first: int) -> Iterator[Mp3Part]:
+def _run(data: Bytes, first: int) -> Iterator[Mp3Part]:
     """Yield the recordings in the frames that follow each other from ``first``; an index begins and ends one."""
     family = _family(int.from_bytes(data[first : first + 4], "big"))
     assert family is not None
@@ -315,7 +292,7 @@ def _run(data: bytes, first: int) -> Iterator[Mp3Part]:
         yield Mp3Part(family, ((begun, at),), frames, marks.get(begun))
 
 
-def _indexes(data: bytes, first: int, family: Family) -> dict[int, Index]:
+def _indexes(data: Bytes, first: int, family: Family) -> dict[int, Index]:
     """Return what could be an index, by where its frame would begin."""
     found: dict[int, Index] = {}
     if family.layer != 1:

@@ -20,6 +20,7 @@ from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
 from .features.extract import extract
+from .features.looks import looks_sha256, note_audio, noted_audio
 from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
 from .records.environment import describe_environment
@@ -85,12 +86,22 @@ def compute_cell(
     windowing = protocol.windowing.of(card.max_seconds)
     store = open_store(card, data, windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
-    # Their shards are looked at only if the cell is not finished.
-    entries = store.valid_entries(tracks, sound=False)
-    audio = audio_sha256(tracks, entries)
-    key = cell_sha256(card, data, protocol, audio)
-    path = record_path(out, card, data, protocol)
-    if not force and (finished := find_finished(path, key)):
+    path, entries = record_path(out, card, data, protocol), {}
+
+    def find(audio: str) -> Record | None:
+        return None if force else find_finished(path, cell_sha256(card, data, protocol, audio))
+
+    note, looks = audio_note(data), looks_sha256(tracks)
+    audio = noted_audio(note, looks)
+    finished = find(audio) if audio else None
+    if finished is None:
+        # Their shards are looked at only if the cell is not finished.
+        entries = store.valid_entries(tracks, sound=False)
+        noted, audio = audio, audio_sha256(tracks, entries)
+        if len(entries) == len(tracks):
+            note_audio(note, looks, audio, (entry.track for entry in entries.values()))
+        finished = find(audio) if audio != noted else None
+    if finished:
         write_answers(path, card.name, data, again=False)
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
@@ -100,10 +111,12 @@ def compute_cell(
     entries = store.sound(entries)
     if len(entries) < len(tracks):
         entries = extract_all(encoders, name, data, store, windowing, workers, watch)
+        note_audio(note, looks, audio, (entry.track for entry in entries.values()))
     touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
+    key = cell_sha256(card, data, protocol, audio)
     parts = {"cell_sha256": key, "task": _task_part(data, audio), "coverage": coverage}
     record = _probe_and_record(encoders, card, data, protocol, watch, store, entries, path, parts)
     # What is shown is what was written.
@@ -119,6 +132,11 @@ def batch_seconds(device: str) -> float:
     an accelerator wants more.
     """
     return 30.0 if device == "cpu" else 480.0
+
+
+def audio_note(data: TaskData) -> Path:
+    """Return where the hash of a task's audio is noted."""
+    return cache_root() / "audio" / f"{safe_name(f'{data.task.name}-{data.edition}-{data.split_name}')}.json"
 
 
 def open_store(card: EncoderCard, data: TaskData, windowing: Windowing) -> FeatureStore:

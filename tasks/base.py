@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -297,7 +298,7 @@ class TaskData:
         """Hash of the ordered label set."""
         return hashlib.sha256("\n".join(self.labels).encode()).hexdigest()
 
-    @property
+    @cached_property
     def split_sha256(self) -> str:
         """Hash of what decides a score besides the audio: ids, labels, groups, excerpts and order of every split."""
         digest = hashlib.sha256()

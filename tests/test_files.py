@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from cmbench import files as files_module
 from cmbench.errors import remedy
 from cmbench.files import (
+    HOST,
     SEAL,
     current_sha256,
     is_part,
@@ -202,3 +203,13 @@ def test_a_file_is_hashed_once_for_each_version(tmp_path: Path, monkeypatch: pyt
 )
 def test_an_error_of_the_system_has_a_remedy(number: int, words: str) -> None:
     assert words in remedy(OSError(number, "", "file"))
+
+
+def test_what_another_machine_writes_is_left_to_it(tmp_path: Path) -> None:
+    """Its locks may not be seen here."""
+    theirs, mine = (tmp_path / f".out.{sign}abcdefgh.part" for sign in ("0000", HOST))
+    for left in (theirs, mine):
+        left.write_bytes(b"1")
+        os.utime(left, (0, 0))
+    write_atomically(tmp_path / "out", b"2")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", theirs.name}

@@ -16,7 +16,7 @@ import scipy.signal
 import soundfile
 from numpy.typing import NDArray
 
-from cmbench import ffmpeg
+from cmbench import ffmpeg, opening
 from cmbench.decoding import blocks, find_stretch, missing_frames
 from cmbench.errors import UnusableAudio
 from cmbench.opening import decoder_of, decoders, opened
@@ -418,3 +418,26 @@ def test_a_tag_before_any_file_is_passed_over(tmp_path: Path, kind: str) -> None
     assert is_whole(path, expected) == ()
     path.write_bytes(ID3 + data[: len(data) // 2])
     assert "cut short: " in reason(path)
+
+
+def test_parts_of_a_long_file_are_read_as_those_of_a_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is too long to be held is counted and read a block at a time."""
+    draws = [Draw.of(seed, rate=22_050, channels=1) for seed in (4, 5)]
+    paths = []
+    for name, pieces in {
+        "a.mp3": [without_index(variable(tmp_path / f"{i}.mp3", draw)).read_bytes() for i, draw in enumerate(draws)],
+        "a.flac": [draw.write(tmp_path / f"{i}.flac").read_bytes() for i, draw in enumerate(draws)],
+        "a.ogg": [draw.write(tmp_path / f"{i}.ogg").read_bytes() for i, draw in enumerate(draws)],
+        "a.wav": [draw.write(tmp_path / f"{i}.wav").read_bytes() for i, draw in enumerate(draws)],
+    }.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(b"".join(pieces))
+    held = [decode(path)[:2] for path in paths]
+    monkeypatch.setattr("cmbench.sound._HELD_BYTES", -1)
+    monkeypatch.setattr("cmbench.sound._BLOCK_BYTES", 1009)
+    opening._walk.cache_clear()
+    for path, (sound, samples) in zip(paths, held, strict=True):
+        again, same, _ = decode(path)
+        assert (again.frames, again.decoder, again.warnings) == (sound.frames, sound.decoder, sound.warnings)
+        assert sound.decoder == in_parts(), "none is read straight"
+        np.testing.assert_array_equal(same, samples)

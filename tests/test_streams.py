@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.streams import Family, _Longer, _sizes, flac_samples, mp3_parts
+from cmbench.streams import Family, _sizes, flac_samples, mp3_parts
 
 FAMILIES = st.builds(
     Family, version=st.sampled_from([0, 2, 3]), layer=st.integers(1, 3), rate=st.integers(0, 2), mono=st.booleans()
@@ -130,14 +130,3 @@ def test_the_last_frame_of_a_flac_file_says_where_it_ends(frames: int, level: fl
     assert flac_samples(head, data[-40_000:]) == (frames + 1, frames)
     assert flac_samples(head, data[:-1]) is None
     assert flac_samples(b"ID3" + head, data) is None
-
-
-def test_a_file_that_seems_longer_than_it_is() -> None:
-    file = _Longer(b"abc", 10)
-    assert file.seek(0, 2) == 10
-    assert file.seek(-4, 2) == 6
-    room = bytearray(b"xx")
-    assert (file.readinto(room), room, file.tell()) == (2, bytearray(2), 8)
-    file.seek(1)
-    assert (file.readinto(room), room) == (2, bytearray(b"bc"))
-    assert file.readinto(room) == 0

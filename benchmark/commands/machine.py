@@ -96,6 +96,35 @@ def cache_verify() -> None:
         raise typer.Exit(1)
 
 
+@cache_app.command("push", epilog="**Example**\n\n`cmbench cache push s3://our-bucket/features`")
+def cache_push(url: Annotated[str, typer.Argument(help="Where to: a folder, or a URL that fsspec knows.")]) -> None:
+    """Copy every shard that is not there yet to a URL, for others to use without encoding anything.
+
+    No audio goes along, and no path of this machine: of each recording its file's name, size and hash.
+    """
+    from ...paths import cache_root
+    from ..features.remote import push
+
+    done = push(url, cache_root())
+    typer.echo(
+        f"{done.stores} stores: {done.shards} shards copied, {done.bytes / 1e6:.1f} MB; {done.there} were there."
+    )
+
+
+@cache_app.command("pull", epilog="**Example**\n\n`cmbench cache pull s3://our-bucket/features`")
+def cache_pull(url: Annotated[str, typer.Argument(help="Where from: a folder, or a URL that fsspec knows.")]) -> None:
+    """Copy shards that are not here yet from a URL, each compared with its hash before it is used.
+
+    They serve recordings with the same content, wherever these lie. The hash tells damage, not whether who pushed the
+    features computed them as they say.
+    """
+    from ...paths import cache_root
+    from ..features.remote import pull
+
+    done = pull(url, cache_root())
+    typer.echo(f"{done.stores} stores: {done.shards} shards copied, {done.bytes / 1e6:.1f} MB; {done.there} were here.")
+
+
 @cache_app.command("gc", epilog="**Example**\n\n`cmbench cache gc --unused-days 30 --dry-run`")
 def cache_gc(
     unused_days: Annotated[float | None, option(help="Also remove stores not used for this many days.")] = None,

@@ -1,5 +1,7 @@
 """From tracks to stored features: decoding, encoding and writing overlap; memory does not grow with the tracks.
 
+The windows of a long track are encoded while it is decoded (see :mod:`.windows`).
+
 Tracks are cut into shards by a fixed rule, and batches never cross shards: a feature does not depend on what was
 interrupted, resumed, or done by another process.
 """
@@ -7,7 +9,7 @@ interrupted, resumed, or done by another process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CmbenchError, UnusableAudio
+from .batches import Ahead, batches
 from .store import FeatureStore, ShardTrack, shard_name
 from .stored import StoredTrack, identify
 from .windows import AudioWindows, read_windows
@@ -96,21 +99,10 @@ def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, c
     return replace(stored, seconds=audio.seconds, warnings=audio.warnings), audio
 
 
-def _batches(windows: Sequence[NDArray[np.float32]], batch_samples: int) -> Iterator[list[int]]:
-    """Yield positions of windows of equal length, at most ``batch_samples`` samples together (at least one window)."""
-    by_length: dict[int, list[int]] = {}
-    for position, window in enumerate(windows):
-        by_length.setdefault(len(window), []).append(position)
-    for length, positions in by_length.items():
-        size = max(1, batch_samples // length)
-        for first in range(0, len(positions), size):
-            yield positions[first : first + size]
-
-
 def encode_windows(
-    encoder: Encoder, windows: Sequence[NDArray[np.float32]], batch_seconds: float
+    encoder: Encoder, windows: Iterable[NDArray[np.float32]], batch_seconds: float
 ) -> NDArray[np.float16]:
-    """Encode windows in batches of equal length.
+    """Encode windows in batches of equal length, each as soon as it is full.
 
     Args:
         encoder: the model.
@@ -124,9 +116,10 @@ def encode_windows(
         CmbenchError: the encoder returned another shape than its card says, NaN, or values beyond float16.
     """
     card = encoder.card
-    out = np.empty((len(windows), card.layers, card.dim), dtype=np.float16)
-    for rows in _batches(windows, int(batch_seconds * card.sample_rate)):
-        batch = encoder.encode(np.stack([windows[r] for r in rows]))
+    most = int(batch_seconds * card.sample_rate)
+    found: list[tuple[list[int], NDArray[np.float16]]] = []
+    for rows, audio in batches(windows, lambda samples: max(1, most // samples)):
+        batch = encoder.encode(audio)
         if not isinstance(batch, np.ndarray) or not np.issubdtype(batch.dtype, np.floating):
             kind = batch.dtype if isinstance(batch, np.ndarray) else type(batch).__name__
             raise CmbenchError(f"Model {card.name} returned {kind} where a float32 array is expected.")
@@ -138,7 +131,10 @@ def encode_windows(
                 f"Model {card.name} returned NaN or infinity for finite audio; its weights or its precision are broken."
             )
         with np.errstate(over="ignore"):
-            out[rows] = batch
+            found.append((rows, batch.astype(np.float16)))
+    out = np.empty((sum(len(rows) for rows, _ in found), card.layers, card.dim), dtype=np.float16)
+    for rows, half in found:
+        out[rows] = half
     if not np.isfinite(out).all():
         raise CmbenchError(f"Model {card.name} returns features beyond the range of float16 (65504); scale them down.")
     return out
@@ -263,14 +259,20 @@ def _released(work: _Work) -> Iterator[_Work]:
 
 def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seconds: float) -> dict[str, ShardTrack]:
     """Encode one decoded shard and write it."""
-    decoded = [future.result() for future in work.decoded]
-    started = time.perf_counter()
-    windows = [window for _, audio in decoded if audio is not None for window in audio.windows]
-    features = encode_windows(encoder, windows, batch_seconds)
-    tracks, row = [], 0
-    for stored, audio in decoded:
-        count = len(audio.windows) if audio is not None else 0
-        tracks.append(replace(stored, rows=(row, row + count)))
-        row += count
-    piece = store.write(shard_name(work.shard), features, tracks, time.perf_counter() - started)
+    tracks: list[StoredTrack] = []
+
+    def windows() -> Iterator[NDArray[np.float32]]:
+        row = 0
+        while work.decoded:  # what is encoded is let go of
+            stored, audio = work.decoded.pop(0).result()
+            count = len(audio.windows) if audio is not None else 0
+            tracks.append(replace(stored, rows=(row, row + count)))
+            row += count
+            if audio is not None:
+                yield from audio.windows
+
+    started, ahead = time.perf_counter(), Ahead(windows(), int(batch_seconds * encoder.card.sample_rate))
+    features = encode_windows(encoder, ahead, batch_seconds)
+    seconds = time.perf_counter() - started - ahead.waited
+    piece = store.write(shard_name(work.shard), features, tracks, seconds)
     return {t.id: ShardTrack(t, piece) for t in piece.tracks}

@@ -4,8 +4,10 @@ One store is one folder, ``features/<encoder fingerprint>/<task>-<edition>-<wind
 safetensors file of features ``[windows, layers, dim]`` and an index piece, a JSON file of the same name that says
 which rows belong to which track. Both are written under a temporary name, synced and renamed, the piece last: the
 piece is what makes a shard exist. A piece holds the hash of its shard and its own; both are compared before anything is
-taken from them, the shard's once per process and version of the file. Two processes may share a store; a lock per shard
-keeps them from doing the same work. A killed run loses the shard in flight and nothing else.
+taken from them, the shard's once per process and version of the file. Processes and machines may share a store. A lock
+per shard keeps them from doing the same work, and nothing else: a shard has its hash in its name, so that two that
+write it at once, where locks do not work, leave two files, and the piece names one. A killed run loses the shard in
+flight and nothing else.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -33,7 +35,8 @@ from ...files import (
     write_atomically,
 )
 from ...sound import PLAIN, STRAIGHT
-from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, read_piece
+from .index import read_pieces
+from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -77,6 +80,41 @@ def store_folder(root: Path, card: EncoderCard, task: Task, edition: str, window
     return root / "features" / card.fingerprint / f"{task.name}-{edition}-{key}"
 
 
+class NoLock:
+    """A lock that keeps nobody out."""
+
+    def acquire(self, timeout: float = -1) -> Self:
+        """Go on at once."""
+        return self
+
+    def release(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Self:
+        """Go on at once."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+@cache
+def _locks_work(folder: Path) -> bool:
+    """Whether the file system of a folder has locks; a folder for reading only is not found out here."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / ".locks.lock", timeout=0):
+            return True
+    except Timeout:
+        return True
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            return True
+        logger.warning("%s has no locks: processes that share it may do the same work twice", folder)
+        return False
+
+
 class FeatureStore:
     """One folder of features.
 
@@ -109,17 +147,10 @@ class FeatureStore:
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the index piece of every whole shard, by name; what is broken is named in a warning and left out."""
-        for path in sorted(self.folder.glob("*.index.json")):
-            try:
-                piece = read_piece(path)
-                size = (self.folder / piece.shard).stat().st_size
-            except (CmbenchError, FileNotFoundError) as error:
-                _warn(f"A shard of the feature store is broken and will be made again: {error}")
-                continue
-            if size == piece.bytes:
-                yield piece
-            else:
-                _warn(f"{self.folder / piece.shard} was cut short and will be made again")
+        pieces, problems = read_pieces(self.folder)
+        for problem in problems:
+            _warn(problem)
+        yield from pieces
 
     def valid_entries(self, tracks: Iterable[Track], *, sound: bool = True) -> dict[str, ShardTrack]:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
@@ -135,9 +166,14 @@ class FeatureStore:
         found: dict[str, ShardTrack] = {}
         for piece in self.pieces():
             known = {s.id: wanted[s.id] for s in piece.tracks if s.id in wanted and s.id not in found}
-            true = [s for s in piece.tracks if s.id in known and _still_true(s, known[s.id])]
-            found |= {s.id: ShardTrack(s, piece) for s in true}
-            if any(_only_looks_new(s, known[s.id]) for s in true):
+            looks_new = False
+            for stored in piece.tracks:
+                track = known.get(stored.id)
+                now = file_version(track.path) if track else None
+                if track and _still_true(stored, track, now):
+                    found[stored.id] = ShardTrack(stored, piece)
+                    looks_new |= _only_looks_new(stored, track, now)
+            if looks_new:
                 self._look_again(piece, known)
         return self.sound(found) if sound else found
 
@@ -157,7 +193,7 @@ class FeatureStore:
                 if read_piece(piece.path) == piece:
                     stored = [
                         replace(s, stat=file_version(tracks[s.id].path))
-                        if s.id in tracks and _only_looks_new(s, tracks[s.id])
+                        if s.id in tracks and _only_looks_new(s, tracks[s.id], file_version(tracks[s.id].path))
                         else s
                         for s in piece.tracks
                     ]
@@ -166,11 +202,16 @@ class FeatureStore:
             # Another process is at it, or the store is for reading only: the next run hashes the files again.
             logger.debug("%s is left as it is: %s", piece.path, error)
 
-    def lock(self, shard: str) -> FileLock:
-        """Return the lock of a shard; the operating system frees it when its holder dies."""
+    def lock(self, shard: str) -> FileLock | NoLock:
+        """Return the lock of a shard; the operating system frees it when its holder dies.
+
+        Without locks, on a file system that has none or with ``CMBENCH_LOCKS=off``, work may be done twice.
+        """
         from filelock import FileLock
 
         self.folder.mkdir(parents=True, exist_ok=True)
+        if os.environ.get("CMBENCH_LOCKS") == "off" or not _locks_work(self.folder):
+            return NoLock()
         return FileLock(self.folder / f"{shard}.lock")
 
     def write(
@@ -192,23 +233,13 @@ class FeatureStore:
         if features.shape[1:] != (self.layers, self.dim):
             raise ValueError(f"features are {features.shape}, the store holds [windows, {self.layers}, {self.dim}]")
         content = save({_TENSOR: features})
-        write_atomically(self.folder / f"{shard}.safetensors", content)
-        path = self.folder / f"{shard}{_INDEX}"
-        return self._write_piece(
-            Piece(f"{shard}.safetensors", sha256_of(content), len(content), tuple(tracks), encode_seconds, path)
-        )
+        digest, path = sha256_of(content), self.folder / f"{shard}{_INDEX}"
+        name = shard_file(shard, digest)
+        write_atomically(self.folder / name, content)
+        return self._write_piece(Piece(name, digest, len(content), tuple(tracks), encode_seconds, path))
 
     def _write_piece(self, piece: Piece) -> Piece:
-        facts: dict[str, object] = {
-            "shard": piece.shard,
-            "sha256": piece.sha256,
-            "bytes": piece.bytes,
-            "encode_seconds": piece.encode_seconds,
-            "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
-        }
-        # What is sealed is what will be read: JSON knows no tuples.
-        facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
-        write_atomically(piece.path, json.dumps(facts, ensure_ascii=False, allow_nan=False).encode())
+        write_atomically(piece.path, piece_bytes(piece))
         return read_piece(piece.path)
 
     def view(self, entries: Sequence[ShardTrack]) -> FeatureView:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...containers import COUNTED_SUFFIXES
 from ...errors import CmbenchError
-from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken
+from ...files import SEAL, FileVersion, current_sha256, file_version, seal_is_broken, sealed
 from ...opening import decoder_of, decoders
 from ...sound import PLAIN, STRAIGHT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _INDEX = ".index.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredTrack:
     """What the store knows of one track.
 
@@ -69,14 +69,42 @@ class Piece:
         return max((t.rows[1] for t in self.tracks), default=0)
 
 
+def shard_file(shard: str, sha256: str) -> str:
+    """Return the name of the file of a shard with this content."""
+    return f"{shard}-{sha256[:12]}.safetensors"
+
+
+def piece_bytes(piece: Piece) -> bytes:
+    """Return an index piece as it is written: JSON with the hash of its content."""
+    facts: dict[str, object] = {
+        "shard": piece.shard,
+        "sha256": piece.sha256,
+        "bytes": piece.bytes,
+        "encode_seconds": piece.encode_seconds,
+        "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
+    }
+    # What is sealed is what will be read: JSON knows no tuples.
+    facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
+    return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+
+
 def read_piece(path: Path) -> Piece:
     """Read one index piece.
 
     Raises:
         CmbenchError: the file is not an index piece.
     """
+    return parse_piece(path.read_bytes(), path)
+
+
+def parse_piece(content: bytes, path: Path) -> Piece:
+    """Return an index piece from what is, or is to be, the content of its file.
+
+    Raises:
+        CmbenchError: it is not an index piece.
+    """
     try:
-        facts: dict[str, Any] = json.loads(path.read_bytes())
+        facts: dict[str, Any] = json.loads(content)
         if facts.keys() - {SEAL} != {"shard", "sha256", "bytes", "encode_seconds", "tracks"}:
             raise ValueError("its keys are others")
         if seal_is_broken(facts):
@@ -90,7 +118,8 @@ def read_piece(path: Path) -> Piece:
             )
             for t in facts["tracks"]
         )
-        if facts["shard"] != path.name.removesuffix(_INDEX) + ".safetensors":
+        name = path.name.removesuffix(_INDEX)
+        if facts["shard"] not in (shard_file(name, facts["sha256"]), f"{name}.safetensors"):  # as before 0.3
             raise ValueError("it is that of another shard")
         return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -99,10 +128,9 @@ def read_piece(path: Path) -> Piece:
         ) from error
 
 
-def _still_true(stored: StoredTrack, track: Track) -> bool:
+def _still_true(stored: StoredTrack, track: Track, now: FileVersion | None) -> bool:
     if (stored.start, stored.end) != (track.start, track.end) or not still_decoded_so(stored, track):
         return False
-    now = file_version(track.path)
     if now is None or stored.stat is None or stored.sha256 is None:
         # A file that could not even be read is tried again whenever it is there.
         return now is None and stored.stat is None
@@ -111,9 +139,8 @@ def _still_true(stored: StoredTrack, track: Track) -> bool:
     return same_file or (now[0] == stored.stat[0] and _readable_sha256(track.path) == stored.sha256)
 
 
-def _only_looks_new(stored: StoredTrack, track: Track) -> bool:
+def _only_looks_new(stored: StoredTrack, track: Track, now: FileVersion | None) -> bool:
     """Whether a file with the content of a stored track differs by inode or time of change alone, at its place."""
-    now = file_version(track.path)
     if now is None or stored.stat is None or now == stored.stat:
         return False
     return now[:2] == stored.stat[:2] and stored.path == str(track.path.resolve())

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CmbenchError
-from .store import FeatureStore, damage, read_about
+from .index import forget, read_pieces, read_sums
+from .store import damage, read_about
 from .stored import read_piece
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,11 @@ def list_stores(root: Path) -> list[StoreSummary]:
             logger.warning("%s is not readable; the next run that uses the store writes it again", about)
             continue
         card = facts["encoder"]
-        store = FeatureStore(folder, card["layers"], card["dim"])
-        pieces = list(store.pieces())
-        size = sum(p.stat().st_size for p in folder.iterdir())
-        used = about.stat().st_mtime
-        tracks = sum(len(p.tracks) for p in pieces)
-        windows = sum(p.windows for p in pieces)
-        found.append(StoreSummary(folder, card["name"], facts["task"], facts["edition"], tracks, windows, size, used))
+        sums, problems = read_sums(folder)
+        for problem in problems:
+            logger.warning("%s", problem)
+        used, about_task = about.stat().st_mtime, (card["name"], facts["task"], facts["edition"])
+        found.append(StoreSummary(folder, *about_task, sums.tracks, sums.windows, sums.bytes, used))
     return sorted(found, key=lambda s: (s.encoder, s.task, s.edition))
 
 
@@ -88,12 +87,13 @@ def collect_garbage(
         if unused_days is not None and unused > unused_days * 86400:
             doomed.append(folder)
         else:
-            doomed += _broken_files(folder) + _leavings(folder)
+            doomed += dict.fromkeys(_broken_files(folder) + _leavings(folder))
     size = sum(f.stat().st_size for p in doomed for f in ([p] if p.is_file() else p.iterdir()))
     if not dry_run:
         for path in doomed:
             if path.is_dir():
                 shutil.rmtree(path)
+                forget(path)
             else:
                 path.unlink()
     return tuple(doomed), size
@@ -104,17 +104,17 @@ def _broken_files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for index in sorted(folder.glob("*.index.json")):
         if piece_problem(index):
-            shard = index.with_name(index.name.removesuffix(".index.json") + ".safetensors")
             # The piece goes first: without it the shard does not exist.
-            found += [index, shard] if shard.exists() else [index]
+            found += [index, *sorted(folder.glob(f"{index.name.removesuffix('.index.json')}*.safetensors"))]
     return found
 
 
 def _leavings(folder: Path) -> list[Path]:
     limit = time.time() - 3600.0
+    named = {piece.shard for piece in read_pieces(folder)[0]}
     found = []
     for path in sorted(folder.iterdir()):
-        orphan = path.suffix == ".safetensors" and not path.with_suffix(".index.json").exists()
+        orphan = path.suffix == ".safetensors" and path.name not in named
         if (path.name.startswith(".") or orphan or path.suffix == ".lock") and path.stat().st_mtime < limit:
             found.append(path)
     return found

@@ -1,7 +1,8 @@
 """From an audio file to windows: decode a stretch, mix to mono, resample, cut.
 
-Memory is bounded by the mono result. A file that cannot be used raises :class:`UnusableAudio` with a short reason; one
-that can be used, but whose reader should know something, carries warnings.
+Memory does not grow with the length of a track: one longer than :data:`HELD_SECONDS` is decoded to its end and judged,
+and decoded again as its windows are asked for. A file that cannot be used raises :class:`UnusableAudio` with a short
+reason; one that can be used, but whose reader should know something, carries warnings.
 
 A change of the arithmetic here is a new ``Windowing.version`` in :mod:`cmbench.benchmark.protocol`.
 """
@@ -9,6 +10,8 @@ A change of the arithmetic here is a new ``Windowing.version`` in :mod:`cmbench.
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...decoding import SILENCE, Stretch, blocks, channel_sums, find_stretch, missing_frames, suffix_warning, variances
-from ...errors import UnusableAudio, UsageError
+from ...errors import CmbenchError, UnusableAudio, UsageError
+from ...files import FileVersion, file_version
 from ...opening import opened
 from ...sound import Sound
 
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..protocol import Windowing
+
+HELD_SECONDS = 300.0
+"""Of a track that is held in memory at most; its file is decoded once."""
 
 _NEAR_SILENCE = 1e-3
 """Deviation under which audio is called nearly silent: -60 dBFS."""
@@ -48,32 +55,91 @@ class AudioWindows:
     Attributes:
         windows: each ``[samples]`` float32, mono, at the encoder's rate; of equal length but for the last one under
             ``tail="keep"`` and for the only one of a short track. They may share memory: do not write to them.
+            Those of a long track are decoded whenever they are iterated over.
         seconds: from the start of the track to the end of its last window.
         warnings: what a reader of the result should know.
     """
 
-    windows: tuple[NDArray[np.float32], ...]
+    windows: tuple[NDArray[np.float32], ...] | LongWindows
     seconds: float
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class LongWindows:
+    """The windows of a long stretch, cut as its file is decoded.
+
+    Attributes:
+        path: of the file.
+        version: of the file when it was judged.
+        stretch: what to read.
+        channel: use this one alone; ``None`` for the mean over all.
+        sample_rate: of the windows, Hz.
+        resampler: name of soxr's quality.
+        spans: where each window begins and ends, in samples.
+        samples: of the stretch, at the rate of the windows.
+    """
+
+    path: Path
+    version: FileVersion | None
+    stretch: Stretch
+    channel: int | None
+    sample_rate: int
+    resampler: str
+    spans: tuple[tuple[int, int], ...]
+    samples: int
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.spans)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Decode the stretch and yield its windows, each ``[samples]``.
+
+        Raises:
+            UnusableAudio: the file cannot be read any more.
+            CmbenchError: it is not the file that was judged.
+        """
+        with opened(self.path) as sound:
+            mono = _mono(self.path, sound, self.stretch, self.channel)
+            pieces = _resampled(mono, sound.samplerate, self.sample_rate, self.resampler)
+            if file_version(self.path) == self.version and self.samples == (yield from _cut(pieces, self.spans)):
+                return
+        raise CmbenchError(f"{self.path} changed while it was read; run the command again.")
+
+
 class _Levels:
-    """Statistics of a decoded stretch.
+    """Statistics of a stretch, added up while it is decoded.
 
     Attributes:
         frames: decoded.
         peak: largest absolute sample of any channel.
-        power: variance of each channel ``[channels]``.
-        mix_power: variance of the mono mix.
-        mix_offset: mean of the mono mix.
     """
 
-    frames: int
-    peak: float
-    power: NDArray[np.float64]
-    mix_power: float
-    mix_offset: float
+    def __init__(self, channels: int) -> None:
+        self.frames, self.peak = 0, 0.0
+        self._sums = np.zeros((channels + 1, 2))  # a row per channel and one for the mix: sum, sum of squares
+
+    def add(self, channels: NDArray[np.float32], mix: NDArray[np.float32]) -> None:
+        """Add a block ``[channels, frames]`` and its mean over channels ``[frames]``."""
+        self._sums += channel_sums(np.vstack([channels, mix]))
+        self.frames += len(mix)
+        self.peak = max(self.peak, float(np.abs(channels).max()))
+
+    @property
+    def power(self) -> NDArray[np.float64]:
+        """Variance of each channel ``[channels]``."""
+        return variances(self._sums, self.frames)[:-1]
+
+    @property
+    def mix_power(self) -> float:
+        """Variance of the mono mix."""
+        return float(variances(self._sums, self.frames)[-1])
+
+    @property
+    def mix_offset(self) -> float:
+        """Mean of the mono mix."""
+        return float(self._sums[-1, 0] / max(self.frames, 1))
 
 
 def read_windows(
@@ -107,24 +173,35 @@ def read_windows(
     """
     path = Path(path)
     with opened(path) as sound:
-        stretch = find_stretch(path, sound, start, end, max_seconds)
-        samples, levels = _mono(path, sound, stretch, None, sample_rate, windowing.resampler)
+        version, stretch = file_version(path), find_stretch(path, sound, start, end, max_seconds)
+        is_long = stretch.stop - stretch.first > HELD_SECONDS * sound.samplerate
+
+        def hold(mono: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+            pieces = _resampled(mono, sound.samplerate, sample_rate, windowing.resampler)
+            return _filled(pieces, math.ceil((stretch.stop - stretch.first) * sample_rate / sound.samplerate) + 1)
+
+        levels, channel, samples = _Levels(sound.channels), None, np.empty(0, np.float32)
+        mono = _mono(path, sound, stretch, None, levels)
+        if is_long:
+            deque(mono, maxlen=0)
+        else:
+            samples = hold(mono)
+        count = _resampled_length(levels.frames, sound.samplerate, sample_rate) if is_long else len(samples)
         warnings = [*suffix_warning(path, sound.format), *stretch.warnings]
         warnings += missing_frames(path, sound, stretch, levels.frames)
-        if len(samples) < max(1, math.ceil(min_seconds * sample_rate - 1e-6)):
+        if count < max(1, math.ceil(min_seconds * sample_rate - 1e-6)):
             length = levels.frames / sound.samplerate
             raise UnusableAudio(path, f"too short: {length:.3g} s, where the encoder needs {min_seconds:.3g} s")
         warnings += _level_warnings(path, levels)
         if levels.mix_power < _CANCELLED * float(levels.power.mean()):
             channel = int(np.argmax(levels.power >= _EQUAL * levels.power.max()))
-            samples, _ = _mono(path, sound, stretch, channel, sample_rate, windowing.resampler)
+            samples = samples if is_long else hold(_mono(path, sound, stretch, channel))
             warnings.append(f"the channels cancel in their mean (antiphase): channel {channel + 1} is used alone")
-    spans = window_spans(len(samples), sample_rate, windowing, min_seconds)
-    return AudioWindows(
-        windows=tuple(samples[first:stop] for first, stop in spans),
-        seconds=spans[-1][1] / sample_rate,
-        warnings=tuple(warnings),
-    )
+    spans = window_spans(count, sample_rate, windowing, min_seconds)
+    windows: tuple[NDArray[np.float32], ...] | LongWindows = tuple(samples[first:stop] for first, stop in spans)
+    if is_long:
+        windows = LongWindows(path, version, stretch, channel, sample_rate, windowing.resampler, spans, count)
+    return AudioWindows(windows, seconds=spans[-1][1] / sample_rate, warnings=tuple(warnings))
 
 
 def window_spans(
@@ -161,45 +238,74 @@ def window_spans(
 
 
 def _mono(
-    path: Path, sound: Sound, stretch: Stretch, channel: int | None, sample_rate: int, quality: str
-) -> tuple[NDArray[np.float32], _Levels]:
-    """Decode a stretch block by block into mono at another rate.
+    path: Path, sound: Sound, stretch: Stretch, channel: int | None, levels: _Levels | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Decode a stretch block by block into mono ``[frames]``.
 
     Args:
         path: of the file.
         sound: the open file.
         stretch: what to read.
         channel: use this one alone; ``None`` for the mean over all.
-        sample_rate: to resample to, Hz.
-        quality: name of soxr's quality.
-
-    Returns:
-        ``[samples]`` float32, and the levels of the stretch before resampling.
+        levels: what is added up on the way.
     """
-    import soxr
-
-    same = sound.samplerate == sample_rate
-    resampler = None if same else soxr.ResampleStream(sound.samplerate, sample_rate, 1, "float32", quality)
-    # filled piece by piece: joining pieces would need twice the memory
-    samples = np.empty(math.ceil((stretch.stop - stretch.first) * sample_rate / sound.samplerate) + 1, np.float32)
-    filled, frames, peak = 0, 0, 0.0
-    sums = np.zeros((sound.channels + 1, 2))  # a row per channel and one for the mix: sum, sum of squares
     for block in blocks(path, sound, stretch):
         channels = np.ascontiguousarray(block.T)
         mix = channels.mean(axis=0, dtype=np.float32) if channel is None else channels[channel]
-        sums += channel_sums(np.vstack([channels, mix]))
-        frames += len(block)
-        peak = max(peak, float(np.abs(block).max()))
-        piece = mix if resampler is None else resampler.resample_chunk(mix)
+        if levels is not None:
+            levels.add(channels, mix)
+        yield mix
+
+
+def _resampled(
+    mono: Iterable[NDArray[np.float32]], rate: int, wanted: int, quality: str
+) -> Iterator[NDArray[np.float32]]:
+    """Bring pieces from one rate to another, Hz; ``quality`` is the name of soxr's."""
+    import soxr
+
+    if rate == wanted:
+        yield from mono
+        return
+    resampler = soxr.ResampleStream(rate, wanted, 1, "float32", quality)
+    for piece in mono:
+        yield resampler.resample_chunk(piece)
+    yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _resampled_length(frames: int, rate: int, wanted: int) -> int:
+    """Return how many samples soxr makes of so many (``rate_flush`` of libsoxr 0.1.3, ``rate.h``)."""
+    return frames if rate == wanted else int(frames / (rate / wanted) + 0.5)
+
+
+def _filled(pieces: Iterable[NDArray[np.float32]], most: int) -> NDArray[np.float32]:
+    """Put pieces one behind the other, at most so many samples; joining them would need twice the memory."""
+    samples, filled = np.empty(most, np.float32), 0
+    for piece in pieces:
         samples[filled : filled + len(piece)] = piece
         filled += len(piece)
-    if resampler is not None:
-        piece = resampler.resample_chunk(np.empty(0, np.float32), last=True)
-        samples[filled : filled + len(piece)] = piece
-        filled += len(piece)
-    power = variances(sums, frames)
-    levels = _Levels(frames, peak, power[:-1], float(power[-1]), float(sums[-1, 0] / max(frames, 1)))
-    return samples[:filled], levels
+    return samples[:filled]
+
+
+def _cut(
+    pieces: Iterable[NDArray[np.float32]], spans: Sequence[tuple[int, int]]
+) -> Generator[NDArray[np.float32], None, int]:
+    """Yield the windows of a stretch that comes in pieces, each as soon as it is whole; return the samples met."""
+    held: list[NDArray[np.float32]] = []
+    begun, met, done = 0, 0, 0
+    for piece in pieces:
+        met += len(piece)
+        if done == len(spans):
+            continue
+        held.append(piece)
+        if spans[done][1] <= met:
+            samples = np.concatenate(held)
+            while done < len(spans) and spans[done][1] <= met:
+                first, stop = spans[done]
+                yield samples[first - begun : stop - begun].copy()
+                done += 1
+            passed = min(spans[done][0], met) if done < len(spans) else met
+            held, begun = [samples[passed - begun :].copy()], passed
+    return met
 
 
 def _level_warnings(path: Path, levels: _Levels) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -169,7 +170,10 @@ def with_files_of_any_case(tracks: Sequence[Track]) -> tuple[list[Track], list[s
     Returns:
         The tracks, and the files that were taken.
     """
-    there = {track.path for track in tracks if is_there(str(track.path))}
+    # Path.exists raises for a name that is too long, and is slower.
+    there = {t.path for t in tracks if os.path.exists(t.path) or is_there(str(t.path))}  # noqa: PTH110
+    if all(track.path in there for track in tracks):
+        return list(tracks), []
     meant = {path: find_path(str(path), any_case=True) for path in {track.path for track in tracks} - there}
     counts = Counter(meant.values())
     taken = {

@@ -19,6 +19,8 @@ from cmbench.benchmark import models as models_module
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands.progress import TerminalObserver
 from cmbench.benchmark.comparing.compare import compare
+from cmbench.benchmark.features.remote import pull, push
+from cmbench.benchmark.features.store import FeatureStore
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, Protocol, get_protocol
 from cmbench.benchmark.records.evidence import evidence_of, iter_evidence
@@ -564,3 +566,39 @@ def test_a_model_that_hears_less_gets_windows_of_its_own_length(go: Any, make_ta
     (again,) = go(encoder, make_task(), "follows", protocol=follows)
     assert again == record, "the finished cell is found by its hash"
     assert cell(record, make_task(), follows) == record.cell_sha256, "and verified by it"
+
+
+def test_a_finished_cell_is_seen_without_its_store(
+    go: Any, make_task: Any, encoder: Any, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task()
+    (first,) = go(encoder, task)
+    monkeypatch.setattr(FeatureStore, "valid_entries", None)
+    assert go(encoder, task) == [first]
+    monkeypatch.undo()
+    (note,) = (own_cache / "audio").iterdir()
+    facts = json.loads(note.read_bytes())
+    assert facts["audio"] == first.task.audio_sha256
+
+
+def test_features_of_others_are_used_without_encoding_anything(
+    go: Any, make_task: Any, make_encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pushed on one machine, pulled on another, where the same recordings lie elsewhere."""
+    theirs, mine, task = make_encoder(), make_encoder(), make_task()
+    (expected,) = go(theirs, task)
+    push(str(tmp_path / "shared"), tmp_path / "cache")
+    monkeypatch.setenv("CMBENCH_CACHE", str(tmp_path / "other"))
+    (tmp_path / "tones").rename(tmp_path / "moved")
+    data = task.load("custom", LoadContext(None, Path()))
+    splits = {
+        split: tuple(replace(t, path=tmp_path / "moved" / t.path.relative_to(tmp_path / "tones")) for t in tracks)
+        for split, tracks in data.splits.items()
+    }
+    edition = replace(task.editions["custom"], load=lambda *_: splits)
+    moved = replace(task, editions={"custom": edition})
+    assert pull(str(tmp_path / "shared"), tmp_path / "other").shards > 0
+    (record,) = go(mine, moved, out="again")
+    assert (theirs.encoded > LOOK, mine.encoded) == (True, LOOK), "no window of the task was encoded"
+    assert record.metrics == expected.metrics
+    assert record.task.audio_sha256 == expected.task.audio_sha256

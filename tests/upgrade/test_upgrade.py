@@ -98,8 +98,9 @@ def test_what_was_finished_is_found(left: Path, command: Command, capsys: pytest
 def test_stored_features_are_not_made_again(left: Path, command: Command) -> None:
     before = hashes("cache")
     assert command(*RUN, "--out", "again") == 0
-    # Cards of models are noted beside the features since.
-    assert {name: found for name, found in hashes("cache").items() if "/cards/" not in name} == before
+    # Cards of models, and how audio looked, are noted beside the features since.
+    kept = {name: found for name, found in hashes("cache").items() if "/cards/" not in name and "/audio/" not in name}
+    assert kept == before
     for model in MODELS:
         was, now = record("results", model), record("again", model)
         # What the probes make of them depends on the processor.

@@ -67,7 +67,7 @@ def decoded(
     for done, track in enumerate(sample.tracks, 1):
         try:
             part = middle(track, sample.data.task.max_track_seconds, seconds)
-            audio = read_windows(part.path, part.start, part.end, None, rate, whole, 0.1).windows[0]
+            (audio,) = read_windows(part.path, part.start, part.end, None, rate, whole, 0.1).windows
         except UnusableAudio as error:
             failed.append(error)
         else:

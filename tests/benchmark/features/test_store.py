@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from filelock import Timeout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,9 +31,10 @@ from cmbench.benchmark.features.store import (
     used_decoders,
 )
 from cmbench.benchmark.features.stored import StoredTrack, identify, read_piece
+from cmbench.benchmark.features.upkeep import verify_store
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
-from cmbench.files import SEAL, sha256_of
+from cmbench.files import SEAL, sealed, sha256_of
 from cmbench.sound import STRAIGHT
 from cmbench.tasks.base import Track
 
@@ -385,3 +388,89 @@ def test_a_store_for_reading_only_is_read(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     with pytest.raises(FileNotFoundError):
         touch_store(tmp_path / "gone")
+
+
+# without locks
+
+
+def a_shard(track: Track, value: float) -> tuple[str, np.ndarray, list[StoredTrack]]:
+    return shard_name([track]), np.full((2, 2, 3), value, np.float16), [replace(identify(track), rows=(0, 2))]
+
+
+def write_often(folder: Path, track: Track, value: float, times: int) -> None:
+    store = FeatureStore(folder, 2, 3)
+    for _ in range(times):
+        store.write(*a_shard(track, value), 1.0)
+
+
+@pytest.mark.parametrize("locks", ["on", "off"])
+def test_two_that_write_one_shard_end_in_one_sound_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str
+) -> None:
+    monkeypatch.setenv("CMBENCH_LOCKS", locks)
+    (tmp_path / "a.wav").write_bytes(b"a")
+    track, folder = Track("a", tmp_path / "a.wav", ()), tmp_path / "s"
+    store = FeatureStore(folder, 2, 3)
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_often, args=(folder, track, value, 40)) for value in (1.0, 2.0)]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        if entries := store.valid_entries([track]):  # a reader beside them is never given half of something
+            found = store.view(list(entries.values())).take(np.arange(2))
+            seen |= set(found.ravel().tolist())
+            assert len(set(found.ravel().tolist())) == 1
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    found = store.view(list(store.valid_entries([track]).values())).take(np.arange(2))
+    assert len(set(found.ravel().tolist()) | seen) <= 2
+    assert verify_store(folder) == []
+
+
+def test_who_read_an_entry_keeps_its_features_when_another_writes_the_shard_again(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"a")
+    track, store = Track("a", tmp_path / "a.wav", ()), FeatureStore(tmp_path / "s", 2, 3)
+    store.write(*a_shard(track, 1.0), 1.0)
+    entries = list(store.valid_entries([track]).values())
+    store.write(*a_shard(track, 2.0), 1.0)
+    assert (store.view(entries).take(np.arange(2)) == 1).all()
+    assert (store.view(list(store.valid_entries([track]).values())).take(np.arange(2)) == 2).all()
+
+
+def test_a_shard_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It has no hash in its name."""
+    (tmp_path / "a.wav").write_bytes(b"a")
+    track, store = Track("a", tmp_path / "a.wav", ()), FeatureStore(tmp_path / "s", 2, 3)
+    piece = store.write(*a_shard(track, 1.0), 1.0)
+    facts = json.loads(piece.path.read_bytes())
+    old = f"{shard_name([track])}.safetensors"
+    (store.folder / piece.shard).rename(store.folder / old)
+    piece.path.write_text(json.dumps(sealed(facts | {"shard": old})))
+    assert (store.view(list(store.valid_entries([track]).values())).take(np.arange(2)) == 1).all()
+    piece.path.write_text(json.dumps(sealed(facts | {"shard": "other.safetensors"})))
+    assert store.valid_entries([track]) == {}
+
+
+@pytest.mark.parametrize("error", [NotImplementedError(), OSError(errno.ENOLCK, "No locks available")])
+def test_a_file_system_without_locks_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    store = FeatureStore(tmp_path / "s", 2, 3)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with store.lock("a"), store.lock("a"):
+        pass
+    assert "has no locks" in caplog.text
+
+
+def test_locks_are_switched_off_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FeatureStore(tmp_path / "s", 2, 3)
+    with store.lock("a"):
+        with pytest.raises(Timeout):
+            store.lock("a").acquire(timeout=0)
+        monkeypatch.setenv("CMBENCH_LOCKS", "off")
+        store.lock("a").acquire(timeout=0)

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cmbench import decoding
-from cmbench.benchmark.features.windows import AudioWindows, read_windows, window_spans
+from cmbench.benchmark.features import windows as windows_module
+from cmbench.benchmark.features.windows import (
+    AudioWindows,
+    LongWindows,
+    _resampled_length,
+    read_windows,
+    window_spans,
+)
 from cmbench.benchmark.protocol import Windowing
-from cmbench.errors import UnusableAudio, UsageError
+from cmbench.errors import CmbenchError, UnusableAudio, UsageError
 from cmbench.files import file_sha256
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared"
@@ -74,7 +82,7 @@ def read(
 
 
 def joined(audio: AudioWindows) -> NDArray[np.float32]:
-    return np.concatenate(audio.windows)
+    return np.concatenate(list(audio.windows))
 
 
 def reason(path: Path, *args: Any, **kwargs: Any) -> str:
@@ -587,3 +595,101 @@ def test_windows_cover_the_track(samples: int, window: int, hop: int, tail: str,
     if len(spans) == regular + 1:
         assert spans[-1][1] == samples
         assert lengths[-1] >= min(window, max(1, shortest))
+
+
+# long tracks
+
+OVERLAPPING = Windowing(seconds=1.0, hop_seconds=0.4, min_tail_seconds=0.1)
+WITH_GAPS = Windowing(seconds=0.5, hop_seconds=0.9, tail="keep", min_tail_seconds=0.1)
+ONE = Windowing(seconds=1e6, hop_seconds=1e6)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize("windowing", [ONE_SECOND, replace(ONE_SECOND, tail="keep"), OVERLAPPING, WITH_GAPS, ONE])
+@pytest.mark.parametrize(("rate", "start", "cap"), [(44_100, 0.0, None), (RATE, 0.33, 2.6), (8_000, 0.0, 0.4)])
+def test_a_long_track_has_the_windows_that_it_would_have_if_it_were_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, windowing: Windowing, rate: int, start: float, cap: Any
+) -> None:
+    path = write(tmp_path / name, noise(3.7, rate, channels=2), rate)
+    held = read(path, start, None, cap, windowing=windowing)
+    assert isinstance(held.windows, tuple)
+    monkeypatch.setattr(windows_module, "HELD_SECONDS", 0.2)
+    monkeypatch.setattr(decoding, "_BLOCK_SAMPLES", 5_001)
+    audio = read(path, start, None, cap, windowing=windowing)
+    assert isinstance(audio.windows, LongWindows)
+    assert (audio.seconds, audio.warnings, len(audio.windows)) == (held.seconds, held.warnings, len(held.windows))
+    for _ in range(2):
+        for mine, theirs in zip(audio.windows, held.windows, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_track_is_long_beyond_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "two.wav", noise(2.0, RATE), RATE)
+    for seconds, kind in ((2.0, tuple), (1.99, LongWindows)):
+        monkeypatch.setattr(windows_module, "HELD_SECONDS", seconds)
+        assert isinstance(read(path).windows, kind)
+
+
+def test_what_is_wrong_with_a_long_track_is_said_before_it_has_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_module, "HELD_SECONDS", 0.5)
+    assert "damaged" in reason(cut(write(tmp_path / "a.flac", noise(2.0)), 0.8))
+    assert reason(write(tmp_path / "b.wav", np.zeros((80_000, 1), np.float32))) == "silence from beginning to end"
+    assert "too short: 2 s" in reason(write(tmp_path / "c.wav", noise(2.0)), min_seconds=2.5)
+    one = noise(1.5)
+    audio = read(write(tmp_path / "d.wav", np.hstack([0.999 * one, -one]), subtype="FLOAT"))
+    np.testing.assert_array_equal(joined(audio), soxr.resample(-one[:, 0], 44_100, RATE, "HQ"))
+    assert audio.warnings == ("the channels cancel in their mean (antiphase): channel 2 is used alone",)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 2.5], ids=["as long", "longer"])
+def test_a_long_track_that_changes_before_it_is_encoded_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(windows_module, "HELD_SECONDS", 0.5)
+    path = write(tmp_path / "a.wav", noise(2.0, RATE), RATE)
+    audio = read(path)
+    write(path, noise(seconds, RATE, seed=1), RATE)
+    with pytest.raises(CmbenchError, match=r"a\.wav changed while it was read; run the command again"):
+        list(audio.windows)
+    monkeypatch.setattr(windows_module, "file_version", lambda path: None)
+    audio = read(path)
+    write(path, noise(1.2, RATE), RATE)
+    with pytest.raises(CmbenchError, match="changed while it was read"):
+        list(audio.windows)
+
+
+@given(st.integers(1, 30_000), st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000, 96_000, 12_345]))
+def test_the_length_after_resampling_is_known_before(frames: int, rate: int) -> None:
+    stream = soxr.ResampleStream(rate, RATE, 1, "float32", "HQ")
+    pieces = [stream.resample_chunk(np.zeros(frames, np.float32)), stream.resample_chunk(np.zeros(0, np.float32), True)]
+    assert sum(map(len, pieces)) == _resampled_length(frames, rate, RATE)
+
+
+def peak_mib(path: Path) -> float:
+    """Memory that reading the windows of a file needs at most, one window held at a time."""
+    tracemalloc.start()
+    try:
+        for _ in read(path, windowing=Windowing()).windows:
+            pass
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_memory_does_not_grow_with_the_length_of_a_track(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("cmbench.sound._HELD_BYTES", 2**20)
+    minute = noise(60.0, 8_000)
+    path = tmp_path / name
+    peaks = []
+    for minutes in (2, 20):
+        with soundfile.SoundFile(path, "w", 8_000, 1) as file:
+            for _ in range(minutes):
+                file.write(minute)
+        peaks.append(peak_mib(path))
+    assert peaks[1] < 1.5 * peaks[0], peaks
+    assert peaks[1] < 60, "twenty minutes of samples are 110 MiB"

@@ -1,0 +1,223 @@
+"""One index of all pieces of a large store: a cache of what they say, which stay the truth.
+
+It lies beside the store's folder, so that the folder's own time of change tells whether a piece came or went: rows in
+SQLite, and a JSON file with their hash and the sums that ``cmbench cache ls`` shows. A piece's rows are believed while
+:func:`cmbench.files.file_version` of the piece is what it was when its seal was looked at; what has no such rows is
+read. An index that is damaged, of another folder or another version of cmbench is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from ...errors import CmbenchError
+from ...files import (
+    SEAL,
+    FileVersion,
+    current_sha256,
+    file_sha256,
+    file_version,
+    seal_is_broken,
+    sealed,
+    sha256_of,
+    whole_file,
+    write_atomically,
+)
+from .stored import _INDEX, Piece, StoredTrack, read_piece
+
+logger = logging.getLogger(__name__)
+
+LEAST_PIECES = 32
+"""Stores of fewer pieces have no index: theirs are read in no time."""
+
+_FORMAT = 1
+
+_SETTLED_NS = 2 * 10**9
+"""Age, when it was listed, from which a folder's time of change tells of every later change: clocks of file systems
+tick slowly, and those of two machines differ."""
+
+_INDEXED = 0.9
+"""Share of the pieces that are indexed at least; the others are read."""
+
+_SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE pieces (number INTEGER PRIMARY KEY, name TEXT, version TEXT, shard TEXT, sha256 TEXT, bytes, seconds);
+CREATE TABLE tracks (piece INTEGER, id TEXT, path TEXT, start, end, s0, s1, s2, s3, sha256 TEXT, first, stop, seconds,
+    failure TEXT, warnings TEXT, decoder TEXT);
+"""
+_PIECE = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)"
+_TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a store has as a whole.
+
+    Attributes:
+        tracks: noted in whole pieces.
+        windows: of these.
+        bytes: of all files of the folder.
+    """
+
+    tracks: int
+    windows: int
+    bytes: int
+
+
+def index_files(folder: Path) -> tuple[Path, Path]:
+    """Return where the index of a store lies: its rows, and what seals them."""
+    return folder.with_name(f".{folder.name}.sqlite"), folder.with_name(f".{folder.name}.json")
+
+
+def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
+    """Return the pieces of a store, by name, and what is wrong with those that cannot be used, one line each.
+
+    Where much of a large store is not indexed, it is.
+
+    Args:
+        folder: of the store.
+    """
+    there, problems = _listed(folder), []
+    known = {} if len(there) < LEAST_PIECES else {piece.path.name: piece for piece in _indexed(folder, there)}
+    pieces = []
+    for name in there:
+        try:
+            piece = known.get(name) or read_piece(folder / name)
+            size = (folder / piece.shard).stat().st_size
+        except (CmbenchError, FileNotFoundError) as error:
+            problems.append(f"A shard of the feature store is broken and will be made again: {error}")
+            continue
+        if size == piece.bytes:
+            pieces.append(piece)
+        else:
+            problems.append(f"{folder / piece.shard} was cut short and will be made again")
+    if len(there) >= LEAST_PIECES and len(known) < _INDEXED * len(there):
+        _write(folder, there, pieces)
+    return pieces, problems
+
+
+def read_sums(folder: Path) -> tuple[Sums, list[str]]:
+    """Return the sums of a store and what is wrong with it, one line each.
+
+    Of a large one they are noted: nothing but its folder is looked at until that changes.
+    """
+    about, now, listed_ns = _about(folder), file_version(folder), time.time_ns()
+    if about is not None and now is not None and about["folder"] == list(now):
+        return Sums(about["tracks"], about["windows"], about["bytes"]), []
+    there = _listed(folder)
+    size = sum(entry.stat().st_size for entry in os.scandir(folder))
+    if about is not None and about["listing"] == _listing_sha256(there):
+        sums, problems = Sums(about["tracks"], about["windows"], size), []
+    else:
+        pieces, problems = read_pieces(folder)
+        about = _about(folder)
+        sums = Sums(sum(len(p.tracks) for p in pieces), sum(p.windows for p in pieces), size)
+    # What came within the tick of a clock might not show.
+    is_settled = now is not None and now[1] < listed_ns - _SETTLED_NS
+    if about is not None and not problems:
+        noted = {"folder": list(now or ()) if is_settled else None, "listing": _listing_sha256(there)}
+        _write_about(folder, about["rows_sha256"], noted | asdict(sums))
+    return sums, problems
+
+
+def forget(folder: Path) -> None:
+    """Remove the index of a store that was removed."""
+    for file in index_files(folder):
+        file.unlink(missing_ok=True)
+
+
+def _listed(folder: Path) -> dict[str, FileVersion]:
+    """Return the versions of the files of a store's pieces, by name in order."""
+    found = {path.name: file_version(path) for path in sorted(folder.glob(f"*{_INDEX}"))}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _listing_sha256(there: Mapping[str, FileVersion]) -> str:
+    return sha256_of(json.dumps(list(there.items())).encode())
+
+
+def _about(folder: Path) -> dict[str, Any] | None:
+    """Return what an index says of itself; ``None`` if there is none, or none that can be believed."""
+    path = index_files(folder)[1]
+    try:
+        facts = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        facts = None
+    if isinstance(facts, dict) and facts.get("format") == _FORMAT and SEAL in facts and not seal_is_broken(facts):
+        return facts
+    logger.warning("%s is damaged or of another version, and is made again", path)
+    return None
+
+
+def _indexed(folder: Path, there: Mapping[str, FileVersion]) -> list[Piece]:
+    """Return those pieces of an index that are as they were when they were indexed."""
+    about, rows = _about(folder), index_files(folder)[0]
+    if about is None or not rows.is_file():
+        return []
+    if current_sha256(rows) != about["rows_sha256"]:
+        logger.warning("%s has changed since it was written, and is made again", rows)
+        return []
+    pieces = []
+    with closing(sqlite3.connect(f"{rows.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+        noted = {number: facts for number, *facts in db.execute("SELECT * FROM pieces")}
+        for number, found in groupby(db.execute("SELECT * FROM tracks ORDER BY rowid"), itemgetter(0)):
+            name, version, shard, sha256, size, seconds = noted[number]
+            if json.dumps(there.get(name)) == version:
+                pieces.append(Piece(shard, sha256, size, tuple(map(_track, found)), seconds, folder / name))
+    return pieces
+
+
+def _track(row: Sequence[Any]) -> StoredTrack:
+    _, name, path, start, end, s0, s1, s2, s3, sha256, first, stop, seconds, failure, warnings, decoder = row
+    version = None if s0 is None else (s0, s1) if s2 is None else (s0, s1, s2, s3)
+    told = () if warnings == "[]" else tuple(json.loads(warnings))
+    return StoredTrack(name, path, start, end, version, sha256, (first, stop), seconds, failure, told, decoder)
+
+
+def _row(number: int, t: StoredTrack) -> tuple[Any, ...]:
+    version = (*(t.stat or ()), None, None, None, None)[:4]
+    about = (t.sha256, *t.rows, t.seconds, t.failure, json.dumps(t.warnings), t.decoder)
+    return (number, t.id, t.path, t.start, t.end, *version, *about)
+
+
+def _write(folder: Path, there: Mapping[str, FileVersion], pieces: Sequence[Piece]) -> None:
+    """Index some pieces, unless the store is for reading only."""
+    rows = index_files(folder)[0]
+    try:
+        with whole_file(rows) as part, closing(sqlite3.connect(part)) as db:
+            db.executescript(_SCHEMA)
+            db.executemany(
+                _PIECE,
+                (
+                    (number, p.path.name, json.dumps(there[p.path.name]), p.shard, p.sha256, p.bytes, p.encode_seconds)
+                    for number, p in enumerate(pieces)
+                ),
+            )
+            db.executemany(_TRACK, (_row(number, t) for number, p in enumerate(pieces) for t in p.tracks))
+            db.commit()
+            digest = file_sha256(part)
+        _write_about(folder, digest, {"folder": None, "listing": None, "tracks": 0, "windows": 0, "bytes": 0})
+    except (OSError, sqlite3.OperationalError) as error:
+        logger.debug("%s is not written: %s", rows, error)
+
+
+def _write_about(folder: Path, digest: str, noted: Mapping[str, object]) -> None:
+    content = sealed({"format": _FORMAT, "rows_sha256": digest, **noted})
+    try:
+        write_atomically(index_files(folder)[1], json.dumps(content).encode())
+    except OSError as error:
+        logger.debug("%s is not written: %s", index_files(folder)[1], error)
