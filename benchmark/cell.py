@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ..paths import cache_root
 from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
-from .features.extract import extract
+from .features.extract import Extraction, Shard, StoredShard, encode_shards, extract
 from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
 from .records.answers import write_answers
 from .records.environment import describe_environment
@@ -43,6 +44,7 @@ from .scoring.bootstrap import cluster_count
 
 if TYPE_CHECKING:
     from ..baselines.base import EncoderCard
+    from .executors.base import Executor
     from .models import Encoders
     from .observer import Observer
     from .probing.heads import Heads
@@ -52,18 +54,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def compute_cell(
+def begin_cell(
     encoders: Encoders,
     name: str,
     data: TaskData,
     protocol: Protocol,
     watch: Observer,
+    executor: Executor,
     *,
     out: Path,
     force: bool,
-    workers: int,
-) -> Record:
-    """Return the record of one cell: the finished one if there is one, else a new one.
+) -> Callable[[], Record]:
+    """Return what gives the record of one cell: the finished one if there is one, else a new one.
+
+    Its features are in the store when this returns; its probes may still be trained.
 
     Args:
         encoders: has the encoder.
@@ -71,12 +75,13 @@ def compute_cell(
         data: the task's tracks.
         protocol: the evaluation protocol.
         watch: notified of how it goes.
+        executor: encodes and probes.
         out: folder of the records.
         force: compute a finished cell again.
-        workers: decoding threads.
 
     Raises:
-        CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
+        CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged; also by what is
+            returned.
     """
     card, store = encoders.card(name), open_store(encoders.card(name), data, protocol.windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
@@ -89,31 +94,26 @@ def compute_cell(
         write_answers(path, card.name, data, again=False)
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
-        return finished
+        return lambda: finished
     require_judgeable(data)
     store.describe(card, data.task, data.edition, protocol.windowing)
-    entries = store.sound(entries)
+    entries, batch = store.sound(entries), None
     if len(entries) < len(tracks):
-        entries = extract_all(encoders, name, data, store, protocol.windowing, workers, watch)
+        entries, batch = extract_all(encoders, name, data, store, protocol.windowing, executor, watch)
     touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
     parts = {"cell_sha256": key, "task": _task_part(data, audio), "coverage": coverage}
-    record = _probe_and_record(encoders, card, data, protocol, watch, store, entries, path, parts)
-    # What is shown is what was written.
-    record = read_record(write_record(record, out))
-    watch.finished(record, was_there=False)
-    return record
+    work = CellWork(card, data, protocol, store, entries, encoders.options.device, batch, parts)
 
+    def finish(judged: Judged) -> Record:
+        record = _write(judged, path, card, data, out)
+        watch.finished(record, was_there=False)
+        return record
 
-def batch_seconds(device: str) -> float:
-    """Return how much audio one batch has, seconds.
-
-    On a processor the front end of a 95M model already fills its caches with one 30 s window (and needs 0.6 GB for it);
-    an accelerator wants more.
-    """
-    return 30.0 if device == "cpu" else 480.0
+    progress = partial(watch.probing, card.name, data.task.name)
+    return executor.start(partial(judge_cell, work), finish, progress)
 
 
 def open_store(card: EncoderCard, data: TaskData, windowing: Windowing) -> FeatureStore:
@@ -129,20 +129,25 @@ def extract_all(
     data: TaskData,
     store: FeatureStore,
     windowing: Windowing,
-    workers: int,
+    executor: Executor,
     watch: Observer,
-) -> dict[str, ShardTrack]:
+) -> tuple[dict[str, ShardTrack], float | None]:
     """Bring the features of every track of a task into the store; see :func:`.features.extract.extract`."""
+    how = Extraction(store, windowing, data.task.max_track_seconds, executor.threads)
     return extract(
-        encoders.encoder(name),
         [t for split in SPLITS for t in data.splits[split]],
-        store,
-        windowing,
-        data.task.max_track_seconds,
-        batch_seconds=batch_seconds(encoders.device),
-        workers=workers,
-        progress=lambda state: watch.extracting(encoders.card(name).name, data.task.name, state),
+        how,
+        lambda shards: executor.each(partial(encode, name=name, how=how), shards),
+        lambda state: watch.extracting(encoders.card(name).name, data.task.name, state),
     )
+
+
+def encode(encoders: Encoders, shards: Sequence[Shard], *, name: str, how: Extraction) -> Iterator[StoredShard]:
+    """Bring shards into the store by an encoder by name: what an executor hands out."""
+    if shards:
+        with encoders.turn:
+            encoder, batch = encoders.encoder(name), encoders.batch(name)
+        yield from encode_shards(encoder, shards, how, batch, encoders.turn)
 
 
 def record_path(out: Path, card: EncoderCard, data: TaskData, protocol: Protocol) -> Path:
@@ -266,83 +271,112 @@ def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
         )
 
 
-def _probe_and_record(
-    encoders: Encoders,
-    card: EncoderCard,
-    data: TaskData,
-    protocol: Protocol,
-    watch: Observer,
-    store: FeatureStore,
-    entries: Mapping[str, ShardTrack],
-    path: Path,
-    parts: Mapping[str, Any],
-) -> Record:
-    """Train and score the probes, write what lies beside the record at ``path``, and return it with the parts given."""
+@dataclass(frozen=True)
+class CellWork:
+    """What the probes of a cell are made from, wherever they are trained.
+
+    Attributes:
+        card: of the encoder.
+        data: the task's tracks.
+        protocol: the evaluation protocol.
+        store: has the features.
+        entries: of the tracks, by id.
+        device: asked for; resolved where the probes are trained.
+        batch_seconds: smallest batch of the encoder in this run, seconds; ``None`` if all features were there.
+        parts: of the record that are known already.
+    """
+
+    card: EncoderCard
+    data: TaskData
+    protocol: Protocol
+    store: FeatureStore
+    entries: Mapping[str, ShardTrack]
+    device: str
+    batch_seconds: float | None
+    parts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What becomes of it: the record, and the files that lie beside it."""
+
+    record: Record
+    predictions: bytes
+    heads: bytes
+
+
+def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
+    """Train and score the probes of a cell; nothing is written."""
+    from ..baselines.device import choose_device
     from .probing.search import run_probes
 
-    (_, train), (_, valid), (tracks, test) = (_probe_split(data, split, store, entries) for split in SPLITS)
+    card, data, protocol, entries = work.card, work.data, work.protocol, work.entries
+    device = str(choose_device(work.device))
+    (_, train), (_, valid), (tracks, test) = (_probe_split(data, split, work.store, entries) for split in SPLITS)
     _refuse_constant(card, train)
     started = time.perf_counter()
-    probed = run_probes(
-        train,
-        valid,
-        test,
-        protocol.probe,
-        card.layer_names,
-        encoders.device,
-        lambda done, total: watch.probing(card.name, data.task.name, done, total),
-        [data.task.families[label] for label in data.labels],
-    )
+    families = [data.task.families[label] for label in data.labels]
+    probed = run_probes(train, valid, test, protocol.probe, card.layer_names, device, progress, families)
     seconds = time.perf_counter() - started
     groups = [t.group for t in tracks]
     predictions = predictions_bytes((t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities)
-    write_atomically(path.with_suffix(".npz"), predictions)
-    write_answers(path, card.name, data)
-    _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
-    support, families = train.labels.sum(axis=0).tolist(), data.task.families
-    scores = score_predictions(test.labels, probed.probabilities, groups, data.labels, families, support, protocol)
-    settings = json.loads(json.dumps(protocol.settings))
-    return Record(
+    support = train.labels.sum(axis=0).tolist()
+    scores = score_predictions(
+        test.labels, probed.probabilities, groups, data.labels, data.task.families, support, protocol
+    )
+    record = Record(
         model=_model_part(card),
-        protocol=ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings),
+        protocol=_protocol_part(protocol),
         selection=probed.selection,
         layers=probed.layers,
-        predictions=PredictionsPart(file=path.with_suffix(".npz").name, sha256=sha256_of(predictions)),
-        environment=describe_environment(encoders.device, used_decoders(entries.values())),
+        predictions=PredictionsPart(
+            file=f"{cell_stem(data.task.name, data.edition, data.split_name, protocol.name)}.npz",
+            sha256=sha256_of(predictions),
+        ),
+        environment=describe_environment(device, used_decoders(entries.values())),
         cost=_cost(entries.values(), seconds),
-        **parts,
+        **work.parts,
         **vars(scores),
     )
+    return Judged(record, predictions, _heads(work, probed.heads, predictions))
 
 
-def _write_heads(
-    path: Path,
-    card: EncoderCard,
-    data: TaskData,
-    protocol: Protocol,
-    entries: Mapping[str, ShardTrack],
-    heads: Heads,
-    predictions: bytes,
-) -> None:
-    """Write the trained heads beside the record at ``path``, with what they were trained on."""
-    from .probing.heads import heads_bytes, heads_path, short_hashes
+def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: Path) -> Record:
+    """Write the record of a cell and what lies beside it; what is returned, and shown, is what was written."""
+    from .probing.heads import heads_path
 
+    write_atomically(path.with_suffix(".npz"), judged.predictions)
+    write_answers(path, card.name, data)
+    write_atomically(heads_path(path), judged.heads)
+    return read_record(write_record(judged.record, out))
+
+
+def _heads(work: CellWork, heads: Heads, predictions: bytes) -> bytes:
+    """Return the file of the trained heads, with what they were trained on."""
+    from .probing.heads import heads_bytes, short_hashes
+
+    card, data = work.card, work.data
     about = {
         "model": card.name,
         "fingerprint": card.fingerprint,
         "task": data.task.name,
         "edition": data.edition,
         "split": data.split_name,
-        "protocol": protocol.name,
+        "protocol": work.protocol.name,
         "labels": data.labels,
-        "windowing": protocol.windowing.settings,
+        "windowing": work.protocol.windowing.settings,
         "max_track_seconds": data.task.max_track_seconds,
         "predictions_sha256": sha256_of(predictions),
     }
     # Their recordings are known again when the heads tag them.
     learned = ("train", "valid")
-    audio = {split: short_hashes([entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
-    write_atomically(heads_path(path), heads_bytes(heads, about, audio))
+    audio = {split: short_hashes([work.entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
+    return heads_bytes(heads, about, audio)
+
+
+def _protocol_part(protocol: Protocol) -> ProtocolPart:
+    settings = json.loads(json.dumps(protocol.settings))
+    return ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings)
 
 
 def _model_part(card: EncoderCard) -> ModelPart:

@@ -16,16 +16,18 @@ from cmbench.benchmark.features import extract as extract_module
 from cmbench.benchmark.features.extract import (
     SHARD_SECONDS,
     SHARD_TRACKS,
+    BatchSize,
     Extracted,
+    Extraction,
     encode_windows,
     expected_seconds,
-    extract,
     plan_shards,
 )
 from cmbench.benchmark.features.store import FeatureStore, shard_name
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
 from cmbench.tasks.base import LoadContext, Task, Track
+from cmbench.tests.conftest import store_features
 
 WINDOWING = Windowing(seconds=0.5, hop_seconds=0.5, min_tail_seconds=0.1)
 
@@ -38,8 +40,9 @@ def tracks_of(task: Task) -> list[Track]:
 def run_extract(encoder: Any, tracks: list[Track], folder: Path, **options: Any) -> Any:
     store = FeatureStore(folder, encoder.card.layers, encoder.card.dim)
     told: list[Extracted] = []
-    settings: dict[str, Any] = {"batch_seconds": 2.0, "workers": 2, "progress": told.append} | options
-    entries = extract(encoder, tracks, store, WINDOWING, None, **settings)
+    settings: dict[str, Any] = {"batch_seconds": 2.0, "workers": 2} | options
+    how = Extraction(store, WINDOWING, None, settings["workers"])
+    entries = store_features(encoder, tracks, how, settings["batch_seconds"], told)
     return store, entries, told
 
 
@@ -69,7 +72,7 @@ def test_features_are_those_of_the_track(tmp_path: Path, make_task: Any, encoder
     store, entries, _ = run_extract(encoder, tracks, tmp_path / "s")
     for track in tracks[::7]:
         audio = read_windows(track.path, 0.0, None, None, 8000, WINDOWING, 0.05)
-        alone = encode_windows(encoder, audio.windows, 2.0)
+        alone = encode_windows(encoder, audio.windows, BatchSize(2.0))
         view = store.view([entries[track.id]])
         assert np.array_equal(view.take(np.arange(len(alone))), alone)
 
@@ -163,14 +166,14 @@ def test_two_runs_share_the_work(tmp_path: Path, make_task: Any, make_encoder: A
 def test_a_broken_encoder_is_refused(make_encoder: Any, value: float) -> None:
     windows = [np.zeros(800, np.float32)] * 3
     with pytest.raises(CmbenchError, match="Model counting ret"):
-        encode_windows(make_encoder(broken=value), windows, 1.0)
+        encode_windows(make_encoder(broken=value), windows, BatchSize(1.0))
 
 
 def test_an_encoder_that_contradicts_its_card_is_refused(make_encoder: Any) -> None:
     encoder = make_encoder()
     encoder.encode = lambda audio: np.zeros((len(audio), 1, 3), np.float32)
     with pytest.raises(CmbenchError, match="its card says"):
-        encode_windows(encoder, [np.zeros(800, np.float32)], 1.0)
+        encode_windows(encoder, [np.zeros(800, np.float32)], BatchSize(1.0))
 
 
 @given(st.lists(st.floats(0.1, 5000), min_size=1, max_size=200), st.none() | st.floats(1, 900))
