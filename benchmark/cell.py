@@ -5,50 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError
 from ..files import safe_name, sha256_of, write_atomically
 from ..paths import cache_root
-from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
 from .features.extract import Extraction, Shard, StoredShard, encode_shards, extract
-from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
+from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store
+from .judge import CellWork, Judged, judge_cell, model_part, task_part
 from .records.answers import write_answers
-from .records.environment import describe_environment
 from .records.evidence import read_evidence
-from .records.predictions import predictions_bytes
-from .records.record import (
-    CostPart,
-    Coverage,
-    FailedTrack,
-    ModelPart,
-    PredictionsPart,
-    ProtocolPart,
-    Record,
-    TaskPart,
-    cell_stem,
-    read_record,
-    write_record,
-)
-from .records.scores import score_predictions
-from .scoring.bootstrap import cluster_count
+from .records.record import Coverage, FailedTrack, Record, cell_stem, read_record, write_record
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from ..baselines.base import EncoderCard
     from .executors.base import Executor
     from .models import Encoders
     from .observer import Observer
-    from .probing.heads import Heads
-    from .probing.search import ProbeSplit
     from .protocol import Protocol, Windowing
 
 logger = logging.getLogger(__name__)
@@ -104,16 +84,60 @@ def begin_cell(
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
-    parts = {"cell_sha256": key, "task": _task_part(data, audio), "coverage": coverage}
+    parts = {"cell_sha256": key, "task": task_part(data, audio), "coverage": coverage}
     work = CellWork(card, data, protocol, store, entries, encoders.options.device, batch, parts)
+    probing = _begin_probing(work, path, out, executor, watch, force)
+    # What another process is at comes last: it is read, or computed if that process died.
+    return probing or (
+        lambda: (
+            _after_another(path) or begin_cell(encoders, name, data, protocol, watch, executor, out=out, force=force)()
+        )
+    )
+
+
+def _begin_probing(
+    work: CellWork, path: Path, out: Path, executor: Executor, watch: Observer, force: bool
+) -> Callable[[], Record] | None:
+    """Return what gives the record at ``path`` once the probes are trained; ``None`` if another process is at it."""
+    from filelock import Timeout
+
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    # Another process may have finished it since this one looked.
+    if not force and (finished := find_finished(path, work.parts["cell_sha256"])):
+        lock.release()
+        watch.finished(finished, was_there=True)
+        return lambda: finished
 
     def finish(judged: Judged) -> Record:
-        record = _write(judged, path, card, data, out)
+        record = _write(judged, path, work.card, work.data, out)
+        lock.release()
         watch.finished(record, was_there=False)
         return record
 
-    progress = partial(watch.probing, card.name, data.task.name)
-    return executor.start(partial(judge_cell, work), finish, progress)
+    try:
+        progress = partial(watch.probing, work.card.name, work.data.task.name)
+        return executor.start(partial(judge_cell, work), finish, progress)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _after_another(path: Path) -> None:
+    """Return once no other process is at the record at ``path``."""
+    with _lock(path):
+        pass
+
+
+def _lock(path: Path) -> FileLock:
+    """Return the lock of the record at ``path``; the operating system frees it when its holder dies."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def open_store(card: EncoderCard, data: TaskData, windowing: Windowing) -> FeatureStore:
@@ -166,8 +190,8 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
         audio: hash of the audio of all tracks.
     """
     facts = [
-        _model_part(card).model_dump(mode="json"),
-        _task_part(data, audio).model_dump(mode="json"),
+        model_part(card).model_dump(mode="json"),
+        task_part(data, audio).model_dump(mode="json"),
         protocol.windowing.sha256(data.task.max_track_seconds),
         protocol.sha256,
     ]
@@ -249,98 +273,6 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
     )
 
 
-def _probe_split(
-    data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
-) -> tuple[list[Track], ProbeSplit]:
-    """Usable tracks of a split and what the probes see of them."""
-    from .probing.search import ProbeSplit
-
-    usable = [entries[t.id].track.failure is None for t in data.splits[split]]
-    tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
-    return tracks, ProbeSplit(store.view([entries[t.id] for t in tracks]), data.label_matrix(split)[np.array(usable)])
-
-
-def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
-    """Raise if an encoder that does not declare it gives the same features for every window."""
-    windows = len(split.features.track_of_window)
-    sample = split.features.take(np.unique(np.linspace(0, windows - 1, 64).astype(np.int64)))
-    if windows > 1 and not card.constant and (sample == sample[0]).all():
-        raise CmbenchError(
-            f"Model {card.name} gives the same features for every window: its weights are broken, or it does not hear "
-            "the audio. An anchor that is meant to be constant says so in its card."
-        )
-
-
-@dataclass(frozen=True)
-class CellWork:
-    """What the probes of a cell are made from, wherever they are trained.
-
-    Attributes:
-        card: of the encoder.
-        data: the task's tracks.
-        protocol: the evaluation protocol.
-        store: has the features.
-        entries: of the tracks, by id.
-        device: asked for; resolved where the probes are trained.
-        batch_seconds: smallest batch of the encoder in this run, seconds; ``None`` if all features were there.
-        parts: of the record that are known already.
-    """
-
-    card: EncoderCard
-    data: TaskData
-    protocol: Protocol
-    store: FeatureStore
-    entries: Mapping[str, ShardTrack]
-    device: str
-    batch_seconds: float | None
-    parts: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What becomes of it: the record, and the files that lie beside it."""
-
-    record: Record
-    predictions: bytes
-    heads: bytes
-
-
-def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
-    """Train and score the probes of a cell; nothing is written."""
-    from ..baselines.device import choose_device
-    from .probing.search import run_probes
-
-    card, data, protocol, entries = work.card, work.data, work.protocol, work.entries
-    device = str(choose_device(work.device))
-    (_, train), (_, valid), (tracks, test) = (_probe_split(data, split, work.store, entries) for split in SPLITS)
-    _refuse_constant(card, train)
-    started = time.perf_counter()
-    families = [data.task.families[label] for label in data.labels]
-    probed = run_probes(train, valid, test, protocol.probe, card.layer_names, device, progress, families)
-    seconds = time.perf_counter() - started
-    groups = [t.group for t in tracks]
-    predictions = predictions_bytes((t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities)
-    support = train.labels.sum(axis=0).tolist()
-    scores = score_predictions(
-        test.labels, probed.probabilities, groups, data.labels, data.task.families, support, protocol
-    )
-    record = Record(
-        model=_model_part(card),
-        protocol=_protocol_part(protocol),
-        selection=probed.selection,
-        layers=probed.layers,
-        predictions=PredictionsPart(
-            file=f"{cell_stem(data.task.name, data.edition, data.split_name, protocol.name)}.npz",
-            sha256=sha256_of(predictions),
-        ),
-        environment=describe_environment(device, used_decoders(entries.values())),
-        cost=_cost(entries.values(), seconds),
-        **work.parts,
-        **vars(scores),
-    )
-    return Judged(record, predictions, _heads(work, probed.heads, predictions))
-
-
 def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: Path) -> Record:
     """Write the record of a cell and what lies beside it; what is returned, and shown, is what was written."""
     from .probing.heads import heads_path
@@ -349,69 +281,3 @@ def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: P
     write_answers(path, card.name, data)
     write_atomically(heads_path(path), judged.heads)
     return read_record(write_record(judged.record, out))
-
-
-def _heads(work: CellWork, heads: Heads, predictions: bytes) -> bytes:
-    """Return the file of the trained heads, with what they were trained on."""
-    from .probing.heads import heads_bytes, short_hashes
-
-    card, data = work.card, work.data
-    about = {
-        "model": card.name,
-        "fingerprint": card.fingerprint,
-        "task": data.task.name,
-        "edition": data.edition,
-        "split": data.split_name,
-        "protocol": work.protocol.name,
-        "labels": data.labels,
-        "windowing": work.protocol.windowing.settings,
-        "max_track_seconds": data.task.max_track_seconds,
-        "predictions_sha256": sha256_of(predictions),
-    }
-    # Their recordings are known again when the heads tag them.
-    learned = ("train", "valid")
-    audio = {split: short_hashes([work.entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
-    return heads_bytes(heads, about, audio)
-
-
-def _protocol_part(protocol: Protocol) -> ProtocolPart:
-    settings = json.loads(json.dumps(protocol.settings))
-    return ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings)
-
-
-def _model_part(card: EncoderCard) -> ModelPart:
-    facts = asdict(card)
-    del facts["min_seconds"], facts["constant"]
-    return ModelPart(fingerprint=card.fingerprint, **facts)
-
-
-def _task_part(data: TaskData, audio: str) -> TaskPart:
-    groups = {split: [t.group for t in data.splits[split]] for split in SPLITS}
-    return TaskPart(
-        name=data.task.name,
-        title=data.task.title,
-        tradition=data.task.tradition,
-        edition=data.edition,
-        split=data.split_name,
-        labels=data.labels,
-        families={label: data.task.families[label] for label in data.labels},
-        split_sha256=data.split_sha256,
-        label_sha256=data.label_sha256,
-        audio_sha256=audio,
-        tracks={split: len(data.splits[split]) for split in SPLITS},
-        groups={split: cluster_count(names) if all(names) else None for split, names in groups.items()},
-        licence=data.task.licence,
-        citation=data.task.citation,
-        notes=data.task.notes,
-    )
-
-
-def _cost(entries: Iterable[ShardTrack], probe_seconds: float) -> CostPart:
-    entries = list(entries)
-    pieces = {e.piece.path: e.piece for e in entries}
-    return CostPart(
-        audio_seconds=sum(e.track.seconds for e in entries),
-        encode_seconds=sum(p.encode_seconds for p in pieces.values()),
-        probe_seconds=probe_seconds,
-        peak_memory_mib=peak_memory_mib(),
-    )

@@ -18,8 +18,9 @@ from ... import untrusted
 from ...errors import CmbenchError
 from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_atomically
 
-SCHEMA_VERSION = "1.2"
-"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`; older records are read too, without them."""
+SCHEMA_VERSION = "1.3"
+"""1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`, 1.3 :attr:`EnvironmentPart.batch_seconds`;
+older records are read too, without them."""
 
 LARGEST = 64 * 2**20
 """Bytes of a record; that of the largest task has about 200 kB."""
@@ -27,7 +28,7 @@ LARGEST = 64 * 2**20
 UNSEALED_VERSIONS = ("1.0", "1.1")
 """Versions whose records do not state the hash of their content."""
 
-READ_VERSIONS = (*UNSEALED_VERSIONS, SCHEMA_VERSION)
+READ_VERSIONS = (*UNSEALED_VERSIONS, "1.2", SCHEMA_VERSION)
 """Every version that was ever written; all of them are read."""
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -215,7 +216,11 @@ class PredictionsPart(_Part):
 
 
 class EnvironmentPart(_Part):
-    """The machine and the moment; differs between runs."""
+    """The machine and the moment; differs between runs.
+
+    ``batch_seconds`` is the audio of the smallest batch that this run encoded, at most, ``null`` where all features had
+    been there; less than was asked for where a device had no room.
+    """
 
     created: str
     cmbench: str
@@ -225,6 +230,7 @@ class EnvironmentPart(_Part):
     device: str
     device_name: str
     threads: int
+    batch_seconds: Number | None = None
 
 
 class CostPart(_Part):
