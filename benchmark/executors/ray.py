@@ -8,6 +8,7 @@ for people who trust each other; what is stored stays safetensors and JSON.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,7 @@ class OnRay:
         if self._joined:
             handed = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
             try:
+                _knock(place.address)
                 ray.init(
                     address=place.address,
                     runtime_env={"env_vars": handed},
@@ -93,7 +95,7 @@ class OnRay:
                     logging_level="warning",
                     configure_logging=False,
                 )
-            except ConnectionError as error:
+            except (ConnectionError, TimeoutError) as error:
                 raise UsageError(
                     f"No Ray cluster answers at {place.address}: start one with `ray start --head`, or leave out "
                     "--ray-address."
@@ -258,6 +260,13 @@ class OnRay:
         for begun in self._begun:
             if not begun.done and self._ray.wait([begun.ref], timeout=0)[0]:
                 begun.result, begun.done = begun.then(self._get(begun.ref)), True
+
+
+def _knock(address: str | None) -> None:
+    """Raise where nobody listens at ``host:port``; Ray itself would try for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=LOOK_SECONDS * 10).close()
 
 
 def _do(work: Callable[[OnProgress], T], folder: str) -> T:

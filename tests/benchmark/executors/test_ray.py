@@ -29,7 +29,9 @@ from cmbench.tests.faults.setting import corpus
 
 ray = pytest.importorskip("ray", reason="the executor ray needs cmbench[cluster]")
 
-SECONDS = 120.0
+pytestmark = pytest.mark.timeout(900)
+
+SECONDS = 400.0
 """What is never waited for where all is well."""
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -209,7 +211,8 @@ from cmbench.tests.benchmark.executors.test_ray import counting_mert
 from cmbench.tests.faults.setting import QUICK
 extract.SHARD_TRACKS = 2
 folder = Path(sys.argv[1])
-encoder = counting_mert(folder / "notes", lambda note: time.sleep(float(sys.argv[2])))
+seconds = float(sys.argv[2])
+encoder = counting_mert(folder / "notes", lambda note: time.sleep(seconds))
 (record,) = cmbench.run(encoder, str(folder / "task.yaml"), protocol=QUICK, out=folder / "out", device="cpu",
                         executor=sys.argv[3], cpus_per_worker=1)
 print(record.coverage.used)
@@ -226,8 +229,9 @@ def test_ctrl_c_leaves_no_process_and_what_is_stored(tmp_path: Path, own_cache: 
         command = [sys.executable, "-c", INTERRUPTED, str(tmp_path), *words]
         return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0)
 
-    work = start("0.2", "ray")
+    work = start("1", "ray")
     until(lambda: len(list(own_cache.rglob("*.index.json"))) > 1 or work.poll() is not None)
+    assert work.poll() is None, work.communicate()[1]
     os.killpg(work.pid, signal.SIGINT)
     _, said = work.communicate(timeout=SECONDS)
     assert said.splitlines()[-1] == "KeyboardInterrupt"
