@@ -16,7 +16,7 @@ WAITS = {
     "a_clip_of_musicnn": 4,
     "a_step_of_the_bank": 0,
     "all_merges": 0,
-    "a_step_of_pretraining": 1,  # whether a gradient is finite, by torch's own clipping
+    "a_step_of_pretraining": 0,  # beside its three masks, whose rows are counted, and which the case replaces
 }
 """How often the processor waits, at most."""
 
