@@ -5,68 +5,51 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError
 from ..files import safe_name, sha256_of, write_atomically
 from ..paths import cache_root
-from ..processes import peak_memory_mib
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
-from .features.extract import extract
+from .features.extract import Extraction, Shard, StoredShard, encode_shards, extract
 from .features.looks import looks_sha256, note_audio, noted_audio
-from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store, used_decoders
+from .features.store import FeatureStore, ShardTrack, audio_sha256, store_folder, touch_store
+from .judge import CellWork, Judged, judge_cell, model_part, task_part
 from .records.answers import write_answers
-from .records.environment import describe_environment
 from .records.evidence import read_evidence
-from .records.predictions import predictions_bytes
-from .records.record import (
-    CostPart,
-    Coverage,
-    FailedTrack,
-    ModelPart,
-    PredictionsPart,
-    ProtocolPart,
-    Record,
-    TaskPart,
-    cell_stem,
-    hashed,
-    read_record,
-    write_record,
-)
-from .records.scores import score_predictions
-from .scoring.bootstrap import cluster_count
+from .records.record import Coverage, FailedTrack, Record, cell_stem, hashed, read_record, write_record
 from .scoring.metrics import defined_labels
 
 if TYPE_CHECKING:
+    from filelock import FileLock
+
     from ..baselines.base import EncoderCard
+    from .executors.base import Executor
     from .models import Encoders
     from .observer import Observer
-    from .probing.heads import Heads
-    from .probing.search import ProbeSplit
     from .protocol import Protocol, Windowing
 
 logger = logging.getLogger(__name__)
 
 
-def compute_cell(
+def begin_cell(
     encoders: Encoders,
     name: str,
     data: TaskData,
     protocol: Protocol,
     watch: Observer,
+    executor: Executor,
     *,
     out: Path,
     force: bool,
-    workers: int,
-) -> Record:
-    """Return the record of one cell: the finished one if there is one, else a new one.
+) -> Callable[[], Record]:
+    """Return what gives the record of one cell: the finished one if there is one, else a new one.
+
+    Its features are in the store when this returns; its probes may still be trained.
 
     Args:
         encoders: has the encoder.
@@ -74,12 +57,13 @@ def compute_cell(
         data: the task's tracks.
         protocol: the evaluation protocol.
         watch: notified of how it goes.
+        executor: encodes and probes.
         out: folder of the records.
         force: compute a finished cell again.
-        workers: decoding threads.
 
     Raises:
-        CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged.
+        CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged; also by what is
+            returned.
     """
     data = data.read_as(protocol.unknown)
     card = encoders.card(name)
@@ -105,33 +89,72 @@ def compute_cell(
         write_answers(path, card.name, data, again=False)
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
-        return finished
+        return lambda: finished
     require_judgeable(data)
     store.describe(card, data.task, data.edition, windowing)
-    entries = store.sound(entries)
+    entries, batch = store.sound(entries), None
     if len(entries) < len(tracks):
-        entries = extract_all(encoders, name, data, store, windowing, workers, watch)
+        entries, batch = extract_all(encoders, name, data, store, windowing, executor, watch)
         note_audio(note, looks, audio, (entry.track for entry in entries.values()))
     touch_store(store.folder)
     coverage = count_coverage(data, entries)
     watch.failed_tracks(data.task.name, data.edition, coverage.failed)
     require_coverage(data, coverage, protocol)
     key = cell_sha256(card, data, protocol, audio)
-    parts = {"cell_sha256": key, "task": _task_part(data, audio), "coverage": coverage}
-    record = _probe_and_record(encoders, card, data, protocol, watch, store, entries, path, parts)
-    # What is shown is what was written.
-    record = read_record(write_record(record, out))
-    watch.finished(record, was_there=False)
-    return record
+    parts = {"cell_sha256": key, "task": task_part(data, audio), "coverage": coverage}
+    work = CellWork(card, data, protocol, store, entries, encoders.options.device, batch, parts)
+    probing = _begin_probing(work, path, out, executor, watch, force)
+    # What another process is at comes last: it is read, or computed if that process died.
+    return probing or (
+        lambda: (
+            _after_another(path) or begin_cell(encoders, name, data, protocol, watch, executor, out=out, force=force)()
+        )
+    )
 
 
-def batch_seconds(device: str) -> float:
-    """Return how much audio one batch has, seconds.
+def _begin_probing(
+    work: CellWork, path: Path, out: Path, executor: Executor, watch: Observer, force: bool
+) -> Callable[[], Record] | None:
+    """Return what gives the record at ``path`` once the probes are trained; ``None`` if another process is at it."""
+    from filelock import Timeout
 
-    On a processor the front end of a 95M model already fills its caches with one 30 s window (and needs 0.6 GB for it);
-    an accelerator wants more.
-    """
-    return 30.0 if device == "cpu" else 480.0
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    # Another process may have finished it since this one looked.
+    if not force and (finished := find_finished(path, work.parts["cell_sha256"])):
+        lock.release()
+        watch.finished(finished, was_there=True)
+        return lambda: finished
+
+    def finish(judged: Judged) -> Record:
+        record = _write(judged, path, work.card, work.data, out)
+        lock.release()
+        watch.finished(record, was_there=False)
+        return record
+
+    try:
+        progress = partial(watch.probing, work.card.name, work.data.task.name)
+        return executor.start(partial(judge_cell, work), finish, progress)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _after_another(path: Path) -> None:
+    """Return once no other process is at the record at ``path``."""
+    with _lock(path):
+        pass
+
+
+def _lock(path: Path) -> FileLock:
+    """Return the lock of the record at ``path``; the operating system frees it when its holder dies."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def audio_note(data: TaskData) -> Path:
@@ -152,20 +175,25 @@ def extract_all(
     data: TaskData,
     store: FeatureStore,
     windowing: Windowing,
-    workers: int,
+    executor: Executor,
     watch: Observer,
-) -> dict[str, ShardTrack]:
+) -> tuple[dict[str, ShardTrack], float | None]:
     """Bring the features of every track of a task into the store; see :func:`.features.extract.extract`."""
+    how = Extraction(store, windowing, data.task.max_track_seconds, executor.threads)
     return extract(
-        encoders.encoder(name),
         [t for split in SPLITS for t in data.splits[split]],
-        store,
-        windowing,
-        data.task.max_track_seconds,
-        batch_seconds=batch_seconds(encoders.device),
-        workers=workers,
-        progress=lambda state: watch.extracting(encoders.card(name).name, data.task.name, state),
+        how,
+        lambda shards: executor.each(partial(encode, name=name, how=how), shards),
+        lambda state: watch.extracting(encoders.card(name).name, data.task.name, state),
     )
+
+
+def encode(encoders: Encoders, shards: Sequence[Shard], *, name: str, how: Extraction) -> Iterator[StoredShard]:
+    """Bring shards into the store by an encoder by name: what an executor hands out."""
+    if shards:
+        with encoders.turn:
+            encoder, batch = encoders.encoder(name), encoders.batch(name)
+        yield from encode_shards(encoder, shards, how, batch, encoders.turn)
 
 
 def record_path(out: Path, card: EncoderCard, data: TaskData, protocol: Protocol) -> Path:
@@ -184,8 +212,8 @@ def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: st
         audio: hash of the audio of all tracks.
     """
     facts = [
-        hashed(_model_part(card)),
-        hashed(_task_part(data.read_as(protocol.unknown), audio)),
+        hashed(model_part(card)),
+        hashed(task_part(data.read_as(protocol.unknown), audio)),
         protocol.windowing.of(card.max_seconds).sha256(data.task.max_track_seconds),
         protocol.sha256,
     ]
@@ -267,158 +295,11 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
     )
 
 
-def _probe_split(
-    data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
-) -> tuple[list[Track], ProbeSplit]:
-    """Usable tracks of a split and what the probes see of them."""
-    from .probing.search import ProbeSplit
+def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: Path) -> Record:
+    """Write the record of a cell and what lies beside it; what is returned, and shown, is what was written."""
+    from .probing.heads import heads_path
 
-    usable = np.array([entries[t.id].track.failure is None for t in data.splits[split]])
-    tracks = [t for t, ok in zip(data.splits[split], usable, strict=True) if ok]
-    labels, known = data.label_matrix(split)[usable], data.known_matrix(split)
-    features = store.view([entries[t.id] for t in tracks])
-    return tracks, ProbeSplit(features, labels, None if known is None else known[usable])
-
-
-def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
-    """Raise if an encoder that does not declare it gives the same features for every window."""
-    windows = len(split.features.track_of_window)
-    sample = split.features.take(np.unique(np.linspace(0, windows - 1, 64).astype(np.int64)))
-    if windows > 1 and not card.constant and (sample == sample[0]).all():
-        raise CmbenchError(
-            f"Model {card.name} gives the same features for every window: its weights are broken, or it does not hear "
-            "the audio. An anchor that is meant to be constant says so in its card."
-        )
-
-
-def _probe_and_record(
-    encoders: Encoders,
-    card: EncoderCard,
-    data: TaskData,
-    protocol: Protocol,
-    watch: Observer,
-    store: FeatureStore,
-    entries: Mapping[str, ShardTrack],
-    path: Path,
-    parts: Mapping[str, Any],
-) -> Record:
-    """Train and score the probes, write what lies beside the record at ``path``, and return it with the parts given."""
-    from .probing.resampling import training_draws
-    from .probing.search import run_probes
-
-    (train_tracks, train), (_, valid), (tracks, test) = (_probe_split(data, split, store, entries) for split in SPLITS)
-    _refuse_constant(card, train)
-    started = time.perf_counter()
-    probed = run_probes(
-        train,
-        valid,
-        test,
-        protocol.probe,
-        card.layer_names,
-        encoders.device,
-        lambda done, total: watch.probing(card.name, data.task.name, done, total),
-        [data.task.families[label] for label in data.labels],
-        training_draws(data, train_tracks, protocol.train_resamples),
-    )
-    seconds = time.perf_counter() - started
-    groups = [t.group for t in tracks]
-    predictions = predictions_bytes(
-        (t.id for t in tracks), groups, data.labels, test.labels, probed.probabilities, probed.resampled, test.known
-    )
-    write_atomically(path.with_suffix(".npz"), predictions)
+    write_atomically(path.with_suffix(".npz"), judged.predictions)
     write_answers(path, card.name, data)
-    _write_heads(path, card, data, protocol, entries, probed.heads, predictions)
-    support, families = train.labels.sum(axis=0).tolist(), data.task.families
-    scores = score_predictions(
-        test.labels,
-        probed.probabilities,
-        groups,
-        data.labels,
-        families,
-        support,
-        protocol,
-        resampled=probed.resampled,
-        known=test.known,
-        single_label=data.task.single_label,
-    )
-    settings = json.loads(json.dumps(protocol.settings))
-    return Record(
-        model=_model_part(card),
-        protocol=ProtocolPart(name=protocol.name, sha256=protocol.sha256, settings=settings),
-        selection=probed.selection,
-        layers=probed.layers,
-        predictions=PredictionsPart(file=path.with_suffix(".npz").name, sha256=sha256_of(predictions)),
-        environment=describe_environment(encoders.device, used_decoders(entries.values())),
-        cost=_cost(entries.values(), seconds),
-        **parts,
-        **vars(scores),
-    )
-
-
-def _write_heads(
-    path: Path,
-    card: EncoderCard,
-    data: TaskData,
-    protocol: Protocol,
-    entries: Mapping[str, ShardTrack],
-    heads: Heads,
-    predictions: bytes,
-) -> None:
-    """Write the trained heads beside the record at ``path``, with what they were trained on."""
-    from .probing.heads import heads_bytes, heads_path, short_hashes
-
-    about = {
-        "model": card.name,
-        "fingerprint": card.fingerprint,
-        "task": data.task.name,
-        "edition": data.edition,
-        "split": data.split_name,
-        "protocol": protocol.name,
-        "labels": data.labels,
-        "windowing": protocol.windowing.of(card.max_seconds).settings,
-        "max_track_seconds": data.task.max_track_seconds,
-        "predictions_sha256": sha256_of(predictions),
-    }
-    # Their recordings are known again when the heads tag them.
-    learned = ("train", "valid")
-    audio = {split: short_hashes([entries[t.id].track.sha256 for t in data.splits[split]]) for split in learned}
-    write_atomically(heads_path(path), heads_bytes(heads, about, audio))
-
-
-def _model_part(card: EncoderCard) -> ModelPart:
-    facts = asdict(card)
-    del facts["min_seconds"], facts["constant"]
-    return ModelPart(fingerprint=card.fingerprint, **facts)
-
-
-def _task_part(data: TaskData, audio: str) -> TaskPart:
-    groups = {split: [t.group for t in data.splits[split]] for split in SPLITS}
-    return TaskPart(
-        name=data.task.name,
-        title=data.task.title,
-        tradition=data.task.tradition,
-        edition=data.edition,
-        split=data.split_name,
-        labels=data.labels,
-        families={label: data.task.families[label] for label in data.labels},
-        split_sha256=data.split_sha256,
-        label_sha256=data.label_sha256,
-        audio_sha256=audio,
-        tracks={split: len(data.splits[split]) for split in SPLITS},
-        groups={split: cluster_count(names) if all(names) else None for split, names in groups.items()},
-        licence=data.task.licence,
-        citation=data.task.citation,
-        notes=data.task.notes,
-        unknown_sha256=data.unknown_sha256 or None,
-    )
-
-
-def _cost(entries: Iterable[ShardTrack], probe_seconds: float) -> CostPart:
-    entries = list(entries)
-    pieces = {e.piece.path: e.piece for e in entries}
-    return CostPart(
-        audio_seconds=sum(e.track.seconds for e in entries),
-        encode_seconds=sum(p.encode_seconds for p in pieces.values()),
-        probe_seconds=probe_seconds,
-        peak_memory_mib=peak_memory_mib(),
-    )
+    write_atomically(heads_path(path), judged.heads)
+    return read_record(write_record(judged.record, out))

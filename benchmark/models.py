@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..baselines.base import Encoder, EncoderCard, LoadOptions
 from ..baselines.noted import note_path, read_note, write_note
@@ -15,6 +16,8 @@ from ..errors import CmbenchError, UsageError, quoted
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .features.extract import BatchSize
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class GivenEncoder:
         """
         import numpy as np
 
-        from .features.extract import encode_windows
+        from .features.extract import BatchSize, encode_windows
 
         card = encoder.card
         seconds = min(max(1.0, 2 * card.min_seconds), card.max_seconds or math.inf)
         samples = round(seconds * card.sample_rate)
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, samples).astype(np.float32)
-        heard = encode_windows(encoder, [noise], batch_seconds=1.0).tobytes()
+        heard = encode_windows(encoder, [noise], BatchSize(1.0)).tobytes()
         digest = hashlib.sha256(card.weights_sha256.encode() + heard).hexdigest()
         return cls(encoder, replace(card, weights_sha256=digest))
 
@@ -56,27 +59,61 @@ class GivenEncoder:
         return self.inner.encode(audio)
 
 
+def batch_seconds(device: str) -> float:
+    """Return how much audio one batch has, seconds, where nothing is asked for.
+
+    On a processor the front end of a 95M model already fills its caches with one 30 s window (and needs 0.6 GB for it);
+    an accelerator wants more.
+    """
+    return 30.0 if device == "cpu" else 480.0
+
+
 class Encoders:
-    """Encoders by name, at most one of the named ones in memory at a time.
+    """Encoders by name, at most one of the named ones in memory at a time; another process loads its own.
 
     Args:
         options: how they are loaded.
         noted: whether cards are read from the cache where they can be, and noted there.
+        batch_seconds: audio of one batch, seconds; :func:`batch_seconds` if not given.
+
+    Attributes:
+        options: how they are loaded.
+        turn: held while one is loaded or computes, where several threads share them.
     """
 
-    def __init__(self, options: LoadOptions, noted: bool = False) -> None:
-        self._options = options
+    def __init__(self, options: LoadOptions, noted: bool = False, batch_seconds: float | None = None) -> None:
+        self.options = options
+        self.turn = threading.RLock()
+        self._batch_seconds = batch_seconds
+        self._batches: dict[str, BatchSize] = {}
         self._noted = noted
         self._given: dict[str, Encoder] = {}
         self._loaded: dict[str, Encoder] = {}
         self._cards: dict[str, EncoderCard] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to have the same ones."""
+        return vars(self) | {"turn": None, "_loaded": {}, "_batches": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be those of another process."""
+        vars(self).update(state | {"turn": threading.RLock()})
 
     @property
     def device(self) -> str:
         """Device that encoders and probes compute on, for example ``cpu`` or ``cuda:0``."""
         from ..baselines.device import choose_device
 
-        return str(choose_device(self._options.device))
+        return str(choose_device(self.options.device))
+
+    def batch(self, name: str) -> BatchSize:
+        """Return how much audio an encoder takes at once: the same object every time, which may shrink."""
+        from .features.extract import BatchSize
+
+        if name not in self._batches:
+            seconds = self._batch_seconds or batch_seconds(self.device)
+            self._batches[name] = BatchSize(seconds, fixed=self.device == "cpu")
+        return self._batches[name]
 
     def add(self, model: str | Encoder) -> str:
         """Add a model and return the name to ask for it by."""
@@ -100,7 +137,7 @@ class Encoders:
             return self._given[name]
         if name not in self._loaded:
             self._loaded.clear()
-            loaded = load_encoder(name, self._options)
+            loaded = load_encoder(name, self.options)
             if self._cards.setdefault(name, loaded.card).fingerprint != loaded.card.fingerprint:
                 raise CmbenchError(f"Model {name} has changed since this began. Start it again.")
             self._loaded[name] = loaded
@@ -109,7 +146,7 @@ class Encoders:
     def card(self, name: str) -> EncoderCard:
         """Return an encoder's card; the encoder is loaded at most once for it, and not at all if the card is noted."""
         if name not in self._cards:
-            note = note_path(name, self._options) if self._noted and name not in self._given else None
+            note = note_path(name, self.options) if self._noted and name not in self._given else None
             card = None if note is None else read_note(note)
             if card is None:
                 card = self.encoder(name).card

@@ -46,12 +46,21 @@ class RunRequest:
     mini_scale: float = 1.0
     mini_seed: int = 0
     limit: int | None = None
+    executor: str = "local"
+    ray_address: str | None = None
+    cpus_per_worker: int | None = None
+    gpus_per_worker: float | None = None
+    batch_seconds: float | None = None
 
     @property
     def values(self) -> dict[str, Any]:
         """Keyword arguments of :func:`.run.run`."""
         return asdict(self)
 
+
+_LEAST = (("limit", SMALLEST_LIMIT, "30"), ("workers", 1, "2"), ("seeds", 1, "5"), ("cpus_per_worker", 1, "4"),
+          ("gpus_per_worker", 0, "0.5"), ("batch_seconds", 1, "120"))  # fmt: skip
+"""Keys, the least that each may be, and an example."""
 
 PLANNED = ("model", "tasks", "edition", "split", "protocol", "data_root", "out", "device", "precision", "seeds",
            "mini_scale", "mini_seed")  # fmt: skip
@@ -76,7 +85,7 @@ def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest
     for key, example in (("model", "chroma"), ("tasks", "all")):
         if not getattr(asked, key):
             raise UsageError(f"{key}: none is named. Say --{key} {example}, or {key}={example}, or put it into a file.")
-    for key, least, example in (("limit", SMALLEST_LIMIT, "30"), ("workers", 1, "2"), ("seeds", 1, "5")):
+    for key, least, example in _LEAST:
         value = getattr(asked, key)
         if value is not None and value < least:
             raise UsageError(f"{key} should be at least {least}, not {value}; write it like {key}={example}")

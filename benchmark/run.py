@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..baselines.base import Encoder, LoadOptions
 from ..errors import Missing, MissingError, UsageError, quoted
@@ -20,6 +20,7 @@ from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
+from .executors.base import Place, get_executor
 from .models import Encoders
 from .observer import Observer
 from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
@@ -49,6 +50,11 @@ def run(
     mini_scale: float = 1.0,
     mini_seed: int = 0,
     limit: int | None = None,
+    executor: str = "local",
+    ray_address: str | None = None,
+    cpus_per_worker: int | None = None,
+    gpus_per_worker: float | None = None,
+    batch_seconds: float | None = None,
     observer: Observer | None = None,
 ) -> list[Record]:
     """Evaluate models on tasks and return one record for each cell, models outermost.
@@ -72,10 +78,16 @@ def run(
         seeds: number of probe seeds, if not the protocol's; the protocol's name and hash then say so.
         offline: never touch the network.
         force: compute finished cells again.
-        workers: decoding threads and rendering processes; the number of processors if not given.
+        workers: decoding threads and rendering processes; the number of processors if not given, and for a worker of
+            a cluster that of its own.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
         limit: about this many tracks of each task, a sample of whole groups: for a first look, never ranked.
+        executor: who encodes and probes: ``local``, or ``ray`` for a cluster (docs/scale.md).
+        ray_address: of the cluster; ``auto`` for the one of this machine; one of its own if not given.
+        cpus_per_worker: of the cluster; 4, or all of a smaller node, if not given.
+        gpus_per_worker: fractions too; 1 if not given and there are any.
+        batch_seconds: audio that an encoder takes at once, seconds; by its device if not given.
         observer: notified of how the run goes.
 
     Raises:
@@ -86,18 +98,19 @@ def run(
     _let_idle_threads_sleep()
     check_request(edition, mini_scale, workers, Path(out))
     chosen = get_protocol(protocol, seeds)
-    workers = workers or os.cpu_count() or 1
+    place = Place(workers, ray_address, cpus_per_worker, gpus_per_worker)
+    executed_by = get_executor(executor)
     watch = observer or Observer()
     context = LoadContext(
         data_root=require_data_root(data_root),
         cache_root=cache_root(),
-        workers=workers,
+        workers=workers or os.cpu_count() or 1,
         progress=watch.preparing,
         mini_scale=mini_scale,
         mini_seed=mini_seed,
     )
-    encoders = Encoders(LoadOptions(device, offline, precision), noted=True)
-    if device not in ("auto", "cpu"):
+    encoders = Encoders(LoadOptions(device, offline, precision), noted=True, batch_seconds=batch_seconds)
+    if device not in ("auto", "cpu") and executor == "local":
         # A device that is not there is said before anything is rendered.
         _ = encoders.device
     names = [encoders.add(m) for m in as_models(model)]
@@ -109,16 +122,15 @@ def run(
         ensure_audit(one, context.cache_root)
     # Torch is loaded only now that there is something to compute.
     from .ahead import rendered_ahead
-    from .cell import compute_cell
+    from .cell import begin_cell
 
     watch.planned(len(names) * len(data))
-    given: dict[str, Any] = {"out": Path(out), "force": force, "workers": workers}
     records = []
-    with rendered_ahead(data, context) as wait_for:
+    with rendered_ahead(data, context) as wait_for, executed_by(encoders, place) as executing:
         for name, one in product(names, data):
             wait_for(one)
-            records.append(compute_cell(encoders, name, one, chosen, watch, **given))
-    return records
+            records.append(begin_cell(encoders, name, one, chosen, watch, executing, out=Path(out), force=force))
+        return [record() for record in records]
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:

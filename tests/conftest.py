@@ -6,10 +6,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from cmbench.baselines.base import EncoderCard
+from cmbench.benchmark.features.extract import (
+    BatchSize,
+    Extracted,
+    Extraction,
+    Shard,
+    StoredShard,
+    encode_shards,
+    extract,
+)
+from cmbench.benchmark.features.store import ShardTrack
 from cmbench.tasks.base import Edition, LoadContext, Splits, Task, Track
 
 # As in a run: torch's threads must not spin while they wait. Read when torch is first imported.
@@ -219,3 +231,19 @@ def encoder() -> CountingEncoder:
 def make_encoder() -> type[CountingEncoder]:
     """The class of the counting encoder, for tests that need several or odd ones."""
     return CountingEncoder
+
+
+def store_features(
+    encoder: Any,
+    tracks: Sequence[Track],
+    how: Extraction,
+    batch_seconds: float = 30.0,
+    told: list[Extracted] | None = None,
+) -> dict[str, ShardTrack]:
+    """Bring the features of some tracks into a store, here and now."""
+    batch = BatchSize(batch_seconds)
+
+    def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
+        return encode_shards(encoder, shards, how, batch, nullcontext())
+
+    return extract(tracks, how, encode, ([] if told is None else told).append)[0]

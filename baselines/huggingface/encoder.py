@@ -118,7 +118,10 @@ def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32])
     # Whoever holds the module may have called train(); dropout and SpecAugment stay off all the same.
     model.eval()
     with torch.inference_mode():
-        return [np.asarray(state.float().cpu(), np.float32) for state in kind.states(model, extractor, window)]
+        states = [state.float() for state in kind.states(model, extractor, window)]
+        # One copy, because each waits for the device.
+        whole = torch.cat(states).cpu()
+    return [np.asarray(state, np.float32) for state in whole.split([len(state) for state in states])]
 
 
 def read_folder(folder: ModelFolder, options: LoadOptions) -> TransformersEncoder:

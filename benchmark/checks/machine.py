@@ -153,7 +153,7 @@ def measure(device: str = "auto") -> Iterator[Speed]:
 
 def windows_together(place: torch.device) -> int:
     """Windows of 30 s that a run encodes together on a device."""
-    from ..cell import batch_seconds
+    from ..models import batch_seconds
 
     return max(1, round(batch_seconds(place.type) / WINDOW_SECONDS))
 

@@ -127,9 +127,9 @@ def _consistent(card: EncoderCard) -> Check:
 
 
 def _shape_is_as_the_card_says(encoder: Encoder, clips: Floats) -> tuple[bool, str]:
-    from ..features.extract import encode_windows
+    from ..features.extract import BatchSize, encode_windows
 
-    encode_windows(encoder, list(clips), batch_seconds=clips.size / encoder.card.sample_rate)
+    encode_windows(encoder, list(clips), BatchSize(clips.size / encoder.card.sample_rate))
     return True, f"[{len(clips)}, {encoder.card.layers}, {encoder.card.dim}]"
 
 

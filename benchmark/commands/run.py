@@ -13,7 +13,7 @@ from ...terminal import console
 from ..protocol import DEFAULT_PROTOCOL
 from ..request import PLANNED, RunRequest, as_yaml, keep, read_request
 from . import completing
-from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers
+from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers, option
 
 if TYPE_CHECKING:
     from ..records.record import Record
@@ -82,6 +82,17 @@ def run(
     limit: Annotated[
         int | None,
         typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
+    ] = None,
+    executor: Annotated[str, typer.Option(help="`local`, or `ray` for a cluster (docs/scale.md).")] = "local",
+    ray_address: Annotated[
+        str | None, option(help="Of the Ray cluster; `auto` for the one of this machine; one of its own if not given.")
+    ] = None,
+    cpus_per_worker: Annotated[int | None, option(min=1, help="Of a cluster; 4 if not given.")] = None,
+    gpus_per_worker: Annotated[
+        float | None, option(min=0.0, help="Of a cluster, fractions too; 1 if not given and there are any.")
+    ] = None,
+    batch_seconds: Annotated[
+        float | None, option(min=1.0, help="Audio that an encoder takes at once, seconds; by its device if not given.")
     ] = None,
     plan: Annotated[
         bool,

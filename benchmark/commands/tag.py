@@ -43,7 +43,6 @@ def tag(
     """
     from ...baselines.base import LoadOptions
     from ...files import write_atomically
-    from ..cell import batch_seconds
     from ..models import Encoders
     from ..probing.heads import heads_path
     from ..probing.tagging import open_tagger
@@ -65,7 +64,7 @@ def tag(
         )
     found: list[Tagged] = []
     screen = console()
-    for one in tag_files(tagger, encoder, paths, encoders.device, batch_seconds(encoders.device)):
+    for one in tag_files(tagger, encoder, paths, encoders.device, encoders.batch(name)):
         found.append(one)
         _print_one(one, tagger, top, screen)
     for sentence in about(made, tagger):

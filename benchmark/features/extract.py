@@ -8,9 +8,11 @@ interrupted, resumed, or done by another process.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from ...baselines.base import Encoder
     from ...tasks.base import Track
     from ..protocol import Windowing
+
+logger = logging.getLogger(__name__)
 
 SHARD_SECONDS = 1920.0
 """Audio of one shard at most: 64 windows of 30 s. What a killed run loses, and what is held in memory twice."""
@@ -69,9 +73,9 @@ def expected_seconds(track: Track, max_seconds: float | None) -> float:
     return min(known, max_seconds) if max_seconds is not None else known
 
 
-def plan_shards(tracks: Sequence[Track], max_seconds: float | None) -> list[tuple[Track, ...]]:
+def plan_shards(tracks: Sequence[Track], max_seconds: float | None) -> list[Shard]:
     """Cut tracks, sorted by id, into shards of at most :data:`SHARD_SECONDS` or one track."""
-    shards: list[tuple[Track, ...]] = []
+    shards: list[Shard] = []
     current: list[Track] = []
     filled = 0.0
     for track in sorted(tracks, key=lambda t: t.id):
@@ -86,6 +90,8 @@ def plan_shards(tracks: Sequence[Track], max_seconds: float | None) -> list[tupl
     return shards
 
 
+Shard = tuple["Track", ...]
+"""Tracks that are stored together."""
 Decoded = tuple[StoredTrack, "AudioWindows | None"]
 """One track, decoded or known to be unusable."""
 
@@ -99,39 +105,49 @@ def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, c
     return replace(stored, seconds=audio.seconds, warnings=audio.warnings), audio
 
 
-def encode_windows(
-    encoder: Encoder, windows: Iterable[NDArray[np.float32]], batch_seconds: float
-) -> NDArray[np.float16]:
+@dataclass
+class BatchSize:
+    """How much audio is encoded at once; halved for good where a device has no room for it.
+
+    Attributes:
+        seconds: audio of one batch at most, seconds.
+        fixed: whether it stays so: on a processor, where it would change bits.
+    """
+
+    seconds: float
+    fixed: bool = True
+
+
+def encode_windows(encoder: Encoder, windows: Iterable[NDArray[np.float32]], batch: BatchSize) -> NDArray[np.float16]:
     """Encode windows in batches of equal length, each as soon as it is full.
 
     Args:
         encoder: the model.
         windows: each ``[samples]``; lengths may differ between windows, never within a batch.
-        batch_seconds: audio of one batch at most, seconds.
+        batch: audio of one batch, of one window at least; smaller afterwards if the device had no room for it.
 
     Returns:
         ``[windows, layers, dim]`` float16, in the order given.
 
     Raises:
-        CmbenchError: the encoder returned another shape than its card says, NaN, or values beyond float16.
+        CmbenchError: the encoder returned another shape than its card says, NaN, or values beyond float16; or a device
+            has no room for a single window.
     """
     card = encoder.card
-    most = int(batch_seconds * card.sample_rate)
     found: list[tuple[list[int], NDArray[np.float16]]] = []
-    for rows, audio in batches(windows, lambda samples: max(1, most // samples)):
-        batch = encoder.encode(audio)
-        if not isinstance(batch, np.ndarray) or not np.issubdtype(batch.dtype, np.floating):
-            kind = batch.dtype if isinstance(batch, np.ndarray) else type(batch).__name__
-            raise CmbenchError(f"Model {card.name} returned {kind} where a float32 array is expected.")
-        expected = (len(rows), card.layers, card.dim)
-        if batch.shape != expected:
-            raise CmbenchError(f"Model {card.name} returned features of shape {batch.shape}; its card says {expected}.")
-        if not np.isfinite(batch).all():
-            raise CmbenchError(
-                f"Model {card.name} returned NaN or infinity for finite audio; its weights or its precision are broken."
-            )
-        with np.errstate(over="ignore"):
-            found.append((rows, batch.astype(np.float16)))
+
+    def size(samples: int) -> int:
+        return max(1, int(batch.seconds * card.sample_rate) // samples)
+
+    for rows, audio in batches(windows, size):
+        low = 0
+        while low < len(rows):
+            part = slice(low, low + size(audio.shape[1]))
+            features = _encode_batch(encoder, audio[part], batch)
+            if features is not None:
+                with np.errstate(over="ignore"):
+                    found.append((rows[part], features.astype(np.float16)))
+                low = part.stop
     out = np.empty((sum(len(rows) for rows, _ in found), card.layers, card.dim), dtype=np.float16)
     for rows, half in found:
         out[rows] = half
@@ -140,68 +156,155 @@ def encode_windows(
     return out
 
 
-def extract(
-    encoder: Encoder,
-    tracks: Sequence[Track],
-    store: FeatureStore,
-    windowing: Windowing,
-    max_seconds: float | None,
-    *,
-    batch_seconds: float,
-    workers: int,
-    progress: OnExtracted,
-) -> dict[str, ShardTrack]:
-    """Bring the features of every track into the store and return its entries by track id, failures included.
+def _encode_batch(encoder: Encoder, audio: NDArray[np.float32], batch: BatchSize) -> NDArray[np.float32] | None:
+    """Encode one batch ``[windows, samples]``; ``None`` if the device had no room, and the batch is smaller now."""
+    card, seconds = encoder.card, audio.shape[1] / encoder.card.sample_rate
+    try:
+        features = encoder.encode(audio)
+    except RuntimeError as error:
+        import torch
 
-    What the store has already is not computed again. Decoding runs in ``workers`` threads one shard ahead of the
-    encoder (the decoder and the resampler release the interpreter lock).
+        if batch.fixed or not isinstance(error, torch.OutOfMemoryError):
+            raise
+        if len(audio) == 1:
+            raise CmbenchError(
+                f"Model {card.name}: the device has no room for one window of {seconds:g} s. Free its memory, take "
+                "another, or --device cpu."
+            ) from error
+        batch.seconds = len(audio) // 2 * seconds
+        logger.warning("Model %s: the device is out of memory; batches of %g s from here", card.name, batch.seconds)
+        torch.cuda.empty_cache()
+        return None
+    if not isinstance(features, np.ndarray) or not np.issubdtype(features.dtype, np.floating):
+        kind = features.dtype if isinstance(features, np.ndarray) else type(features).__name__
+        raise CmbenchError(f"Model {card.name} returned {kind} where a float32 array is expected.")
+    expected = (len(audio), card.layers, card.dim)
+    if features.shape != expected:
+        raise CmbenchError(f"Model {card.name} returned features of shape {features.shape}; its card says {expected}.")
+    if not np.isfinite(features).all():
+        raise CmbenchError(
+            f"Model {card.name} returned NaN or infinity for finite audio; its weights or its precision are broken."
+        )
+    return features
 
-    Args:
-        encoder: the model.
-        tracks: of all splits.
+
+@dataclass(frozen=True)
+class Extraction:
+    """How shards become features, whoever does it.
+
+    Attributes:
         store: where features go.
         windowing: of the protocol.
         max_seconds: cap of the task on each track, seconds.
-        batch_seconds: audio of one batch, seconds.
-        workers: decoding threads.
+        workers: decoding threads of one process.
+    """
+
+    store: FeatureStore
+    windowing: Windowing
+    max_seconds: float | None
+    workers: int
+
+
+@dataclass(frozen=True)
+class StoredShard:
+    """One shard that is in the store now.
+
+    Attributes:
+        shard: its tracks.
+        entries: of these tracks, by id.
+        batch_seconds: audio of one batch at most, seconds; ``None`` if another process had encoded the shard.
+    """
+
+    shard: Shard
+    entries: dict[str, ShardTrack]
+    batch_seconds: float | None
+
+
+def extract(
+    tracks: Sequence[Track],
+    how: Extraction,
+    encode: Callable[[Sequence[Shard]], Iterator[StoredShard]],
+    progress: OnExtracted,
+) -> tuple[dict[str, ShardTrack], float | None]:
+    """Bring the features of every track into the store; what the store has already is not computed again.
+
+    Args:
+        tracks: of all splits.
+        how: shards become features.
+        encode: brings shards into the store and yields each once, in any order; see :func:`encode_shards`.
         progress: called after each shard, and at the start.
+
+    Returns:
+        The entries of the tracks by id, failures included, and the smallest batch of this call, seconds; ``None`` if
+        nothing was encoded.
 
     Raises:
         CmbenchError: the encoder misbehaves; see :func:`encode_windows`.
     """
-    entries = store.valid_entries(tracks)
-    expected = {t.id: max(expected_seconds(t, max_seconds), 1e-3) for t in tracks}
+    entries = how.store.valid_entries(tracks)
+    expected = {t.id: max(expected_seconds(t, how.max_seconds), 1e-3) for t in tracks}
     whole = sum(expected.values())
     share = sum(expected[i] for i in entries) / whole
-    audio_seconds = 0.0
+    audio_seconds, batches = 0.0, []
     progress(Extracted(len(entries), len(tracks), audio_seconds, share))
-    card = encoder.card
     # Cut before what is stored is left out, so that a resumed run cuts alike.
-    lacking = (tuple(t for t in shard if t.id not in entries) for shard in plan_shards(tracks, max_seconds))
-    todo = [shard for shard in lacking if shard]
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="decode") as pool:
+    lacking = (tuple(t for t in shard if t.id not in entries) for shard in plan_shards(tracks, how.max_seconds))
+    for done in encode([shard for shard in lacking if shard]):
+        entries.update(done.entries)
+        if done.batch_seconds is not None:
+            audio_seconds += sum(e.track.seconds for e in done.entries.values())
+            batches.append(done.batch_seconds)
+        share += sum(expected[t.id] for t in done.shard) / whole
+        progress(Extracted(len(entries), len(tracks), audio_seconds, min(share, 1.0)))
+    return entries, min(batches, default=None)
 
-        def start(shard: tuple[Track, ...]) -> list[Future[Decoded]]:
-            return [pool.submit(_decode, t, card.sample_rate, card.min_seconds, windowing, max_seconds) for t in shard]
+
+def encode_shards(
+    encoder: Encoder,
+    shards: Sequence[Shard],
+    how: Extraction,
+    batch: BatchSize,
+    turn: AbstractContextManager[object],
+) -> Iterator[StoredShard]:
+    """Bring shards into the store, and yield each once it is there.
+
+    Decoding runs in threads one shard ahead of the encoder (the decoder and the resampler release the interpreter
+    lock).
+
+    Args:
+        encoder: the model.
+        shards: see :func:`plan_shards`.
+        how: they become features.
+        batch: audio of one batch; smaller afterwards if the device had no room for it.
+        turn: held while the encoder computes, where several threads share it.
+
+    Raises:
+        CmbenchError: the encoder misbehaves; see :func:`encode_windows`.
+    """
+    card = encoder.card
+    with ThreadPoolExecutor(max_workers=how.workers, thread_name_prefix="decode") as pool:
+
+        def start(shard: Shard) -> list[Future[Decoded]]:
+            given = (card.sample_rate, card.min_seconds, how.windowing, how.max_seconds)
+            return [pool.submit(_decode, track, *given) for track in shard]
 
         try:
-            for work in _in_turn(store, todo, start):
-                fresh = work.found or _encode_shard(encoder, store, work, batch_seconds)
-                entries.update(fresh)
-                audio_seconds += 0.0 if work.found else sum(e.track.seconds for e in fresh.values())
-                share += sum(expected[t.id] for t in work.shard) / whole
-                progress(Extracted(len(entries), len(tracks), audio_seconds, min(share, 1.0)))
+            for work in _in_turn(how.store, shards, start):
+                if work.found:
+                    yield StoredShard(work.shard, work.found, None)
+                else:
+                    fresh = _encode_shard(encoder, how.store, work, batch, turn)
+                    yield StoredShard(work.shard, fresh, batch.seconds)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return entries
 
 
 @dataclass(frozen=True)
 class _Work:
     """One shard whose lock this process holds: already stored by another process, or being decoded."""
 
-    shard: tuple[Track, ...]
+    shard: Shard
     lock: FileLock
     found: dict[str, ShardTrack]
     decoded: list[Future[Decoded]]
@@ -209,13 +312,13 @@ class _Work:
 
 def _in_turn(
     store: FeatureStore,
-    shards: Sequence[tuple[Track, ...]],
-    start: Callable[[tuple[Track, ...]], list[Future[Decoded]]],
+    shards: Sequence[Shard],
+    start: Callable[[Shard], list[Future[Decoded]]],
 ) -> Iterator[_Work]:
     """Yield every shard once, its decoding started one shard ahead; what another process is at comes last."""
     from filelock import Timeout
 
-    postponed: list[tuple[Track, ...]] = []
+    postponed: list[Shard] = []
     ahead: list[_Work] = []
     for shard in shards:
         lock = store.lock(shard_name(shard))
@@ -238,9 +341,9 @@ def _in_turn(
 
 def _begin(
     store: FeatureStore,
-    shard: tuple[Track, ...],
+    shard: Shard,
     lock: FileLock,
-    start: Callable[[tuple[Track, ...]], list[Future[Decoded]]],
+    start: Callable[[Shard], list[Future[Decoded]]],
 ) -> _Work:
     """Take what another process has stored since the plan was made, or start to decode."""
     index = store.folder / f"{shard_name(shard)}.index.json"
@@ -257,7 +360,9 @@ def _released(work: _Work) -> Iterator[_Work]:
         work.lock.release()
 
 
-def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seconds: float) -> dict[str, ShardTrack]:
+def _encode_shard(
+    encoder: Encoder, store: FeatureStore, work: _Work, batch: BatchSize, turn: AbstractContextManager[object]
+) -> dict[str, ShardTrack]:
     """Encode one decoded shard and write it."""
     tracks: list[StoredTrack] = []
 
@@ -271,8 +376,9 @@ def _encode_shard(encoder: Encoder, store: FeatureStore, work: _Work, batch_seco
             if audio is not None:
                 yield from audio.windows
 
-    started, ahead = time.perf_counter(), Ahead(windows(), int(batch_seconds * encoder.card.sample_rate))
-    features = encode_windows(encoder, ahead, batch_seconds)
-    seconds = time.perf_counter() - started - ahead.waited
+    with turn:
+        started, ahead = time.perf_counter(), Ahead(windows(), int(batch.seconds * encoder.card.sample_rate))
+        features = encode_windows(encoder, ahead, batch)
+        seconds = time.perf_counter() - started - ahead.waited
     piece = store.write(shard_name(work.shard), features, tracks, seconds)
     return {t.id: ShardTrack(t, piece) for t in piece.tracks}

@@ -136,12 +136,18 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class _Block:
-    """Consecutive members that are computed at once; those on a weighted sum share one seed."""
+    """Consecutive members that are computed at once; those on a weighted sum share one seed.
+
+    ``first_seed`` and ``places`` are what ``seeds`` begins with and ``layers`` holds, for the processor: to read them
+    from a device would wait until all before is done.
+    """
 
     members: slice
     seeds: Tensor
     layers: Tensor
     fused: bool
+    first_seed: int
+    places: tuple[int, ...]
 
 
 class Stack:
@@ -177,12 +183,12 @@ class Stack:
         fused = members[0].layer == FUSED
         seeds = [self.seeds.index(m.seed) for m in members]
         layers = [self.layers.index(layer) for layer in (self.shape.fused if fused else [m.layer for m in members])]
-        device = self.flat.device
-        return _Block(slice(low, high), torch.tensor(seeds, device=device), torch.tensor(layers, device=device), fused)
+        there = (torch.tensor(places, device=self.flat.device) for places in (seeds, layers))
+        return _Block(slice(low, high), *there, fused, seeds[0], tuple(layers))
 
     def block_layers(self, block: _Block) -> tuple[int, ...]:
         """Hidden states that the members of a block look at, ascending."""
-        return tuple(self.layers[i] for i in sorted(set(block.layers.tolist())))
+        return tuple(self.layers[i] for i in sorted(set(block.places)))
 
     def parts(self, block: _Block) -> Parts:
         """Parameters of a block."""
@@ -197,7 +203,7 @@ class Stack:
 
     def fused_states(self, block: _Block, windows: Tensor) -> Tensor:
         """Return the hidden states that a block on weighted sums adds up ``[fused, windows, dim]``."""
-        states = windows[int(block.seeds[0])]
+        states = windows[block.first_seed]
         return states if len(block.layers) == len(states) else states.index_select(0, block.layers)
 
     def block_logits(self, block: _Block, windows: Tensor) -> Tensor:
@@ -208,8 +214,9 @@ class Stack:
             windows: ``[layers of the block, windows, dim]``, the same for every seed.
         """
         local = {self.layers.index(layer): i for i, layer in enumerate(self.block_layers(block))}
-        layers = torch.tensor([local[i] for i in block.layers.tolist()], device=self.flat.device)
-        here = _Block(block.members, torch.zeros_like(block.seeds), layers, block.fused)
+        places = tuple(local[i] for i in block.places)
+        layers = torch.tensor(places, device=self.flat.device)
+        here = _Block(block.members, torch.zeros_like(block.seeds), layers, block.fused, 0, places)
         parts = self.parts(block)
         hidden = torch.baddbmm(parts.b1, self.inputs(here, windows.unsqueeze(0)), parts.w1).relu_()
         return torch.baddbmm(parts.b2, hidden, parts.w2)

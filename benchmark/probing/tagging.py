@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import CmbenchError, UnusableAudio, UsageError
 from ...files import file_sha256
-from ..features.extract import encode_windows
+from ..features.extract import BatchSize, encode_windows
 from ..features.windows import read_windows
 from ..protocol import Windowing
 from .heads import Heads, read_heads, short_hashes
@@ -88,7 +88,7 @@ def open_tagger(path: Path, record: Record) -> Tagger:
         raise CmbenchError(f"{path}: this is no file of heads ({type(error).__name__}: {error}).") from error
 
 
-def tag(tagger: Tagger, encoder: Encoder, paths: Sequence[Path], device: str, batch_seconds: float) -> Iterator[Tagged]:
+def tag(tagger: Tagger, encoder: Encoder, paths: Sequence[Path], device: str, batch: BatchSize) -> Iterator[Tagged]:
     """Yield what the heads say of every recording, in order; one that cannot be used says why.
 
     Args:
@@ -96,7 +96,7 @@ def tag(tagger: Tagger, encoder: Encoder, paths: Sequence[Path], device: str, ba
         encoder: whose features they were trained on.
         paths: of the recordings.
         device: that the probes compute on.
-        batch_seconds: audio of one batch, seconds.
+        batch: audio of one batch.
     """
     card = encoder.card
     for path in paths:
@@ -107,7 +107,7 @@ def tag(tagger: Tagger, encoder: Encoder, paths: Sequence[Path], device: str, ba
         except UnusableAudio as error:
             yield Tagged(path, None, 0.0, "", (error.reason,))
             continue
-        logits = tagger.heads.logits(encode_windows(encoder, audio.windows, batch_seconds), device)
+        logits = tagger.heads.logits(encode_windows(encoder, audio.windows, batch), device)
         short = short_hashes([file_sha256(path)])[0].tobytes()
         known = next((split for split, hashes in tagger.known.items() if short in hashes), "")
         yield Tagged(path, tagger.heads.probabilities(logits), audio.seconds, known, audio.warnings)

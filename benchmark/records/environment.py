@@ -32,12 +32,15 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def describe_environment(device: str, decoders: Mapping[str, str] | None = None) -> EnvironmentPart:
+def describe_environment(
+    device: str, decoders: Mapping[str, str] | None = None, batch_seconds: float | None = None
+) -> EnvironmentPart:
     """Describe where and when a cell was computed.
 
     Args:
         device: resolved device, for example ``cpu`` or ``cuda:0``.
         decoders: versions of those that read some of the audio otherwise than libsndfile does.
+        batch_seconds: smallest batch of audio that was encoded, seconds; ``None`` if all features were there.
     """
     import torch
 
@@ -53,6 +56,7 @@ def describe_environment(device: str, decoders: Mapping[str, str] | None = None)
         device=device,
         device_name=name,
         threads=torch.get_num_threads() if device == "cpu" else os.cpu_count() or 1,
+        batch_seconds=batch_seconds,
     )
 
 

@@ -20,7 +20,8 @@ from ...files import SEAL, _canonical, safe_name, seal_is_broken, sealed, write_
 
 SCHEMA_VERSION = "1.3"
 """1.1 adds :attr:`LayerScore.families`, 1.2 :attr:`Record.content_sha256`, 1.3 :attr:`LabelScore.known`,
-:attr:`TaskPart.unknown_sha256` and :attr:`ModelPart.max_seconds`; older records are read too, without them."""
+:attr:`TaskPart.unknown_sha256`, :attr:`ModelPart.max_seconds` and :attr:`EnvironmentPart.batch_seconds`; older records
+are read too, without them."""
 
 LARGEST = 64 * 2**20
 """Bytes of a record; that of the largest task has about 200 kB."""
@@ -228,7 +229,11 @@ class PredictionsPart(_Part):
 
 
 class EnvironmentPart(_Part):
-    """The machine and the moment; differs between runs."""
+    """The machine and the moment; differs between runs.
+
+    ``batch_seconds`` is the audio of the smallest batch that this run encoded, at most, ``null`` where all features had
+    been there; less than was asked for where a device had no room.
+    """
 
     created: str
     cmbench: str
@@ -238,6 +243,7 @@ class EnvironmentPart(_Part):
     device: str
     device_name: str
     threads: int
+    batch_seconds: Number | None = None
 
 
 class CostPart(_Part):

@@ -98,4 +98,4 @@ def drop_and_rescale(vector: Tensor, density: float, seed: tuple[int | str, ...]
 
     words = np.frombuffer(hashlib.sha256(repr(seed).encode()).digest(), np.uint32)
     draws = np.random.default_rng(words).random(tuple(vector.shape), np.float32)
-    return torch.where(torch.from_numpy(draws < density), vector / density, 0.0)
+    return torch.where(torch.from_numpy(draws < density).to(vector.device), vector / density, 0.0)

@@ -17,16 +17,18 @@ from cmbench.benchmark.features import windows as windows_module
 from cmbench.benchmark.features.extract import (
     SHARD_SECONDS,
     SHARD_TRACKS,
+    BatchSize,
     Extracted,
+    Extraction,
     encode_windows,
     expected_seconds,
-    extract,
     plan_shards,
 )
 from cmbench.benchmark.features.store import FeatureStore, shard_name
 from cmbench.benchmark.protocol import Windowing
 from cmbench.errors import CmbenchError
 from cmbench.tasks.base import LoadContext, Task, Track
+from cmbench.tests.conftest import CountingEncoder, store_features
 
 WINDOWING = Windowing(seconds=0.5, hop_seconds=0.5, min_tail_seconds=0.1)
 
@@ -39,8 +41,9 @@ def tracks_of(task: Task) -> list[Track]:
 def run_extract(encoder: Any, tracks: list[Track], folder: Path, **options: Any) -> Any:
     store = FeatureStore(folder, encoder.card.layers, encoder.card.dim)
     told: list[Extracted] = []
-    settings: dict[str, Any] = {"batch_seconds": 2.0, "workers": 2, "progress": told.append} | options
-    entries = extract(encoder, tracks, store, WINDOWING, None, **settings)
+    settings: dict[str, Any] = {"batch_seconds": 2.0, "workers": 2} | options
+    how = Extraction(store, WINDOWING, None, settings["workers"])
+    entries = store_features(encoder, tracks, how, settings["batch_seconds"], told)
     return store, entries, told
 
 
@@ -70,7 +73,7 @@ def test_features_are_those_of_the_track(tmp_path: Path, make_task: Any, encoder
     store, entries, _ = run_extract(encoder, tracks, tmp_path / "s")
     for track in tracks[::7]:
         audio = read_windows(track.path, 0.0, None, None, 8000, WINDOWING, 0.05)
-        alone = encode_windows(encoder, audio.windows, 2.0)
+        alone = encode_windows(encoder, audio.windows, BatchSize(2.0))
         view = store.view([entries[track.id]])
         assert np.array_equal(view.take(np.arange(len(alone))), alone)
 
@@ -181,14 +184,14 @@ def test_two_runs_share_the_work(tmp_path: Path, make_task: Any, make_encoder: A
 def test_a_broken_encoder_is_refused(make_encoder: Any, value: float) -> None:
     windows = [np.zeros(800, np.float32)] * 3
     with pytest.raises(CmbenchError, match="Model counting ret"):
-        encode_windows(make_encoder(broken=value), windows, 1.0)
+        encode_windows(make_encoder(broken=value), windows, BatchSize(1.0))
 
 
 def test_an_encoder_that_contradicts_its_card_is_refused(make_encoder: Any) -> None:
     encoder = make_encoder()
     encoder.encode = lambda audio: np.zeros((len(audio), 1, 3), np.float32)
     with pytest.raises(CmbenchError, match="its card says"):
-        encode_windows(encoder, [np.zeros(800, np.float32)], 1.0)
+        encode_windows(encoder, [np.zeros(800, np.float32)], BatchSize(1.0))
 
 
 @given(st.lists(st.floats(0.1, 5000), min_size=1, max_size=200), st.none() | st.floats(1, 900))
@@ -225,3 +228,57 @@ def test_the_expected_length_is_capped_and_known_from_the_excerpt(tmp_path: Path
     assert expected_seconds(track, None) == 10.0
     assert expected_seconds(track, 4.0) == 4.0
     assert expected_seconds(replace(track, end=None), None) == 0.0
+
+
+class Tight(CountingEncoder):
+    """Has room for some windows only."""
+
+    room = 3
+
+    def encode(self, audio: Any) -> Any:
+        import torch
+
+        if len(audio) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().encode(audio)
+
+
+WINDOWS = [np.full(800, i / 10, np.float32) for i in range(1, 8)] + [np.zeros(400, np.float32)]
+"""Seven of 0.1 s and a shorter one."""
+
+
+def test_a_device_without_room_gets_half_the_batch_from_then_on(
+    make_encoder: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    tight, batch = Tight(), BatchSize(0.8, fixed=False)
+    features = encode_windows(tight, WINDOWS, batch)
+    assert np.array_equal(features, encode_windows(make_encoder(), WINDOWS, BatchSize(0.8)))
+    assert [shape[0] for shape in tight.batches] == [3, 3, 1, 1]
+    assert batch.seconds == pytest.approx(0.3)
+    assert [record.args for record in caplog.records] == [("counting", pytest.approx(0.3))]
+    encode_windows(tight, WINDOWS, batch)
+    assert len(caplog.records) == 1, "it is not tried again"
+
+
+def test_a_batch_on_a_processor_stays_what_it_is() -> None:
+    import torch
+
+    batch = BatchSize(0.8)
+    with pytest.raises(torch.OutOfMemoryError):
+        encode_windows(Tight(), WINDOWS, batch)
+    assert batch.seconds == 0.8
+
+
+def test_a_device_without_room_for_one_window_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tight, "room", 0)
+    with pytest.raises(CmbenchError, match=r"no room for one window of 0\.1 s"):
+        encode_windows(Tight(), WINDOWS, BatchSize(0.8, fixed=False))
+
+
+def test_other_errors_of_an_encoder_are_its_own(make_encoder: Any) -> None:
+    class Failing(CountingEncoder):
+        def encode(self, audio: Any) -> Any:
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        encode_windows(Failing(), WINDOWS, BatchSize(0.8, fixed=False))

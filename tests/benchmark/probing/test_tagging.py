@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import cmbench
 from cmbench.benchmark import run as run_module
+from cmbench.benchmark.features.extract import BatchSize
 from cmbench.benchmark.models import GivenEncoder
 from cmbench.benchmark.probing.heads import heads_path, read_heads
 from cmbench.benchmark.probing.tagging import open_tagger, tag
@@ -56,7 +57,7 @@ def recordings(task: Task, tmp_path: Path, split: str) -> list[Path]:
 def test_test_tracks_get_the_logits_that_were_scored(record: Path, task: Task, encoder: Any, tmp_path: Path) -> None:
     heads, _, _ = read_heads(heads_path(record))
     tagger = open_tagger(heads_path(record), read_record(record))
-    found = list(tag(tagger, encoder, recordings(task, tmp_path, "test"), "cpu", 30.0))
+    found = list(tag(tagger, encoder, recordings(task, tmp_path, "test"), "cpu", BatchSize(30.0)))
     with np.load(record.with_suffix(".npz")) as predictions:
         mean = logit(predictions["probabilities"].astype(np.float64)).mean(axis=0)
     calibration = heads.calibration
@@ -75,7 +76,7 @@ def test_recordings_that_the_heads_learnt_from_are_known(
     copy = shutil.copy(recordings(task, tmp_path, "train")[0], tmp_path / "another name.wav")
     soundfile.write(tmp_path / "new.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
     paths = [Path(copy), tmp_path / "new.wav", tmp_path / "absent.wav"]
-    first, second, third = tag(tagger, encoder, paths, "cpu", 30.0)
+    first, second, third = tag(tagger, encoder, paths, "cpu", BatchSize(30.0))
     assert (first.known, second.known, third.known) == ("train", "", "")
     assert third.probabilities is None
     assert third.notes == ("there is no such file",)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.registry import load_encoder
-from cmbench.benchmark.features.extract import extract
+from cmbench.benchmark.features.extract import Extraction
 from cmbench.benchmark.features.store import FeatureStore, store_folder
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import get_protocol
@@ -32,6 +32,7 @@ from cmbench.cli import app
 from cmbench.errors import CmbenchError, MissingError, UsageError
 from cmbench.tasks.base import MINI_LABEL, LoadContext
 from cmbench.tasks.choice import get_task
+from cmbench.tests.conftest import store_features
 
 TRADITIONS = ("turkish", "hindustani", "carnatic", "greek", "western")
 CPU = LoadOptions(device="cpu", offline=True)
@@ -72,7 +73,7 @@ def store(tasks: tuple[str, ...], root: Path, *models: str) -> LoadContext:
             data = get_task(name).load("custom", context)
             found = FeatureStore(store_folder(root, card, data.task, "custom", windowing), card.layers, card.dim)
             tracks = [t for split in data.splits.values() for t in split]
-            extract(encoder, tracks, found, windowing, None, batch_seconds=30, workers=1, progress=lambda state: None)
+            store_features(encoder, tracks, Extraction(found, windowing, None, 1))
     return context
 
 

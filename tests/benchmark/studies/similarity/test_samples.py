@@ -25,6 +25,7 @@ from cmbench.benchmark.studies.similarity.samples import (
 )
 from cmbench.errors import MissingError, UsageError
 from cmbench.tasks.base import LoadContext, Task, TaskData, Track
+from cmbench.tests.conftest import store_features
 
 MakeTask = Callable[..., Task]
 
@@ -116,7 +117,7 @@ def test_features_are_means_over_the_stored_windows(
     (missing,) = raised.value.missing
     assert missing.what == "stored features of counting on tones (custom edition)"
     assert missing.command == "cmbench run --tasks tones"
-    store_features(task, make_encoder(), given.card, windowing, tmp_path, own_cache)
+    store_task(task, make_encoder(), given.card, windowing, tmp_path, own_cache)
     (found,) = read_features(given.card, 0, [sample], windowing, own_cache, remedy)
     usable = [t for t in sample.tracks if t.id != "broken"]
     assert list(found.tracks) == usable
@@ -128,11 +129,11 @@ def test_features_are_means_over_the_stored_windows(
     np.testing.assert_allclose(found.values[3], make_encoder().encode(audio[None])[0, 0], rtol=2e-3)
 
 
-def store_features(task: Task, encoder: Any, card: EncoderCard, windowing: Any, tmp_path: Path, root: Path) -> None:
-    from cmbench.benchmark.features.extract import extract
+def store_task(task: Task, encoder: Any, card: EncoderCard, windowing: Any, tmp_path: Path, root: Path) -> None:
+    from cmbench.benchmark.features.extract import Extraction
     from cmbench.benchmark.features.store import FeatureStore, store_folder
 
     data = task.load("custom", LoadContext(None, tmp_path))
     store = FeatureStore(store_folder(root, card, task, "custom", windowing), card.layers, card.dim)
     tracks = [t for split in data.splits.values() for t in split]
-    extract(encoder, tracks, store, windowing, None, batch_seconds=30, workers=1, progress=lambda state: None)
+    store_features(encoder, tracks, Extraction(store, windowing, None, 1))
