@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from click import get_current_context
 from typer.core import TyperGroup
 
 from ...errors import UsageError
@@ -54,8 +55,21 @@ def group_of(made: Callable[[], dict[str, Any]]) -> type[TyperGroup]:
     return Later
 
 
+def _with_list() -> dict[str, Any]:
+    """Return the studies, and ``list``, which other groups have."""
+    listing = command_of("list", lambda: typer.echo(_app_help()), (), "List the studies.")
+    listing.hidden = True
+    return {**study_commands(), "list": listing}
+
+
+def _app_help() -> str:
+    above = get_current_context().parent
+    assert above is not None
+    return above.get_help()
+
+
 study_app = typer.Typer(
-    cls=group_of(study_commands),
+    cls=group_of(_with_list),
     help="Studies: questions that take audio, encoders or probes. Without a name: those that there are.",
     epilog=examples("cmbench study similarity --model mfcc --edition mini --out similarity"),
 )

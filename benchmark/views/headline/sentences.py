@@ -9,6 +9,7 @@ from ....tasks.base import WESTERN
 from ....tasks.splits.names import is_sample
 from ...comparing.headline import Contest, Headline, separable
 from ...comparing.paired import Difference, Level
+from ...scoring.bootstrap import MIN_CLUSTERS
 from ..words import percent, points, span
 
 MOST_NAMED = 3
@@ -19,8 +20,22 @@ def sentences(found: Headline) -> tuple[str, ...]:
     """Return three to five sentences: who leads, what adaptation changed, the gap to the West, what cannot be told."""
     if not found.contests:
         return ("No usable predictions lie beside these records, so nothing can be told of differences.",)
-    told = [_leads(found), *_changes(found), _gap(found), _untold(found), _controls(found)]
+    told = [
+        _leads(found),
+        *_changes(found),
+        _gap(found),
+        " ".join([_untold(found), _few(found)]).strip(),
+        _controls(found),
+    ]
     return tuple(sentence for sentence in told if sentence)
+
+
+def _few(found: Headline) -> str:
+    """Say where there is no interval, and what would give one."""
+    few = [one.tradition.capitalize() for one in found.contests if any(s.low is None for s in one.scores.values())]
+    if not few or is_sample(found.section.split):
+        return ""
+    return f"No interval on {listed(few)}: {MIN_CLUSTERS} groups of test tracks (albums, artists) are needed."
 
 
 def listed(words: Iterable[str]) -> str:
