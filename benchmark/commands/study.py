@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click import get_current_context
 from typer.core import TyperGroup
 
 from ...errors import UsageError
@@ -56,16 +55,10 @@ def group_of(made: Callable[[], dict[str, Any]]) -> type[TyperGroup]:
 
 
 def _with_list() -> dict[str, Any]:
-    """Return the studies, and ``list``, which other groups have."""
-    listing = command_of("list", lambda: typer.echo(_app_help()), (), "List the studies.")
+    """Return the studies, and ``list``, which other groups have; :func:`listed` answers it."""
+    listing = command_of("list", lambda: None, (), "List the studies.")
     listing.hidden = True
     return {**study_commands(), "list": listing}
-
-
-def _app_help() -> str:
-    above = get_current_context().parent
-    assert above is not None
-    return above.get_help()
 
 
 study_app = typer.Typer(
@@ -78,7 +71,7 @@ study_app = typer.Typer(
 @study_app.callback(invoke_without_command=True)
 def listed(context: typer.Context) -> None:
     """List the studies."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand in (None, "list"):
         typer.echo(context.get_help())
 
 
