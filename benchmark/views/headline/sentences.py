@@ -24,14 +24,14 @@ def sentences(found: Headline) -> tuple[str, ...]:
         _leads(found),
         *_changes(found),
         _gap(found),
-        " ".join([_untold(found), _few(found)]).strip(),
+        " ".join([_untold(found), few(found)]).strip(),
         _controls(found),
     ]
     return tuple(sentence for sentence in told if sentence)
 
 
-def _few(found: Headline) -> str:
-    """Say where there is no interval, and what would give one."""
+def few(found: Headline) -> str:
+    """Return where there is no interval, and what would give one; nothing where all have one."""
     few = [one.tradition.capitalize() for one in found.contests if any(s.low is None for s in one.scores.values())]
     if not few or is_sample(found.section.split):
         return ""
