@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -38,8 +38,11 @@ def _best(section: Section, metrics: Sequence[str]) -> frozenset[tuple[int, int]
         (y, row) for y, row in enumerate(section.rows) if not is_control(section.records_of(row)[0][1].model)
     ]  # fmt: skip
     found: set[tuple[int, int]] = set()
-    columns = [partial(_of_column, section, metrics, column) for column in section.columns]
-    for x, score in enumerate([*columns, lambda row: section.mean(row, *metrics).value], start=1):
+    columns: list[Callable[[Row], float | None]] = [
+        *(partial(_of_column, section, metrics, column) for column in section.columns),
+        lambda row: section.mean(row, *metrics).value,
+    ]
+    for x, score in enumerate(columns, start=1):
         scores = {y: value for y, row in ranked if (value := score(row)) is not None}
         found |= {(y, x) for y, value in scores.items() if len(scores) > 1 and value == max(scores.values())}
     return frozenset(found)
