@@ -5,6 +5,8 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # `make run CONSTRAINTS=` installs whatever torch your index prefers, for example a CUDA build.
 CONSTRAINTS ?= -c constraints.txt
 MODELS ?= constant,mfcc,chroma,MERT-nano-untrained,MERT-nano,CultureMERT-nano
+# Half of the mini edition's tracks, for a quick first look; `make run SCALE=1` takes all of them, for narrower intervals.
+SCALE ?= 0.5
 
 .PHONY: run test test-slow test-oldest test-newest rehearsal faults mutants audit release image site bench nano clean
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ $(VENV)/.test: $(BIN)/cmbench
 	@touch $@
 
 run: $(BIN)/cmbench  ## evaluate baselines and nano models on the mini edition of all six tasks
-	$(BIN)/cmbench run --model $(MODELS) --tasks all --edition mini --out results
+	$(BIN)/cmbench run --model $(MODELS) --tasks all --edition mini --mini-scale $(SCALE) --out results
 
 test: $(VENV)/.test  ## run the tests
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 
+from ..processes import processes
 from ..tasks.base import LoadContext, TaskData
 
 
@@ -33,10 +34,12 @@ def rendered_ahead(data: Sequence[TaskData], context: LoadContext) -> Iterator[C
             if wanted == one.task.name:
                 context.progress(what, done, total)
 
-        one.task.load(one.edition, replace(context, progress=progress))
+        one.task.load(one.edition, replace(context, progress=progress, pool=renderers))
 
-    with ThreadPoolExecutor(1, thread_name_prefix="render") as pool:
+    # One set of processes for all: each start loads numpy and scipy again.
+    with processes(context.workers) as renderers, ThreadPoolExecutor(1, thread_name_prefix="render") as pool:
         rendering = {one.task.name: pool.submit(render, one) for one in data if one.edition == "mini"}
+        pool.submit(renderers.shutdown)
 
         def wait(one: TaskData) -> None:
             nonlocal wanted

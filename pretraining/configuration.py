@@ -66,8 +66,10 @@ def read_table(path: Path, what: str) -> dict[str, Any]:
     except UsageError:
         raise
     except Exception as error:  # a YAML error of one of three libraries, or a file that is no text
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{path}: this is not {what} in YAML ({reason}).") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        reason = " ".join(str(problem or error).split())[:200].replace("found duplicate key", "it has twice the key")
+        line = "" if mark is None else f":{mark.line + 1}"
+        raise UsageError(f"{path}{line}: this is not {what} in YAML: {reason}.") from error
     if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
         strange = [key for key in loaded if not isinstance(key, str)] if isinstance(loaded, dict) else []
         told = f"; {strange[0]!r} is no key" if strange else ""

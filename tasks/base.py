@@ -18,6 +18,8 @@ from ..terminal import silent
 from .splits.names import GROUP_SAFE, KIND_SAFE, SPLITS
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -93,6 +95,7 @@ class LoadContext:
         data_root: folder of the real data sets, or ``None`` if the user configured none.
         cache_root: folder for what can be made again (the rendered ``mini`` edition).
         workers: processes that a loader may use.
+        pool: processes that are there already, for several loaders in turn; without, a loader starts its own.
         progress: notified of how far the loader is.
         mini_scale: factor on the number of tracks of the ``mini`` edition.
         mini_seed: seed of the ``mini`` edition.
@@ -108,6 +111,7 @@ class LoadContext:
     mini_seed: int = 0
     needs_audio: bool = True
     writes: bool = True
+    pool: Executor | None = None
 
 
 Loader = Callable[["Task", LoadContext], Splits]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from cmbench.baselines.base import EncoderCard
@@ -37,6 +38,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Dozens of tests start Python anew: where what was compiled may not be kept, each of them would compile torch again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A busy machine is slow, and no failure of what is tested.
+settings.register_profile("cmbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cmbench")
 
 # What is printed must not depend on who runs the tests: parallel workers state a width.
 os.environ.pop("COLUMNS", None)

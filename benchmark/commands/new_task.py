@@ -83,13 +83,7 @@ def new_task(
     choices = Choices(next(single), _names(labels, columns), groups, *single)
     with console(stderr=True).status("Opening the recordings …"):
         found = propose_task(opened, choices, fewest, os.cpu_count() or 1)
-    screen = console()
-    _print_columns(found, screen)
-    _print_problems(found.problems, screen)
-    for note in found.notes:
-        screen.print(f"[bold]note[/]  {escape(note)}", highlight=False)
-    _print_labels(found, screen)
-    _print_use(found, screen)
+    _print_found(found, console())
     folder = out.expanduser().absolute() if out else opened.folder
     _require_usable(found, leave_out)
     about = About(name, title, tradition, licence, citation)
@@ -99,6 +93,15 @@ def new_task(
         typer.echo(f"{folder} has this very task already; nothing was written.")
     first = "Next, without --dry-run and then" if dry_run else "Next"
     typer.echo(f"{first}: cmbench run --model mfcc,chroma --tasks {shlex.quote(str(out or folder))}")
+
+
+def _print_found(found: Proposal, screen: Console) -> None:
+    _print_columns(found, screen)
+    _print_problems(found.problems, screen)
+    for note in found.notes:
+        screen.print(f"[bold]note[/]  {escape(note)}", highlight=False)
+    _print_labels(found, screen)
+    _print_use(found, screen)
 
 
 def _names(values: list[str] | None, columns: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -20,6 +20,7 @@ from .study import study_commands
 
 if TYPE_CHECKING:
     from ..records.evidence import Evidence
+    from ..records.record import Record
     from ..records.sections import Section
     from ..views.base import View
 
@@ -86,7 +87,6 @@ def html(
     from ...paths import cache_root
     from ..pages.page import conclusions_of, write_page
     from ..records.evidence import read_what_is_there
-    from ..records.folder import iter_records
     from ..records.sections import audited, sections
     from ..studies.similarity.file import read_distances
     from ..views import headline, scores
@@ -97,11 +97,7 @@ def html(
     from ..views.tables import print_tables
 
     distances = read_distances(similarity) if similarity is not None else []
-    records = list(iter_records(*places))
-    if not records:
-        raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
-    if base is not None and base not in (names := {record.model.name for record in records}):
-        raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
+    records = _records_below(places, base)
     found, problems = read_what_is_there(*places)
     shown = audited(sections(records), cache_root())
     page = write_page(shown, out, found, title=title, base=base, resamples=resamples, distances=distances)
@@ -125,6 +121,18 @@ def html(
             drawn += write_view(view, one, figures)
         for path in drawn:
             typer.echo(f"Figure: {path}")
+
+
+def _records_below(places: Sequence[Path], base: str | None) -> list[Record]:
+    """Return the records below some places, the base's among them."""
+    from ..records.folder import iter_records
+
+    records = list(iter_records(*places))
+    if not records:
+        raise UsageError(f"There is no record in {', '.join(map(str, places))}; `cmbench run` writes them.")
+    if base is not None and base not in (names := {record.model.name for record in records}):
+        raise UsageError(f"There is no record of the base {quoted(base)}; there are {', '.join(sorted(names))}.")
+    return records
 
 
 def print_details(shown: tuple[Section, ...], found: Sequence[Evidence], resamples: int = 1000) -> None:

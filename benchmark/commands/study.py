@@ -54,8 +54,15 @@ def group_of(made: Callable[[], dict[str, Any]]) -> type[TyperGroup]:
     return Later
 
 
+def _with_list() -> dict[str, Any]:
+    """Return the studies, and ``list``, which other groups have; :func:`listed` answers it."""
+    listing = command_of("list", lambda: None, (), "List the studies.")
+    listing.hidden = True
+    return {**study_commands(), "list": listing}
+
+
 study_app = typer.Typer(
-    cls=group_of(study_commands),
+    cls=group_of(_with_list),
     help="Studies: questions that take audio, encoders or probes. Without a name: those that there are.",
     epilog=examples("cmbench study similarity --model mfcc --edition mini --out similarity"),
 )
@@ -64,7 +71,7 @@ study_app = typer.Typer(
 @study_app.callback(invoke_without_command=True)
 def listed(context: typer.Context) -> None:
     """List the studies."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand in (None, "list"):
         typer.echo(context.get_help())
 
 

@@ -150,6 +150,10 @@ def _facts(spec: TrackSpec, modes: Sequence[Mode], tonic: float) -> dict[str, st
     return facts
 
 
+LEFT, WIDE = 0.068, 0.85
+"""Where the seconds of a spectrogram begin, and how wide they are: shares of the picture."""
+
+
 def draw_spectrogram(audio: Floats, tonic: float | None, degrees: Sequence[float]) -> tuple[bytes, int, int]:
     """Draw a spectrogram as WebP; where there is a scale, its degrees are marked at the right.
 
@@ -166,7 +170,7 @@ def draw_spectrogram(audio: Floats, tonic: float | None, degrees: Sequence[float
     top = LOWEST_HZ * 2.0**OCTAVES
     with style("path"):
         figure = empty_figure(width, height)
-        axes = figure.add_axes((0.068, 0.15, 0.85, 0.82))
+        axes = figure.add_axes((LEFT, 0.15, WIDE, 0.82))
         extent = (0.0, seconds, 0.0, OCTAVES)
         axes.imshow(log_spectrogram(audio), origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-RANGE_DB)
         marks = [hz for hz in (100, 200, 500, 1000, 2000, 5000) if hz < top]
@@ -282,7 +286,7 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
     )
     parts = [(task, list(heard_tracks(task, count, seed, scale))) for task in tasks]
     page = environment.get_template("listen.html").render(
-        parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}"
+        parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}", left=LEFT, wide=WIDE
     )
     write_atomically(out, page.encode())
     return out

@@ -17,6 +17,8 @@ from ...terminal import shown as visible
 from ...version import __version__
 from ..comparing.compare import RESAMPLES
 from ..comparing.lineage import is_control
+from ..comparing.paired import Difference
+from ..records.environment import device_words
 from ..records.evidence import Evidence
 from ..records.folder import record_files
 from ..records.record import EnvironmentPart, FailedTrack, Interval, Record
@@ -32,7 +34,7 @@ from ..views.reported.rows import WARNING
 from ..views.scope import scope_of
 from ..views.words import coverage_text, percent, points
 from .answers import Answers, answers
-from .svg import TEMPLATES, Picture, svg_of
+from .svg import TEMPLATES, Picture, svg_of, with_shared_styles
 
 ORDER = (
     "headline",
@@ -101,6 +103,7 @@ class SectionView:
         settings: the protocol's values, flat.
         software: what the records were made with, each combination once.
         blocks: of the views, each with its pictures.
+        devices: that the records were made on, each once.
         cost: those that differ between runs.
         answers: single recordings to listen to.
     """
@@ -111,6 +114,7 @@ class SectionView:
     examples: tuple[Record, ...]
     settings: tuple[tuple[str, str], ...]
     software: tuple[str, ...]
+    devices: tuple[str, ...]
     blocks: tuple[BlockView, ...]
     cost: tuple[BlockView, ...]
     answers: tuple[Answers, ...]
@@ -210,7 +214,9 @@ def _render(found: Sequence[SectionView], title: str, key: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
+    environment.tests["unsettled"] = unsettled
     environment.globals.update(
+        device_words=device_words,
         titles=METRIC_TITLES,
         headline=HEADLINE,
         not_run=NOT_RUN,
@@ -225,7 +231,14 @@ def _render(found: Sequence[SectionView], title: str, key: str) -> str:
     # No text of a user may end the element that holds it.
     kept = Markup(json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
     page = environment.get_template("page.html")
-    return page.render(views=found, title=title, shows=key, conclusions=kept)
+    return with_shared_styles(page.render(views=found, title=title, shows=key, conclusions=kept))
+
+
+def unsettled(change: Difference | None) -> bool:
+    """Return whether an interval leaves 0 out, and the verdict over many of them is still that nothing can be told."""
+    if change is None or change.low is None or change.high is None:
+        return False
+    return change.verdict == "cannot tell" and not change.low <= 0 <= change.high
 
 
 def _by_tradition(columns: Iterable[Column]) -> list[tuple[str, list[Column]]]:
@@ -263,6 +276,7 @@ def _view(scope: Scope, anchor: str, distances: Sequence[Distances], heard: tupl
         examples=examples,
         settings=tuple(_flat(examples[0].protocol.settings)),
         software=tuple(dict.fromkeys(_software(r.environment) for r in section.cells.values())),
+        devices=tuple(dict.fromkeys(device_words(r.environment) for r in section.cells.values())),
         blocks=tuple(_block(block, section, f"{anchor}-{block.id}") for block in blocks),
         cost=tuple(_block(block, section, f"{anchor}-{block.id}") for block in found[WITH_COST].page(scope)),
         answers=heard,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..views.figures import INK, LINE
+from ..views.figures import COLUMN_WIDTH, INK, LINE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-NESTED = 4
-"""Groups around one element, at most."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,12 @@ def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:
     # Letters are the page's own.
     text = re.sub(r"font-family: [^;\"]*(; )?", "", text)
     text = re.sub(r">\s+<", "><", text)
-    text = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", text)
+    # What is moved to and never drawn, and rectangles of no colour.
+    text = re.sub(r'<path d="(?:M [-\d.]+ [-\d.]+\s*)+"[^>]*/>', "", text)
+    text = re.sub(r'<path d="[^"]*" style="fill: none"/>', "", text)
+    text = re.sub(r"\d+\.\d{2,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), text)
+    # A tenth of a point is a fifth of a pixel; shapes that are drawn at places keep their hundredths.
+    text = re.sub(r'(?<= [xy]=")[^"]*|(?<=<path d=")[^"]*', _in_tenths, text)
     used = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]+)', text))
     short = {name: f"{prefix}-{i}" for i, name in enumerate(used)}
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", text)
@@ -61,23 +64,61 @@ def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:
     opening = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', text)
     assert opening is not None
     named = f'aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc"'
-    head = f'<svg role="img" {named} viewBox="{opening[1]}" fill="currentColor">'
+    # What is as wide as a column of a paper is not blown up to the width of the page, and fits a phone.
+    small = ' class="small"' if figure.get_figwidth() <= COLUMN_WIDTH else ""
+    head = f'<svg role="img"{small} {named} viewBox="{opening[1]}" fill="currentColor">'
     names = f'<title id="{prefix}-title">{escape(title)}</title><desc id="{prefix}-desc">{escape(description)}</desc>'
     # matplotlib escapes every text that it is given.
     return Markup(head + names + text[opening.end() :].strip())  # noqa: S704
+
+
+def _in_tenths(found: re.Match[str]) -> str:
+    return re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), found[0])
+
+
+def with_shared_styles(page: str) -> str:
+    """Say each style that figures of a page repeat once, as a class, and give what they refer to short names."""
+    every = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+    # No text holds a "<", so what is matched is an element's own style.
+    own = re.compile(r'(<[a-z][^<>]*) style="([^"]*)"')
+    counted = Counter(style for svg in every.findall(page) for _, style in own.findall(svg))
+    names = {style: f"c{i}" for i, (style, count) in enumerate(counted.most_common()) if count > 2}
+
+    def named(found: re.Match[str]) -> str:
+        return f'{found[1]} class="{names[found[2]]}"' if found[2] in names else found[0]
+
+    rules = "".join(f"svg .{name}{{{style.rstrip(';')}}}" for style, name in names.items())
+    page = every.sub(lambda svg: own.sub(named, svg[0]), page)
+    parts = {name: f"p{i}" for i, name in enumerate(re.findall(r'<(?:path|pattern|clipPath) id="([^"]*)"', page))}
+    page = re.sub(r'(<[a-z][^<>]*?(?: id="|href="#|\(#))([^")]*)', lambda m: m[1] + parts.get(m[2], m[2]), page)
+    return page.replace("</style>", f"{rules}\n</style>", 1)
 
 
 def _in_few_words(text: str) -> str:
     """Say the same in half of the bytes: matplotlib writes every rectangle point by point, and what is so anyway."""
     text = text.replace("; stroke-linejoin: miter", "").replace("; stroke-dashoffset: 0", "").replace("xlink:", "")
     text = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", text)
-    for _ in range(NESTED):
-        text = re.sub(r"<g>(<(?:path|use) [^>]*/>|<text [^>]*>[^<]*</text>|)</g>", r"\1", text)
+    text = _without_bare_groups(text.replace("<defs/>", ""))
     text = re.sub(r" ?\n(?=[^<>]*>)", "", text)
     point = r"(-?[\d.]+)"
-    text = re.sub(rf"M {point} {point}L {point} \2L \3 {point}L \1 \4(?:L \1 \2)?z", r"M\1 \2H\3V\4H\1z", text)
+    text = re.sub(
+        rf"M {point} {point}L {point} \2L \3 {point}L \1 \4(?:(?:L \1 \2)?z|L \1 \2(?=\"))", r"M\1 \2H\3V\4H\1z", text
+    )
     text = re.sub(r"(?<=[ML]) |(?<=\d) (?=[LMQCz])", "", text)
     return re.sub(r'style="[^"]*"', lambda found: found[0].replace(": ", ":").replace("; ", ";"), text)
+
+
+def _without_bare_groups(text: str) -> str:
+    """Leave out groups that say nothing, empty ones among them; what they hold stays."""
+    kept: list[bool] = []
+
+    def judged(found: re.Match[str]) -> str:
+        if found[0] == "</g>":
+            return found[0] if kept.pop() else ""
+        kept.append(found[0] != "<g>")
+        return found[0] if kept[-1] else ""
+
+    return re.sub(r"<g\b[^>]*>|</g>", judged, re.sub(r"<g\b[^>]*/>", "", text))
 
 
 def _one_style(run: re.Match[str]) -> str:

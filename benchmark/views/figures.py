@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TEXT_WIDTH = 7.0
 """Inches: the width of the text of a two-column paper (A4 or letter)."""
 
+COLUMN_WIDTH = 3.4
+"""Inches of one column of it, or of a phone."""
+
 INK = "#1f2933"
 """Of text and axes; a page replaces it by its own text colour."""
 
@@ -173,9 +176,10 @@ def draw_bar(
 
     width, height = figure.get_size_inches()
     axes = figure.add_axes((left / width, bottom / height, length / width, 0.1 / height))
-    shades = np.linspace(0, 1, 32)[None]
+    shades = np.linspace(0, 1, 24)[None]
     # Edges of their own colour: without them a browser shows the page between two shades.
-    axes.pcolormesh(np.linspace(*ends, 33), [0, 1], shades, cmap=colours, vmin=0, vmax=1, edgecolors="face", lw=0.2)
+    look: dict[str, Any] = {"edgecolors": "face", "lw": 0.2, "clip_on": False}
+    axes.pcolormesh(np.linspace(*ends, 25), [0, 1], shades, cmap=colours, vmin=0, vmax=1, **look)
     step = next(s for s in (0.5, 1, 2, 5, 10, 20, 50) if (ends[1] - ends[0]) / s <= 6)
     ticks = np.arange(np.ceil(ends[0] / step), np.floor(ends[1] / step) + 1) * step + 0.0
     names = [f"{tick:+g}" if ends[0] < 0 and tick else f"{tick:g}" for tick in ticks]

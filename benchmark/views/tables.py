@@ -22,6 +22,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Rows = Sequence[Mapping[str, object]]
 
+LATEX_PACKAGES = "\\usepackage{booktabs,adjustbox}"
+
 _LATEX = {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
@@ -62,6 +64,7 @@ class ViewTable:
         rows: as many cells as columns each.
         keys: leading columns that name the row; they are repeated where a wide table is continued below.
         notes: what is absent, and why; what to mind.
+        best: rows and columns of the cells that are best in their column, from 0: bold in LaTeX.
     """
 
     title: str
@@ -71,6 +74,7 @@ class ViewTable:
     rows: tuple[tuple[str, ...], ...]
     keys: int = 1
     notes: tuple[str, ...] = ()
+    best: frozenset[tuple[int, int]] = frozenset()
 
     @classmethod
     def of(
@@ -174,10 +178,13 @@ def escaped(text: str) -> str:
 
 def latex_tables(tables: Sequence[ViewTable]) -> str:
     """Return tables for LaTeX with ``booktabs``; what must stand beside the numbers is a line of each table."""
-    lines = ["% needs \\usepackage{booktabs}"]
+    lines = [f"% needs {LATEX_PACKAGES}"]
     for table in tables:
         lines += ["", *("% " + line.replace("\n", " ") for line in (table.title, table.source, *table.notes))]
-        rows = [[escaped(cell) for cell in row] for row in table.rows]
+        rows = [
+            [f"\\textbf{{{escaped(cell)}}}" if (y, x) in table.best else escaped(cell) for x, cell in enumerate(row)]
+            for y, row in enumerate(table.rows)
+        ]
         lines += latex_lines(table.columns, rows, table.keys, table.warning)
     return "\n".join([*lines, ""])
 
@@ -185,20 +192,27 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
 def latex_lines(
     columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int = 1, warning: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of a table for LaTeX.
+    """Yield the lines of a table for LaTeX, made smaller where it is wider than the column it stands in.
 
     Args:
-        columns: heads.
+        columns: heads; a line break may part them.
         rows: as many cells as heads each, escaped already.
         keys: leading columns of words.
         warning: what must stand in the table, so that it is there in print.
     """
+    yield "\\begin{adjustbox}{max width=\\linewidth}"
     yield f"\\begin{{tabular}}{{{'l' * keys}{'r' * (len(columns) - keys)}}}"
-    head = " & ".join(map(escaped, columns)) + " \\\\"
+    head = " & ".join(map(_latex_head, columns)) + " \\\\"
     yield from ("\\toprule", head, "\\midrule", *map(_latex_row, rows), "\\bottomrule")
     if warning:
         yield f"\\multicolumn{{{len(columns)}}}{{l}}{{\\footnotesize {escaped(warning)}}} \\\\"
     yield "\\end{tabular}"
+    yield "\\end{adjustbox}"
+
+
+def _latex_head(text: str) -> str:
+    lines = [escaped(line) for line in text.split("\n")]
+    return lines[0] if len(lines) == 1 else "\\shortstack[r]{" + " \\\\ ".join(lines) + "}"
 
 
 def _latex_row(cells: Iterable[str]) -> str:

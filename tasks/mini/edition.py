@@ -16,6 +16,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,21 +96,25 @@ def _write_all(folder: Path, specs: Sequence[TrackSpec]) -> int:
     return len(specs)
 
 
-def _rendered(folder: Path, specs: Sequence[TrackSpec], workers: int) -> Iterator[int]:
+def _rendered(folder: Path, specs: Sequence[TrackSpec], context: LoadContext) -> Iterator[int]:
     """Render tracks, yielding how many each step finished; in this process if one worker is allowed."""
-    if workers <= 1 or len(specs) <= CHUNK:
+    if context.workers <= 1 or len(specs) <= CHUNK:
         for spec in specs:
             _write(folder, spec)
             yield 1
         return
     chunks = [specs[i : i + CHUNK] for i in range(0, len(specs), CHUNK)]
-    with processes(min(workers, len(chunks))) as pool:
+    with nullcontext(context.pool) if context.pool else processes(min(context.workers, len(chunks))) as pool:
         with no_main_module():
             waiting: set[Future[int]] = {pool.submit(_write_all, folder, chunk) for chunk in chunks}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        try:
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 Row = Mapping[str, Any]
@@ -193,7 +198,7 @@ def _render_missing(
         folder.mkdir(parents=True, exist_ok=True)
         done = len(specs) - len(missing)
         context.progress(what, done, len(specs))
-        for count in _rendered(folder, missing, context.workers):
+        for count in _rendered(folder, missing, context):
             done += count
             context.progress(what, done, len(specs))
         try:

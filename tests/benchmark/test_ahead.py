@@ -90,6 +90,22 @@ def test_leaving_stops_what_is_rendered(mini: Any) -> None:
     assert not rendered
 
 
+def test_all_tasks_are_rendered_by_the_same_processes(mini: Any) -> None:
+    pools: list[object] = []
+
+    def render(context: LoadContext) -> None:
+        assert context.pool is not None
+        pools.append(context.pool)
+        assert context.pool.submit(abs, -1).result() == 1
+
+    data = [lists(mini("one", render)), lists(mini("two", render))]
+    with rendered_ahead(data, LoadContext(None, Path())) as wait_for:
+        for one in data:
+            wait_for(one)
+    assert len(pools) == 2
+    assert pools[0] is pools[1]
+
+
 def test_an_error_is_told_to_who_waits(mini: Any) -> None:
     def full(context: LoadContext) -> None:
         raise CmbenchError("the disk is full")

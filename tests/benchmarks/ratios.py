@@ -38,7 +38,7 @@ ROWS = (
     Row(
         "MERT-95M shape, one 30 s window, all 13 hidden states pooled",
         "95m, cmbench",
-        {"95m, eager": "`transformers`, eager"},
+        {"95m, eager": "`transformers`, eager", "95m, matrix product": "its operations as one matrix product"},
     ),
     Row(
         "70 probes (13 hidden states and their sum x 5 rates), one epoch, 2,000 windows of 768",

@@ -6,30 +6,40 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from ...comparing.lineage import is_control
 from ..base import Block, Drawing, Part, Scope, View
-from ..figures import figures_by_task
+from ..figures import figures_by_task, in_parts
 from ..words import ALL
-from .calibration import bin_rows, calibration_rows, calibration_tables, calibration_views
-from .reliability import calibration_figure
+from .calibration import LEGEND, bin_rows, calibration_rows, calibration_tables, calibration_views
+from .reliability import FEW, calibration_figure, overview_figure
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
     if not scope.evidence:
         return
-    parts = []
+    parts, overview = [], []
     for view in calibration_views(scope.evidence, scope.resamples):
         for column, table in zip(view.section.columns, calibration_tables(view), strict=True):
             title = f"Reliability: {column.name}"
             drawings = (Drawing(title, partial(calibration_figure, view, column)),) if scope.few else ()
             rows = table.rows if scope.few else tuple(row for row in table.rows if row[1] == ALL)
-            parts.append(Part(column.name, drawings, (replace(table, rows=rows),)))
+            notes = tuple(note for note in table.notes if note != LEGEND)
+            parts.append(Part(column.name, drawings, (replace(table, rows=rows, notes=notes),)))
+        if not scope.few:
+            learnt = [row for row in view.section.rows if not is_control(view.section.records_of(row)[0][1].model)]
+            overview += [Drawing(_OVERVIEW, partial(overview_figure, view, some)) for some in in_parts(learnt)]
     yield Block(
         "calibration",
         "Calibration",
-        "Whether probabilities mean what they say. Rankings do not depend on it.",
-        parts=tuple(parts),
+        f"Whether probabilities mean what they say. Rankings do not depend on it. {LEGEND}",
+        tuple(overview),
+        tuple(parts),
     )
 
+
+_OVERVIEW = (
+    f"Reliability, all labels: on the dashed line, what is said comes true; every mark rests on {FEW} forecasts or more"
+)
 
 VIEW = View(
     name="calibration",

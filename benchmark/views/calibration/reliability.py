@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...records.sections import Column, Row
 from ..figures import (
+    COLUMN_WIDTH,
     FAINT,
     LINE,
     TEXT_WIDTH,
@@ -122,6 +123,37 @@ def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure
     return figure
 
 
+def overview_figure(view: CalibrationView, rows: Sequence[Row]) -> Figure:
+    """Draw one diagram for each task, of all its labels, with every model in it: as wide as a column or a phone.
+
+    Bins of fewer than :data:`FEW` forecasts are left out, and so are intervals, which would hide the other models.
+
+    Args:
+        view: the section's.
+        rows: the models to draw, as many as there are markers at most.
+    """
+    names = [clipped(row.name) for row in rows]
+    legend, left, top, gap, name = legend_columns(names, COLUMN_WIDTH), 0.4, 0.06, 0.14, 0.2
+    side, down = (COLUMN_WIDTH - left - gap - 0.06) / 2, -(-len(view.section.columns) // 2)
+    height = top + down * (side + name) + 0.42 + 0.17 * -(-len(rows) // legend)
+    figure = empty_figure(COLUMN_WIDTH, height)
+    for i, column in enumerate(view.section.columns):
+        x, y = left + i % 2 * (side + gap), height - top - (i // 2 + 1) * (side + name)
+        axes = figure.add_axes((x / COLUMN_WIDTH, y / height, side / COLUMN_WIDTH, side / height))
+        _frame(axes, first=i % 2 == 0)
+        axes.set_title(column.name, size=7, pad=2)
+        last = i + 2 >= len(view.section.columns)
+        axes.tick_params(labelbottom=last)
+        if last:
+            axes.set_xlabel("probability, percent", size=6.5, labelpad=1)
+        look: dict[str, Any] = {"linestyle": "-", "linewidth": 0.8, "markersize": 2.6, "clip_on": False}
+        for k, row in enumerate(rows):
+            for one in view.of(row, column)[-1:]:
+                axes.plot(*_firm(one), **model_mark(k) | look)
+    draw_legend(figure, names, legend, 0.03, 6.5, markersize=4)
+    return figure
+
+
 _MARKS = f"{BINS} bins of equal width; whisker: 95 % cluster-bootstrap interval; hollow: fewer than {FEW} forecasts."
 
 
@@ -152,7 +184,7 @@ def _frame(axes: Axes, first: bool) -> None:
     axes.plot([0, 100], [0, 100], color=FAINT, linewidth=0.9, linestyle=(0, (4, 2)))
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 20))
-    axes.grid(color=LINE, linewidth=0.5)
+    axes.grid(color=LINE, linewidth=0.5, clip_on=False)
     axes.set_axisbelow(True)
     _scale(axes, first)
     if first:

@@ -81,6 +81,7 @@ def print_conclusion(said: Conclusion, console: Console) -> None:
         for row in rows:
             grid.add_row(*map(Text, row))
         console.print(grid)
+        console.print(Text("score: 0 at chance, 100 for a perfect ranking", style="dim"))
         console.print()
     # The table says in full what the first sentence says.
     for sentence in said.sentences[bool(said.table) :]:

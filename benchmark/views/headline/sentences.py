@@ -9,6 +9,7 @@ from ....tasks.base import WESTERN
 from ....tasks.splits.names import is_sample
 from ...comparing.headline import Contest, Headline, separable
 from ...comparing.paired import TEST_ONLY, Difference, Level
+from ...scoring.bootstrap import MIN_CLUSTERS
 from ..words import percent, points, span
 
 MOST_NAMED = 3
@@ -20,13 +21,22 @@ def sentences(found: Headline) -> tuple[str, ...]:
     if not found.contests:
         return ("No usable predictions lie beside these records, so nothing can be told of differences.",)
     changes = [f"{sentence.removesuffix('.')}{_sample(found)}." for sentence in _changes(found)]
-    told = [_leads(found), *changes, _gap(found), _untold(found), _controls(found)]
+    untold = " ".join([_untold(found), few(found)]).strip()
+    told = [_leads(found), *changes, _gap(found), untold, _controls(found)]
     return tuple(sentence for sentence in told if sentence)
 
 
 def _sample(found: Headline) -> str:
     """Return what stands beside verdicts that take the training tracks as given."""
     return "" if all(change.trainings for change in found.judged) else f" ({TEST_ONLY})"
+
+
+def few(found: Headline) -> str:
+    """Return where there is no interval, and what would give one; nothing where all have one."""
+    few = [one.tradition.capitalize() for one in found.contests if any(s.low is None for s in one.scores.values())]
+    if not few or is_sample(found.section.split):
+        return ""
+    return f"No interval on {listed(few)}: {MIN_CLUSTERS} groups of test tracks (albums, artists) are needed."
 
 
 def listed(words: Iterable[str]) -> str:

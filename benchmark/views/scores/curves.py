@@ -34,7 +34,7 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     """Draw the validation score by hidden state, one panel for each task.
 
     The fused sum stands apart on the right; the input that validation chose is ringed. An encoder with one hidden state
-    is a dashed line across.
+    is a dashed line across; states that do not follow one another (:func:`in_order`) are not joined.
 
     Args:
         section: records of one edition, split and protocol.
@@ -64,7 +64,7 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
             axes.set_visible(False)
             continue
         axes.set_title(columns[i].name, size=7.5, pad=3)
-        axes.grid(axis="y", color=LINE, linewidth=0.5)
+        axes.grid(axis="y", color=LINE, linewidth=0.5, clip_on=False)
         axes.set_axisbelow(True)
         axes.margins(y=0.1)
         for k, row in enumerate(rows):
@@ -72,7 +72,8 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
                 _curve(axes, record, fused_at, k)
         _layer_axis(axes, fused_at, last=i + across >= len(columns))
     grid[-1][0].figure.supylabel("validation score, percent", size=7.5, x=0.005)
-    handles = [_handle(k if k < len(rows) else None, name) for k, name in enumerate(names)]
+    joined = [any(in_order(r.model.layer_names) for _, r in section.records_of(row)) for row in rows]
+    handles = [*(_handle(k, name, joined[k]) for k, name in enumerate(names[:-1])), _ring(names[-1])]
     figure.legend(
         handles=handles,
         loc="lower center",
@@ -96,6 +97,16 @@ def _layer_axis(axes: Axes, fused_at: int, last: bool) -> None:
         axes.set_xlabel("hidden state", size=7, labelpad=2)
 
 
+def in_order(layers: Sequence[str]) -> bool:
+    """Return whether hidden states follow one another: a line between two says that something lies between them.
+
+    They do where their names are one word and the numbers from 0 or 1 on (``L0`` to ``L12``). Statistics of one layer
+    and views of one spectrum have names of their own and no order.
+    """
+    word = layers[0].rstrip("0123456789")
+    return any(list(layers) == [f"{word}{i + first}" for i in range(len(layers))] for first in (0, 1))
+
+
 def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
     place = {name: i for i, name in enumerate(record.model.layer_names)}
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
@@ -103,6 +114,7 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
     states = [(x, y) for x, y, _ in known if x != fused_at]
     if len(record.model.layer_names) == 1 and states:
         axes.axhline(states[0][1], color=colour, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
+    ordered = in_order(record.model.layer_names)
     axes.plot(
         [x for x, _ in states],
         [y for _, y in states],
@@ -110,12 +122,13 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
         marker=marker,
         markersize=3.2,
         # Models with many hidden states are told apart by fewer marks; each mark has its weight on a page of 20 models.
-        markevery=max(1, len(states) // MARKS),
-        linewidth=1.1,
+        markevery=max(1, len(states) // MARKS) if ordered else 1,
+        linewidth=1.1 if ordered else 0,
+        clip_on=False,
     )
     for x, y, name in known:
         if x == fused_at:
-            axes.plot([x], [y], color=colour, marker=marker, markersize=4.2, linestyle="none")
+            axes.plot([x], [y], color=colour, marker=marker, markersize=4.2, linestyle="none", clip_on=False)
         if name == record.selection.layer:
             axes.plot(
                 [x],
@@ -129,12 +142,16 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
             )
 
 
-def _handle(k: int | None, name: str) -> Line2D:
+def _handle(k: int, name: str, joined: bool) -> Line2D:
     from matplotlib.lines import Line2D
 
-    if k is None:
-        ring = Line2D([], [], marker="o", markersize=7, linestyle="none", label=name)
-        ring.set(markerfacecolor="none", markeredgecolor=INK)
-        return ring
     colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-    return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.1, label=name)
+    return Line2D([], [], color=colour, marker=marker, markersize=4, linewidth=1.1 if joined else 0, label=name)
+
+
+def _ring(name: str) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    ring = Line2D([], [], marker="o", markersize=7, linestyle="none", label=name)
+    ring.set(markerfacecolor="none", markeredgecolor=INK)
+    return ring

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
+from ....tasks.splits.names import is_sample
+from ...comparing.lineage import is_control
 from ...frames import scores
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Column, Row, Section
 from ..tables import ViewTable, csv_cell, not_run, not_scored
@@ -19,11 +23,34 @@ def main_tables(found: Sequence[Section]) -> list[ViewTable]:
         heads = ("model", *(_head(column) for column in section.columns))
         title = "ROC-AUC / AP, percent, mean over labels and seeds; mean: of all cells"
         rows = [_both(section, row) for row in section.rows]
-        tables.append(ViewTable.of(section, title, (*heads, "mean"), rows, notes=dict.fromkeys(notes)))
+        table = ViewTable.of(section, title, (*heads, "mean"), rows, notes=dict.fromkeys(notes))
+        tables.append(replace(table, best=_best(section, HEADLINE)))
         for metric in HEADLINE:
             title = f"{METRIC_TITLES[metric]}, percent [{section.interval_name}]"
-            tables.append(ViewTable.of(section, title, heads, [_one(section, row, metric) for row in section.rows]))
+            table = ViewTable.of(section, title, heads, [_one(section, row, metric) for row in section.rows])
+            tables.append(replace(table, best=_best(section, (metric,))))
     return tables
+
+
+def _best(section: Section, metrics: Sequence[str]) -> frozenset[tuple[int, int]]:
+    """Return the cells that are best in their column; controls are not ranked, nor is a sample of the tracks."""
+    ranked = [] if is_sample(section.split) else [
+        (y, row) for y, row in enumerate(section.rows) if not is_control(section.records_of(row)[0][1].model)
+    ]  # fmt: skip
+    found: set[tuple[int, int]] = set()
+    columns: list[Callable[[Row], float | None]] = [
+        *(partial(_of_column, section, metrics, column) for column in section.columns),
+        lambda row: section.mean(row, *metrics).value,
+    ]
+    for x, score in enumerate(columns, start=1):
+        scores = {y: value for y, row in ranked if (value := score(row)) is not None}
+        found |= {(y, x) for y, value in scores.items() if len(scores) > 1 and value == max(scores.values())}
+    return frozenset(found)
+
+
+def _of_column(section: Section, metrics: Sequence[str], column: Column, row: Row) -> float | None:
+    values = [found.value for name in metrics if (found := section.metric(row, column, name))]
+    return None if not values or None in values else sum(value or 0.0 for value in values)
 
 
 def _head(column: Column) -> str:

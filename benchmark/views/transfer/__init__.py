@@ -19,9 +19,10 @@ from ...records.evidence import Evidence
 from ...records.sections import sections
 from ..base import Block, Drawing, Resamples, Scope, View
 from ..equity import print_equity
+from ..figures import COLUMN_WIDTH
 from ..headline import Conclusion, conclusion, of_scope, print_conclusion
 from ..scope import scope_of
-from .transfer_map import COLUMN_WIDTH, PAGE_WIDTH, transfer_figure
+from .transfer_map import PAGE_WIDTH, transfer_figure
 from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
-
-COLUMN_WIDTH = 3.4
-"""Inches of one column of a two-column paper."""
 
 PAGE_WIDTH = 7.0
 """Inches of both."""
@@ -114,6 +112,7 @@ def scale_end(matrix: TransferMatrix) -> float:
     return math.ceil(round(100 * max([SMALLEST_SCALE, *changes]), 6)) / 100
 
 
+@cache
 def _colours() -> Colormap:
     """Return purple to orange without the darkest ends, on which hatching could not be seen."""
     from matplotlib import colormaps

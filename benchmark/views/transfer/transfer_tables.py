@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ...comparing.paired import TEST_ONLY
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..tables import Rows, escaped, latex_lines, markdown_cell
+from ..figures import broken
+from ..tables import LATEX_PACKAGES, Rows, escaped, latex_lines, markdown_cell
 from ..words import percent, points
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def separable(cell: Cell) -> bool:
 
 
 def latex_table(matrix: TransferMatrix) -> str:
-    """Return a table for LaTeX with ``booktabs``: ROC-AUC / AP in percent, the best of each column bold."""
+    """Return a table for LaTeX: ROC-AUC / AP in percent, the best of each column bold, controls aside."""
+    ranked = [model for model in matrix.models if matrix.kinds[model] != "control"]
     best = {
-        task: max(
-            (c.mean for m in matrix.models if (c := matrix.cells.get((m, task))) and c.mean is not None), default=None
-        )
+        task: max((c.mean for m in ranked if (c := matrix.cells.get((m, task))) and c.mean is not None), default=None)
         for task in matrix.tasks
     }
     rows = []
@@ -87,11 +87,13 @@ def latex_table(matrix: TransferMatrix) -> str:
         for task in matrix.tasks:
             cell = matrix.cells.get((model, task))
             text = f"{percent(cell.roc_auc)} / {percent(cell.average_precision)}" if cell else "--"
-            bold = cell is not None and cell.mean is not None and cell.mean == best[task]
+            bold = model in ranked and cell is not None and cell.mean is not None and cell.mean == best[task]
             cells.append((f"\\textbf{{{text}}}" if bold else text).replace(ABSENT, "--"))
         rows.append([escaped(model), *cells, percent(matrix.paper[model]).replace(ABSENT, "--")])
-    head = [f"% {matrix.title}; needs \\usepackage{{booktabs}}", *([f"% {matrix.warning}"] if matrix.warning else [])]
-    return "\n".join([*head, *latex_lines(["Model", *matrix.tasks, "Mean"], rows, warning=matrix.warning), ""])
+    head = [f"% {matrix.title}; needs {LATEX_PACKAGES}", *([f"% {matrix.warning}"] if matrix.warning else [])]
+    return "\n".join(
+        [*head, *latex_lines(["Model", *map(broken, matrix.tasks), "Mean"], rows, warning=matrix.warning), ""]
+    )
 
 
 def markdown_matrix(matrix: TransferMatrix) -> str:

@@ -20,9 +20,10 @@ from cmbench.benchmark.comparing.forgetting import forgetting
 from cmbench.benchmark.comparing.transfer import TransferMatrix, cultures_of, reported_matrix, transfer_matrix
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.views.base import write_view
+from cmbench.benchmark.views.figures import COLUMN_WIDTH
 from cmbench.benchmark.views.tables import csv_text
 from cmbench.benchmark.views.transfer import VIEW, Transfer
-from cmbench.benchmark.views.transfer.transfer_map import COLUMN_WIDTH, PAGE_WIDTH, scale_end, transfer_figure
+from cmbench.benchmark.views.transfer.transfer_map import PAGE_WIDTH, scale_end, transfer_figure
 from cmbench.benchmark.views.transfer.transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
 from cmbench.cli import app
 from cmbench.errors import UsageError

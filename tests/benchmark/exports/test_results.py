@@ -16,6 +16,7 @@ from cmbench.benchmark.records.record import Metric, Record
 from cmbench.benchmark.views.words import percent
 from cmbench.errors import UsageError
 from cmbench.tasks.base import MINI_LABEL
+from cmbench.tasks.splits.names import LIMIT
 
 Build = Callable[..., Record]
 
@@ -49,7 +50,7 @@ def test_csv_leaves_what_is_not_defined_empty_with_a_reason(build_record: Build)
     assert b"nan" not in content.lower()
 
 
-@pytest.mark.parametrize(("form", "start"), [("latex", "\\begin{tabular}"), ("markdown", "### ")])
+@pytest.mark.parametrize(("form", "start"), [("latex", "\\begin{adjustbox}"), ("markdown", "### ")])
 def test_tables_hold_every_score_section_by_section(build_record: Build, form: str, start: str) -> None:
     records = [build_record(m, t) for m in ("mfcc", "chroma") for t in ("lyra", "carnatic")]
     mini = [build_record("mfcc", "lyra", edition="mini"), build_record("mfcc", "lyra", protocol="marble-1")]
@@ -65,6 +66,19 @@ def test_tables_hold_every_score_section_by_section(build_record: Build, form: s
             assert shown in text
     assert [MINI_LABEL in table for table in tables] == [False] * 6 + [True] * 3
     assert "n=330" in text
+
+
+def test_the_best_of_each_column_is_bold_in_latex(build_record: Build) -> None:
+    skills = {"mfcc": 0.2, "chroma": 0.4, "constant": 0.49}
+    records = [build_record(m, t, skill=skill) for m, skill in skills.items() for t in ("lyra", "carnatic")]
+    rows = [
+        line for line in export(records, "latex")["results.tex"].decode().splitlines() if line.startswith(tuple(skills))
+    ]
+    bold = {name: [row.count("\\textbf") for row in rows if row.startswith(name)] for name in skills}
+    # Controls are never the best; the last column of the first table has the means.
+    assert bold == {"mfcc": [0, 0, 0], "chroma": [3, 2, 2], "constant": [0, 0, 0]}
+    sample = [build_record(m, "lyra", split=f"official{LIMIT}9") for m in ("mfcc", "chroma")]
+    assert "\\textbf" not in export(sample, "latex")["results.tex"].decode()
 
 
 def test_a_mean_is_not_taken_over_missing_cells(build_record: Build) -> None:

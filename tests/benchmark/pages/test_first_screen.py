@@ -21,7 +21,7 @@ from cmbench.tests.benchmark.pages.test_page import BROWSER, CHROMIUM
 Build = Callable[..., Evidence]
 SIX = {**KNOWS, "chroma": KNOWS["mfcc"], "CultureMERT-of-another-name": KNOWS[HEIR]}
 SCREENS = {"desk": (1400, 900), "phone": (390, 844)}
-MOST_WORDS, MOST_BYTES = 1500, 400_000
+MOST_WORDS, MOST_BYTES = 1500, 330_000
 
 PROBE = """
 const seen = {};

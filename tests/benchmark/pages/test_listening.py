@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
+import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +17,10 @@ import soundfile
 
 from cmbench.benchmark.pages.listening import (
     BANDS,
+    LEFT,
     LOWEST_HZ,
     RANGE_DB,
+    WIDE,
     choose_tracks,
     log_spectrogram,
     write_listening_page,
@@ -27,6 +31,7 @@ from cmbench.tasks.choice import get_task
 from cmbench.tasks.mini.corpus import counts, plan
 from cmbench.tasks.mini.edition import load_mini, tradition
 from cmbench.tasks.mini.oscillator import RATE
+from cmbench.tests.benchmark.pages.test_page import BROWSER, CHROMIUM, needs_browser
 from cmbench.tests.conftest import Cmbench
 
 SCALE = 0.1
@@ -63,7 +68,7 @@ def test_the_page_needs_no_network_and_says_what_it_is(page: str) -> None:
     for tag, attributes in found.elements:
         assert attributes.get("src", "data:").startswith("data:"), tag
         assert attributes.get("href", "#").startswith("#"), tag
-    assert not found.named("script")
+    assert [a.get("src") for a in found.named("script")] == [None]
     assert not found.named("link")
     assert not re.search(r"@import|url\(", page)
     policy = next(a for a in found.named("meta") if a.get("http-equiv") == "Content-Security-Policy")
@@ -81,6 +86,43 @@ def test_every_track_has_a_player_a_described_picture_and_its_labels(page: str) 
     size = {"test": counts(SCALE)["test"]}
     for spec in choose_tracks(plan("turkish_makam", tradition("turkish_makam"), 0, size), 2):
         assert all(label in page for label in (spec.id, spec.group, *spec.content.labels))
+
+
+# A player whose sound does not matter: media take their own time, which a headless browser's clock does not wait for.
+PROBE = """
+<script>
+addEventListener("load", function () {
+  const article = document.querySelector("article"), audio = article.querySelector("audio");
+  const line = article.querySelector(".seen span"), seen = article.querySelector(".seen");
+  let at = 0;
+  Object.defineProperty(audio, "duration", {value: 8});
+  Object.defineProperty(audio, "currentTime",
+    {get: () => at, set: v => { at = v; audio.dispatchEvent(new Event("seeked")); }});
+  const told = {hidden: line.hidden}, box = seen.getBoundingClientRect();
+  seen.dispatchEvent(new MouseEvent("click", {clientX: box.left + box.width * (%s + %s / 4)}));
+  told.place = (line.getBoundingClientRect().left - box.left) / box.width;
+  told.seconds = at;
+  told.shown = !line.hidden;
+  document.body.textContent = "told " + JSON.stringify(told) + " told";
+});
+</script>
+"""
+
+
+@needs_browser
+def test_a_line_shows_where_the_player_is(page: str, tmp_path: Path) -> None:
+    probed = tmp_path / "probed.html"
+    probed.write_text(page.replace("</body>", PROBE % (LEFT, WIDE) + "</body>"), encoding="utf-8")
+    assert CHROMIUM is not None
+    command = [CHROMIUM, *BROWSER, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r"told (\{.*\}) told", done.stdout)
+    assert found is not None, done.stdout[-500:] + done.stderr[-2000:]
+    told = json.loads(found[1])
+    assert told["hidden"]
+    assert told["shown"]
+    assert told["seconds"] == pytest.approx(2.0, abs=0.05)
+    assert told["place"] == pytest.approx(LEFT + WIDE / 4, abs=0.01)
 
 
 def test_modal_music_shows_its_degrees_and_other_music_does_not(page: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cmbench.benchmark.comparing.paired import Difference
 from cmbench.benchmark.pages import page as page_module
 from cmbench.benchmark.pages.page import conclusions_of, page_key, write_page
 from cmbench.benchmark.records.record import FailedTrack, LabelScore, Record
@@ -204,14 +205,22 @@ def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], buil
                                        tmp_path: Path) -> None:  # fmt: skip
     labels = [build_label("high", "makam", 0.75), build_label("low", "makam", 0.4)]
     page = write_page(sections([build_record(labels=labels)]), tmp_path / "report.html").read_text(encoding="utf-8")
-    high, low = (re.search(rf'<th scope="row">{name}<td>.*', page) for name in ("high", "low"))
+    high, low = (re.search(rf"<th scope=row>{name}<td>.*", page) for name in ("high", "low"))
     assert high is not None
     assert low is not None
     # A ROC-AUC cell runs from 30 to 100: 75 lies at 45/70 of it, 40 at 10/70.
-    assert 'class=r style="--z:64;' in high[0]
-    assert 'class=r style="--a:14;' in low[0]
-    assert 'class=a style="--z:75;' in high[0]
+    assert "<td style=--z:64;" in high[0]
+    assert "<td style=--a:14;" in low[0]
+    assert "<td style=--z:75;" in high[0]
     assert "--c:6" in high[0]
+
+
+def test_an_interval_without_zero_that_decides_nothing_is_marked() -> None:
+    settled = Difference(0.5, 0.6, 0.1, 0.02, 0.18, q_value=0.01)
+    open_ = replace(settled, q_value=0.2)
+    assert [page_module.unsettled(one) for one in (settled, open_, replace(open_, low=-0.01))] == [False, True, False]
+    assert not page_module.unsettled(Difference(0.5, 0.6, 0.1))
+    assert not page_module.unsettled(None)
 
 
 def test_the_same_records_make_the_same_page(build_record: Callable[..., Record], tmp_path: Path) -> None:

@@ -144,6 +144,14 @@ def test_what_goes_wrong_in_a_study_is_said_with_its_distribution(
         typed("guest", "--out", str(tmp_path / "out"))
 
 
+def test_list_shows_what_the_bare_command_shows() -> None:
+    listed, bare = (CliRunner().invoke(app, words) for words in (["study", "list"], ["study"]))
+    assert listed.exit_code == 0, listed.output
+    assert listed.output == bare.output
+    assert all(name in listed.output for name in OWN)
+    assert "list" not in re.findall(r"^  (\w+) ", bare.output, flags=re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("words", "study"),
     [

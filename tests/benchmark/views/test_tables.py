@@ -73,6 +73,16 @@ def test_latex_cannot_be_broken_by_names() -> None:
     assert all(line.startswith("%") for line in text.splitlines() if "of it" in line)
 
 
+def test_latex_fits_a_column_and_has_the_best_bold() -> None:
+    table = ViewTable("t", "a", "", ("m", "a_b\n(n=5)"), (("x", "1"), ("y", "2")), best=frozenset({(1, 1)}))
+    text = latex_tables([table])
+    assert "\\usepackage{booktabs,adjustbox}" in text
+    assert "\nm & \\shortstack[r]{a\\_b \\\\ (n=5)} \\\\\n" in text
+    assert "\nx & 1 \\\\\ny & \\textbf{2} \\\\\n" in text
+    assert text.index("\\begin{adjustbox}{max width=\\linewidth}") < text.index("\\begin{tabular}")
+    assert text.index("\\end{tabular}") < text.index("\\end{adjustbox}")
+
+
 @given(st.text())
 def test_escaped_text_has_no_bare_special(text: str) -> None:
     shown = escaped(text)

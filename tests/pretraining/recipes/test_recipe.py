@@ -149,7 +149,7 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
         ("- a\n- b\n", "table of keys"),
         ("", "table of keys|no stages|name"),
         ("a: [1\n", "own.yaml:2: not valid YAML"),
-        ("seed: 1\nseed: 2\n", "not a recipe in YAML"),
+        ("seed: 1\nseed: 2\n", ":2: this is not a recipe in YAML: it has twice the key seed."),
         ("extends: mert-nano\nsteps: 3\n", "no key 'steps'"),
         ("extends: nothing-like-it\n", "no recipe named 'nothing-like-it'"),
         ("extends: own\n", "circle"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 from cmbench.benchmark.comparing.headline import headline
+from cmbench.benchmark.comparing.paired import Level
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.records.sections import sections
-from cmbench.benchmark.views.headline.sentences import listed, sentences
+from cmbench.benchmark.views.headline.sentences import few, listed, sentences
 from cmbench.tests.benchmark.comparing.test_headline import (
     BASE,
     CONTROL,
@@ -86,3 +89,14 @@ def test_a_sample_has_no_leader_and_records_alone_tell_nothing(build_evidence: B
 
 def test_words_are_listed() -> None:
     assert [listed("a"), listed("ab"), listed("abc")] == ["a", "a and b", "a, b and c"]
+
+
+def test_it_is_said_where_there_is_no_interval_and_what_would_give_one() -> None:
+    contests = [
+        SimpleNamespace(tradition="turkish", scores={"a": Level(0.5)}),
+        SimpleNamespace(tradition="greek", scores={"a": Level(0.5, 0.4, 0.6)}),
+    ]
+    found: Any = SimpleNamespace(section=SimpleNamespace(split="official"), contests=contests)
+    assert few(found) == "No interval on Turkish: 5 groups of test tracks (albums, artists) are needed."
+    found.contests = contests[1:]
+    assert few(found) == ""
