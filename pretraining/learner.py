@@ -141,7 +141,7 @@ class MertLearner:
         predictions = network(torch.from_numpy(heard).to(place), mask, seen)
         found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, self.recipe.loss)
         total, contrast, matched = found.total, torch.zeros((), device=place), torch.zeros((), device=place)
-        if seen is not None:
+        if predictions.compared is not None:
             how = self.recipe.contrast
             contrast, matched = contrast_loss(*predictions.compared.chunk(2), how.temperature)
             total, contrast = total + how.weight * contrast, contrast.detach()
@@ -202,11 +202,21 @@ def open_learner(
 
 
 def network_shape(recipe: Recipe) -> HubertShape:
-    """Return the shape of a network from scratch: the one that the recipe names, with what it has otherwise."""
+    """Return the shape of a network from scratch: the one that the recipe names, with what it has otherwise.
+
+    Raises:
+        UsageError: its parts do not fit together.
+    """
     own = {name: tuple(size) if isinstance(size, list) else size for name, size in vars(recipe.network).items() if size}
     if patterns := own.pop("patterns", None):
         own["melody"] = MelodyShape(patterns)
-    return replace(SHAPES[recipe.shape], **own)
+    shape = replace(SHAPES[recipe.shape], **own)
+    if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
+        raise UsageError(f"Recipe {recipe.name}: network.conv_dim, conv_kernel and conv_stride go together: name all.")
+    for name, parts in (("heads", shape.heads), ("position_groups", shape.position_groups)):
+        if shape.hidden % parts:
+            raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values are no multiple of {parts} {name}.")
+    return shape
 
 
 def head_shape(recipe: Recipe, codebook_size: int, levels: int = LEVELS) -> HeadShape:

@@ -75,13 +75,13 @@ class Predictions:
         logits: cosines over temperature at the masked frames ``[levels, masked, codebook_size]`` float32.
         cqt: at the masked frames ``[masked, cqt_bins]`` float32.
         features: output of the convolutions ``[clips, channels, frames]``.
-        compared: of each view of a recording ``[views, dim]`` float32; empty where none were handed in.
+        compared: of each view of a recording ``[views, dim]`` float32, where views were handed in.
     """
 
     logits: Tensor
     cqt: Tensor
     features: Tensor
-    compared: Tensor
+    compared: Tensor | None = None
 
 
 class PretrainingModel(nn.Module):
@@ -139,11 +139,10 @@ class PretrainingModel(nn.Module):
         if self.shape.melody:
             frames = frames + added(ready, self.shape.melody, audio).to(frames.dtype)
         states = self._transform(ready, frames, rates)
-        return self._predict(weights, states[mask], features, self._compared(weights, views))
+        found = self._predict(weights, states[mask], features)
+        return found if views is None else replace(found, compared=self._compared(weights, views))
 
-    def _compared(self, weights: Mapping[str, Tensor], views: Tensor | None) -> Tensor:
-        if views is None:
-            return torch.empty(0)
+    def _compared(self, weights: Mapping[str, Tensor], views: Tensor) -> Tensor:
         assert self.shape.melody is not None
         with torch.autocast(views.device.type, enabled=False):
             heard = summary(weights, self.shape.melody, views)
@@ -178,9 +177,7 @@ class PretrainingModel(nn.Module):
             states = checkpoint(run, states, use_reentrant=False) if self.recompute and self.training else run(states)
         return final_norm(ready, self.shape, states) if self.shape.pre_norm else states
 
-    def _predict(
-        self, weights: Mapping[str, Tensor], states: Tensor, features: Tensor, compared: Tensor
-    ) -> Predictions:
+    def _predict(self, weights: Mapping[str, Tensor], states: Tensor, features: Tensor) -> Predictions:
         # In float32 whatever the precision of the encoder, as MERT's compute_nce.
         with torch.autocast(states.device.type, enabled=False):
             states = states.float()
@@ -189,7 +186,7 @@ class PretrainingModel(nn.Module):
             codewords = weights[CODEWORDS].view(self.heads.levels, self.heads.codebook_size, self.heads.dim)
             cosines = functional.normalize(guesses, dim=-1) @ functional.normalize(codewords, dim=-1).transpose(1, 2)
             cqt = functional.linear(states, weights[f"{CQT_HEAD}.weight"], weights[f"{CQT_HEAD}.bias"])
-        return Predictions(cosines / self.heads.temperature, cqt, features, compared)
+        return Predictions(cosines / self.heads.temperature, cqt, features)
 
 
 def part_of(name: str) -> str:

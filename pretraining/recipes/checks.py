@@ -194,3 +194,8 @@ def _check_network(recipe: Recipe) -> None:
             f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a melody stream; say "
             "network.patterns=96, or contrast.weight=0."
         )
+    if recipe.contrast.weight and not any(set(MELODY_PARTS) <= set(stage.train) for stage in recipe.stages.values()):
+        raise UsageError(
+            f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g}, but no stage trains what it teaches; "
+            f"add {' and '.join(MELODY_PARTS)} to stages.NAME.train."
+        )
