@@ -89,25 +89,31 @@ class MertLearner:
         return cached_tokens(self.cache, self.teacher, track, partial(read_samples, recording, shift=shift))
 
     def views(self, recordings: Sequence[Recording], draw: int) -> NDArray[np.float32]:
-        """Draw two views of each recording: ``[2 x recordings, frames, bands]``, the first of all before the second.
+        """Draw two views of each recording, or one of it and one of its other telling.
 
         What cannot be decoded is named and left out.
 
         Args:
             recordings: each once.
             draw: seed of the views.
+
+        Returns:
+            ``[2 x recordings, frames, bands]``, the first views of all before the second.
         """
         shape, random = self.module.shape.melody, np.random.default_rng(draw)
         assert shape is not None
         pairs = []
         for recording in recordings:
-            read = partial(read_samples, recording)
+            told = replace(recording, path=recording.telling or recording.path)
             try:
-                spectrum = cached_spectrum(self.cache, shape, identity(recording), read)
+                spectra = [
+                    cached_spectrum(self.cache, shape, identity(one), partial(read_samples, one))
+                    for one in (recording, told)
+                ]
             except UnusableAudio as error:
                 tell_unusable(error.path, error.reason)
                 continue
-            pairs.append(draw_views(spectrum, self.recipe.contrast, shape, random))
+            pairs.append(draw_views(spectra, self.recipe.contrast, shape, random))
         return np.concatenate(list(np.stack(pairs, 1)))
 
     def sums(
@@ -228,7 +234,7 @@ def head_shape(recipe: Recipe, codebook_size: int, levels: int = LEVELS) -> Head
         recipe.targets.cqt.bins,
         recipe.targets.temperature,
         contrast=recipe.contrast.dim if recipe.contrast.weight else 0,
-        patterns=recipe.network.patterns,
+        summary=2 * recipe.network.patterns,
     )
 
 

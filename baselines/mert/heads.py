@@ -25,7 +25,7 @@ class HeadShape:
         cqt_bins: values that the CQT head predicts.
         temperature: divides the cosines (``logit_temp``).
         contrast: length of what is compared of two recordings, our extension; 0: no such head.
-        patterns: length of the summary that it is made of.
+        summary: length of what it is made of.
     """
 
     codebook_size: int = 1024
@@ -34,7 +34,7 @@ class HeadShape:
     cqt_bins: int = 336
     temperature: float = 0.1
     contrast: int = 0
-    patterns: int = 0
+    summary: int = 0
 
     def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor of the heads on hidden states of that length."""
@@ -46,6 +46,6 @@ class HeadShape:
             f"{CQT_HEAD}.bias": (self.cqt_bins,),
         }
         if self.contrast:
-            for name, into, out in (("0", self.patterns, 2 * self.contrast), ("1", 2 * self.contrast, self.contrast)):
+            for name, into, out in (("0", self.summary, 2 * self.contrast), ("1", 2 * self.contrast, self.contrast)):
                 found |= {f"{CONTRAST_HEAD}.{name}.weight": (out, into), f"{CONTRAST_HEAD}.{name}.bias": (out,)}
         return found

@@ -12,7 +12,7 @@ identification*, have it, and, for salience, Bittner et al. 2017, *Deep salience
 3. h = z summed over octaves, its mean over time, over its mean, less 1: a histogram of pitch classes of each kind;
 4. patterns p = gelu(W * h), a learned circular convolution over the whole octave, then their mean and their maximum
    over the pitch classes: here the key is gone;
-5. a summary s = gelu(A [mean p, max p]), and B s is added to every frame that enters the Transformer.
+5. with the summary s = [mean p, max p], B s is added to every frame that enters the Transformer.
 
 Nothing here imports torch until a function that needs it is called.
 """
@@ -42,7 +42,7 @@ class MelodyShape:
     """The size of the stream.
 
     Attributes:
-        patterns: learned patterns of pitch classes, and the length of the summary.
+        patterns: learned patterns of pitch classes; a summary has two values of each.
         per_octave: bands of an octave.
         octaves: how many.
         lowest: centre of the first band, Hz.
@@ -74,8 +74,7 @@ class MelodyShape:
             "salience.wide": (self.channels, 1, self.kernel),
             "salience.narrow": (self.kinds, self.channels, 9),
             "patterns": (self.patterns, self.kinds, self.per_octave),
-            "summary": (self.patterns, 2 * self.patterns),
-            "out": (hidden, self.patterns),
+            "out": (hidden, 2 * self.patterns),
         }
         found: dict[str, tuple[int, ...]] = {}
         for name, size in sizes.items():
@@ -146,7 +145,7 @@ def _along(signal: Tensor, kernels: Tensor) -> Tensor:
 
 
 def summary(ready: Mapping[str, Tensor], shape: MelodyShape, spectra: Tensor) -> Tensor:
-    """Return what is heard of the melody whatever its key ``[batch, patterns]`` float32.
+    """Return what is heard of the melody whatever its key ``[batch, 2 x patterns]`` float32: means, then maxima.
 
     Args:
         ready: the network's tensors.
@@ -164,9 +163,7 @@ def summary(ready: Mapping[str, Tensor], shape: MelodyShape, spectra: Tensor) ->
     around = torch.cat([histogram, histogram[..., :-1]], 2)
     name = f"{STREAM}.patterns"
     found = functional.gelu(functional.conv1d(around, ready[f"{name}.weight"], ready[f"{name}.bias"]))
-    pooled = torch.cat([found.mean(2), found.amax(2)], 1)
-    name = f"{STREAM}.summary"
-    return functional.gelu(functional.linear(pooled, ready[f"{name}.weight"], ready[f"{name}.bias"]))
+    return torch.cat([found.mean(2), found.amax(2)], 1)
 
 
 def added(ready: Mapping[str, Tensor], shape: MelodyShape, audio: Tensor) -> Tensor:

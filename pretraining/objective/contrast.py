@@ -1,8 +1,9 @@
 """The contrast of recordings under transposition: what is told from others must be neither key nor room.
 
-Our extension, beside MERT's objective. Of each of n recordings two views are drawn: some frames of a stretch of its
-log-frequency spectrum, transposed, filtered and covered with noise at random. The summaries of the melody stream
-(:mod:`...baselines.mert.melody`), brought to unit length by a small head, give a_i and b_i, and
+Our extension, beside MERT's objective. Of each of n melodies two views are drawn, of two tellings of it or of one
+recording: some frames of a stretch of the spectrum, transposed, filtered and covered with noise at random. The
+summaries of the melody stream (:mod:`...baselines.mert.melody`), through a small head, give a_i and b_i of unit length,
+and
 
 L = 1/2n sum_i [ -log exp(a_i b_i / t) / sum_j exp(a_i b_j / t) - log exp(a_i b_i / t) / sum_j exp(a_j b_i / t) ]
 
@@ -13,6 +14,7 @@ L = 1/2n sum_i [ -log exp(a_i b_i / t) / sum_j exp(a_i b_j / t) - log exp(a_i b_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,17 +37,18 @@ NOISE = (-4.0, 1.0)
 
 
 def draw_views(
-    spectrum: NDArray[np.floating], how: Contrast, shape: MelodyShape, random: np.random.Generator
+    spectra: Sequence[NDArray[np.floating]], how: Contrast, shape: MelodyShape, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Draw two views of a recording ``[2, frames, bands]``.
+    """Draw a view of each of some spectra ``[spectra, frames, bands]``.
 
     Args:
-        spectrum: of the recording ``[all frames, bands]``, see :func:`...baselines.mert.melody.log_spectrum`.
+        spectra: of what is to be told as one, each ``[all frames, bands]``, see
+            :func:`...baselines.mert.melody.log_spectrum`; a recording twice, for two views of it.
         how: settings.
         shape: of the stream.
         random: draws everything.
     """
-    return np.stack([_view(spectrum, how, shape, random) for _ in range(2)])
+    return np.stack([_view(spectrum, how, shape, random) for spectrum in spectra])
 
 
 def _view(

@@ -15,6 +15,7 @@ from ...errors import UsageError
 from ...tasks.base import TRADITIONS
 from .recipe import (
     BLOCKS,
+    CROPS,
     FILTER_BANK,
     FIT,
     HOP,
@@ -25,6 +26,7 @@ from .recipe import (
     RANDOM,
     RATE,
     SCRATCH,
+    TELLINGS,
     Loss,
     Network,
     Recipe,
@@ -107,6 +109,7 @@ def _check_names(recipe: Recipe) -> None:
     among("shape", recipe.shape, SHAPES)
     among("front_end", recipe.front_end, (RANDOM, FILTER_BANK))
     among("targets.features", recipe.targets.features, (LOG_MEL, LOG_FREQUENCY))
+    among("contrast.positives", recipe.contrast.positives, (TELLINGS, CROPS))
     among("running.precision", recipe.running.precision, ("auto", "float32", "bfloat16"))
     if not recipe.stages:
         raise UsageError(f"Recipe {recipe.name} has no stages.")
@@ -193,6 +196,12 @@ def _check_network(recipe: Recipe) -> None:
         raise UsageError(
             f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a melody stream; say "
             "network.patterns=96, or contrast.weight=0."
+        )
+    others = [s for sources in recipe.sources.values() for s in sources if not s.startswith("mini:")]
+    if recipe.contrast.positives == TELLINGS and others:
+        raise UsageError(
+            f"Recipe {recipe.name}: contrast.positives={TELLINGS} is for mini music, which is rendered twice; "
+            f"{others[0]} is not. Say contrast.positives={CROPS}."
         )
     if recipe.contrast.weight and not any(set(MELODY_PARTS) <= set(stage.train) for stage in recipe.stages.values()):
         raise UsageError(

@@ -50,6 +50,10 @@ LOG_MEL, LOG_FREQUENCY = "log_mel", "log_frequency"
 """Features that a teacher is fitted on: 64 mel bands, or 36 bands to an octave."""
 
 
+TELLINGS, CROPS = "tellings", "crops"
+"""What two views are of: one melody told twice, by other instruments in another key; or stretches of one recording."""
+
+
 @dataclass(frozen=True)
 class Network:
     """What a network from scratch has otherwise than the shape that it is named after; 0 and empty: as that has it.
@@ -86,6 +90,7 @@ class Contrast:
 
     Attributes:
         weight: of the contrast beside MERT's loss; 0: there is none.
+        positives: what two views are of, ``tellings`` (mini music alone has them) or ``crops`` of one recording.
         pairs: recordings of one pass, two views of each.
         seconds: of a view.
         frames: of it that are heard, drawn at random.
@@ -97,6 +102,7 @@ class Contrast:
     """
 
     weight: float = 0.0
+    positives: str = CROPS
     pairs: int = 48
     seconds: float = 5.0
     frames: int = 12

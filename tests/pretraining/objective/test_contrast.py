@@ -26,7 +26,7 @@ def spectrum(peaks: tuple[int, ...], frames: int = 200) -> NDArray[np.float16]:
 
 
 def views(how: Contrast, seed: int = 0, peaks: tuple[int, ...] = (100, 112)) -> NDArray[np.float32]:
-    return draw_views(spectrum(peaks), how, SHAPE, np.random.default_rng(seed))
+    return draw_views([spectrum(peaks)] * 2, how, SHAPE, np.random.default_rng(seed))
 
 
 def test_the_loss_in_numpy() -> None:
@@ -73,7 +73,7 @@ def test_filters_are_the_same_in_all_frames_and_noise_fills_the_gaps() -> None:
 
 
 def test_a_short_recording_is_heard_twice() -> None:
-    assert draw_views(spectrum((100,), 3), BARE, SHAPE, np.random.default_rng(0)).shape == (2, 5, SHAPE.bands)
+    assert draw_views([spectrum((100,), 3)] * 2, BARE, SHAPE, np.random.default_rng(0)).shape == (2, 5, SHAPE.bands)
 
 
 def test_it_teaches_what_is_told_whatever_the_key() -> None:
@@ -86,7 +86,7 @@ def test_it_teaches_what_is_told_whatever_the_key() -> None:
 
     def compared(seed: int) -> torch.Tensor:
         random = np.random.default_rng(seed)
-        pairs = [draw_views(spectrum(tune), how, SHAPE, random) for tune in tunes]
+        pairs = [draw_views([spectrum(tune)] * 2, how, SHAPE, random) for tune in tunes]
         return summary(ready, SHAPE, torch.from_numpy(np.concatenate(list(np.stack(pairs, 1)))))
 
     def measured() -> tuple[float, float]:

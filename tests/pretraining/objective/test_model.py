@@ -34,7 +34,7 @@ SHAPE = HubertShape(
 PRE_NORM = replace(SHAPE, pre_norm=True, conv_norm="layer")
 MELODIC = replace(SHAPE, melody=MelodyShape(5, channels=2, kernel=9, kinds=2))
 SMALL = HeadShape(codebook_size=11, dim=6, cqt_bins=9)
-CONTRASTED = replace(SMALL, contrast=4, patterns=5)
+CONTRASTED = replace(SMALL, contrast=4, summary=10)
 OFFLINE = LoadOptions(device="cpu", offline=True)
 SAMPLES = 8000
 FRAMES = SHAPE.frames(SAMPLES)

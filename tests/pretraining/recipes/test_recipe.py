@@ -147,6 +147,8 @@ def test_keys_that_came_later_count_only_where_they_are_used() -> None:
         ("targets.cqt.bins=0", "targets.cqt.bins = 0 should be at least 1"),
         ("contrast.weight=1", "needs a melody stream; say network.patterns=96"),
         ("network.patterns=96 contrast.weight=1", "no stage trains what it teaches; add melody and contrast_head"),
+        ("contrast.positives=versions", "'versions' is none of tellings, crops"),
+        ("contrast.positives=tellings sources.western=[folder:/x]", "for mini music.*folder:/x is not"),
         ("contrast.pairs=1", "contrast.pairs = 1 should be at least 2"),
         ("network.hidden=-1", "network.hidden = -1 should be 0 or more"),
         ("network.conv_stride=[80,5]", "should be 320"),

@@ -301,7 +301,7 @@ def test_a_stage_moves_its_own_parts_only(make_run: MakeRun) -> None:
     moved = {part_of(name) for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
     assert moved == {"front_end", "codewords", "heads"}
     for name, parameter in run.learner.module.named_parameters():
-        assert (parameter.grad is not None) == (run.learner.part(name) in moved)
+        assert (parameter.grad is not None) == (part_of(name) in moved)
     middle = weights(run)
     train(run)
     moved = {part_of(name) for name, tensor in weights(run).items() if not torch.equal(tensor, middle[name])}
