@@ -201,6 +201,7 @@ def open_learner(
         model = from_folder(recipe.start, heads, recipe.seed, options, shape.melody)
     model.dropout = recipe.dropout
     model.feature_gradient = recipe.feature_gradient
+    model.melody_gradient = recipe.melody_gradient
     model.recompute = recipe.running.recompute
     t = recipe.targets.cqt
     cqt = CqtShape(lowest=t.lowest, bins=t.bins, per_octave=t.per_octave)

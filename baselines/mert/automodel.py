@@ -9,7 +9,7 @@ import torch
 from transformers import HubertConfig, HubertModel
 
 from .checkpoint import TRAINING_ONLY
-from .melody import STREAM, added
+from .melody import STREAM, added, hear
 from .planting import plant
 from .shape import read_shape
 
@@ -44,7 +44,7 @@ class MertModel(HubertModel):  # type: ignore[no-untyped-call]
         """Run the network; a melody stream is added to every frame that enters the Transformer."""
         if self._stream:
             ready = {name: tensor for name, tensor in self.named_parameters() if name.startswith(f"{STREAM}.")}
-            self._heard = added(ready, self._stream, input_values)
+            self._heard = added(ready, hear(ready, self._stream, input_values))
         return super().forward(input_values, *others, **settings)
 
     def _mask_hidden_states(self, hidden_states: Any, *others: Any, **settings: Any) -> Any:

@@ -166,10 +166,14 @@ def summary(ready: Mapping[str, Tensor], shape: MelodyShape, spectra: Tensor) ->
     return torch.cat([found.mean(2), found.amax(2)], 1)
 
 
-def added(ready: Mapping[str, Tensor], shape: MelodyShape, audio: Tensor) -> Tensor:
-    """Return what the stream adds to every frame of a clip ``[batch, 1, hidden]`` for audio ``[batch, samples]``."""
+def hear(ready: Mapping[str, Tensor], shape: MelodyShape, audio: Tensor) -> Tensor:
+    """Return the :func:`summary` of clips ``[batch, 2 x patterns]`` from their audio ``[batch, samples]`` at 24 kHz."""
+    return summary(ready, shape, log_spectrum(shape, audio))
+
+
+def added(ready: Mapping[str, Tensor], heard: Tensor) -> Tensor:
+    """Return what the stream adds to every frame of a clip ``[batch, 1, hidden]`` for what :func:`hear` gives."""
     from torch.nn import functional
 
-    heard = summary(ready, shape, log_spectrum(shape, audio))
     weight = ready[f"{STREAM}.out.weight"]
     return functional.linear(heard.to(weight.dtype), weight, ready[f"{STREAM}.out.bias"])[:, None]

@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .melody import MelodyShape, added
+from .melody import MelodyShape, added, hear
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -238,7 +238,7 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
         dtype = ready["feature_projection.projection.weight"].dtype
         frames = project(ready, shape, convolve(ready, shape, audio.to(dtype)))
         if shape.melody:
-            frames = frames + added(ready, shape.melody, audio)
+            frames = frames + added(ready, hear(ready, shape.melody, audio))
         states = embed(ready, shape, frames)
         means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):

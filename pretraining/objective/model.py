@@ -27,7 +27,7 @@ from ...baselines.base import LoadOptions
 from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
 from ...baselines.mert.folder import as_float16, write_folder
 from ...baselines.mert.heads import CODEWORDS, CONTRAST_HEAD, CQT_HEAD, PROJECTION
-from ...baselines.mert.melody import STREAM, MelodyShape, added, summary
+from ...baselines.mert.melody import STREAM, MelodyShape, added, hear, summary
 from ...baselines.mert.network import (
     NO_DROPOUT,
     POSITION,
@@ -95,6 +95,7 @@ class PretrainingModel(nn.Module):
         preprocessor: of the waveform; kept as the starting point had it.
         dropout: rates in training mode.
         feature_gradient: factor on the gradient into the convolutions (``feature_grad_mult``), the penalty's too.
+        melody_gradient: factor on the gradient of MERT's loss into the melody stream; the contrast's is whole.
         recompute: whether activations of the layers are computed again for the gradient, for less memory.
         drawn: parts that were drawn at random and not read, for people.
     """
@@ -114,6 +115,7 @@ class PretrainingModel(nn.Module):
         self.drawn = drawn
         self.dropout = MERT_DROPOUT
         self.feature_gradient = 0.1
+        self.melody_gradient = 1.0
         self.recompute = False
         self._network = frozenset(shape.tensors())
         for name, tensor in weights.items():
@@ -137,7 +139,10 @@ class PretrainingModel(nn.Module):
         frames = drop(project(ready, self.shape, features), rates.input)
         frames = torch.where(mask[..., None], weights[MASK_VECTOR].to(frames.dtype), frames)
         if self.shape.melody:
-            frames = frames + added(ready, self.shape.melody, audio).to(frames.dtype)
+            heard = hear(ready, self.shape.melody, audio)
+            if heard.requires_grad and self.melody_gradient != 1.0:
+                heard.register_hook(lambda gradient: gradient * self.melody_gradient)  # type: ignore[no-untyped-call]
+            frames = frames + added(ready, heard).to(frames.dtype)
         states = self._transform(ready, frames, rates)
         found = self._predict(weights, states[mask], features)
         return found if views is None else replace(found, compared=self._compared(weights, views))

@@ -49,7 +49,7 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "optimiser.weight_decay": _NOT_NEGATIVE,
     **dict.fromkeys((f"loss.{part.name}" for part in fields(Loss)), _NOT_NEGATIVE),
     **dict.fromkeys((f"dropout.{part.name}" for part in fields(Dropout)), _BELOW_ONE),
-    "feature_gradient": _NOT_NEGATIVE,
+    **dict.fromkeys(("feature_gradient", "melody_gradient"), _NOT_NEGATIVE),
     "targets.codebook_size": (lambda value: value >= 2, "at least 2"),
     "targets.dim": _ONE_OR_MORE,
     **dict.fromkeys(("targets.cqt.bins", "targets.cqt.per_octave"), _ONE_OR_MORE),

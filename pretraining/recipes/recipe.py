@@ -36,7 +36,7 @@ MELODY_PARTS = ("melody", "contrast_head")
 BLOCKS = "transformer."
 """Beginning of a part that is a block of the Transformer: ``transformer.positions``, ``transformer.0`` and so on."""
 
-LATER = ("network", "contrast", "pitch_shifts", "targets.features", "targets.cqt")
+LATER = ("network", "contrast", "pitch_shifts", "melody_gradient", "targets.features", "targets.cqt")
 """Keys that came after the first recipes."""
 
 RANDOM, FILTER_BANK = "random", "filter_bank"
@@ -267,6 +267,8 @@ class Recipe:
         front_end: how the convolutions begin in a network from scratch, ``random`` (He et al. 2015, as MERT's) or
             ``filter_bank`` (:mod:`..objective.filter_bank`).
         feature_gradient: factor on the gradient into the convolutions.
+        melody_gradient: factor on the gradient of MERT's loss into the melody stream; with 0 the contrast alone teaches
+            what is heard of a melody, and MERT's loss how it is added.
         targets: what is predicted.
         optimiser: its settings.
         held_out: music to measure on.
@@ -291,6 +293,7 @@ class Recipe:
     dropout: Dropout = field(default_factory=Dropout)
     front_end: str = "random"
     feature_gradient: float = 1.0
+    melody_gradient: float = 0.0
     targets: Targets = field(default_factory=Targets)
     optimiser: Optimiser = field(default_factory=Optimiser)
     held_out: HeldOut = field(default_factory=HeldOut)

@@ -12,7 +12,7 @@ import torch
 
 from cmbench.baselines.mert.checkpoint import Preprocessor, read_checkpoint
 from cmbench.baselines.mert.folder import configuration, write_folder
-from cmbench.baselines.mert.melody import STREAM, MelodyShape, added, log_spectrum, salience, summary
+from cmbench.baselines.mert.melody import STREAM, MelodyShape, added, hear, log_spectrum, salience, summary
 from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
 from cmbench.baselines.mert.shape import MELODY, read_shape
 from cmbench.errors import UsageError
@@ -91,7 +91,7 @@ def test_the_stream_reaches_every_state_and_others_are_as_they_were() -> None:
     }
     again = pooled_states(prepare(silent, MELODIC, torch.device("cpu")), MELODIC, audio)
     torch.testing.assert_close(again, without)
-    assert added(both, STREAM_SHAPE, audio).shape == (1, 1, 16)
+    assert added(both, hear(both, STREAM_SHAPE, audio)).shape == (1, 1, 16)
 
 
 def write(folder: Path, shape: HubertShape) -> None:

@@ -178,6 +178,25 @@ def test_the_convolutions_learn_slower_by_the_factor() -> None:
         torch.testing.assert_close(other, scale * gradient, rtol=1e-4, atol=1e-4 * float(gradient.abs().max()))
 
 
+def test_the_contrast_alone_teaches_the_stream_where_the_factor_is_nought() -> None:
+    """Mutation: a hook that is left out, or one that the contrast's gradient also goes through, fails here."""
+    for factor in (0.0, 1.0):
+        model = quiet(from_shape(MELODIC, CONTRASTED, 0)).train()
+        model.melody_gradient = factor
+        loss_of(model).backward()  # type: ignore[no-untyped-call]
+        taught = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        assert {"melody.out.weight", "melody.out.bias"} <= taught
+        assert ("melody.patterns.weight" in taught) == (factor > 0)
+        model.zero_grad()
+        views = torch.randn(4, 3, 216, generator=torch.Generator().manual_seed(0))
+        compared = model(*a_batch(), views).compared
+        assert compared.shape == (4, 4)
+        (compared * torch.arange(16.0).view(4, 4)).sum().backward()
+        assert {"melody.salience.wide.weight", "melody.salience.narrow.weight", "melody.patterns.weight"} <= {
+            name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+        }
+
+
 def test_dropped_layers_have_zero_gradients_and_recomputing_changes_nothing() -> None:
     model = quiet(from_shape(SHAPE, SMALL, 0)).train()
     loss_of(model).backward()  # type: ignore[no-untyped-call]

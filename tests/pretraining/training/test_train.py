@@ -94,6 +94,7 @@ def build_run(folder: Path, name: str, group: Group = Group(), recipe: Recipe = 
     shape = replace(TINY, melody=MelodyShape(recipe.network.patterns)) if recipe.network.patterns else TINY
     model = from_shape(shape, head_shape(recipe, recipe.targets.codebook_size), recipe.seed)
     model.dropout, model.feature_gradient = recipe.dropout, recipe.feature_gradient
+    model.melody_gradient = recipe.melody_gradient
     learner = MertLearner(model, recipe, teacher, folder / f"tokens{group.rank}", CqtShape())
     training = folder / name
     training.mkdir(exist_ok=True)
@@ -214,7 +215,7 @@ def test_the_contrast_of_recordings_moves_the_melody_stream_and_resumes(make_run
     train(run)
     moved = {name for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
     assert {part_of(name) for name in moved} == set(MELODY_PARTS)
-    # MERT's objective alone moves what is added to the frames; the head is moved by the contrast alone.
+    # With melody_gradient = 0 the contrast alone moves head and patterns.
     assert {"contrast_head.0.weight", "melody.patterns.weight"} <= moved
     told = [line for line in lines(tmp_path / "melodic") if line["kind"] == "update"]
     assert all(line["contrast"] > 0 and 0 <= line["matched"] <= 1 for line in told)
