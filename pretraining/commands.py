@@ -148,8 +148,8 @@ def _dry_run(
 
     from .planning.dry_run import print_estimate, print_music, print_values
 
-    if max_steps is not None and max_steps < 1:
-        raise UsageError(f"--max-steps {max_steps} should be at least 1.")
+    if max_steps is not None and max_steps < 0:
+        raise UsageError(f"--max-steps {max_steps} should be 0 or more.")
     screen = Console()
     print_values(opened, screen)
     print_music(opened.recipe, context, screen, allow_contamination)

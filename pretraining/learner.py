@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,19 +14,23 @@ from numpy.typing import NDArray
 
 from ..baselines.base import LoadOptions
 from ..baselines.mert.heads import HeadShape
+from ..baselines.mert.melody import MelodyShape
 from ..baselines.mert.network import HubertShape
 from ..baselines.network import open_network
 from ..baselines.tokens.kmeans import ResidualKMeans
-from ..errors import UsageError
+from ..decoding import tell_unusable
+from ..errors import UnusableAudio, UsageError
 from .corpus.corpus import Corpus
 from .corpus.crops import Crop, key, read_samples
 from .corpus.exclusion import Recording
+from .objective.contrast import contrast_loss, draw_views
 from .objective.cqt import CqtShape, cqt_magnitudes
 from .objective.loss import pretraining_loss
 from .objective.masking import span_masks
 from .objective.mixture import mix_noise
-from .objective.model import PretrainingModel, from_fairseq, from_folder, from_shape, part_of
-from .objective.targets import Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
+from .objective.model import PretrainingModel, belongs, from_fairseq, from_folder, from_shape
+from .objective.spectra import cached_spectrum
+from .objective.targets import LEVELS, Teacher, cached_tokens, fit_teacher, open_teacher, read_teacher, slice_tokens
 from .recipes.recipe import FAIRSEQ, FILTER_BANK, FIT, HOP, SCRATCH, START, Recipe
 from .training.metrics import Sums
 
@@ -63,22 +67,63 @@ class MertLearner:
     cache: Path
     cqt: CqtShape
 
-    def part(self, parameter: str) -> str:
-        """Which of the parts of :data:`.recipes.recipe.PARTS` a parameter of the module belongs to."""
-        return part_of(parameter)
+    def belongs(self, parameter: str, part: str) -> bool:
+        """Whether a parameter of the module belongs to a part that a stage can train."""
+        return belongs(parameter, part)
 
     def tokens(self, crops: Sequence[Crop], seconds: float) -> NDArray[np.int64]:
         """Tokens of crops ``[crops, codebooks, frames]``, cut from those of their whole recordings."""
         frames = self.module.shape.frames(round(seconds * self.cqt.sample_rate))
-        return np.stack([slice_tokens(self.recording_tokens(c.recording), c.frame * HOP, frames) for c in crops])
+        return np.stack(
+            [slice_tokens(self.recording_tokens(c.recording, c.shift), c.frame * HOP, frames) for c in crops]
+        )
 
-    def recording_tokens(self, recording: Recording) -> NDArray[np.int16]:
-        """Tokens of a whole recording ``[codebooks, frames]``, from the cache where they are there."""
-        read = partial(read_samples, recording)
-        return cached_tokens(self.cache, self.teacher, identity(recording), read)
+    def recording_tokens(self, recording: Recording, shift: int = 0) -> NDArray[np.int16]:
+        """Tokens of a whole recording ``[codebooks, frames]``, from the cache where they are there.
+
+        Args:
+            recording: which.
+            shift: semitones by which it is transposed before: tokens are those of what is heard.
+        """
+        track = identity(recording) + (f" {shift:+d} semitones" if shift else "")
+        return cached_tokens(self.cache, self.teacher, track, partial(read_samples, recording, shift=shift))
+
+    def views(self, recordings: Sequence[Recording], draw: int) -> NDArray[np.float32]:
+        """Draw two views of each recording, or one of it and one of its other telling.
+
+        What cannot be decoded is named and left out.
+
+        Args:
+            recordings: each once.
+            draw: seed of the views.
+
+        Returns:
+            ``[2 x recordings, frames, bands]``, the first views of all before the second.
+        """
+        shape, random = self.module.shape.melody, np.random.default_rng(draw)
+        assert shape is not None
+        pairs = []
+        for recording in recordings:
+            told = replace(recording, path=recording.telling or recording.path)
+            try:
+                spectra = [
+                    cached_spectrum(self.cache, shape, identity(one), partial(read_samples, one))
+                    for one in (recording, told)
+                ]
+            except UnusableAudio as error:
+                tell_unusable(error.path, error.reason)
+                continue
+            pairs.append(draw_views(spectra, self.recipe.contrast, shape, random))
+        return np.concatenate(list(np.stack(pairs, 1)))
 
     def sums(
-        self, network: torch.nn.Module, audio: NDArray[np.float32], tokens: NDArray[np.int64], draw: int, training: bool
+        self,
+        network: torch.nn.Module,
+        audio: NDArray[np.float32],
+        tokens: NDArray[np.int64],
+        draw: int,
+        training: bool,
+        views: NDArray[np.float32] | None = None,
     ) -> Sums:
         """Run a pass.
 
@@ -88,6 +133,7 @@ class MertLearner:
             tokens: ``[crops, codebooks, frames]``.
             draw: seed of masks and mixture.
             training: whether clips are mixed with noise.
+            views: as :meth:`views` gives them, where recordings are contrasted.
         """
         place = next(self.module.parameters()).device
         random = np.random.default_rng(draw)
@@ -97,11 +143,17 @@ class MertLearner:
         heard = mix_noise(audio, self.recipe.mixture, random) if training else audio
         with torch.autocast(place.type, enabled=False):
             cqt = cqt_magnitudes(torch.from_numpy(audio).to(place), self.cqt)
-        predictions = network(torch.from_numpy(heard).to(place), mask)
+        seen = None if views is None else torch.from_numpy(views).to(place)
+        predictions = network(torch.from_numpy(heard).to(place), mask, seen)
         found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, self.recipe.loss)
-        means = torch.stack([found.cqt, found.features, *found.tokens, *found.accuracy]).double()
+        total, contrast, matched = found.total, torch.zeros((), device=place), torch.zeros((), device=place)
+        if predictions.compared is not None:
+            how = self.recipe.contrast
+            contrast, matched = contrast_loss(*predictions.compared.chunk(2), how.temperature)
+            total, contrast = total + how.weight * contrast, contrast.detach()
+        means = torch.stack([found.cqt, found.features, contrast, matched, *found.tokens, *found.accuracy]).double()
         masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
-        return Sums(found.total * found.masked, torch.cat([masked, means * found.masked]))
+        return Sums(total * found.masked, torch.cat([masked, means * found.masked]))
 
 
 def identity(recording: Recording) -> str:
@@ -139,17 +191,52 @@ def open_learner(
         MissingError: one is not on this machine and cannot be fetched.
     """
     teacher = fitted or _teacher(recipe, corpus, options)
-    heads = HeadShape(teacher.codebook_size, teacher.levels, recipe.targets.dim, temperature=recipe.targets.temperature)
+    heads = head_shape(recipe, teacher.codebook_size, teacher.levels)
+    shape = network_shape(recipe)
     if recipe.start == SCRATCH:
-        model = from_shape(SHAPES[recipe.shape], heads, recipe.seed, recipe.front_end == FILTER_BANK)
+        model = from_shape(shape, heads, recipe.seed, recipe.front_end == FILTER_BANK)
     elif recipe.start.endswith(FAIRSEQ):
-        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed)
+        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed, shape.melody)
     else:
-        model = from_folder(recipe.start, heads, recipe.seed, options)
+        model = from_folder(recipe.start, heads, recipe.seed, options, shape.melody)
     model.dropout = recipe.dropout
     model.feature_gradient = recipe.feature_gradient
+    model.melody_gradient = recipe.melody_gradient
     model.recompute = recipe.running.recompute
-    return MertLearner(model.to(device), recipe, teacher, cache, CqtShape())
+    t = recipe.targets.cqt
+    cqt = CqtShape(lowest=t.lowest, bins=t.bins, per_octave=t.per_octave)
+    return MertLearner(model.to(device), recipe, teacher, cache, cqt)
+
+
+def network_shape(recipe: Recipe) -> HubertShape:
+    """Return the shape of a network from scratch: the one that the recipe names, with what it has otherwise.
+
+    Raises:
+        UsageError: its parts do not fit together.
+    """
+    own = {name: tuple(size) if isinstance(size, list) else size for name, size in vars(recipe.network).items() if size}
+    if patterns := own.pop("patterns", None):
+        own["melody"] = MelodyShape(patterns)
+    shape = replace(SHAPES[recipe.shape], **own)
+    if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
+        raise UsageError(f"Recipe {recipe.name}: network.conv_dim, conv_kernel and conv_stride go together: name all.")
+    for name, parts in (("heads", shape.heads), ("position_groups", shape.position_groups)):
+        if shape.hidden % parts:
+            raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values are no multiple of {parts} {name}.")
+    return shape
+
+
+def head_shape(recipe: Recipe, codebook_size: int, levels: int = LEVELS) -> HeadShape:
+    """Return the size of the heads that a recipe trains, for tokens of some codebooks."""
+    return HeadShape(
+        codebook_size,
+        levels,
+        recipe.targets.dim,
+        recipe.targets.cqt.bins,
+        recipe.targets.temperature,
+        contrast=recipe.contrast.dim if recipe.contrast.weight else 0,
+        summary=2 * recipe.network.patterns,
+    )
 
 
 def _teacher(recipe: Recipe, corpus: Corpus, options: LoadOptions) -> Teacher:
@@ -166,4 +253,4 @@ def _teacher(recipe: Recipe, corpus: Corpus, options: LoadOptions) -> Teacher:
     music = corpus.teacher or next(iter(corpus.stages.values()))
     recordings = sorted((r for rs in music.values() for r in rs), key=lambda r: key(recipe.seed, "teacher", r.id))
     tracks: list[Callable[[], NDArray[np.float32]]] = [partial(read_samples, r) for r in recordings[:FIT_RECORDINGS]]
-    return fit_teacher(tracks, recipe.targets.codebook_size, recipe.seed)
+    return fit_teacher(tracks, recipe.targets.codebook_size, recipe.seed, features=recipe.targets.features)

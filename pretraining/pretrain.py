@@ -48,7 +48,7 @@ class PretrainOptions:
         context: where the music is.
         device: ``auto``, ``cpu``, ``cuda`` …
         offline: never touch the network.
-        max_steps: stop after so many updates in all.
+        max_steps: stop after so many updates in all; 0 writes the network as it begins, the twin to compare with.
         resume: go on where a run in this folder stopped.
         allow_contamination: let validation and test tracks in, and say so on the card.
         tensorboard: write event files beside the log.
@@ -93,8 +93,8 @@ def pretrain(opened: OpenedRecipe, options: PretrainOptions, console: Console, s
 
     recipe, training = opened.recipe, options.out / TRAINING
     device = training_device(options.device)
-    if options.max_steps is not None and options.max_steps < 1:
-        raise UsageError(f"--max-steps {options.max_steps} should be at least 1.")
+    if options.max_steps is not None and options.max_steps < 0:
+        raise UsageError(f"--max-steps {options.max_steps} should be 0 or more.")
     require_dtype(options.dtype)
     half_precision = bfloat16(recipe, device)
     if options.tensorboard:

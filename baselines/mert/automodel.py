@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import HubertConfig, HubertModel
 
 from .checkpoint import TRAINING_ONLY
+from .melody import STREAM, added, hear
+from .planting import plant
 from .shape import read_shape
 
 
@@ -28,5 +31,21 @@ class MertModel(HubertModel):  # type: ignore[no-untyped-call]
     _keys_to_ignore_on_load_unexpected = [rf"^{name.replace('.', '[.]')}" for name in TRAINING_ONLY]  # noqa: RUF012
 
     def __init__(self, config: Any) -> None:
-        read_shape(config.to_dict(), Path(config.name_or_path or "a MERT model") / "config.json")
+        shape = read_shape(config.to_dict(), Path(config.name_or_path or "a MERT model") / "config.json")
         super().__init__(config)
+        self._stream = shape.melody
+        if self._stream:
+            for name, size in self._stream.tensors(shape.hidden).items():
+                plant(self, name, torch.zeros(size))
+        self._heard: Any = 0.0
+        self.post_init()
+
+    def forward(self, input_values: Any, *others: Any, **settings: Any) -> Any:
+        """Run the network; a melody stream is added to every frame that enters the Transformer."""
+        if self._stream:
+            ready = {name: tensor for name, tensor in self.named_parameters() if name.startswith(f"{STREAM}.")}
+            self._heard = added(ready, hear(ready, self._stream, input_values))
+        return super().forward(input_values, *others, **settings)
+
+    def _mask_hidden_states(self, hidden_states: Any, *others: Any, **settings: Any) -> Any:
+        return super()._mask_hidden_states(hidden_states, *others, **settings) + self._heard

@@ -35,12 +35,13 @@ TRANSPARENT = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_modul
 MASK_VECTOR = "masked_spec_embed"
 """What stands in for masked frames; transformers makes room for it only where ``mask_time_prob`` is above zero."""
 
-# Tensors that only training uses: the mask vector, and the heads of MERT's pre-training and of HubertFor... classes.
+# Tensors that only training uses: the mask vector, and the heads of pre-training and of HubertFor... classes.
 TRAINING_ONLY = (
     MASK_VECTOR,
     "final_proj.",
     "label_embs_concat",
     "encoder_cqt_model.",
+    "contrast_head.",
     "lm_head.",
     "projector.",
     "classifier.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ..hub.about import FACTS, with_hashes
 from ..hub.layout import HEADS
 from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .network import HubertShape
+from .shape import MELODY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +26,9 @@ DTYPES = ("float32", "float16")
 def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = False) -> dict[str, object]:
     """Return the ``config.json`` of a network.
 
-    The model type is ``hubert``, which every release of transformers knows. The other keys are those that MERT's
-    published configuration class reads, at the values that leave the network as it is; among them
+    The model type is ``hubert``, which every release of transformers knows; that of a network with a melody stream is
+    ``mert_model``, which ``cmbench.register()`` makes known: ``HubertModel`` would leave the stream out. The other keys
+    are those that MERT's published configuration class reads, at the values that leave the network as it is; among them
     ``conv_pos_batch_norm``, without which that class fails under transformers 4.48 and later. Dropout, layer drop and
     SpecAugment are off: who trains the model sets them.
 
@@ -34,9 +37,10 @@ def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = 
         preprocessor: of the waveform.
         masks: whether the weights hold :data:`MASK_VECTOR`.
     """
-    return {
-        "architectures": ["HubertModel"],
-        "model_type": "hubert",
+    kind = {"architectures": ["HubertModel"], "model_type": "hubert"}
+    if shape.melody:
+        kind = {"architectures": ["MertModel"], "model_type": "mert_model", MELODY: asdict(shape.melody)}
+    return kind | {
         "hidden_size": shape.hidden,
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,

@@ -10,6 +10,9 @@ PROJECTION = "final_proj"
 
 CQT_HEAD = "encoder_cqt_model.fc"
 
+CONTRAST_HEAD = "contrast_head"
+"""Of our extension: what is compared of two recordings; two layers."""
+
 
 @dataclass(frozen=True)
 class HeadShape:
@@ -21,6 +24,8 @@ class HeadShape:
         dim: length of a codeword embedding (``final_dim``; 128 in MERT-330M).
         cqt_bins: values that the CQT head predicts.
         temperature: divides the cosines (``logit_temp``).
+        contrast: length of what is compared of two recordings, our extension; 0: no such head.
+        summary: length of what it is made of.
     """
 
     codebook_size: int = 1024
@@ -28,13 +33,19 @@ class HeadShape:
     dim: int = 64
     cqt_bins: int = 336
     temperature: float = 0.1
+    contrast: int = 0
+    summary: int = 0
 
     def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor of the heads on hidden states of that length."""
-        return {
+        found: dict[str, tuple[int, ...]] = {
             f"{PROJECTION}.weight": (self.levels * self.dim, hidden),
             f"{PROJECTION}.bias": (self.levels * self.dim,),
             CODEWORDS: (self.levels * self.codebook_size, self.dim),
             f"{CQT_HEAD}.weight": (self.cqt_bins, hidden),
             f"{CQT_HEAD}.bias": (self.cqt_bins,),
         }
+        if self.contrast:
+            for name, into, out in (("0", self.summary, 2 * self.contrast), ("1", 2 * self.contrast, self.contrast)):
+                found |= {f"{CONTRAST_HEAD}.{name}.weight": (out, into), f"{CONTRAST_HEAD}.{name}.bias": (out,)}
+        return found

@@ -19,6 +19,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .melody import MelodyShape, added, hear
+
 if TYPE_CHECKING:
     from torch import Tensor, device
 
@@ -46,6 +48,7 @@ class HubertShape:
         position_groups: its groups.
         pre_norm: ``do_stable_layer_norm``: norms before attention and feed-forward (330M), not after (95M).
         eps: of the layer norms of the Transformer and of the projection.
+        melody: of the melody stream (:mod:`.melody`), our extension; ``None`` where there is none.
     """
 
     conv_dim: tuple[int, ...] = (512,) * 7
@@ -62,6 +65,7 @@ class HubertShape:
     position_groups: int = 16
     pre_norm: bool = False
     eps: float = 1e-5
+    melody: MelodyShape | None = None
 
     @property
     def hop(self) -> int:
@@ -126,7 +130,7 @@ class HubertShape:
             found |= _linear(f"{name}.feed_forward.intermediate_dense", self.hidden, self.intermediate)
             found |= _linear(f"{name}.feed_forward.output_dense", self.intermediate, self.hidden)
             found |= _norm(f"{name}.final_layer_norm", self.hidden)
-        return found
+        return found | (self.melody.tensors(self.hidden) if self.melody else {})
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,10 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
 
     with torch.inference_mode():
         dtype = ready["feature_projection.projection.weight"].dtype
-        states = embed(ready, shape, project(ready, shape, convolve(ready, shape, audio.to(dtype))))
+        frames = project(ready, shape, convolve(ready, shape, audio.to(dtype)))
+        if shape.melody:
+            frames = frames + added(ready, hear(ready, shape.melody, audio))
+        states = embed(ready, shape, frames)
         means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):
             states = layer(ready, shape, i, states)

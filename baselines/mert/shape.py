@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ...errors import UsageError
+from .melody import MelodyShape
 from .network import HubertShape
 
 MODEL_TYPES = ("mert_model", "hubert")
@@ -39,6 +40,12 @@ _NEUTRAL: dict[str, object] = {
     "feature_extractor_cqt": False,
     "adapter_attn_dim": None,
 }
+
+MELODY = "melody_stream"
+"""Key of the melody stream, our extension."""
+
+_MOST_OF_A_STREAM = 1 << 16
+"""Far above any value of such a stream, for the same reason."""
 
 _MOST_LAYERS = 1000
 """Far above any such network: a configuration that asks for more would only exhaust the memory with names."""
@@ -76,6 +83,7 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
         position_groups=read.integer("num_conv_pos_embedding_groups"),
         pre_norm=read.boolean("do_stable_layer_norm"),
         eps=read.fraction("layer_norm_eps"),
+        melody=_melody(config.get(MELODY), where),
     )
     if shape.conv_norm not in ("group", "layer"):
         raise UsageError(f"{where}: feat_extract_norm = {shape.conv_norm!r} is neither 'group' nor 'layer'.")
@@ -87,6 +95,18 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
         if shape.hidden % parts:
             raise UsageError(f"{where}: hidden_size = {shape.hidden} is not a multiple of {key} = {parts}.")
     return shape
+
+
+def _melody(stated: object, where: Path) -> MelodyShape | None:
+    """Read the shape of a melody stream; ``None`` where the configuration has none."""
+    if stated is None:
+        return None
+    known = {one.name for one in fields(MelodyShape)}
+    if not isinstance(stated, Mapping) or stated.keys() != known:
+        raise UsageError(f"{where}: {MELODY} should be a table of {', '.join(sorted(known))}.")
+    if not all(type(v) in (int, float) and 0 < v <= _MOST_OF_A_STREAM for v in stated.values()):
+        raise UsageError(f"{where}: {MELODY} = {dict(stated)!r} should have positive numbers.")
+    return MelodyShape(**{name: v if name == "lowest" else int(v) for name, v in stated.items()})
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,17 +61,43 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(levels - levels.mean(), np.float32)
 
 
+def log_frequency(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log power in 216 bands, 36 to an octave from 82.4 Hz, 75 frames per second, less the mean over the whole.
+
+    Args:
+        audio: mono at 24 kHz ``[samples]``.
+
+    Returns:
+        ``[frames, 216]``.
+    """
+    import numpy as np
+    import torch
+
+    from ..mert.melody import MelodyShape, log_spectrum
+
+    levels = log_spectrum(MelodyShape(hop=HOP), torch.from_numpy(np.asarray(audio, np.float32))[None])[0]
+    return np.asarray(levels - levels.mean(), np.float32)
+
+
+FEATURES: Mapping[str, tuple[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]]] = {
+    "log_mel": ("log-mel spectra", log_mel),
+    "log_frequency": ("log-frequency spectra", log_frequency),
+}
+"""What codebooks can be fitted on: name -> words, and what makes them of audio."""
+
+
 @dataclass(frozen=True, eq=False)
 class ResidualKMeans:
     """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.base.Tokeniser`.
 
     Attributes:
-        codebooks: ``[levels, size, 64]``.
-        mean: taken off every frame ``[64]``.
-        deviation: every frame is divided by ``[64]``.
+        codebooks: ``[levels, size, bands]``.
+        mean: taken off every frame ``[bands]``.
+        deviation: every frame is divided by ``[bands]``.
         errors: mean squared residual of the frames it was fitted on, before the first level and after each.
         seed: of the fit.
         fit: version of the fit; 1 was cmbench's own, 2 is scikit-learn's.
+        features: that it was fitted on, one of :data:`FEATURES`.
     """
 
     codebooks: NDArray[np.float32]
@@ -79,12 +106,13 @@ class ResidualKMeans:
     errors: tuple[float, ...]
     seed: int
     fit: int = FIT
+    features: str = "log_mel"
 
     @property
     def name(self) -> str:
         """Who it is, in words."""
         how = f"{self.levels} x {self.codebook_size}, seed {self.seed}" + (f", fit {self.fit}" if self.fit > 1 else "")
-        return f"residual k-means on log-mel spectra ({how}; stand-in)"
+        return f"residual k-means on {FEATURES[self.features][0]} ({how}; stand-in)"
 
     @property
     def fingerprint(self) -> str:
@@ -119,13 +147,13 @@ class ResidualKMeans:
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the tokens ``[levels, frames]`` of mono audio at 24 kHz ``[samples]``."""
-        return self.quantise(log_mel(audio))[0]
+        return self.quantise(FEATURES[self.features][1](audio))[0]
 
     def quantise(self, frames: Floats) -> tuple[NDArray[np.int64], tuple[float, ...]]:
         """Return tokens ``[levels, frames]`` and the mean squared residual before and after each level.
 
         Args:
-            frames: log-mel spectra ``[frames, 64]``.
+            frames: spectra ``[frames, bands]``.
         """
         import numpy as np
 
@@ -140,15 +168,16 @@ class ResidualKMeans:
 
 
 def fit_residual_kmeans(
-    frames: Floats, size: int = CODEBOOK_SIZE, seed: int = 0, levels: int = LEVELS
+    frames: Floats, size: int = CODEBOOK_SIZE, seed: int = 0, levels: int = LEVELS, features: str = "log_mel"
 ) -> ResidualKMeans:
     """Fit codebooks one after the other.
 
     Args:
-        frames: log-mel spectra ``[frames, 64]``, as many of each tradition.
+        frames: spectra ``[frames, bands]``, as many of each tradition.
         size: tokens of each codebook.
         seed: of the initial centres.
         levels: codebooks.
+        features: what the frames are, one of :data:`FEATURES`.
 
     Raises:
         UsageError: there are fewer than ten frames for each token, or the frames do not differ.
@@ -174,7 +203,12 @@ def fit_residual_kmeans(
         codebooks.append(codebook)
         errors.append(float(np.square(residual).mean()))
     return ResidualKMeans(
-        np.stack(codebooks), mean.astype(np.float32), deviation.astype(np.float32), tuple(errors), seed
+        np.stack(codebooks),
+        mean.astype(np.float32),
+        deviation.astype(np.float32),
+        tuple(errors),
+        seed,
+        features=features,
     )
 
 

@@ -20,7 +20,7 @@ from ...tasks.choice import get_task
 from ...tasks.fetching.tables import AUDIO_SUFFIXES
 from ...tasks.registry import registry
 from ...written import is_hidden
-from ..recipes.recipe import Recipe
+from ..recipes.recipe import TELLINGS, Recipe
 from .exclusion import Exclusion, Found, Recording, exclusion_sha256, find_hidden, hidden_tracks
 
 SUFFIXES = frozenset(AUDIO_SUFFIXES)
@@ -144,7 +144,7 @@ def build_corpus(recipe: Recipe, context: LoadContext, allow_contamination: bool
         found[tradition] = []
         for source in sources:
             seconds = wanted[tradition] * 3600 / len(sources) * MINI_SPARE + recipe.held_out.tracks * 10
-            new, broken = candidates(source, tradition, context, seconds)
+            new, broken = candidates(source, tradition, context, seconds, recipe.contrast.positives == TELLINGS)
             found[tradition] += new
             unusable += broken
             if all(one.startswith(MINI) for one in sources):
@@ -218,7 +218,7 @@ def fill(recipe: str, key: str, tradition: str, recordings: Sequence[Recording],
 
 
 def candidates(
-    source: str, tradition: str, context: LoadContext, seconds: float
+    source: str, tradition: str, context: LoadContext, seconds: float, tellings: bool = False
 ) -> tuple[list[Recording], list[Unusable]]:
     """List the recordings of a source, and the files that cannot be used.
 
@@ -228,6 +228,7 @@ def candidates(
         tradition: whose music it is.
         context: where to look.
         seconds: of ``mini`` music that is wanted.
+        tellings: whether its melodies are wanted a second time, told otherwise.
 
     Raises:
         UsageError: no such source.
@@ -241,7 +242,11 @@ def candidates(
         if name not in LEFT_OUT:
             raise UsageError(f"{source}: there is no mini edition of {name!r}; there are {', '.join(LEFT_OUT)}.")
         tracks = load_unlabelled(name, context, seconds)
-        return [_of_track(source, tradition, name, t, t.seconds or 0.0) for t in tracks], []
+        found = [_of_track(source, tradition, name, t, t.seconds or 0.0) for t in tracks]
+        if tellings:
+            told = load_unlabelled(name, context, seconds, telling=1)
+            found = [replace(r, telling=t.path) for r, t in zip(found, told, strict=True)]
+        return found, []
     if kind == "task":
         task = get_task(name)
         edition = "custom" if "custom" in task.editions else "full"

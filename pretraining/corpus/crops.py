@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Crop:
-    """A stretch of a recording: its first frame (of 320 samples at 24 kHz), counted from the recording's start."""
+    """A stretch of a recording, which may be transposed.
+
+    Attributes:
+        recording: which.
+        frame: the first (of 320 samples at 24 kHz), counted from the start of the recording as it is heard.
+        shift: semitones by which the recording is played faster, and so higher.
+    """
 
     recording: Recording
     frame: int
+    shift: int = 0
 
 
 def key(*parts: object) -> int:
@@ -35,7 +42,12 @@ def key(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
 
 
-def draw_crops(mix: Mix, count: int, seconds: float, *parts: object) -> list[Crop]:
+def faster(shift: int) -> float:
+    """Return how many times faster music is that is higher by ``shift`` semitones."""
+    return float(2 ** (shift / 12))
+
+
+def draw_crops(mix: Mix, count: int, seconds: float, *parts: object, shifts: Sequence[int] = (0,)) -> list[Crop]:
     """Draw crops with replacement.
 
     MERT starts a crop anywhere, and so up to half a frame beside the tokens of the whole track; here it starts with a
@@ -46,6 +58,7 @@ def draw_crops(mix: Mix, count: int, seconds: float, *parts: object) -> list[Cro
         count: number of crops.
         seconds: of each.
         parts: what the draw is keyed by.
+        shifts: semitones, one of which is drawn for each crop; one that leaves a recording shorter than a crop is 0.
     """
     import numpy as np
 
@@ -54,11 +67,32 @@ def draw_crops(mix: Mix, count: int, seconds: float, *parts: object) -> list[Cro
     edges = np.cumsum(mix.shares)
     chosen = np.minimum(np.searchsorted(edges, draw.random(count) * edges[-1], side="right"), len(edges) - 1)
     crops = []
-    for index, at in zip(chosen, draw.random(count), strict=True):
-        recording = mix.recordings[int(index)]
-        spare = int((recording.seconds - seconds) * RATE / HOP)
-        crops.append(Crop(recording, int(at * (spare + 1))))
+    places = draw.random(count)
+    steps = draw.integers(len(shifts), size=count)
+    for index, at, step in zip(chosen, places, steps, strict=True):
+        recording, shift = mix.recordings[int(index)], shifts[int(step)]
+        if recording.seconds / faster(shift) < seconds:
+            shift = 0
+        spare = int((recording.seconds / faster(shift) - seconds) * RATE / HOP)
+        crops.append(Crop(recording, int(at * (spare + 1)), shift))
     return crops
+
+
+def draw_recordings(mix: Mix, count: int, *parts: object) -> list[Recording]:
+    """Draw recordings without replacement, each with a chance that grows with its share; all if there are no more.
+
+    The smallest exponential waiting times win (Efraimidis and Spirakis 2006, *Weighted random sampling with a
+    reservoir*).
+
+    Args:
+        mix: recordings and their probabilities.
+        count: number of recordings.
+        parts: what the draw is keyed by.
+    """
+    import numpy as np
+
+    waits = np.random.default_rng(key(*parts)).standard_exponential(len(mix.shares)) / np.asarray(mix.shares)
+    return [mix.recordings[int(index)] for index in np.argsort(waits, kind="stable")[:count]]
 
 
 def held_out_crops(recordings: Sequence[Recording], count: int, seconds: float, seed: int) -> list[Crop]:
@@ -70,13 +104,16 @@ def held_out_crops(recordings: Sequence[Recording], count: int, seconds: float, 
     ]
 
 
-def read_samples(recording: Recording, start: float = 0.0, seconds: float | None = None) -> NDArray[np.float32]:
+def read_samples(
+    recording: Recording, start: float = 0.0, seconds: float | None = None, shift: int = 0
+) -> NDArray[np.float32]:
     """Decode a stretch of a recording: mono (the mean over channels, as MERT) at 24 kHz.
 
     Args:
         recording: which.
-        start: seconds from the recording's start.
+        start: seconds from the recording's start, as it is heard.
         seconds: of the stretch; ``None`` for all that follows.
+        shift: semitones by which it is played faster, and so higher.
 
     Returns:
         ``[samples]`` float32; exactly ``seconds`` long where that is given.
@@ -87,16 +124,17 @@ def read_samples(recording: Recording, start: float = 0.0, seconds: float | None
     import numpy as np
     import soxr
 
-    begin = recording.start + start
-    end = recording.end if seconds is None else begin + seconds
+    speed = faster(shift)
+    begin = recording.start + start * speed
+    end = recording.end if seconds is None else begin + seconds * speed
     with opened(recording.path) as sound:
         stretch = find_stretch(recording.path, sound, begin, end, None)
         pieces = [block.mean(axis=1, dtype=np.float32) for block in blocks(recording.path, sound, stretch)]
         samples = np.concatenate(pieces) if pieces else np.empty(0, np.float32)
         missing_frames(recording.path, sound, stretch, len(samples))
         rate = sound.samplerate
-    if rate != RATE:
-        samples = soxr.resample(samples, rate, RATE, "HQ")
+    if rate * speed != RATE:
+        samples = soxr.resample(samples, rate * speed, RATE, "HQ")
     if seconds is None:
         return np.ascontiguousarray(samples, np.float32)
     wanted = round(seconds * RATE)
@@ -114,4 +152,4 @@ def read_crops(crops: Sequence[Crop], seconds: float) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    return np.stack([read_samples(crop.recording, crop.frame * HOP / RATE, seconds) for crop in crops])
+    return np.stack([read_samples(crop.recording, crop.frame * HOP / RATE, seconds, crop.shift) for crop in crops])

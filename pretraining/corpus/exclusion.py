@@ -33,6 +33,7 @@ class Recording:
         seconds: its length.
         task: the task that it comes from; empty for a folder's.
         track: its id within the task.
+        telling: file of the same melody by other instruments in another key, where there is one.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Recording:
     seconds: float
     task: str = ""
     track: str = ""
+    telling: Path | None = None
 
 
 @dataclass(frozen=True)

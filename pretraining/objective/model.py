@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +26,11 @@ from torch.utils.checkpoint import checkpoint
 from ...baselines.base import LoadOptions
 from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
 from ...baselines.mert.folder import as_float16, write_folder
-from ...baselines.mert.heads import CODEWORDS, CQT_HEAD, PROJECTION
+from ...baselines.mert.heads import CODEWORDS, CONTRAST_HEAD, CQT_HEAD, PROJECTION
+from ...baselines.mert.melody import STREAM, MelodyShape, added, hear, summary
 from ...baselines.mert.network import (
     NO_DROPOUT,
+    POSITION,
     Dropout,
     HubertShape,
     assemble,
@@ -40,6 +42,7 @@ from ...baselines.mert.network import (
     project,
     random_weights,
 )
+from ...baselines.mert.planting import plant
 from ...baselines.network import open_network
 from ...errors import UsageError
 from ..recipes.recipe import RATE
@@ -55,6 +58,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "transformer": ("encoder.",),
     "codewords": (CODEWORDS,),
     "heads": (f"{PROJECTION}.", f"{CQT_HEAD}."),
+    "melody": (f"{STREAM}.",),
+    "contrast_head": (f"{CONTRAST_HEAD}.",),
 }
 """What can be frozen, by the beginning of its parameters' names. The positional convolution is in ``transformer``."""
 
@@ -70,11 +75,13 @@ class Predictions:
         logits: cosines over temperature at the masked frames ``[levels, masked, codebook_size]`` float32.
         cqt: at the masked frames ``[masked, cqt_bins]`` float32.
         features: output of the convolutions ``[clips, channels, frames]``.
+        compared: of each view of a recording ``[views, dim]`` float32, where views were handed in.
     """
 
     logits: Tensor
     cqt: Tensor
     features: Tensor
+    compared: Tensor | None = None
 
 
 class PretrainingModel(nn.Module):
@@ -88,6 +95,7 @@ class PretrainingModel(nn.Module):
         preprocessor: of the waveform; kept as the starting point had it.
         dropout: rates in training mode.
         feature_gradient: factor on the gradient into the convolutions (``feature_grad_mult``), the penalty's too.
+        melody_gradient: factor on the gradient of MERT's loss into the melody stream; the contrast's is whole.
         recompute: whether activations of the layers are computed again for the gradient, for less memory.
         drawn: parts that were drawn at random and not read, for people.
     """
@@ -107,17 +115,19 @@ class PretrainingModel(nn.Module):
         self.drawn = drawn
         self.dropout = MERT_DROPOUT
         self.feature_gradient = 0.1
+        self.melody_gradient = 1.0
         self.recompute = False
         self._network = frozenset(shape.tensors())
         for name, tensor in weights.items():
-            _plant(self, name, tensor)
+            plant(self, name, tensor)
 
-    def forward(self, audio: Tensor, mask: Tensor) -> Predictions:
-        """Predict the masked frames.
+    def forward(self, audio: Tensor, mask: Tensor, views: Tensor | None = None) -> Predictions:
+        """Predict the masked frames, and say what is to be compared of views of recordings.
 
         Args:
             audio: ``[clips, samples]`` at 24 kHz, with or without noise.
             mask: ``[clips, frames]`` bool; frames that the convolutions give beyond it are cut off.
+            views: ``[views, frames, bands]``, see :mod:`.contrast`; of a network with a melody stream.
 
         Raises:
             UsageError: the audio is too short for the mask.
@@ -128,8 +138,22 @@ class PretrainingModel(nn.Module):
         features = self._features(ready, audio, mask.shape[1])
         frames = drop(project(ready, self.shape, features), rates.input)
         frames = torch.where(mask[..., None], weights[MASK_VECTOR].to(frames.dtype), frames)
+        if self.shape.melody:
+            heard = hear(ready, self.shape.melody, audio)
+            if heard.requires_grad and self.melody_gradient != 1.0:
+                heard.register_hook(lambda gradient: gradient * self.melody_gradient)  # type: ignore[no-untyped-call]
+            frames = frames + added(ready, heard).to(frames.dtype)
         states = self._transform(ready, frames, rates)
-        return self._predict(weights, states[mask], features)
+        found = self._predict(weights, states[mask], features)
+        return found if views is None else replace(found, compared=self._compared(weights, views))
+
+    def _compared(self, weights: Mapping[str, Tensor], views: Tensor) -> Tensor:
+        assert self.shape.melody is not None
+        with torch.autocast(views.device.type, enabled=False):
+            heard = summary(weights, self.shape.melody, views)
+            first, second = (f"{CONTRAST_HEAD}.{i}" for i in range(2))
+            inner = functional.gelu(functional.linear(heard, weights[f"{first}.weight"], weights[f"{first}.bias"]))
+            return functional.linear(inner, weights[f"{second}.weight"], weights[f"{second}.bias"])
 
     def _features(self, ready: Mapping[str, Tensor], audio: Tensor, frames: int) -> Tensor:
         given = self.shape.frames(audio.shape[1])
@@ -175,16 +199,12 @@ def part_of(name: str) -> str:
     return next(part for part, prefixes in PARTS.items() if name.startswith(prefixes))
 
 
-def _plant(module: nn.Module, name: str, tensor: Tensor) -> None:
-    """Register a parameter under a dotted name."""
-    *path, last = name.split(".")
-    for step in path:
-        if step not in module._modules:
-            module.add_module(step, nn.Module())
-        child = module._modules[step]
-        assert child is not None
-        module = child
-    module.register_parameter(last, nn.Parameter(tensor.detach().clone()))
+def belongs(name: str, part: str) -> bool:
+    """Whether a parameter belongs to a part, or to a block of the Transformer (``transformer.positions``, ``.0`` …)."""
+    block = part.partition(".")[2]
+    if not block:
+        return part_of(name) == part
+    return name.startswith(f"{POSITION}." if block == "positions" else f"encoder.layers.{block}.")
 
 
 def random_heads(heads: HeadShape, hidden: int, seed: int) -> dict[str, Tensor]:
@@ -215,14 +235,21 @@ def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool =
         seed: of all weights.
         spectral: whether the convolutions begin as a filter bank.
     """
-    weights = random_weights(shape, seed, 0.02 * math.sqrt(HubertShape().hidden / shape.hidden))
+    weights = random_weights(shape, seed, _deviation(shape))
     if spectral:
         weights |= filter_bank(shape)
     weights |= random_heads(heads, shape.hidden, seed + 1)
-    return PretrainingModel(shape, heads, weights, Preprocessor(RATE, False, "none"), tuple(PARTS))
+    drawn = tuple(part for part in PARTS if any(part_of(name) == part for name in weights))
+    return PretrainingModel(shape, heads, weights, Preprocessor(RATE, False, "none"), drawn)
 
 
-def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) -> PretrainingModel:
+def _deviation(shape: HubertShape) -> float:
+    return 0.02 * math.sqrt(HubertShape().hidden / shape.hidden)
+
+
+def from_folder(
+    name: str, heads: HeadShape, seed: int, options: LoadOptions, melody: MelodyShape | None = None
+) -> PretrainingModel:
     """Return a model that continues from weights in Hugging Face format.
 
     The encoder is read. Token heads, codeword embeddings, CQT head and mask vector are read where the folder has them,
@@ -234,25 +261,28 @@ def from_folder(name: str, heads: HeadShape, seed: int, options: LoadOptions) ->
         heads: their size.
         seed: of what is drawn.
         options: network policy.
+        melody: of the stream that it should have; drawn where it has none.
 
     Raises:
-        UsageError: it is no model of the MERT family at 24 kHz, or its heads are of another size.
+        UsageError: it is no model of the MERT family at 24 kHz, or its heads or stream are of another size.
         MissingError: it is not on this machine and cannot be fetched.
     """
     network = open_network(name, options)
     read = network.checkpoint
     if read.preprocessor.sample_rate != RATE:
         raise UsageError(f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {RATE} Hz.")
-    return _with_heads(name, read.shape, read.weights, read.training_only, read.preprocessor, heads, seed)
+    shape, weights, drawn = _with_stream(name, read.shape, read.weights, melody, seed)
+    return _with_heads(name, shape, weights, read.training_only, read.preprocessor, heads, seed, drawn)
 
 
-def from_fairseq(file: Path, heads: HeadShape, seed: int) -> PretrainingModel:
+def from_fairseq(file: Path, heads: HeadShape, seed: int, melody: MelodyShape | None = None) -> PretrainingModel:
     """Return a model that continues from a fairseq checkpoint of MERT, with its heads.
 
     Args:
         file: as MERT's authors published it, for example ``MERT-v1-95M_fairseq.pt``.
         heads: their size.
         seed: of what is drawn.
+        melody: of the stream that it gets.
 
     Raises:
         UsageError: it is no such file, or its heads are of another size.
@@ -261,7 +291,24 @@ def from_fairseq(file: Path, heads: HeadShape, seed: int) -> PretrainingModel:
 
     read = read_fairseq(file, heads.temperature)
     bare = Preprocessor(RATE, False, "none")
-    return _with_heads(str(file), read.shape, read.weights, read.training_only, bare, heads, seed)
+    shape, weights, drawn = _with_stream(str(file), read.shape, read.weights, melody, seed)
+    return _with_heads(str(file), shape, weights, read.training_only, bare, heads, seed, drawn)
+
+
+def _with_stream(
+    name: str, shape: HubertShape, weights: Mapping[str, Tensor], melody: MelodyShape | None, seed: int
+) -> tuple[HubertShape, dict[str, Tensor], tuple[str, ...]]:
+    """Give an encoder the melody stream that a recipe asks for, drawn where it has none, and say whether it was."""
+    if melody is None or shape.melody == melody:
+        return shape, dict(weights), ()
+    if shape.melody:
+        raise UsageError(
+            f"{name} has a melody stream of {shape.melody.patterns} patterns, not {melody.patterns}; say "
+            f"network.patterns={shape.melody.patterns}."
+        )
+    shape = replace(shape, melody=melody)
+    drawn = random_weights(shape, seed, _deviation(shape))
+    return shape, {key: weights.get(key, drawn[key]) for key in shape.tensors()}, ("melody stream",)
 
 
 def _with_heads(
@@ -272,6 +319,7 @@ def _with_heads(
     preprocessor: Preprocessor,
     heads: HeadShape,
     seed: int,
+    drawn_already: tuple[str, ...] = (),
 ) -> PretrainingModel:
     """Put the stored heads to an encoder, and draw those that are not stored."""
     drawn = random_heads(heads, shape.hidden, seed)
@@ -288,11 +336,14 @@ def _with_heads(
         "CQT head": (f"{CQT_HEAD}.weight", f"{CQT_HEAD}.bias"),
         "mask vector": (MASK_VECTOR,),
     }
+    if heads.contrast:
+        tied["head of the contrast"] = tuple(key for key in drawn if key.startswith(CONTRAST_HEAD))
     absent = tuple(what for what, keys in tied.items() if not all(key in known for key in keys))
     weights = dict(network) | drawn
     for what, keys in tied.items():
         if what not in absent:
             weights |= {key: known[key].float() for key in keys}
+    absent = (*drawn_already, *absent)
     if absent:
         logging.getLogger(__name__).warning(
             "%s has no %s: drawn at random with seed %d.", name, ", no ".join(absent), seed

@@ -8,13 +8,9 @@ scripts/prepare_codecs_from_manifest.py and mert_fairseq/data/mert_dataset.py ``
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import logging
-import os
 import zipfile
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +19,12 @@ from numpy.typing import NDArray
 from ...baselines.base import LoadOptions
 from ...baselines.tokens.base import Tokeniser
 from ...baselines.tokens.encodec import load_encodec
-from ...baselines.tokens.kmeans import ResidualKMeans, fit_residual_kmeans, log_mel
+from ...baselines.tokens.kmeans import FEATURES, ResidualKMeans, fit_residual_kmeans
 from ...decoding import tell_unusable
 from ...errors import UnusableAudio, UsageError
 from ...files import whole_file
-from ..recipes.recipe import HOP, RATE
+from ..recipes.recipe import HOP, LOG_MEL, RATE
+from .cached import cached_array
 
 LEVELS = 8
 
@@ -36,8 +33,6 @@ TEACHER = "teacher.npz"
 
 _FORMAT = 2
 """Of the files of tokens. It is part of their key."""
-
-_DIGEST = hashlib.sha256().digest_size
 
 Teacher = Tokeniser
 """A tokeniser of eight codebooks at 24 kHz and 75 frames per second; :func:`open_teacher` checks that."""
@@ -73,15 +68,20 @@ def require_teacher(tokeniser: Tokeniser) -> Teacher:
 
 
 def fit_teacher(
-    tracks: Sequence[Callable[[], NDArray[np.float32]]], size: int, seed: int, frames: int | None = None
+    tracks: Sequence[Callable[[], NDArray[np.float32]]],
+    size: int,
+    seed: int,
+    frames: int | None = None,
+    features: str = LOG_MEL,
 ) -> ResidualKMeans:
-    """Fit residual k-means with eight levels on log-mel spectra, as many frames of every track.
+    """Fit residual k-means with eight levels on spectra, as many frames of every track.
 
     Args:
         tracks: each gives the mono audio of a track at 24 kHz ``[samples]`` when called; one is in memory at a time.
         size: tokens of each codebook.
         seed: of the frames and of the fit.
         frames: drawn over all tracks; 100 for each token of a codebook if not given (our choice).
+        features: which spectra, one of :data:`...baselines.tokens.kmeans.FEATURES`.
 
     Raises:
         UsageError: there are no tracks that can be decoded, or too few frames for codebooks of that size.
@@ -93,14 +93,14 @@ def fit_teacher(
     found = []
     for read in tracks:
         try:
-            spectra = log_mel(read())
+            spectra = FEATURES[features][1](read())
         except UnusableAudio as error:
             tell_unusable(error.path, error.reason)
             continue
         found.append(spectra[np.sort(draw.permutation(len(spectra))[:wanted])])
     if not found:
         raise UsageError(f"None of the {len(tracks)} tracks to fit a teacher on can be decoded.")
-    return fit_residual_kmeans(np.concatenate(found), size, seed, LEVELS)
+    return fit_residual_kmeans(np.concatenate(found), size, seed, LEVELS, features)
 
 
 def save_teacher(folder: Path, teacher: ResidualKMeans) -> None:
@@ -110,9 +110,13 @@ def save_teacher(folder: Path, teacher: ResidualKMeans) -> None:
         folder: of the model; made if need be.
         teacher: fitted.
     """
-    facts = json.dumps({"errors": teacher.errors, "seed": teacher.seed, "fit": teacher.fit})
+    facts = {"errors": teacher.errors, "seed": teacher.seed, "fit": teacher.fit}
+    if teacher.features != LOG_MEL:  # the only one of earlier versions
+        facts["features"] = teacher.features
     with whole_file(folder / TEACHER) as half, half.open("wb") as out:
-        np.savez(out, codebooks=teacher.codebooks, mean=teacher.mean, deviation=teacher.deviation, facts=facts)
+        np.savez(
+            out, codebooks=teacher.codebooks, mean=teacher.mean, deviation=teacher.deviation, facts=json.dumps(facts)
+        )
 
 
 def read_teacher(folder: Path) -> ResidualKMeans:
@@ -133,6 +137,7 @@ def read_teacher(folder: Path) -> ResidualKMeans:
                 errors=tuple(map(float, facts["errors"])),
                 seed=int(facts["seed"]),
                 fit=int(facts.get("fit", 1)),
+                features=str(facts.get("features", LOG_MEL)),
             )
     except FileNotFoundError as error:
         raise UsageError(f"{folder}: there is no {TEACHER}: the model had no fitted teacher.") from error
@@ -140,6 +145,7 @@ def read_teacher(folder: Path) -> ResidualKMeans:
         raise UsageError(f"{file}: this is not a teacher that cmbench wrote ({error}).") from error
     arrays = (read.codebooks, read.mean, read.deviation)
     fits = read.codebooks.ndim == 3 and read.mean.shape == read.deviation.shape == read.codebooks.shape[2:]
+    fits = fits and read.features in FEATURES
     if not fits or not all(np.isfinite(array).all() for array in arrays) or not read.deviation.all():
         raise UsageError(f"{file}: this is not a teacher that cmbench wrote (shapes or values are wrong).")
     return read
@@ -156,10 +162,6 @@ def cached_tokens(
         track: names the audio for good, for example the hash of its file with the part that is used.
         read: gives the audio at 24 kHz ``[samples]``; called where the tokens are not there yet.
 
-    A file is written under another name, synced and renamed, with the hash of its content at its end, which every
-    process checks before its first use: two processes may share the cache, and a file that was damaged is reported in a
-    warning and made again.
-
     Returns:
         ``[levels, frames]``, read-only and on disk: slices of it are read when they are used.
 
@@ -170,35 +172,14 @@ def cached_tokens(
         raise UsageError(f"{teacher.name}: {teacher.codebook_size} tokens to a codebook are more than the cache holds.")
     key = hashlib.sha256(f"{_FORMAT} {teacher.fingerprint} {track}".encode()).hexdigest()
     file = root / "tokens" / hashlib.sha256(teacher.fingerprint.encode()).hexdigest()[:16] / key[:2] / f"{key}.npy"
-    if file.is_file() and not _sound(file, file.stat().st_mtime_ns, file.stat().st_ctime_ns):
-        logging.getLogger(__name__).warning("%s: this cached file is damaged; its tokens are made again.", file)
-        file.unlink(missing_ok=True)
-    if not file.is_file():
+
+    def make() -> NDArray[np.int16]:
         tokens = teacher.tokens(read())
         if tokens.shape[0] != teacher.levels or tokens.min() < 0 or tokens.max() >= teacher.codebook_size:
             raise UsageError(f"{teacher.name} gives tokens {list(tokens.shape)} outside its codebooks.")
-        with whole_file(file) as half:
-            _write(half, tokens.astype(np.int16))
-    stored: NDArray[np.int16] = np.load(file, mmap_mode="r", allow_pickle=False)
-    return stored
+        return tokens.astype(np.int16)
 
-
-def _write(file: Path, tokens: NDArray[np.int16]) -> None:
-    """Write tokens and, after them, the hash of what was written; numpy reads no further than the tokens."""
-    content = io.BytesIO()
-    np.save(content, tokens)
-    with file.open("wb") as out:
-        out.write(content.getbuffer())
-        out.write(hashlib.sha256(content.getbuffer()).digest())
-        out.flush()
-        os.fsync(out.fileno())
-
-
-@lru_cache(maxsize=1 << 16)
-def _sound(file: Path, changed: int, touched: int) -> bool:
-    """Whether a file of tokens has the content that its last bytes are the hash of; looked at once for each change."""
-    content = file.read_bytes()
-    return hashlib.sha256(content[:-_DIGEST]).digest() == content[-_DIGEST:]
+    return cached_array(file, "tokens", make)
 
 
 def slice_tokens(tokens: NDArray[np.integer], start: int, frames: int) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ def print_music(recipe: Recipe, context: LoadContext, screen: Console, allow_con
 
 def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int | None) -> None:
     """Print updates, audio heard, memory, and the least time that the run can take on this machine."""
-    from ...baselines.mert.heads import HeadShape
+    from ..learner import head_shape
     from ..pretrain import training_device
     from ..training.group import launched
     from .estimate import estimate, matrix_speed
@@ -98,7 +98,7 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
         from ...baselines.mert.network import HubertShape
 
         shape = HubertShape()
-    heads = HeadShape(recipe.targets.codebook_size, dim=recipe.targets.dim)
+    heads = head_shape(recipe, recipe.targets.codebook_size)
     numbers = sum(prod(size) for size in heads.tensors(shape.hidden).values())
     found = estimate(recipe, shape, numbers, steps, matrix_speed(place), launched()[1])
     took = f"{found.seconds / 3600:.1f} h" if found.seconds >= 3600 else f"{found.seconds / 60:.1f} min"
@@ -117,10 +117,10 @@ def print_estimate(recipe: Recipe, screen: Console, device: str, max_steps: int 
 def _shape(recipe: Recipe) -> HubertShape | None:
     from ...baselines.base import LoadOptions
     from ...baselines.network import open_network
-    from ..learner import SHAPES
+    from ..learner import network_shape
 
     if recipe.start == SCRATCH:
-        return SHAPES[recipe.shape]
+        return network_shape(recipe)
     if recipe.start.endswith(FAIRSEQ):
         return None
     try:

@@ -7,12 +7,30 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from operator import attrgetter
 
 from ...baselines.mert.network import Dropout
 from ...errors import UsageError
 from ...tasks.base import TRADITIONS
-from .recipe import FILTER_BANK, FIT, PARTS, RANDOM, RATE, SCRATCH, Loss, Recipe
+from .recipe import (
+    BLOCKS,
+    CROPS,
+    FILTER_BANK,
+    FIT,
+    HOP,
+    LOG_FREQUENCY,
+    LOG_MEL,
+    MELODY_PARTS,
+    PARTS,
+    RANDOM,
+    RATE,
+    SCRATCH,
+    TELLINGS,
+    Loss,
+    Network,
+    Recipe,
+)
 
 SOURCE_KINDS = ("mini", "task", "folder")
 SHAPES = ("nano", "95m")
@@ -31,9 +49,16 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "optimiser.weight_decay": _NOT_NEGATIVE,
     **dict.fromkeys((f"loss.{part.name}" for part in fields(Loss)), _NOT_NEGATIVE),
     **dict.fromkeys((f"dropout.{part.name}" for part in fields(Dropout)), _BELOW_ONE),
-    "feature_gradient": _NOT_NEGATIVE,
+    **dict.fromkeys(("feature_gradient", "melody_gradient"), _NOT_NEGATIVE),
     "targets.codebook_size": (lambda value: value >= 2, "at least 2"),
     "targets.dim": _ONE_OR_MORE,
+    **dict.fromkeys(("targets.cqt.bins", "targets.cqt.per_octave"), _ONE_OR_MORE),
+    "targets.cqt.lowest": _POSITIVE,
+    **dict.fromkeys(("contrast.weight", "contrast.shift", "contrast.filter"), _NOT_NEGATIVE),
+    "contrast.pairs": (lambda value: value >= 2, "at least 2"),
+    **dict.fromkeys(("contrast.frames", "contrast.dim"), _ONE_OR_MORE),
+    **dict.fromkeys(("contrast.seconds", "contrast.temperature"), _POSITIVE),
+    **{f"network.{size.name}": _NOT_NEGATIVE for size in fields(Network) if size.type == "int"},
     "targets.temperature": _POSITIVE,
     **dict.fromkeys(("held_out.tracks", "held_out.crops", "running.log", "running.evaluate"), _ONE_OR_MORE),
     "running.divergence": (lambda value: value > 1, "above 1"),
@@ -78,17 +103,13 @@ def checked(recipe: Recipe) -> Recipe:
 
 def _check_names(recipe: Recipe) -> None:
     """Check the values that are names of something."""
-
-    def among(key: str, value: str, known: Sequence[str]) -> None:
-        if value not in known:
-            close = difflib.get_close_matches(value, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UsageError(f"Recipe {recipe.name}: {key}: {value!r} is none of {', '.join(known)}.{hint}")
-
+    among = partial(_among, recipe)
     if not re.fullmatch(r"\w[\w.-]{0,63}", recipe.name):
         raise UsageError(f"A recipe's name is letters, digits, '_', '-' and '.', at most 64; not {recipe.name!r}.")
     among("shape", recipe.shape, SHAPES)
     among("front_end", recipe.front_end, (RANDOM, FILTER_BANK))
+    among("targets.features", recipe.targets.features, (LOG_MEL, LOG_FREQUENCY))
+    among("contrast.positives", recipe.contrast.positives, (TELLINGS, CROPS))
     among("running.precision", recipe.running.precision, ("auto", "float32", "bfloat16"))
     if not recipe.stages:
         raise UsageError(f"Recipe {recipe.name} has no stages.")
@@ -101,12 +122,26 @@ def _check_names(recipe: Recipe) -> None:
                 raise UsageError(f"Recipe {recipe.name}: sources.{tradition}: {source!r} should be KIND:NAME.")
     for key, tradition, _ in _asked(recipe):
         among(key, tradition, TRADITIONS)
+    _check_stages(recipe)
+    _check_parts(recipe)
+
+
+def _among(recipe: Recipe, key: str, value: str, known: Sequence[str]) -> None:
+    """Check that a value is one of some names."""
+    if value not in known:
+        close = difflib.get_close_matches(value, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UsageError(f"Recipe {recipe.name}: {key}: {value!r} is none of {', '.join(known)}.{hint}")
+
+
+def _check_stages(recipe: Recipe) -> None:
+    """Check what the stages train."""
     for name, stage in recipe.stages.items():
         for part in stage.train:
-            among(f"stages.{name}.train", part, PARTS)
+            if not re.fullmatch(rf"{re.escape(BLOCKS)}(positions|\d+)", part):
+                _among(recipe, f"stages.{name}.train", part, (*PARTS, *MELODY_PARTS))
         if not stage.train:
             raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
-    _check_parts(recipe)
 
 
 def _asked(recipe: Recipe) -> Iterator[tuple[str, str, float]]:
@@ -125,6 +160,12 @@ def _check_parts(recipe: Recipe) -> None:
             f"Recipe {recipe.name}: front_end={FILTER_BANK} is for shape={SHAPES[0]}; with shape={recipe.shape} say "
             f"front_end={RANDOM}."
         )
+    _check_network(recipe)
+    if not recipe.pitch_shifts or any(abs(shift) > 12 for shift in recipe.pitch_shifts):
+        raise UsageError(
+            f"Recipe {recipe.name}: pitch_shifts = {recipe.pitch_shifts} should be semitones from -12 to 12, 0 among "
+            "them where crops are also heard as they are."
+        )
     if recipe.targets.teacher != FIT and (unread := [t for t, hours in recipe.targets.hours.items() if hours]):
         raise UsageError(
             f"Recipe {recipe.name}: targets.hours is the music that a teacher is fitted on, but targets.teacher is "
@@ -137,3 +178,33 @@ def _check_parts(recipe: Recipe) -> None:
                 f"Recipe {recipe.name}: {key} wants {hours:g} h of {tradition} music, but sources.{tradition} names no "
                 "place for it."
             )
+
+
+def _check_network(recipe: Recipe) -> None:
+    """Check what a network is to have of its own."""
+    network = recipe.network
+    lengths = {len(sizes) for sizes in (network.conv_dim, network.conv_kernel, network.conv_stride) if sizes}
+    if len(lengths) > 1 or any(size < 1 for size in (*network.conv_dim, *network.conv_kernel, *network.conv_stride)):
+        raise UsageError(
+            f"Recipe {recipe.name}: network.conv_dim, conv_kernel and conv_stride should be as many, from 1."
+        )
+    if network.conv_stride and math.prod(network.conv_stride) != HOP:
+        raise UsageError(
+            f"Recipe {recipe.name}: the product of network.conv_stride should be {HOP}: 75 frames a second."
+        )
+    if recipe.contrast.weight and not network.patterns:
+        raise UsageError(
+            f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a melody stream; say "
+            "network.patterns=96, or contrast.weight=0."
+        )
+    others = [s for sources in recipe.sources.values() for s in sources if not s.startswith("mini:")]
+    if recipe.contrast.positives == TELLINGS and others:
+        raise UsageError(
+            f"Recipe {recipe.name}: contrast.positives={TELLINGS} is for mini music, which is rendered twice; "
+            f"{others[0]} is not. Say contrast.positives={CROPS}."
+        )
+    if recipe.contrast.weight and not any(set(MELODY_PARTS) <= set(stage.train) for stage in recipe.stages.values()):
+        raise UsageError(
+            f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g}, but no stage trains what it teaches; "
+            f"add {' and '.join(MELODY_PARTS)} to stages.NAME.train."
+        )

@@ -16,8 +16,9 @@ class Sums:
 
     Attributes:
         loss: sum over the masked frames, with its gradient.
-        numbers: float64 ``[3 + 2 codebooks]`` without gradient: masked frames; CQT error and feature penalty, each
-            times the masked frames; then by codebook the cross-entropies and the right tokens.
+        numbers: float64 ``[5 + 2 codebooks]`` without gradient: masked frames; CQT error, feature penalty, contrast of
+            recordings and share of views that were matched, each times the masked frames; then by codebook the
+            cross-entropies and the right tokens.
     """
 
     loss: Tensor
@@ -35,6 +36,8 @@ class Metrics:
         cqt_error: mean squared error of the CQT.
         feature_penalty: mean square of the convolutions' output.
         masked: number of masked frames.
+        contrast: of recordings, nats; 0 where there was none.
+        matched: share of views whose nearest is of their own recording.
     """
 
     loss: float
@@ -43,9 +46,12 @@ class Metrics:
     cqt_error: float
     feature_penalty: float
     masked: int
+    contrast: float = 0.0
+    matched: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the values for a line of the log."""
+        contrast = {"contrast": self.contrast, "matched": self.matched} if self.contrast else {}
         return {
             "loss": self.loss,
             "token_loss": list(self.token_losses),
@@ -54,14 +60,22 @@ class Metrics:
             "cqt_error": self.cqt_error,
             "feature_penalty": self.feature_penalty,
             "masked_frames": self.masked,
+            **contrast,
         }
 
 
 def metrics_of(loss: float, numbers: Sequence[float]) -> Metrics:
     """Divide sums by the number of masked frames."""
-    masked, cqt, penalty, *rest = numbers
+    masked, cqt, penalty, contrast, matched, *rest = numbers
     half = len(rest) // 2
     means = [value / masked for value in rest]
     return Metrics(
-        loss / masked, tuple(means[:half]), tuple(means[half:]), cqt / masked, penalty / masked, round(masked)
+        loss / masked,
+        tuple(means[:half]),
+        tuple(means[half:]),
+        cqt / masked,
+        penalty / masked,
+        round(masked),
+        contrast / masked,
+        matched / masked,
     )

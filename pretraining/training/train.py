@@ -93,7 +93,7 @@ def trainable(learner: MertLearner, parts: Sequence[str]) -> dict[str, torch.nn.
     """
     chosen = {}
     for name, parameter in learner.module.named_parameters():
-        parameter.requires_grad_(learner.part(name) in parts)
+        parameter.requires_grad_(any(learner.belongs(name, part) for part in parts))
         parameter.grad = None
         if parameter.requires_grad:
             chosen[name] = parameter
@@ -169,13 +169,13 @@ def _update(
     totals: Tensor | None = None
     mine = passes.mine()
     for number in mine:
-        audio, tokens = passes.read(number)
+        audio, tokens, views = passes.read(number)
         # Dropout and layer drop draw from torch's own generators.
         torch.manual_seed(key(run.recipe.seed, "units", run.progress.step, number))
         draw = key(run.recipe.seed, "masks", run.progress.step, number)
         with _exchange(run, network, number == mine[-1]):
             with precision(run):
-                sums = run.learner.sums(network, audio, tokens, draw, training=True)
+                sums = run.learner.sums(network, audio, tokens, draw, training=True, views=views)
             sums.loss.backward()  # type: ignore[no-untyped-call]
         both = torch.cat([sums.loss.detach().double()[None], sums.numbers])
         totals = both if totals is None else totals + both

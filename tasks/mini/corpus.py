@@ -82,6 +82,7 @@ class TrackSpec:
         seconds: length.
         seed: of the edition.
         content: what is played.
+        telling: 0, or the number of another telling of the same melody: by other instruments, in another key and room.
     """
 
     task: str
@@ -91,6 +92,7 @@ class TrackSpec:
     seconds: int
     seed: int
     content: Draw
+    telling: int = 0
 
 
 def generator(*key: object) -> np.random.Generator:

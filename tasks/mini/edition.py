@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,7 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
     }
 
 
-def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Track]:
+def load_unlabelled(task: str, context: LoadContext, seconds: float, telling: int = 0) -> list[Track]:
     """Return music of a task's tradition that is in none of its splits: what a model is pre-trained on.
 
     More of it begins with the same tracks, and a track does not depend on how much is asked for.
@@ -252,6 +253,8 @@ def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Tra
         task: name of a built-in task.
         context: cache folder, processes, progress and seed; without audio, nothing is rendered.
         seconds: of music at least.
+        telling: 0, or the number of another telling of the same melodies, under the same ids: by other instruments, in
+            another key and room.
 
     Returns:
         Tracks without labels, with their lengths.
@@ -261,13 +264,18 @@ def load_unlabelled(task: str, context: LoadContext, seconds: float) -> list[Tra
     """
     from .corpus import plan
 
-    folder = context.cache_root / "mini" / f"{VERSION}-{context.mini_seed}-{UNLABELLED}" / task
+    folder = (
+        context.cache_root
+        / "mini"
+        / f"{VERSION}-{context.mini_seed}-{UNLABELLED}{f'-telling{telling}' if telling else ''}"
+        / task
+    )
     specs: list[TrackSpec] = []
     there = 0.0
     for block in itertools.count():
         for spec in plan(task, tradition(task), context.mini_seed, {f"{UNLABELLED}{block}": BLOCK}):
             if there < seconds:
-                specs.append(spec)
+                specs.append(replace(spec, telling=telling))
                 there += spec.seconds
         if there >= seconds:
             break

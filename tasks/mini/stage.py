@@ -14,7 +14,10 @@ from .oscillator import Audio
 from .percussion import drum
 from .playing import Manner, play
 from .rhythms import Cycle
-from .timbres import Timbre, player
+from .timbres import TIMBRES, Timbre, player
+
+BACKGROUND = ("tambura", "drone", "bass", "strings", "guitar")
+"""Who accompanies: the same in another telling, whose melody others play."""
 
 
 @dataclass
@@ -41,8 +44,12 @@ class Stage:
         return float(self.spec.seconds)
 
     def timbre(self, instrument: str) -> Timbre:
-        """Return the album's player of an instrument."""
-        return player(instrument, generator(self.spec.seed, self.spec.task, self.spec.group, instrument))
+        """Return the album's player of an instrument; in another telling, one of another instrument."""
+        spec = self.spec
+        if not spec.telling or instrument in BACKGROUND:
+            return player(instrument, generator(spec.seed, spec.task, spec.group, instrument))
+        draw = generator(spec.seed, spec.task, spec.id, instrument, "telling", spec.telling)
+        return player(str(draw.choice([name for name in TIMBRES if name not in BACKGROUND])), draw)
 
     def singer(self, male: float = 0.55) -> str:
         """Name the album's singer: a man with probability ``male``, else a woman."""
@@ -102,8 +109,12 @@ def open_stage(spec: TrackSpec, old: float) -> Stage:
         old: probability that the album is a historical recording.
     """
     rng = generator(spec.seed, spec.task, spec.id)
-    room = draw_room(generator(spec.seed, spec.task, spec.group, "room"), old)
-    return Stage(spec, rng, room, 110.0 * 2.0 ** float(rng.random()))
+    key = float(rng.random())
+    place = generator(spec.seed, spec.task, spec.group, "room")
+    if spec.telling:
+        place = generator(spec.seed, spec.task, spec.id, "room", "telling", spec.telling)
+        key = float(place.random())
+    return Stage(spec, rng, draw_room(place, old), 110.0 * 2.0**key)
 
 
 def tempo(cycle: Cycle, rng: np.random.Generator) -> tuple[float, float]:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.hub.about import read_trained_on
 from cmbench.baselines.registry import load_encoder
 from cmbench.cli import app
@@ -208,6 +210,26 @@ def test_bfloat16_is_not_emulated(tmp_path: Path, sources: list[str]) -> None:
         )
 
 
-def test_no_updates_are_no_run(tmp_path: Path, sources: list[str]) -> None:
-    with pytest.raises(UsageError, match="max-steps 0"):
-        run("mert-nano", *SMALL, *sources, "--max-steps", "0", "--device", "cpu", "--out", str(tmp_path / "x"))
+def test_fewer_updates_than_none_are_no_run(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(UsageError, match="max-steps -1"):
+        run("mert-nano", *SMALL, *sources, "--max-steps", "-1", "--device", "cpu", "--out", str(tmp_path / "x"))
+
+
+def test_a_model_with_a_melody_stream_and_its_twin_before_the_first_update(tmp_path: Path, sources: list[str]) -> None:
+    parts = "projection,transformer,mask_vector,codewords,heads,melody,contrast_head"
+    changes = ("network.patterns=8", "contrast.weight=1", "contrast.pairs=3", f"stages.only.train=[{parts}]")
+    features = {}
+    audio = np.random.default_rng(0).standard_normal((1, 48_000)).astype(np.float32)
+    for name, steps in (("twin", "0"), ("trained", "2")):
+        out = tmp_path / name
+        done = run("mert-nano", *SMALL, *sources, *changes, "--max-steps", steps, "--device", "cpu", "--out", str(out))
+        assert done.exit_code == 0, done.output
+        config = json.loads((out / "config.json").read_text())
+        assert (config["model_type"], config["melody_stream"]["patterns"]) == ("mert_model", 8)
+        assert json.loads((out / "pretraining.json").read_text())["steps"] == int(steps)
+        features[name] = load_encoder(str(out), LoadOptions("cpu", True)).encode(audio)
+    twin, trained = (load_file(tmp_path / name / "model.safetensors") for name in ("twin", "trained"))
+    moved = {name for name in twin if not torch.equal(twin[name], trained[name])}
+    assert {"melody.salience.wide.weight", "melody.patterns.weight", "melody.out.weight"} <= moved
+    assert not any(name.startswith("feature_extractor.") for name in moved)
+    assert not np.allclose(features["twin"], features["trained"])

@@ -15,6 +15,7 @@ from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.hub.layout import HEADS
 from cmbench.baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
 from cmbench.baselines.mert.heads import CODEWORDS, HeadShape
+from cmbench.baselines.mert.melody import MelodyShape
 from cmbench.baselines.mert.network import NO_DROPOUT, Dropout, HubertShape, pooled_states, prepare
 from cmbench.errors import UsageError
 from cmbench.pretraining.objective.model import (
@@ -31,7 +32,9 @@ SHAPE = HubertShape(
     conv_dim=(16,) * 7, hidden=24, layers=2, heads=2, intermediate=48, position_kernel=8, position_groups=4
 )
 PRE_NORM = replace(SHAPE, pre_norm=True, conv_norm="layer")
+MELODIC = replace(SHAPE, melody=MelodyShape(5, channels=2, kernel=9, kinds=2))
 SMALL = HeadShape(codebook_size=11, dim=6, cqt_bins=9)
+CONTRASTED = replace(SMALL, contrast=4, summary=10)
 OFFLINE = LoadOptions(device="cpu", offline=True)
 SAMPLES = 8000
 FRAMES = SHAPE.frames(SAMPLES)
@@ -136,7 +139,7 @@ def loss_of(model: PretrainingModel) -> torch.Tensor:
     return total
 
 
-@pytest.mark.parametrize("frozen", [(), ("transformer",), ("front_end", "codewords", "heads"), tuple(PARTS)[1:]])
+@pytest.mark.parametrize("frozen", [(), ("transformer",), ("front_end", "codewords", "heads"), tuple(PARTS)[1:6]])
 def test_the_frozen_set_by_gradient(frozen: tuple[str, ...]) -> None:
     model = quiet(from_shape(SHAPE, SMALL, 0)).train()
     for name, parameter in model.named_parameters():
@@ -156,8 +159,8 @@ def test_the_frozen_set_by_gradient(frozen: tuple[str, ...]) -> None:
 
 
 def test_parts_have_names() -> None:
-    model = from_shape(SHAPE, SMALL, 0)
-    assert {part_of(name) for name, _ in model.named_parameters()} == set(PARTS)
+    model = from_shape(MELODIC, CONTRASTED, 0)
+    assert {part_of(name) for name, _ in model.named_parameters()} == set(PARTS) == set(model.drawn)
 
 
 def test_the_convolutions_learn_slower_by_the_factor() -> None:
@@ -173,6 +176,25 @@ def test_the_convolutions_learn_slower_by_the_factor() -> None:
         other = gradients[0.1][name]
         assert other is not None
         torch.testing.assert_close(other, scale * gradient, rtol=1e-4, atol=1e-4 * float(gradient.abs().max()))
+
+
+def test_the_contrast_alone_teaches_the_stream_where_the_factor_is_nought() -> None:
+    """Mutation: a hook that is left out, or one that the contrast's gradient also goes through, fails here."""
+    for factor in (0.0, 1.0):
+        model = quiet(from_shape(MELODIC, CONTRASTED, 0)).train()
+        model.melody_gradient = factor
+        loss_of(model).backward()  # type: ignore[no-untyped-call]
+        taught = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        assert {"melody.out.weight", "melody.out.bias"} <= taught
+        assert ("melody.patterns.weight" in taught) == (factor > 0)
+        model.zero_grad()
+        views = torch.randn(4, 3, 216, generator=torch.Generator().manual_seed(0))
+        compared = model(*a_batch(), views).compared
+        assert compared.shape == (4, 4)
+        (compared * torch.arange(16.0).view(4, 4)).sum().backward()
+        assert {"melody.salience.wide.weight", "melody.salience.narrow.weight", "melody.patterns.weight"} <= {
+            name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
+        }
 
 
 def test_dropped_layers_have_zero_gradients_and_recomputing_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cmbench.baselines.nano import nano_folder
 from cmbench.errors import UsageError
 from cmbench.pretraining.recipes.reading import MARKS, OVERRIDDEN, SHIPPED, marks_of, open_recipe, shipped_recipes
 from cmbench.pretraining.recipes.recipe import SCRATCH
@@ -89,6 +91,18 @@ def test_the_command_line_comes_last() -> None:
     assert open_recipe("mert-nano").recipe.sha256 == open_recipe("mert-nano").recipe.sha256
 
 
+def test_keys_that_came_later_count_only_where_they_are_used() -> None:
+    """What ships names the hash of its recipe, from before these keys."""
+    shipped = json.loads((nano_folder("CultureMERT-nano") / "pretraining.json").read_text(encoding="utf-8"))
+    plain = open_recipe("culturemert-nano").recipe
+    if not shipped["recipe"].get("network"):
+        assert plain.sha256 == shipped["recipe_sha256"]
+    found = {plain.sha256}
+    for change in ("network.patterns=96", "contrast.pairs=9", "pitch_shifts=[0,1]", "targets.features=log_frequency"):
+        found.add(open_recipe("culturemert-nano", [change]).recipe.sha256)
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -127,12 +141,26 @@ def test_the_command_line_comes_last() -> None:
         ("shape=330m", "none of nano, 95m"),
         ("name=../x", "name is letters"),
         ("name=${oc.env:HOME}", "not resolved"),
+        ("stages.only.train=[transformer.x]", "'transformer.x' is none of"),
+        ("stages.only.train=[melodie]", "Did you mean 'melody'"),
+        ("targets.features=chroma", "'chroma' is none of log_mel, log_frequency"),
+        ("targets.cqt.bins=0", "targets.cqt.bins = 0 should be at least 1"),
+        ("contrast.weight=1", "needs a melody stream; say network.patterns=96"),
+        ("network.patterns=96 contrast.weight=1", "no stage trains what it teaches; add melody and contrast_head"),
+        ("contrast.positives=versions", "'versions' is none of tellings, crops"),
+        ("contrast.positives=tellings sources.western=[folder:/x]", "for mini music.*folder:/x is not"),
+        ("contrast.pairs=1", "contrast.pairs = 1 should be at least 2"),
+        ("network.hidden=-1", "network.hidden = -1 should be 0 or more"),
+        ("network.conv_stride=[80,5]", "should be 320"),
+        ("network.conv_kernel=[640,0]", "as many, from 1"),
+        ("pitch_shifts=[0,13]", "semitones from -12 to 12"),
+        ("pitch_shifts=[]", "semitones from -12 to 12"),
         ("stages.only=3", "stages.only should be a table of hours, steps"),
     ],
 )
 def test_wrong_values_are_named(change: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        open_recipe("mert-nano", [change])
+        open_recipe("mert-nano", change.split(" "))
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:

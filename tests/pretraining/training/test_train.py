@@ -16,18 +16,28 @@ import numpy as np
 import pytest
 import torch
 
-from cmbench.baselines.mert.heads import HeadShape
+from cmbench.baselines.mert.melody import MelodyShape
 from cmbench.baselines.mert.network import Dropout, HubertShape
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.errors import CmbenchError, UnusableAudio, UsageError
 from cmbench.pretraining.corpus.corpus import Corpus, Mix
-from cmbench.pretraining.corpus.crops import draw_crops
+from cmbench.pretraining.corpus.crops import draw_crops, draw_recordings, read_crops, read_samples
 from cmbench.pretraining.corpus.exclusion import Recording
-from cmbench.pretraining.learner import MertLearner
+from cmbench.pretraining.learner import MertLearner, head_shape
 from cmbench.pretraining.objective.cqt import CqtShape
 from cmbench.pretraining.objective.mixture import NoiseMixture
-from cmbench.pretraining.objective.model import from_shape
-from cmbench.pretraining.recipes.recipe import Batch, HeldOut, Recipe, Running, Stage, Targets
+from cmbench.pretraining.objective.model import from_shape, part_of
+from cmbench.pretraining.recipes.recipe import (
+    MELODY_PARTS,
+    Batch,
+    Contrast,
+    HeldOut,
+    Network,
+    Recipe,
+    Running,
+    Stage,
+    Targets,
+)
 from cmbench.pretraining.training.checkpoints import Checkpoints
 from cmbench.pretraining.training.group import Group
 from cmbench.pretraining.training.held_out import measure
@@ -81,8 +91,10 @@ def build_run(folder: Path, name: str, group: Group = Group(), recipe: Recipe = 
     draw = np.random.default_rng(0)
     books = draw.standard_normal((8, recipe.targets.codebook_size, 64)).astype(np.float32)
     teacher = ResidualKMeans(books, np.zeros(64, np.float32), np.ones(64, np.float32), (1.0,) * 8, 0)
-    model = from_shape(TINY, HeadShape(recipe.targets.codebook_size, 8, recipe.targets.dim), recipe.seed)
+    shape = replace(TINY, melody=MelodyShape(recipe.network.patterns)) if recipe.network.patterns else TINY
+    model = from_shape(shape, head_shape(recipe, recipe.targets.codebook_size), recipe.seed)
     model.dropout, model.feature_gradient = recipe.dropout, recipe.feature_gradient
+    model.melody_gradient = recipe.melody_gradient
     learner = MertLearner(model, recipe, teacher, folder / f"tokens{group.rank}", CqtShape())
     training = folder / name
     training.mkdir(exist_ok=True)
@@ -187,6 +199,95 @@ def test_an_interrupt_saves_the_update_before_it_leaves(
     assert all(torch.equal(tensor, whole[1][name]) for name, tensor in weights(resumed).items())
 
 
+MELODIC = replace(
+    RECIPE,
+    network=Network(patterns=5),
+    contrast=Contrast(weight=1.0, pairs=4, seconds=1.0, frames=3, dim=4),
+    stages={"second": Stage(hours={"greek": 0.1, "western": 0.1}, steps=4, peak=2e-3, train=[*MELODY_PARTS])},
+)
+
+
+def test_the_contrast_of_recordings_moves_the_melody_stream_and_resumes(make_run: MakeRun, tmp_path: Path) -> None:
+    """Mutation: a contrast that is left out of the loss, or keyed by no update, fails here."""
+    run = make_run("melodic", MELODIC)
+    before = weights(run)
+    assert any(name.startswith("melody.") for name in before)
+    train(run)
+    moved = {name for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
+    assert {part_of(name) for name in moved} == set(MELODY_PARTS)
+    # With melody_gradient = 0 the contrast alone moves head and patterns.
+    assert {"contrast_head.0.weight", "melody.patterns.weight"} <= moved
+    told = [line for line in lines(tmp_path / "melodic") if line["kind"] == "update"]
+    assert all(line["contrast"] > 0 and 0 <= line["matched"] <= 1 for line in told)
+    assert all("contrast" not in line for line in lines(tmp_path / "melodic") if line["kind"] == "held-out")
+    train(make_run("cut", MELODIC), max_steps=2)
+    resumed = make_run("cut", MELODIC)
+    train(resumed, resume=True)
+    assert all(torch.equal(tensor, weights(run)[name]) for name, tensor in weights(resumed).items())
+
+
+def test_the_weight_of_the_contrast_counts(make_run: MakeRun) -> None:
+    found = []
+    for weight in (1.0, 3.0):
+        run = make_run(f"weight{weight}", replace(MELODIC, contrast=replace(MELODIC.contrast, weight=weight)))
+        learner, music = run.learner, run.corpus.held_out["greek"] + run.corpus.held_out["western"]
+        crops = draw_crops(Mix(music, (0.5, 0.5)), 2, 1.0, 0)
+        audio, tokens, views = read_crops(crops, 1.0), learner.tokens(crops, 1.0), learner.views(music, 3)
+        assert views.shape == (4, 3, 216)
+        learner.module.eval()
+        with torch.no_grad():
+            alone = learner.sums(learner.module, audio, tokens, 5, training=False)
+            both = learner.sums(learner.module, audio, tokens, 5, training=False, views=views)
+        masked, contrast = float(both.numbers[0]), float(both.numbers[3])
+        assert float(both.loss - alone.loss) == pytest.approx(weight * contrast, rel=1e-3)
+        assert 0 < contrast / masked < 5
+        assert float(alone.numbers[3]) == 0
+        found.append(float(both.loss - alone.loss))
+    assert found[1] == pytest.approx(3 * found[0], rel=1e-3)
+
+
+def test_a_block_is_trained_alone(make_run: MakeRun) -> None:
+    for part, beginning in (
+        ("transformer.1", "encoder.layers.1."),
+        ("transformer.positions", "encoder.pos_conv_embed."),
+    ):
+        chosen = trainable(make_run(part).learner, [part])
+        assert chosen
+        assert all(name.startswith(beginning) for name in chosen)
+    with pytest.raises(UsageError, match=r"transformer\.2"):
+        trainable(make_run("none").learner, ["transformer.2"])
+
+
+def test_transposed_crops_have_the_tokens_of_what_is_heard(make_run: MakeRun) -> None:
+    run = make_run("shifted")
+    (tone,) = run.corpus.held_out["greek"]
+    crops = draw_crops(Mix((tone,), (1.0,)), 24, 1.0, 0, shifts=[-12, 0, 7])
+    assert {crop.shift for crop in crops} == {-12, 0, 7}
+    assert [(c.recording, c.frame) for c in draw_crops(Mix((tone,), (1.0,)), 4, 1.0, 1)] == [
+        (c.recording, c.frame) for c in draw_crops(Mix((tone,), (1.0,)), 4, 1.0, 1, shifts=[0])
+    ]
+    for crop in crops:
+        heard = read_crops([crop], 1.0)[0]
+        assert len(heard) == 24_000
+        loudest = np.abs(np.fft.rfft(heard * np.hanning(len(heard)))).argmax()
+        assert loudest == pytest.approx(220 * 2 ** (crop.shift / 12), abs=2)
+        whole = run.learner.teacher.tokens(read_samples(tone, shift=crop.shift))
+        expected = whole[:, crop.frame : crop.frame + 74]
+        np.testing.assert_array_equal(run.learner.tokens([crop], 1.0)[0][:, :74], expected)
+    # What would be too short once it is played faster stays as it is.
+    assert {c.shift for c in draw_crops(Mix((tone,), (1.0,)), 9, 1.9, 0, shifts=[7])} == {0}
+
+
+def test_recordings_are_drawn_once_each_and_by_their_share(make_run: MakeRun) -> None:
+    run = make_run("drawn")
+    music = tuple(r for rs in run.corpus.stages["second"].values() for r in rs)
+    mixed = Mix(music, (0.85, 0.05, 0.05, 0.05))
+    assert sorted(r.id for r in draw_recordings(mixed, 9, 1)) == sorted(r.id for r in music)
+    drawn = [draw_recordings(mixed, 1, seed)[0].id for seed in range(200)]
+    assert 0.75 < drawn.count(music[0].id) / 200 < 0.95
+    assert draw_recordings(mixed, 2, 7) == draw_recordings(mixed, 2, 7)
+
+
 def test_the_seed_matters(make_run: MakeRun) -> None:
     one, other = make_run("one"), make_run("other", replace(RECIPE, seed=1))
     train(one, max_steps=1)
@@ -198,13 +299,13 @@ def test_a_stage_moves_its_own_parts_only(make_run: MakeRun) -> None:
     run = make_run("stages")
     before = weights(run)
     train(run, max_steps=3)
-    moved = {run.learner.part(name) for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
+    moved = {part_of(name) for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
     assert moved == {"front_end", "codewords", "heads"}
     for name, parameter in run.learner.module.named_parameters():
-        assert (parameter.grad is not None) == (run.learner.part(name) in moved)
+        assert (parameter.grad is not None) == (part_of(name) in moved)
     middle = weights(run)
     train(run)
-    moved = {run.learner.part(name) for name, tensor in weights(run).items() if not torch.equal(tensor, middle[name])}
+    moved = {part_of(name) for name, tensor in weights(run).items() if not torch.equal(tensor, middle[name])}
     assert moved == set(ALL)
 
 

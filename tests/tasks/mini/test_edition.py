@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import soundfile
 
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.tasks.base import LoadContext, Track
-from cmbench.tasks.mini import edition, mini_edition
+from cmbench.tasks.mini import edition, melody, mini_edition, stage, turkish
 from cmbench.tasks.mini.corpus import SECONDS, counts, plan
 from cmbench.tasks.mini.labels import mini_labels
 
@@ -112,6 +113,36 @@ def test_music_without_labels_is_mended_too(tmp_path: Path, caplog: pytest.LogCa
     assert edition.load_unlabelled("lyra", context, 1.0) == tracks[:1]
     assert first.read_bytes() == before
     assert f"{first} has changed" in caplog.text
+
+
+def test_another_telling_has_the_same_melody_in_another_key_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked, staged = [], []
+
+    def walk(*given: Any) -> Any:
+        walked.append(melody.walk(*given))
+        return walked[-1]
+
+    def open_stage(*given: Any, **named: Any) -> Any:
+        staged.append(stage.open_stage(*given, **named))
+        return staged[-1]
+
+    monkeypatch.setattr(turkish, "walk", walk)
+    monkeypatch.setattr(turkish, "open_stage", open_stage)
+    context = LoadContext(None, tmp_path)
+    first, other = (edition.load_unlabelled("turkish_makam", context, 7.0, telling)[:1] for telling in (0, 1))
+    assert [(t.id, t.group, t.seconds) for t in first] == [(t.id, t.group, t.seconds) for t in other]
+    assert first[0].path != other[0].path
+    assert len(walked) == 2
+    assert walked[0] == walked[1]
+    once, again = staged
+    assert abs(np.log2(once.tonic / again.tonic)) > 0.01
+    assert once.room != again.room
+    named = ("oud", "ney", "kanun", "violin")
+    assert [once.timbre(name) for name in named] != [again.timbre(name) for name in named]
+    assert once.timbre("tambura") == again.timbre("tambura")
+    assert soundfile.read(first[0].path)[0].shape == soundfile.read(other[0].path)[0].shape
 
 
 def test_an_interruption_leaves_whole_files_and_goes_on(root: Path, tmp_path: Path) -> None:
