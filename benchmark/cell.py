@@ -101,6 +101,7 @@ def compute_cell(
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
         return finished
+    assert audio is not None, "it was hashed above"
     require_judgeable(data)
     store.describe(card, data.task, data.edition, protocol.windowing)
     entries = store.sound(entries)
