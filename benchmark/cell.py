@@ -90,6 +90,7 @@ def begin_cell(
         watch.failed_tracks(data.task.name, data.edition, finished.coverage.failed)
         watch.finished(finished, was_there=True)
         return lambda: finished
+    assert audio is not None, "it was hashed above"
     require_judgeable(data)
     store.describe(card, data.task, data.edition, windowing)
     entries, batch = store.sound(entries), None

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -118,13 +118,19 @@ class BatchSize:
     fixed: bool = True
 
 
-def encode_windows(encoder: Encoder, windows: Iterable[NDArray[np.float32]], batch: BatchSize) -> NDArray[np.float16]:
+def encode_windows(
+    encoder: Encoder,
+    windows: Iterable[NDArray[np.float32]],
+    batch: BatchSize,
+    turn: AbstractContextManager[object] | None = None,
+) -> NDArray[np.float16]:
     """Encode windows in batches of equal length, each as soon as it is full.
 
     Args:
         encoder: the model.
         windows: each ``[samples]``; lengths may differ between windows, never within a batch.
         batch: audio of one batch, of one window at least; smaller afterwards if the device had no room for it.
+        turn: held while the encoder computes, and not while windows are waited for; entered again for each batch.
 
     Returns:
         ``[windows, layers, dim]`` float16, in the order given.
@@ -143,7 +149,8 @@ def encode_windows(encoder: Encoder, windows: Iterable[NDArray[np.float32]], bat
         low = 0
         while low < len(rows):
             part = slice(low, low + size(audio.shape[1]))
-            features = _encode_batch(encoder, audio[part], batch)
+            with turn or nullcontext():
+                features = _encode_batch(encoder, audio[part], batch)
             if features is not None:
                 with np.errstate(over="ignore"):
                     found.append((rows[part], features.astype(np.float16)))
@@ -376,9 +383,8 @@ def _encode_shard(
             if audio is not None:
                 yield from audio.windows
 
-    with turn:
-        started, ahead = time.perf_counter(), Ahead(windows(), int(batch.seconds * encoder.card.sample_rate))
-        features = encode_windows(encoder, ahead, batch)
-        seconds = time.perf_counter() - started - ahead.waited
+    started, ahead = time.perf_counter(), Ahead(windows(), int(batch.seconds * encoder.card.sample_rate))
+    features = encode_windows(encoder, ahead, batch, turn)
+    seconds = time.perf_counter() - started - ahead.waited
     piece = store.write(shard_name(work.shard), features, tracks, seconds)
     return {t.id: ShardTrack(t, piece) for t in piece.tracks}

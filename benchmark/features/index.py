@@ -89,7 +89,8 @@ def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
     Args:
         folder: of the store.
     """
-    there, problems = _listed(folder), []
+    problems: list[str] = []
+    there = _listed(folder)
     known = {} if len(there) < LEAST_PIECES else {piece.path.name: piece for piece in _indexed(folder, there)}
     pieces = []
     for name in there:

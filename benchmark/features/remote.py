@@ -148,7 +148,7 @@ def _read_about(system: AbstractFileSystem, path: str) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(_content(system, path))
         if SEAL not in facts or seal_is_broken(facts):
             raise ValueError("it has changed since it was written")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["encoder"].items()}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["encoder"].items()}
         if EncoderCard(**values).fingerprint != place.parent.name or not _NAME.fullmatch(place.name):
             raise ValueError("it is of another encoder than its folder says")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

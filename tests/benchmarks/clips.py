@@ -150,7 +150,7 @@ def step(name: str, description: Path) -> dict[str, float]:
         told = []
         watch = SimpleNamespace(failed_tracks=lambda *_: None, finished=lambda _, was_there: told.append(was_there))
         protocol = get_protocol("cmbench-1", 1)
-        cell.compute_cell(encoders, encoders.add("constant"), data, protocol, watch, out=out, force=False, workers=1)
+        cell.compute_cell(encoders, encoders.add("constant"), data, protocol, watch, out=out, force=False, workers=1)  # type: ignore[arg-type]
         assert told == [True]
 
     (folder,) = upkeep.store_folders(cache_root())
