@@ -11,6 +11,7 @@ SHOWN_BY_A_RUN = (
     "that the model named made these predictions",
     "hash of the weights, fingerprint, parameters and source",
     "layer scores and the chosen layer",
+    "that predictions of resamples come from trainings on them, which decides how wide an interval is",
 )
 """Claims that a maintainer's own run of the model bears out."""
 
