@@ -324,7 +324,7 @@ def _notes(cells: Sequence[Cell], needs: Sequence[Need]) -> tuple[str, ...]:
     """Say what the figures rest on."""
     notes = ["Hours of audio are worked out from published lengths and file sizes; no file was opened."]
     if any(need.rough for need in needs):
-        notes.append("Bytes with `about` are worked out: docs/tasks.md says from what.")
+        notes.append("Bytes with `about` are worked out: docs/data.md says from what.")
     if any(need.bytes is None for need in needs):
         notes.append("Where no size stands nobody states one; `cmbench tasks prepare` asks the server.")
     if any(cell.edition == "mini" for cell in cells):

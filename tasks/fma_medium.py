@@ -99,7 +99,7 @@ class Annotation:
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
-    """Read FMA-medium from ``<data root>/fma_medium``; the layout is in ``docs/tasks.md``.
+    """Read FMA-medium from ``<data root>/fma_medium``; the layout is in ``docs/data.md``.
 
     Raises:
         MissingError: lists, genres or audio are not there; everything that is missing is named at once.

@@ -89,7 +89,7 @@ VALID_SHA256 = "cc4c8dae73af8982e3e2f5f31eaa3a742e1b4ad4dc248a88f8828394c6ebed4c
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
-    """Read Lyra from ``<data root>/lyra``; the layout is in ``docs/tasks.md``.
+    """Read Lyra from ``<data root>/lyra``; the layout is in ``docs/data.md``.
 
     Raises:
         MissingError: a table or the audio is not there; everything that is missing is named at once.

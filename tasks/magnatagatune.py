@@ -113,7 +113,7 @@ _ALBUM = re.compile(r"[0-9a-f]/([^/]+?)-\d{2}-[^/]*-\d+-\d+\.mp3")
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
-    """Read MagnaTagATune from ``<data root>/magnatagatune``; the layout is in ``docs/tasks.md``.
+    """Read MagnaTagATune from ``<data root>/magnatagatune``; the layout is in ``docs/data.md``.
 
     Raises:
         MissingError: the annotations, the clips or one of several split lists are not there.

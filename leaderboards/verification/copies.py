@@ -7,7 +7,7 @@ label by label. Twice: on probabilities, where noise and blends are small, and o
 changes. Seeds are paired as they agree best, for they may have been given another order. Where the residuals were
 thrown away (averaged seeds), the means over the seeds are compared.
 
-The bounds are ours, set between what honest pairs and what forgeries have (docs/leaderboard.md says how measured).
+The bounds are ours, set between what honest pairs and what forgeries have (docs/board.md says how measured).
 """
 
 from __future__ import annotations

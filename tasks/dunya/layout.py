@@ -61,7 +61,7 @@ class Recording:
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
-    """Read the tracks of a Dunya task from ``<data root>/<task>``; the layout is in ``docs/tasks.md``.
+    """Read the tracks of a Dunya task from ``<data root>/<task>``; the layout is in ``docs/data.md``.
 
     Raises:
         MissingError: lists, labels or audio are not there; everything that is missing is named at once.

@@ -88,7 +88,7 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
     if estimate:
         notes.append(
             f"Dunya states no sizes: about {spoken_bytes(estimate)} is {mp3_count} mp3 of {mean / 60:.1f} min in the "
-            f"mean (docs/tasks.md: of which recordings) at 128 kbit/s; at 320 kbit/s it would be "
+            f"mean (docs/data.md: of which recordings) at 128 kbit/s; at 320 kbit/s it would be "
             f"{spoken_bytes(round(2.5 * estimate))}."
         )
     asks = "" if os.environ.get(TOKEN_VARIABLE) else ASKED

@@ -155,7 +155,7 @@ def _retrieve(download: Download, context: PrepareContext) -> None:
     except ValueError as error:
         raise CmbenchError(
             f"{download.url}: what came is not the published file ({_one_line(error)}). It was thrown away. Run the "
-            "command again; if it fails again, put the data there by hand as docs/tasks.md describes."
+            "command again; if it fails again, put the data there by hand as docs/data.md describes."
         ) from error
 
 
@@ -243,7 +243,7 @@ def _refused(url: str, answer: requests.Response) -> NoReturn:
     if answer.status_code in _TRANSIENT:
         asked = retry_after(answer.headers.get("Retry-After"))
         raise TryAgain(story, None if asked is None else min(asked, _LONGEST_ASKED))
-    raise CmbenchError(f"{url}: {story}. The file may have moved; see docs/tasks.md for where it should be.")
+    raise CmbenchError(f"{url}: {story}. The file may have moved; see docs/data.md for where it should be.")
 
 
 def retry_after(value: str | None) -> float | None:

@@ -22,7 +22,7 @@ PAPER = (
 )
 """To be cited with every task: labels and splits are this paper's."""
 
-LAYOUT = "layout: docs/tasks.md"
+LAYOUT = "layout: docs/data.md"
 
 
 def task_folder(task: Task, context: LoadContext, source: str) -> Path:
@@ -177,7 +177,7 @@ def require_published_support(task: Task, splits: Splits) -> Splits:
         shown = "; ".join(f"{label}: {found[label]}, published {task.test_support[label]}" for label in wrong[:5])
         raise UsageError(
             f"{task.name}: the test split has the published {len(test)} tracks, but {len(wrong)} labels occur a "
-            f"different number of times ({shown}). The label file is not the published one; see docs/tasks.md for "
+            f"different number of times ({shown}). The label file is not the published one; see docs/data.md for "
             "where to get it."
         )
     return splits

@@ -17,7 +17,7 @@ class UnreachableError(CmbenchError):
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
             f"{url} cannot be reached: {why}. Look after the network (or HTTPS_PROXY) and run the same command again, "
-            "which goes on from what is there; or put the data there by hand (docs/tasks.md)."
+            "which goes on from what is there; or put the data there by hand (docs/data.md)."
         )
 
 

@@ -185,5 +185,5 @@ def _require_fixed(data: TaskData) -> None:
     if published and task.group_safe_sha256 and draw_sha256(data.splits) != task.group_safe_sha256:
         raise UsageError(
             f"Task {task.name}: its tracks give another group-safe split than the fixed one, so their groups or labels "
-            "are not the published ones. Take the lists from their source again (docs/tasks.md)."
+            "are not the published ones. Take the lists from their source again (docs/data.md)."
         )
