@@ -16,10 +16,9 @@ from .benchmark.commands.mini import mini_app
 from .benchmark.commands.models import models_app
 from .benchmark.commands.plain import HANDS_ON, PlainGroup
 from .benchmark.commands.report import compare, report_app
-from .benchmark.commands.reproduce import reproduce_app
 from .benchmark.commands.results import results_app
 from .benchmark.commands.run import RUN_EXAMPLES, run, schema
-from .benchmark.commands.study import study_app
+from .benchmark.commands.study import reproduce_app, study_app
 from .benchmark.commands.tag import TAG_EXAMPLES, tag
 from .benchmark.commands.tasks import tasks_app
 from .errors import CmbenchError, MissingError, remedy

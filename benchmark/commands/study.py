@@ -128,3 +128,12 @@ def carry_out(study: Study[Any, Any], request: Any, out: Path | None, plan: bool
         failed = study.failed(found)
     if failed:
         raise typer.Exit(1)
+
+
+reproduce_app = typer.Typer(
+    cls=group_of(lambda: study_commands(family="family", nano="claims")),
+    no_args_is_help=True,
+    help="Train the nano family again, and test the paper's claims with it on the mini edition.",
+    epilog=examples("cmbench reproduce nano", "cmbench reproduce family --out nano"),
+)
+"""Studies of the nano family and of the paper in miniature, under their older names."""

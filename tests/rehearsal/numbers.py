@@ -88,12 +88,13 @@ def _entry(folder: Path, place: Place, tracks: Tracks) -> Entry:
         with np.load(folder / "predictions" / f"{record.stem}.npz", allow_pickle=False) as arrays:
             ids, groups = arrays["track_ids"].tolist(), arrays["groups"].tolist()
             targets, guesses = arrays["targets"], arrays["probabilities"]
+            again_trained = arrays["resampled"].astype(np.float32)
         own = {one.id: one.labels for one in tracks[task] if one.split == "test"}
         assert sorted(ids) == sorted(own)
         assert targets.tolist() == [[label in own[name] for label in registry()[task].labels] for name in ids]
         again = score_predictions(
             targets, guesses, [group or None for group in groups], record.task.labels, record.task.families,
-            [label.train_support for label in record.labels], PROTOCOLS["cmbench-1"],
+            [label.train_support for label in record.labels], PROTOCOLS["cmbench-2"], resampled=again_trained,
         ).metrics  # fmt: skip
         for metric in METRICS:
             value[task, metric] = macro(metric, targets, guesses)

@@ -52,7 +52,7 @@ def test_from_data_to_leaderboard(
     results = tmp_path / "results"
     names = ",".join(models.NAMES)
     said = cmbench("run", "--model", names, "--tasks", "all", "--out", results, "--offline")
-    assert "full edition · official split · protocol cmbench-1" in said.text
+    assert "full edition · official split · protocol cmbench-2" in said.text
     check_records(results, stage)
     changes(results, cmbench, tmp_path)
     export(results, cmbench, tmp_path)

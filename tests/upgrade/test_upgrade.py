@@ -26,7 +26,7 @@ import cmbench
 
 LEFT = sorted(Path(__file__).parent.glob("v*"))
 MODELS = ("mfcc", "merged")
-RUN = ("run", "--model", "mfcc,./merged", "--tasks", "corpus/task.yaml", "--device", "cpu")
+RUN = ("run", "--model", "mfcc,./merged", "--tasks", "corpus/task.yaml", "--device", "cpu", "--protocol", "cmbench-1")
 
 Command = Callable[..., int]
 

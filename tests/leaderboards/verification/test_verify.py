@@ -102,7 +102,7 @@ def test_swapped_columns_of_targets_scored_again(make_entry: MakeEntry) -> None:
         forged.arrays[name] = forged.arrays[name][..., order]
     forged.score_again()
     forged.save()
-    refused(forged, "its targets are not the task's labels")
+    refused(forged, "its targets, or which are known, are not the task's labels")
 
 
 def test_targets_bent_to_the_predictions(make_entry: MakeEntry) -> None:
@@ -110,7 +110,7 @@ def test_targets_bent_to_the_predictions(make_entry: MakeEntry) -> None:
     forged.arrays["targets"] = forged.arrays["probabilities"].mean(axis=0) > 0.6
     forged.score_again()
     forged.save()
-    refused(forged, "its targets are not the task's labels")
+    refused(forged, "its targets, or which are known, are not the task's labels")
 
 
 def test_invented_groups_make_no_narrower_intervals(make_entry: MakeEntry) -> None:
