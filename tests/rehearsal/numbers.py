@@ -28,18 +28,21 @@ from cmbench.tests.rehearsal.corpus import Item
 Tracks = Mapping[str, Sequence[Item]]
 
 
-def roc_auc(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of each label, the share of pairs of a positive and a negative that are in the right order, ties as half."""
-    pairs = targets[:, None] & ~targets
+Bools = NDArray[np.bool_]
+
+
+def roc_auc(targets: Bools, scores: NDArray[np.float32], known: Bools) -> NDArray[np.float64]:
+    """Of each label, the share of pairs of a positive and a known negative in the right order, ties as half."""
+    pairs = targets[:, None] & known & ~targets
     won = (scores[:, None] > scores) + 0.5 * (scores[:, None] == scores)
     share: NDArray[np.float64] = (pairs * won).sum(axis=(0, 1)) / pairs.sum(axis=(0, 1))
     return share
 
 
-def average_precision(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of each label, the mean over positives of the precision among all tracks that score no less."""
-    reached = scores >= scores[:, None]
-    precision = (reached & targets).sum(axis=1) / reached.sum(axis=1)
+def average_precision(targets: Bools, scores: NDArray[np.float32], known: Bools) -> NDArray[np.float64]:
+    """Of each label, the mean over positives of the precision among all known tracks that score no less."""
+    reached = (scores >= scores[:, None]) & known
+    precision = (reached & targets).sum(axis=1) / np.maximum(reached.sum(axis=1), 1)
     mean: NDArray[np.float64] = (precision * targets).sum(axis=0) / targets.sum(axis=0)
     return mean
 
@@ -89,32 +92,35 @@ def _entry(folder: Path, place: Place, tracks: Tracks) -> Entry:
             ids, groups = arrays["track_ids"].tolist(), arrays["groups"].tolist()
             targets, guesses = arrays["targets"], arrays["probabilities"]
             again_trained = arrays["resampled"].astype(np.float32)
+            known = arrays["known"] if "known" in arrays else np.ones_like(targets)
         own = {one.id: one.labels for one in tracks[task] if one.split == "test"}
         assert sorted(ids) == sorted(own)
         assert targets.tolist() == [[label in own[name] for label in registry()[task].labels] for name in ids]
         again = score_predictions(
             targets, guesses, [group or None for group in groups], record.task.labels, record.task.families,
-            [label.train_support for label in record.labels], PROTOCOLS["cmbench-2"], resampled=again_trained,
+            [label.train_support for label in record.labels], PROTOCOLS["cmbench-2"],
+            resampled=again_trained, known=None if known.all() else known,
         ).metrics  # fmt: skip
         for metric in METRICS:
-            value[task, metric] = macro(metric, targets, guesses)
+            value[task, metric] = macro(metric, targets, guesses, known)
             text[task, metric] = with_interval(value[task, metric], again[metric].interval)
-        chance = float(targets.mean(axis=0)[_defined(targets)].mean())
+        defined = _defined(targets, known)
+        chance = float((targets.sum(axis=0) / known.sum(axis=0))[defined].mean())
         precise = (value[task, "average_precision"] - chance) / (1 - chance)
         centred[task] = fmean([2 * value[task, "roc_auc"] - 1, precise])
     return Entry(place.name.replace("/", " "), text, value, centred, place)
 
 
-def _defined(targets: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _defined(targets: Bools, known: Bools) -> Bools:
     """The labels that have positives and negatives."""
     positives: NDArray[np.int64] = targets.sum(axis=0)
-    return (positives > 0) & (positives < len(targets))
+    return (positives > 0) & (positives < known.sum(axis=0))
 
 
-def macro(metric: str, targets: NDArray[np.bool_], guesses: NDArray[np.float32]) -> float:
+def macro(metric: str, targets: Bools, guesses: NDArray[np.float32], known: Bools) -> float:
     """Mean over labels and seeds."""
-    known = _defined(targets)
-    return fmean(float(METRICS[metric](targets[:, known], seed[:, known]).mean()) for seed in guesses)
+    kept = _defined(targets, known)
+    return fmean(float(METRICS[metric](targets[:, kept], seed[:, kept], known[:, kept]).mean()) for seed in guesses)
 
 
 def check_tables(
