@@ -93,13 +93,13 @@ def store(clips: int, description: Path) -> None:
     from cmbench.benchmark.features.stored import StoredTrack
     from cmbench.benchmark.models import Encoders
     from cmbench.benchmark.probing.search import ProbeSplit
-    from cmbench.benchmark.protocol import get_protocol
+    from cmbench.benchmark.protocol import DEFAULT_PROTOCOL, get_protocol
     from cmbench.files import file_sha256, file_version
     from cmbench.tasks.base import LoadContext, TaskData, Track
 
     data = cmbench.get_task(str(description)).load("custom", LoadContext(None, Path()))
     encoders = Encoders(LoadOptions("cpu", offline=True))
-    card, windowing = encoders.card(encoders.add("constant")), get_protocol("cmbench-1").windowing
+    card, windowing = encoders.card(encoders.add("constant")), get_protocol(DEFAULT_PROTOCOL).windowing
     folder: FeatureStore = cell.open_store(card, data, windowing)
     folder.describe(card, data.task, data.edition, windowing)
     tracks = sorted((t for split in data.splits.values() for t in split), key=lambda t: t.id)
@@ -139,7 +139,7 @@ def step(name: str, description: Path) -> dict[str, float]:
     from cmbench.benchmark.features.store import FeatureStore
     from cmbench.benchmark.models import Encoders
     from cmbench.benchmark.observer import Observer
-    from cmbench.benchmark.protocol import get_protocol
+    from cmbench.benchmark.protocol import DEFAULT_PROTOCOL, get_protocol
     from cmbench.benchmark.records.record import Record
     from cmbench.paths import cache_root
     from cmbench.tasks.base import LoadContext, TaskData
@@ -159,7 +159,7 @@ def step(name: str, description: Path) -> dict[str, float]:
             def finished(self, record: Record, was_there: bool) -> None:
                 told.append(was_there)
 
-        protocol, name = get_protocol("cmbench-1", 1), encoders.add("constant")
+        protocol, name = get_protocol(DEFAULT_PROTOCOL, 1), encoders.add("constant")
         with Local(encoders, Place(threads=1)) as executor:
             begin_cell(encoders, name, data, protocol, Watch(), executor, out=out, force=False)()
         assert told == [True]
