@@ -99,7 +99,8 @@ def store(clips: int, description: Path) -> None:
 
     data = cmbench.get_task(str(description)).load("custom", LoadContext(None, Path()))
     encoders = Encoders(LoadOptions("cpu", offline=True))
-    card, windowing = encoders.card(encoders.add("constant")), get_protocol(DEFAULT_PROTOCOL).windowing
+    card = encoders.card(encoders.add("constant"))
+    windowing = get_protocol(DEFAULT_PROTOCOL).windowing.of(card.max_seconds)
     folder: FeatureStore = cell.open_store(card, data, windowing)
     folder.describe(card, data.task, data.edition, windowing)
     tracks = sorted((t for split in data.splits.values() for t in split), key=lambda t: t.id)
