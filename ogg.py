@@ -7,9 +7,12 @@ all there was.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from .containers import conversion
+from .errors import UnusableAudio
 from .sound import Bytes
 
 _BEGINS, _ENDS = 2, 4
@@ -78,6 +81,24 @@ def ogg_links(data: Bytes) -> tuple[OggLink, ...]:
             links[-1] = replace(links[-1], stop=stop, ends=not running, goes_back=back)
             times[serial] = max(time, times.get(serial, 0))
     return tuple(links)
+
+
+def lacks_end(links: Sequence[OggLink]) -> bool:
+    """Whether the last link of an Ogg file is not there to its end."""
+    return not all(link.ends for link in links[-1:])
+
+
+def told_of(path: Path, links: Sequence[OggLink]) -> tuple[str, ...]:
+    """Return what a reader should know of the links of an Ogg file.
+
+    Raises:
+        UnusableAudio: its pages do not say how long it is.
+    """
+    if any(link.goes_back for link in links):
+        raise UnusableAudio(path, f"damaged: its pages go back in time; {conversion(path)}")
+    many = (f"{len(links)} Ogg streams chained; they are read one after the other",) if len(links) > 1 else ()
+    has_holes = any(link.is_damaged for link in links) or not all(link.ends for link in links[:-1])
+    return (*many, "damaged: some of its pages are not whole; the rest is read") if has_holes else many
 
 
 def _ogg_pages(data: Bytes) -> Iterator[tuple[int, int]]:

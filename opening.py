@@ -19,7 +19,7 @@ from typing import IO, Any
 from . import ffmpeg
 from .containers import _promised_frames, as_text, conversion, ends_of, foreign_name, wave_extent
 from .errors import UnusableAudio
-from .ogg import OggLink, ogg_links
+from .ogg import OggLink, lacks_end, ogg_links, told_of
 from .sound import (
     PLAIN,
     STRAIGHT,
@@ -170,26 +170,8 @@ def _counted(path: Path, plain: Any) -> Sound | _Foreign:
         links = _walked(path).links
         if len(links) > 1 or (links and len(links[0].heads) > 1):
             return _chained(path, links)
-        return replace(sound, decoder=plain_name(plain), lacks_end=_lacks_end(links), warnings=_told(path, links))
+        return replace(sound, decoder=plain_name(plain), lacks_end=lacks_end(links), warnings=told_of(path, links))
     return _extended_wave(path) or sound
-
-
-def _lacks_end(links: Sequence[OggLink]) -> bool:
-    """Whether the last link of an Ogg file is not there to its end."""
-    return not all(link.ends for link in links[-1:])
-
-
-def _told(path: Path, links: Sequence[OggLink]) -> tuple[str, ...]:
-    """Return what a reader should know of the links of an Ogg file.
-
-    Raises:
-        UnusableAudio: its pages do not say how long it is.
-    """
-    if any(link.goes_back for link in links):
-        raise UnusableAudio(path, f"damaged: its pages go back in time; {conversion(path)}")
-    many = (f"{len(links)} Ogg streams chained; they are read one after the other",) if len(links) > 1 else ()
-    has_holes = any(link.is_damaged for link in links) or not all(link.ends for link in links[:-1])
-    return (*many, "damaged: some of its pages are not whole; the rest is read") if has_holes else many
 
 
 def _extended_wave(path: Path) -> Sound | None:
@@ -361,7 +343,7 @@ def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
     files = [part_of(path, joined_bytes(data, [(link.first, link.stop)])) for link in links]
     counted = [(one, one.frames) for one in files]
     _require_one_kind(path, counted, "Ogg streams chained")
-    return replace(of_parts(counted, _told(path, links)), lacks_end=_lacks_end(links))
+    return replace(of_parts(counted, told_of(path, links)), lacks_end=lacks_end(links))
 
 
 def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
@@ -411,4 +393,4 @@ def _through_ffmpeg(path: Path, name: str) -> Sound:
     read = partial(ffmpeg.read, path)
     sound = Sound(heard.rate, heard.channels, heard.frames, name, read, heard.promised, decoder=decoder)
     links = _walked(path).links if name.endswith("in Ogg") else ()
-    return replace(sound, lacks_end=_lacks_end(links), warnings=_told(path, links))
+    return replace(sound, lacks_end=lacks_end(links), warnings=told_of(path, links))

@@ -105,12 +105,8 @@ def begin_cell(
     parts = {"cell_sha256": key, "task": task_part(data, audio), "coverage": coverage}
     work = CellWork(card, data, protocol, store, entries, encoders.options.device, batch, parts)
     probing = _begin_probing(work, path, out, executor, watch, force)
-    # What another process is at comes last: it is read, or computed if that process died.
-    return probing or (
-        lambda: (
-            _after_another(path) or begin_cell(encoders, name, data, protocol, watch, executor, out=out, force=force)()
-        )
-    )
+    again = partial(begin_cell, encoders, name, data, protocol, watch, executor, out=out, force=force)
+    return probing or partial(_after_another, path, again)
 
 
 def _begin_probing(
@@ -144,10 +140,11 @@ def _begin_probing(
         raise
 
 
-def _after_another(path: Path) -> None:
-    """Return once no other process is at the record at ``path``."""
+def _after_another(path: Path, begin: Callable[[], Callable[[], Record]]) -> Record:
+    """Return the record at ``path`` once no other process is at it: read, or computed if that process died."""
     with _lock(path):
         pass
+    return begin()()
 
 
 def _lock(path: Path) -> FileLock:

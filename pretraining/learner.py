@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -149,7 +150,8 @@ class MertLearner:
         total, contrast, matched = found.total, torch.zeros((), device=place), torch.zeros((), device=place)
         if predictions.compared is not None:
             how = self.recipe.contrast
-            contrast, matched = contrast_loss(*predictions.compared.chunk(2), how.temperature)
+            first, second = predictions.compared.chunk(2)
+            contrast, matched = contrast_loss(first, second, how.temperature)
             total, contrast = total + how.weight * contrast, contrast.detach()
         means = torch.stack([found.cqt, found.features, contrast, matched, *found.tokens, *found.accuracy]).double()
         masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
@@ -214,7 +216,8 @@ def network_shape(recipe: Recipe) -> HubertShape:
     Raises:
         UsageError: its parts do not fit together.
     """
-    own = {name: tuple(size) if isinstance(size, list) else size for name, size in vars(recipe.network).items() if size}
+    named = {name: size for name, size in vars(recipe.network).items() if size}
+    own: dict[str, Any] = {name: tuple(size) if isinstance(size, list) else size for name, size in named.items()}
     if patterns := own.pop("patterns", None):
         own["melody"] = MelodyShape(patterns)
     shape = replace(SHAPES[recipe.shape], **own)

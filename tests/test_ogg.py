@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmbench.ogg import OggLink, _ogg_sum, ogg_links
+from cmbench.errors import UnusableAudio
+from cmbench.ogg import OggLink, _ogg_sum, lacks_end, ogg_links, told_of
 
 
 def stream(kind: str, seed: int = 0, seconds: float = 2.0) -> bytes:
@@ -108,3 +110,17 @@ def test_times_that_go_back_are_seen() -> None:
 def test_anything_is_walked_to_its_end(before: bytes, after: bytes) -> None:
     assert all(isinstance(link, OggLink) for link in ogg_links(before + b"OggS" + after))
     assert ogg_links(before.replace(b"OggS", b"")) == ()
+
+
+def test_what_is_not_whole_is_told() -> None:
+    whole, open_ended = OggLink(0, 9, (), ends=True), OggLink(9, 12, ())
+    path = Path("a.ogg")
+    assert not lacks_end(())
+    assert not lacks_end([open_ended, whole])
+    assert lacks_end([whole, open_ended])
+    assert told_of(path, [whole]) == told_of(path, [open_ended]) == ()
+    many, damaged = told_of(path, [open_ended, whole])
+    assert many.startswith("2 Ogg streams chained")
+    assert damaged.startswith("damaged: some of its pages are not whole")
+    with pytest.raises(UnusableAudio, match="go back in time"):
+        told_of(path, [OggLink(0, 9, (), ends=True, goes_back=True)])

@@ -121,7 +121,7 @@ def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32])
         states = [state.float() for state in kind.states(model, extractor, window)]
         # One copy, because each waits for the device.
         whole = torch.cat(states).cpu()
-    return [np.asarray(state, np.float32) for state in whole.split([len(state) for state in states])]
+    return [np.asarray(state, np.float32) for state in torch.split(whole, [len(state) for state in states])]
 
 
 def read_folder(folder: ModelFolder, options: LoadOptions) -> TransformersEncoder:

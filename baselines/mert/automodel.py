@@ -38,7 +38,7 @@ class MertModel(HubertModel):  # type: ignore[no-untyped-call]
             for name, size in self._stream.tensors(shape.hidden).items():
                 plant(self, name, torch.zeros(size))
         self._heard: Any = 0.0
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_values: Any, *others: Any, **settings: Any) -> Any:
         """Run the network; a melody stream is added to every frame that enters the Transformer."""

@@ -37,7 +37,7 @@ def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = 
         preprocessor: of the waveform.
         masks: whether the weights hold :data:`MASK_VECTOR`.
     """
-    kind = {"architectures": ["HubertModel"], "model_type": "hubert"}
+    kind: dict[str, object] = {"architectures": ["HubertModel"], "model_type": "hubert"}
     if shape.melody:
         kind = {"architectures": ["MertModel"], "model_type": "mert_model", MELODY: asdict(shape.melody)}
     return kind | {

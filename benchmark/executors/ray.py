@@ -7,6 +7,7 @@ for people who trust each other; what is stored stays safetensors and JSON.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -92,7 +93,7 @@ class OnRay:
                     address=place.address,
                     runtime_env={"env_vars": handed},
                     log_to_driver=False,
-                    logging_level="warning",
+                    logging_level=logging.WARNING,
                     configure_logging=False,
                 )
             except (ConnectionError, TimeoutError) as error:
@@ -110,7 +111,8 @@ class OnRay:
 
     def _nodes(self) -> list[dict[str, float]]:
         """Return what every living node has."""
-        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = self._ray.nodes()  # type: ignore[no-untyped-call]
+        return [node["Resources"] for node in nodes if node["Alive"]]
 
     def _measure(self, place: Place) -> dict[str, float]:
         """Return what one worker takes of its node."""
@@ -156,7 +158,7 @@ class OnRay:
         wanted = min(items, max(1, places - probes))
         idle = [hand for hand in self._hands if not hand.busy]
         self._dismiss(idle[: max(0, len(self._hands) - wanted)])
-        worker = self._ray.remote(max_concurrency=AT_ONCE, **self._needs)(_Worker)
+        worker = self._ray.remote(max_concurrency=AT_ONCE, **self._needs)(_Worker)  # type: ignore[call-overload]
         for _ in range(wanted - len(self._hands)):
             actor = worker.remote(self._encoders, str(Path.cwd()))
             self._hands.append(_Hand(actor, actor.ready.remote()))
@@ -195,7 +197,7 @@ class OnRay:
                         ) from None
             self._settle()
 
-    def _wait(self, refs: Sequence[Any]) -> list[Any]:
+    def _wait(self, refs: list[Any]) -> list[Any]:
         """Return what is done of some tasks, a moment later at most."""
         if not refs:
             time.sleep(LOOK_SECONDS / 10)
@@ -241,7 +243,7 @@ class OnRay:
 
     def start(self, work: Callable[[OnProgress], T], then: Callable[[T], R], progress: OnProgress) -> Callable[[], R]:
         """Hand something out, and return what waits for it; Ray tries again where a worker dies."""
-        task = self._ray.remote(**self._needs)(_do)
+        task = self._ray.remote(**self._needs)(_do)  # type: ignore[call-overload]
         begun = _Begun(task.remote(work, str(Path.cwd())), then)
         self._begun.append(begun)
 

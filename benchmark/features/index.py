@@ -119,8 +119,9 @@ def read_sums(folder: Path) -> tuple[Sums, list[str]]:
         return Sums(about["tracks"], about["windows"], about["bytes"]), []
     there = _listed(folder)
     size = sum(entry.stat().st_size for entry in os.scandir(folder))
+    problems: list[str] = []
     if about is not None and about["listing"] == _listing_sha256(there):
-        sums, problems = Sums(about["tracks"], about["windows"], size), []
+        sums = Sums(about["tracks"], about["windows"], size)
     else:
         pieces, problems = read_pieces(folder)
         about = _about(folder)

@@ -183,8 +183,8 @@ class Stack:
         fused = members[0].layer == FUSED
         seeds = [self.seeds.index(m.seed) for m in members]
         layers = [self.layers.index(layer) for layer in (self.shape.fused if fused else [m.layer for m in members])]
-        there = (torch.tensor(places, device=self.flat.device) for places in (seeds, layers))
-        return _Block(slice(low, high), *there, fused, seeds[0], tuple(layers))
+        at, of = (torch.tensor(places, device=self.flat.device) for places in (seeds, layers))
+        return _Block(slice(low, high), at, of, fused, seeds[0], tuple(layers))
 
     def block_layers(self, block: _Block) -> tuple[int, ...]:
         """Hidden states that the members of a block look at, ascending."""

@@ -117,8 +117,8 @@ def score_predictions(
     if resampled is not None and len(resampled):
         turns = training_turns(len(weights), len(resampled), protocol.bootstrap_seed)
         for drawn, again in zip((scores, pooled), _resample(truth, resampled, weights[:0], *given), strict=True):
-            for name, found in drawn.items():
-                found[:, 1:] += training_spread(again[name][:, 0])[turns]
+            for name, values_of in drawn.items():
+                values_of[:, 1:] += training_spread(again[name][:, 0])[turns]
 
     metrics = {name: draws.macro(name, scores[name]) for name in RANKED}
     metrics["f1_micro"] = draws.estimate(

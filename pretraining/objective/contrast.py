@@ -58,7 +58,7 @@ def _view(
     start = int(random.integers(len(spectrum) - length + 1))
     chosen = start + np.sort(random.permutation(length)[: how.frames])
     # A short stretch has fewer frames than a view: some are heard twice.
-    view = np.asarray(spectrum[np.resize(chosen, how.frames)], np.float32)
+    view: NDArray[np.floating] = np.asarray(spectrum[np.resize(chosen, how.frames)], np.float32)
     for points, depth in ((COARSE, how.filter), (FINE, how.filter / 2)):
         heights = depth * random.standard_normal(points)
         view = view + np.interp(np.linspace(0, points - 1, shape.bands), np.arange(points), heights)

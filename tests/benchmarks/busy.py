@@ -12,8 +12,9 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def busy(model: str, paths: Sequence[Path], folder: Path, workers: int) -> tuple
     """Return the share of the time that an encoder is busy, and how many times real time the whole is."""
     from cmbench.baselines.base import LoadOptions
     from cmbench.baselines.registry import load_encoder
-    from cmbench.benchmark.features.extract import extract
+    from cmbench.benchmark.features.extract import BatchSize, Extraction, Shard, StoredShard, encode_shards, extract
     from cmbench.benchmark.features.store import FeatureStore
     from cmbench.benchmark.protocol import get_protocol
     from cmbench.tasks.base import Track
@@ -67,10 +68,13 @@ def busy(model: str, paths: Sequence[Path], folder: Path, workers: int) -> tuple
     store = FeatureStore(folder, encoder.card.layers, encoder.card.dim)
     tracks = [Track(path.stem, path, ()) for path in paths]
     windowing = get_protocol("cmbench-1").windowing
+    how = Extraction(store, windowing, None, workers)
+
+    def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
+        return encode_shards(encoder, shards, how, BatchSize(30.0), nullcontext())
+
     started = time.perf_counter()
-    entries = extract(
-        encoder, tracks, store, windowing, None, batch_seconds=30.0, workers=workers, progress=lambda _: None
-    )
+    entries, _ = extract(tracks, how, encode, lambda _: None)
     passed = time.perf_counter() - started
     pieces = {e.piece.path: e.piece for e in entries.values()}
     return sum(p.encode_seconds for p in pieces.values()) / passed, SECONDS * len(paths) / passed

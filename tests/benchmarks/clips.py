@@ -19,10 +19,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "performance.md"
@@ -89,17 +88,19 @@ def store(clips: int, description: Path) -> None:
 
     import cmbench
     from cmbench.baselines.base import LoadOptions
-    from cmbench.benchmark import cell
-    from cmbench.benchmark.features.store import FeatureStore, shard_name
+    from cmbench.benchmark import cell, judge
+    from cmbench.benchmark.features.store import FeatureStore, ShardTrack, shard_name
     from cmbench.benchmark.features.stored import StoredTrack
     from cmbench.benchmark.models import Encoders
-    from cmbench.benchmark.protocol import get_protocol
+    from cmbench.benchmark.probing.search import ProbeSplit
+    from cmbench.benchmark.protocol import DEFAULT_PROTOCOL, get_protocol
     from cmbench.files import file_sha256, file_version
-    from cmbench.tasks.base import LoadContext
+    from cmbench.tasks.base import LoadContext, TaskData, Track
 
     data = cmbench.get_task(str(description)).load("custom", LoadContext(None, Path()))
     encoders = Encoders(LoadOptions("cpu", offline=True))
-    card, windowing = encoders.card(encoders.add("constant")), get_protocol("cmbench-1").windowing
+    card = encoders.card(encoders.add("constant"))
+    windowing = get_protocol(DEFAULT_PROTOCOL).windowing.of(card.max_seconds)
     folder: FeatureStore = cell.open_store(card, data, windowing)
     folder.describe(card, data.task, data.edition, windowing)
     tracks = sorted((t for split in data.splits.values() for t in split), key=lambda t: t.id)
@@ -114,13 +115,15 @@ def store(clips: int, description: Path) -> None:
             where = str(track.path.resolve())
             stored.append(StoredTrack(track.id, where, track.start, track.end, version, digest, (row, row + 1), 0.1))
         folder.write(shard_name(part), features[: len(part)], stored, 1.0)
-    plain = cell._probe_split
+    plain = judge._probe_split
 
-    def some(data: object, split: str, *rest: object) -> object:
-        few = {name: tracks[:1000] for name, tracks in data.splits.items()}  # type: ignore[attr-defined]
-        return plain(replace(data, splits=few), split, *rest)  # type: ignore[arg-type,type-var]
+    def some(
+        data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
+    ) -> tuple[list[Track], ProbeSplit]:
+        few = {name: tracks[:1000] for name, tracks in data.splits.items()}
+        return plain(replace(data, splits=few), split, store, entries)
 
-    cell._probe_split = some  # type: ignore[assignment]
+    judge._probe_split = some
     cmbench.run("constant", str(description), out=description.parent / "out", seeds=1, workers=1)
 
 
@@ -130,11 +133,15 @@ def step(name: str, description: Path) -> dict[str, float]:
 
     import cmbench
     from cmbench.baselines.base import LoadOptions
-    from cmbench.benchmark import cell
+    from cmbench.benchmark.cell import begin_cell
+    from cmbench.benchmark.executors.base import Place
+    from cmbench.benchmark.executors.local import Local
     from cmbench.benchmark.features import upkeep
     from cmbench.benchmark.features.store import FeatureStore
     from cmbench.benchmark.models import Encoders
-    from cmbench.benchmark.protocol import get_protocol
+    from cmbench.benchmark.observer import Observer
+    from cmbench.benchmark.protocol import DEFAULT_PROTOCOL, get_protocol
+    from cmbench.benchmark.records.record import Record
     from cmbench.paths import cache_root
     from cmbench.tasks.base import LoadContext, TaskData
 
@@ -147,10 +154,15 @@ def step(name: str, description: Path) -> dict[str, float]:
 
     def seen() -> None:
         assert data is not None
-        told = []
-        watch = SimpleNamespace(failed_tracks=lambda *_: None, finished=lambda _, was_there: told.append(was_there))
-        protocol = get_protocol("cmbench-1", 1)
-        cell.compute_cell(encoders, encoders.add("constant"), data, protocol, watch, out=out, force=False, workers=1)  # type: ignore[arg-type]
+        told: list[bool] = []
+
+        class Watch(Observer):
+            def finished(self, record: Record, was_there: bool) -> None:
+                told.append(was_there)
+
+        protocol, name = get_protocol(DEFAULT_PROTOCOL, 1), encoders.add("constant")
+        with Local(encoders, Place(threads=1)) as executor:
+            begin_cell(encoders, name, data, protocol, Watch(), executor, out=out, force=False)()
         assert told == [True]
 
     (folder,) = upkeep.store_folders(cache_root())
@@ -165,7 +177,7 @@ def step(name: str, description: Path) -> dict[str, float]:
         view = shards.view(list(entries.values()))
         view.take(np.random.default_rng(0).integers(0, len(entries), 1000))
 
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "ls": lambda: upkeep.list_stores(cache_root()),
         "ls again": lambda: upkeep.list_stores(cache_root()),
         "seen": seen,

@@ -45,11 +45,11 @@ WAITS = {
 """Operations whose result, or its size, the processor has to know."""
 
 
-class Waiting(TorchDispatchMode):
+class Waiting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations on the device, and names those that make the processor wait for it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
         self.waits: list[str] = []
 
@@ -101,7 +101,7 @@ def without_numbers(self: FakeTensor, *given: Any, **named: Any) -> Any:
     return np.zeros(tuple(self.shape), str(kind.dtype).removeprefix("torch.").replace("bool", "bool_"))
 
 
-FakeTensor.numpy = without_numbers
+FakeTensor.numpy = without_numbers  # type: ignore[method-assign,assignment]
 FakeTensor.__array__ = without_numbers  # type: ignore[assignment]
 
 Case = Callable[[], Any]
@@ -130,8 +130,14 @@ def a_clip_of_wav2vec2() -> Case:
     from cmbench.baselines.huggingface.encoder import _states
     from cmbench.baselines.huggingface.kinds import KINDS
 
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    model = Wav2Vec2Model(Wav2Vec2Config(**sizes, conv_dim=(16,) * 7, num_conv_pos_embedding_groups=4)).eval()
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
+    config = Wav2Vec2Config(**sizes, conv_dim=(16,) * 7, num_conv_pos_embedding_groups=4)
+    model = Wav2Vec2Model(config).eval()  # type: ignore[no-untyped-call]
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
@@ -205,7 +211,7 @@ def a_step_of_pretraining() -> Case:
         said = model(audio, masked)
         # The CQT makes its kernels from numbers, which are pretended on the processor, too.
         cqt = torch.zeros((2, mask.shape[1], 336), device=DEVICE)
-        pretraining_loss(said, tokens, cqt, masked, Loss()).total.backward()
+        pretraining_loss(said, tokens, cqt, masked, Loss()).total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
 
     return step

@@ -17,7 +17,14 @@ from cmbench.benchmark.probing.search import ProbeSplit, run_probes
 from cmbench.benchmark.protocol import ProbeSettings
 from cmbench.benchmark.scoring.bootstrap import cluster_weights
 from cmbench.benchmark.scoring.intervals import Sample, training_spread, training_turns
-from cmbench.benchmark.scoring.metrics import Doubles, mean_of_defined, ranking_scores, sort_scores, weighted_scores
+from cmbench.benchmark.scoring.metrics import (
+    Doubles,
+    Floats,
+    mean_of_defined,
+    ranking_scores,
+    sort_scores,
+    weighted_scores,
+)
 
 FACTORS, DIM, LABELS = 6, 16, 8
 NOISE = (0.5, 0.9)
@@ -99,7 +106,7 @@ def _split(
     return [f"g{g}" for g in groups], [ProbeSplit(Features(one.astype(np.float16)), labels) for one in states]
 
 
-def _replicates(split: ProbeSplit, found: Doubles, again: Doubles, weights: Doubles, seed: int) -> list[Doubles]:
+def _replicates(split: ProbeSplit, found: Floats, again: Floats, weights: Doubles, seed: int) -> list[Doubles]:
     """Return the mean of macro ROC-AUC and AP on the split and its resamples, by the test sample and by both."""
     both = [weighted_scores(sort_scores(split.labels, p), weights) for p in found]
     plain: Doubles = np.mean([[mean_of_defined(values) for values in pair] for pair in both], axis=(0, 1))

@@ -9,7 +9,7 @@ and equal encoders through the real bank (:mod:`.encoders`, half an hour). A wor
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +150,11 @@ def published() -> Iterator[str]:
     yield from tables([one for seen, _ in found for one in seen], [one for _, judged in found for one in judged])
 
 
-TABLES = {"pairs": pairs, "published": published, "encoders": lambda: table(150, 10, 200)}
+TABLES: dict[str, Callable[[], Iterable[str]]] = {
+    "pairs": pairs,
+    "published": published,
+    "encoders": lambda: table(150, 10, 200),
+}
 
 
 def main(names: Sequence[str]) -> None:

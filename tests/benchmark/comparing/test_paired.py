@@ -201,11 +201,13 @@ def test_what_another_training_changes_widens_an_error(build_evidence: Build) ->
         made = build_evidence(name, targets, expit(targets + draw.normal(size=(3, 240, 4))), groups)
         return replace(made, resampled=expit(np.array(again)).astype(np.float32))
 
-    alone, firm, shaken = (
-        difference(*(replicate(one, 1000).macro("roc_auc") for one in pair), pair[0].sample, 0.01)
-        for a, b in [(model("a", 0.0), model("b", 0.9))]
-        for pair in ((replace(a, resampled=None), replace(b, resampled=None)), (a, a), (a, b))
-    )
+    def judged(one: Evidence, other: Evidence) -> Difference:
+        first, second = (replicate(side, 1000).macro("roc_auc") for side in (one, other))
+        return difference(first, second, one.sample, 0.01)
+
+    a, b = model("a", 0.0), model("b", 0.9)
+    alone = judged(replace(a, resampled=None), replace(b, resampled=None))
+    firm, shaken = judged(a, a), judged(a, b)
     assert (alone.trainings, firm.trainings, shaken.trainings) == (0, 20, 20)
     assert alone.judgement.endswith(", test sample only")
     assert firm.change == firm.standard_error == 0, "the same model shares its trainings"

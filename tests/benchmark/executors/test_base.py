@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.benchmark.executors.base import Place, executors, get_executor
+from cmbench.benchmark.executors.base import OnProgress, Place, executors, get_executor
 from cmbench.benchmark.executors.local import Local
 from cmbench.benchmark.models import Encoders
 from cmbench.errors import UsageError
@@ -23,16 +23,26 @@ def test_every_file_is_found_by_its_name() -> None:
 
 
 def test_the_local_one_does_everything_here_and_now() -> None:
-    encoders, told = Encoders(CPU), []
+    encoders = Encoders(CPU)
+    told: list[object] = []
+
+    def make(progress: OnProgress) -> str:
+        progress(1, 2)
+        return "made"
+
+    def keep(made: str) -> str:
+        told.append(made)
+        return made + " and kept"
+
     with Local(encoders, Place(threads=3)) as executor:
         assert executor.threads == 3
         assert list(executor.each(lambda given, items: ((given, item) for item in items), [1, 2])) == [
             (encoders, 1),
             (encoders, 2),
         ]
-        result = executor.start(lambda progress: progress(1, 2) or "made", told.append, lambda *done: told.append(done))
+        result = executor.start(make, keep, lambda *done: told.append(done))
         assert told == [(1, 2), "made"]
-        assert result() is None
+        assert result() == "made and kept"
 
 
 def test_encoders_travel_without_what_they_have_loaded() -> None:

@@ -93,7 +93,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     yield cluster
     ray.shutdown()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 Go = Callable[..., Record]
@@ -110,8 +110,8 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
     def run(encoder: Any, task: Task, name: str, **options: Any) -> Record:
         monkeypatch.setattr(run_module, "select_tasks", lambda _: (task,))
         monkeypatch.setenv("CMBENCH_CACHE", str(tmp_path / f"cache {name}"))
-        given = {"protocol": QUICK, "out": tmp_path / name, "batch_seconds": 1.0, "device": "cpu"} | options
-        (record,) = cmbench.run(encoder, "tones", **given)
+        given: dict[str, Any] = {"protocol": QUICK, "out": tmp_path / name, "batch_seconds": 1.0, "device": "cpu"}
+        (record,) = cmbench.run(encoder, "tones", **(given | options))
         return record
 
     return run
@@ -133,7 +133,8 @@ def test_a_killed_worker_costs_its_shard_and_the_record_is_that_of_one_process(
     cluster: Any, go: Go, make_task: MakeTask, tmp_path: Path
 ) -> None:
     notes, marks = tmp_path / "notes", tmp_path / "marks"
-    notes.mkdir(), marks.mkdir()
+    notes.mkdir()
+    marks.mkdir()
 
     def wait_to_be_killed(note: Path) -> None:
         first = not (marks / "first").exists() or (marks / "first").read_text() == note.name

@@ -49,8 +49,13 @@ def settle(store: FeatureStore) -> None:
 def pieces_read(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Piece], int]:
     """What the store holds, and how many pieces were read for it; it is what reading all of them gives."""
     read: list[Path] = []
+
+    def noted(path: Path) -> Piece:
+        read.append(path)
+        return read_piece(path)
+
     with monkeypatch.context() as patch:
-        patch.setattr(index_module, "read_piece", lambda path: [read.append(path), read_piece(path)][1])
+        patch.setattr(index_module, "read_piece", noted)
         pieces, problems = read_pieces(store.folder)
     assert problems == []
     every = [read_piece(path) for path in sorted(store.folder.glob("*.index.json"))]
@@ -162,7 +167,12 @@ def test_a_folder_that_has_just_changed_is_not_believed(store: FeatureStore, mon
     read_sums(store.folder)
     listed: list[Any] = []
     plain = index_module._listed
-    monkeypatch.setattr(index_module, "_listed", lambda folder: [listed.append(folder), plain(folder)][1])
+
+    def noted(folder: Path) -> Any:
+        listed.append(folder)
+        return plain(folder)
+
+    monkeypatch.setattr(index_module, "_listed", noted)
     read_sums(store.folder)
     assert listed
 

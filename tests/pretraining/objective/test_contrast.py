@@ -102,7 +102,8 @@ def test_it_teaches_what_is_told_whatever_the_key() -> None:
     before = measured()
     optimiser = torch.optim.Adam(ready.values(), lr=0.01)
     for seed in range(40):
-        loss, _ = contrast_loss(*compared(seed).chunk(2), 0.1)
+        first, second = compared(seed).chunk(2)
+        loss, _ = contrast_loss(first, second, 0.1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

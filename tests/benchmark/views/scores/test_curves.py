@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from cmbench.benchmark.records.record import Record
@@ -41,6 +42,6 @@ def test_states_without_an_order_are_not_joined(build_record: Callable[..., Reco
     for one, joined in ((record, True), (apart, False)):
         (section,) = sections([one])
         (axes,) = layer_curves(section, section.rows).axes
-        line = next(line for line in axes.lines if len(line.get_xdata()) == 3)
+        line = next(line for line in axes.lines if len(np.asarray(line.get_xdata())) == 3)
         assert (line.get_linewidth() > 0) is joined
         assert line.get_marker() not in ("", "None")
