@@ -129,6 +129,7 @@ def windows_of(record: Record) -> int:
     return round(sum(record.task.tracks.values()))
 
 
+@pytest.mark.slow  # a minute and a half on two cores: `make test-slow`
 def test_a_killed_worker_costs_its_shard_and_the_record_is_that_of_one_process(
     cluster: Any, go: Go, make_task: MakeTask, tmp_path: Path
 ) -> None:
