@@ -36,7 +36,8 @@ Disguise = Callable[[Draw, Floats, Floats], Floats]
 
 @cache
 def shipped() -> tuple[Entry, ...]:
-    return tuple(iter_entries(ENTRIES))
+    """Of one board: what is forged here are predictions without trainings on resamples."""
+    return tuple(entry for entry in iter_entries(ENTRIES) if entry.submission.board.protocol == "cmbench-1")
 
 
 @cache

@@ -54,7 +54,9 @@ def check(line: str) -> None:
             path.append(words[0])
             command, words = below[words[0]], words[1:]
         used = [word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)]
-        assert [option for option in used if option not in options(*path)] == [], line
+        known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        if unknown := [option for option in used if option not in known]:
+            assert [option for option in unknown if option not in options(*path)] == [], line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

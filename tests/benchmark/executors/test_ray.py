@@ -187,6 +187,7 @@ def test_a_node_that_comes_meanwhile_is_used(cluster: Any, go: Go, make_task: Ma
     assert sum(by_worker.values()) == windows_of(record)
 
 
+@pytest.mark.slow  # half a minute on two cores: `make test-slow`
 def test_errors_for_people_come_through_and_too_large_a_worker_is_refused(
     cluster: Any, go: Go, make_task: MakeTask, tmp_path: Path
 ) -> None:

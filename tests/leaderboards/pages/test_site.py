@@ -95,7 +95,7 @@ def write_entry(
 def copy_untrained(folder: Path) -> None:
     """Copy the example entries of models that have learnt nothing: what is added to the examples changes nothing."""
     for name in ("constant", "mfcc", "chroma", "random-mert-nano"):
-        shutil.copytree(ENTRIES / name, folder / name)
+        shutil.copytree(ENTRIES / name / "1", folder / name / "1")
 
 
 @pytest.fixture(scope="module")
