@@ -160,6 +160,4 @@ def test_ours_are_confirmed() -> None:
     # A version under another protocol stands on another board, and displaces nothing.
     old = (path for path in ENTRIES.glob("*/2") if read_entry(path).submission.board.protocol == "cmbench-1")
     again = {path.parent.name for path in old}
-        path.parent.name for path in ENTRIES.glob("*/2") if read_entry(path).submission.board.protocol == "cmbench-1"
-    }
     assert set(found.superseded) == {f"{name}/1" for name in again}
