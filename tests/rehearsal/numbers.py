@@ -114,7 +114,8 @@ def _entry(folder: Path, place: Place, tracks: Tracks) -> Entry:
 def _defined(targets: Bools, known: Bools) -> Bools:
     """The labels that have positives and negatives."""
     positives: NDArray[np.int64] = targets.sum(axis=0)
-    return (positives > 0) & (positives < known.sum(axis=0))
+    defined: Bools = (positives > 0) & (positives < known.sum(axis=0))
+    return defined
 
 
 def macro(metric: str, targets: Bools, guesses: NDArray[np.float32], known: Bools) -> float:
