@@ -130,7 +130,9 @@ def run(
         for name, one in product(names, data):
             wait_for(one)
             records.append(begin_cell(encoders, name, one, chosen, watch, executing, out=Path(out), force=force))
-        return [record() for record in records]
+        finished = [record() for record in records]
+    claim(Path(out), (one.task for one in data))
+    return finished
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
