@@ -26,6 +26,7 @@ from ..benchmark.scoring.intervals import Sample, fewest
 from ..benchmark.scoring.metrics import Doubles
 from ..errors import CmbenchError
 from ..tasks.base import EDITION_ORDER, PAPER_TASKS, WESTERN
+from ..tasks.registry import built_in
 
 RESAMPLES = 1000
 """Of the bootstrap, as in `cmbench compare`."""
@@ -47,7 +48,10 @@ WHY_EVERY_TRACK = (
 )
 """Said wherever an entry has no place for tracks that it lacks."""
 
-BoardKey = tuple[str, str, str, str]
+WORLD = "world"
+"""The board of all tasks that ship; that of the paper's six has no name of its own."""
+
+BoardKey = tuple[str, str, str, str, str]
 
 Replicated = tuple[Doubles, Sample]
 """A number on the test split (first) and on its resamples, ``[1 + resamples]``, and the groups that were drawn from."""
@@ -164,13 +168,14 @@ class Incomplete:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries that may stand side by side: one edition, split, protocol and content of the test splits.
+    """Entries that may stand side by side: one edition, split, protocol, set of tasks and content of the test splits.
 
     Attributes:
         edition: ``full``, ``mini`` or ``custom``.
         split: ``official`` or another published one.
         protocol: name.
         protocol_sha256: hash of its values.
+        suite: tasks that an entry needs: :data:`WORLD`, or nothing for the paper's six.
         data_sha256: hash of the tasks' splits, labels, groups and targets; empty where no entry is complete.
         places: best first.
         incomplete: by name.
@@ -181,6 +186,7 @@ class Board:
     split: str
     protocol: str
     protocol_sha256: str
+    suite: str
     data_sha256: str
     places: tuple[Place, ...]
     incomplete: tuple[Incomplete, ...]
@@ -190,12 +196,16 @@ class Board:
     def title(self) -> str:
         """Edition, split, protocol and data in words, with what the hashes of the two begin with."""
         data = f", data {self.data_sha256[:6]}" if self.data_sha256 else ""
-        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self.protocol_sha256[:4]}{data})"
+        tasks = f" · {self.suite}" if self.suite else ""
+        return (
+            f"{self.edition} edition · {self.split} split · {self.protocol} ({self.protocol_sha256[:4]}{data}){tasks}"
+        )
 
     @property
     def slug(self) -> str:
         """Its address, for ever: another protocol or other data make another board."""
-        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
+        tasks = f"-{self.suite}" if self.suite else ""
+        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}{tasks}"
 
     @property
     def tasks(self) -> tuple[Record, ...]:
@@ -237,13 +247,15 @@ def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Boa
         if entrant.name in seen:
             raise CmbenchError(f"Two entries are called {entrant.name!r}; a board needs a name of its own for each.")
         seen.add(entrant.name)
-        found = _ranked_tasks(entrant)
-        key = _key(entrant.found[0].record)
-        judged = _score(entrant, found, resamples)
-        if isinstance(judged, Incomplete):
-            lacking.setdefault(key, []).append(judged)
-        else:
-            complete.setdefault(key, {}).setdefault(_content(found), []).append(judged)
+        one_board = _one_board(entrant)
+        for suite, tasks in suites_of(e.record.task.name for e in entrant.found):
+            key = (*one_board, suite)
+            found = tuple(sorted((e for e in entrant.found if e.record.task.name in tasks), key=_name_of_task))
+            judged = _score(entrant, found, tasks, resamples)
+            if isinstance(judged, Incomplete):
+                lacking.setdefault(key, []).append(judged)
+            else:
+                complete.setdefault(key, {}).setdefault(_content(found), []).append(judged)
     made = []
     for key in {**complete, **lacking}:
         apart = tuple(sorted(lacking.get(key, ()), key=lambda one: one.name))
@@ -253,30 +265,44 @@ def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Boa
     return tuple(sorted(made, key=_order))
 
 
-def _order(board: Board) -> tuple[int, str, str, str, str, str]:
+def _order(board: Board) -> tuple[int, str, str, str, str, str, str]:
     known = board.edition in EDITION_ORDER
     place = EDITION_ORDER.index(board.edition) if known else len(EDITION_ORDER) - 1
-    return (place, board.edition, board.split, board.protocol, board.protocol_sha256, board.data_sha256)
+    return (place, board.edition, board.split, board.protocol, board.protocol_sha256, board.suite, board.data_sha256)
 
 
-def _key(record: Record) -> BoardKey:
+def suites_of(tasks: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the boards that records of some tasks are for, each with the tasks that it needs.
+
+    The paper's six are one in any case; all that ship are another where a record is beyond the six.
+    """
+    yield "", PAPER_TASKS
+    world = frozenset(built_in())
+    if not PAPER_TASKS.issuperset(world.intersection(tasks)):
+        yield WORLD, world
+
+
+def _name_of_task(found: Evidence) -> str:
+    return found.record.task.name
+
+
+def _key(record: Record) -> tuple[str, str, str, str]:
     return (record.task.edition, record.task.split, record.protocol.name, record.protocol.sha256)
 
 
-def _ranked_tasks(entrant: Entrant) -> tuple[Evidence, ...]:
-    """Return an entry's records on the tasks that count, by their names.
+def _one_board(entrant: Entrant) -> tuple[str, str, str, str]:
+    """Return what the boards of an entry have in common.
 
     Raises:
-        CmbenchError: there is none at all, or they are for several boards, or a task is there twice.
+        CmbenchError: there is no record at all, or they are for several boards, or a task is there twice.
     """
     keys = {_key(e.record) for e in entrant.found}
     if len(keys) != 1:
         raise CmbenchError(f"{entrant.name} has records for {len(keys)} boards; an entry is for one.")
-    found = sorted((e for e in entrant.found if e.record.task.name in PAPER_TASKS), key=lambda e: e.record.task.name)
-    for one, other in pairwise(found):
-        if one.record.task.name == other.record.task.name:
-            raise CmbenchError(f"{entrant.name} has two records of {one.record.task.name}.")
-    return tuple(found)
+    for one, other in pairwise(sorted(map(_name_of_task, entrant.found))):
+        if one == other:
+            raise CmbenchError(f"{entrant.name} has two records of {one}.")
+    return keys.pop()
 
 
 def _content(found: Sequence[Evidence]) -> str:
@@ -299,10 +325,10 @@ def _lost_tracks(found: Sequence[Evidence]) -> Iterator[str]:
             yield f"{lost} of {asked} test tracks of {task.name} are missing"
 
 
-def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Scored | Incomplete:
+def _score(entrant: Entrant, found: tuple[Evidence, ...], tasks: frozenset[str], resamples: int) -> Scored | Incomplete:
     records = tuple(e.record for e in found)
     heard = (f"contaminated: {entrant.contaminated}",) if entrant.contaminated else ()
-    absent = sorted(PAPER_TASKS - {record.task.name for record in records})
+    absent = sorted(tasks - {record.task.name for record in records})
     lacking = (f"no record of {', '.join(absent)}",) if absent else ()
     lost = tuple(_lost_tracks(found))
     if reasons := (*heard, *lacking, *lost):

@@ -35,6 +35,7 @@ def _board(board: Board, listed: Mapping[str, Listed]) -> dict[str, object]:
         "split": board.split,
         "protocol": board.protocol,
         "protocol_sha256": board.protocol_sha256,
+        "tasks": board.suite or "all",
         "data_sha256": board.data_sha256 or None,
         "missing_anchors": list(board.missing_anchors),
         "places": [_place(place) | {"badge": listed[place.name].badge} for place in board.places],

@@ -23,11 +23,11 @@ from ...benchmark.views.reported.rows import WARNING
 from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...files import whole_folder
-from ...tasks.base import MINI_LABEL, PAPER_TASKS
+from ...tasks.base import MINI_LABEL
 from ..claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED, WAY_OUT
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
-from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place
+from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place, suites_of
 from .board_json import board_json, compare_json
 from .card import card_html
 from .matrix import coloured, matrix
@@ -230,8 +230,10 @@ def _is_for(said: Submission, board: Board) -> bool:
 
 
 def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
-    places = {place.name: (board, place) for board in site.boards for place in board.places}
-    lacking = {found.name: (board, found) for board in site.boards for found in board.incomplete}
+    # The board of the paper's six comes before that of all tasks, and is the one that an entry's page names.
+    boards = site.boards[::-1]
+    places = {place.name: (board, place) for board in boards for place in board.places}
+    lacking = {found.name: (board, found) for board in boards for found in board.incomplete}
     board, place = places.get(one.key, (None, None))
     apart, incomplete = lacking.get(one.key, (None, None))
     run, compare = reproducing(one)
@@ -248,7 +250,8 @@ def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
 def reproducing(one: Listed) -> tuple[str, str]:
     """Return the command that runs an entry's model as the entry did, and the one that compares the two."""
     said, model = one.submission, one.records[0].model
-    tasks = "all" if set(said.tasks) == PAPER_TASKS else ",".join(said.tasks)
+    whole = {tasks: suite or "all" for suite, tasks in suites_of(said.tasks)}
+    tasks = whole.get(frozenset(said.tasks), ",".join(said.tasks))
     run = ["cmbench", "run", "--model", model.name, "--tasks", tasks, "--edition", said.board.edition]
     if said.board.split not in ("official", "own"):
         run += ["--split", said.board.split]
