@@ -47,7 +47,13 @@ settings.load_profile("cmbench")
 os.environ.pop("COLUMNS", None)
 
 # Files that take more than half a minute on two cores, longest first.
-LONG = ("rehearsal/test_story", "commands/test_run", "house/test_contributing", "views/test_scope", "pretraining/test_pretrain")
+LONG = (
+    "rehearsal/test_story",
+    "commands/test_run",
+    "house/test_contributing",
+    "views/test_scope",
+    "pretraining/test_pretrain",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,8 +35,8 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
     """Note that a folder's records of custom tasks are of these corpora.
 
     A corpus is the same at the same place, whatever was changed in it, and elsewhere if its content is the same: moved
-    or copied, it takes its results along. What it holds is read again only where results came since it was noted: called
-    before a run and after it, a run that finds all done reads no recording.
+    or copied, it takes its results along. What it holds is read again only where results came since it
+    was noted: called before a run and after it, a run that finds all done reads no recording.
 
     Args:
         out: folder of the records; made if there is something to note.
