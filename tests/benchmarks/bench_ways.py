@@ -59,10 +59,11 @@ NETWORK = """
 import json, sys, time
 from pathlib import Path
 import numpy as np, torch
-from cmbench.baselines.mert.network import HubertShape, random_weights
+from cmbench.baselines.anchors import random_checkpoint
 torch.set_num_threads(2)
 folder, who = Path(sys.argv[1]), sys.argv[2]
-files, shape = sorted(folder.glob("*.mp3")), HubertShape()
+files, given = sorted(folder.glob("*.mp3")), random_checkpoint("random-mert-95m")
+shape = given.shape
 if who == "cmbench":
     from contextlib import nullcontext
     from cmbench.baselines.base import LoadOptions
@@ -89,7 +90,7 @@ else:
         num_conv_pos_embeddings=shape.position_kernel, num_conv_pos_embedding_groups=shape.position_groups,
         attn_implementation="eager",
     )).eval()
-    model.load_state_dict(random_weights(shape, 0))
+    model.load_state_dict(given.weights)
     librosa.load(files[0], sr=24000, duration=1.0)  # what it compiles at first is not counted
     start = time.perf_counter()
     for file in files:
