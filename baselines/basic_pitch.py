@@ -65,15 +65,10 @@ def stretches(window: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class BasicPitchEncoder:
-    """A frozen Basic Pitch; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen Basic Pitch; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        session: of ``onnxruntime``.
-    """
-
-    card: EncoderCard
-    session: Any
+    card: EncoderCard  # who it is
+    session: Any  # of ``onnxruntime``
 
     def posteriors(self, window: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return contours, notes and onsets of ``[samples]`` over time, ``[frames, pitches]`` each, in [0, 1]."""
@@ -125,8 +120,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 def prepare(source: Path | None) -> Path:
     """Put the model into ``<models folder>/basic-pitch``.
 
-    Args:
-        source: the wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, or its hash is not that of the published package.

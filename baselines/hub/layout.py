@@ -22,17 +22,11 @@ _CACHED, _SNAPSHOTS = "models--", "snapshots"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a model's files are, and how it is called.
+    """Where a model's files are, and how it is called."""
 
-    Attributes:
-        folder: with ``config.json``.
-        name: for results.
-        source: ``hf:owner/name@commit`` in the hub's cache, else ``a local folder``.
-    """
-
-    folder: Path
-    name: str
-    source: str
+    folder: Path  # with ``config.json``
+    name: str  # for results
+    source: str  # ``hf:owner/name@commit`` in the hub's cache, else ``a local folder``
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -174,7 +168,6 @@ def _repository(cache: Path) -> str:
 
 
 def _snapshot(cache: Path) -> Path:
-    """Return the snapshot of a model in the hub's cache that its main branch names, or the only one."""
     found = sorted(one for one in (cache / _SNAPSHOTS).iterdir() if one.is_dir() and not one.name.startswith("."))
     main = cache / "refs" / "main"
     if main.is_file():

@@ -32,19 +32,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Repository:
-    """A model on the hub.
+    """A model on the hub."""
 
-    Attributes:
-        name: how cmbench calls it, and its folder under the models folder.
-        repository: ``owner/name`` on the hub.
-        revision: commit, branch or tag; ``None`` is the main branch.
-        licence: of the weights, as far as it is known before they are here.
-    """
-
-    name: str
-    repository: str
-    revision: str | None = None
-    licence: str = "see the model card"
+    name: str  # how cmbench calls it, and its folder under the models folder
+    repository: str  # ``owner/name`` on the hub
+    revision: str | None = None  # commit, branch or tag; ``None`` is the main branch
+    licence: str = "see the model card"  # of the weights, as far as it is known before they are here
 
     @property
     def source(self) -> str:
@@ -71,15 +64,10 @@ class Repository:
 
 @dataclass(frozen=True)
 class Located:
-    """A model that is on this machine.
+    """A model that is on this machine."""
 
-    Attributes:
-        folder: with its files.
-        source: ``hf:owner/name@commit``; without the commit where a folder does not tell it.
-    """
-
-    folder: Path
-    source: str
+    folder: Path  # with its files
+    source: str  # ``hf:owner/name@commit``; without the commit where a folder does not tell it
 
 
 def locate(wanted: Repository, options: LoadOptions) -> Located:

@@ -46,21 +46,13 @@ HEADS = (
 
 @dataclass(frozen=True)
 class TransformersEncoder:
-    """A frozen encoder of transformers; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen encoder of transformers; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        kind: how it is run.
-        model: the encoder's module.
-        extractor: its front end.
-        longest: samples of the longest window that it takes at once, or ``None``.
-    """
-
-    card: EncoderCard
-    kind: Kind
-    model: Any
-    extractor: Any
-    longest: int | None
+    card: EncoderCard  # who it is
+    kind: Kind  # how it is run
+    model: Any  # the encoder's module
+    extractor: Any  # its front end
+    longest: int | None  # samples of the longest window that it takes at once, or ``None``
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every hidden state, clip by clip.
@@ -302,17 +294,11 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Published:
-    """A model on the hub that others are often compared with.
+    """A model on the hub that others are often compared with."""
 
-    Attributes:
-        hub: where it is.
-        summary: one sentence.
-        trained_on: corpora of its pre-training.
-    """
-
-    hub: Repository
-    summary: str
-    trained_on: tuple[str, ...]
+    hub: Repository  # where it is
+    summary: str  # one sentence
+    trained_on: tuple[str, ...]  # corpora of its pre-training
 
 
 # Corpora and licences: the model cards on the hub.

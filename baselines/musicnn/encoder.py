@@ -41,21 +41,13 @@ _INDEX, _DATA = ".index", ".data-00000-of-00001"
 
 @dataclass(frozen=True)
 class Trained:
-    """One of the two models.
+    """One of the two models."""
 
-    Attributes:
-        name: how cmbench calls it.
-        folder: in the package.
-        trained_on: what it was trained to tag.
-        files: name in the package's folder -> bytes and SHA-256.
-        weights_sha256: of the converted tensors.
-    """
-
-    name: str
-    folder: str
-    trained_on: str
-    files: Mapping[str, tuple[int, str]]
-    weights_sha256: str
+    name: str  # how cmbench calls it
+    folder: str  # in the package
+    trained_on: str  # what it was trained to tag
+    files: Mapping[str, tuple[int, str]]  # name in the package's folder -> bytes and SHA-256
+    weights_sha256: str  # of the converted tensors
 
 
 # Sizes and hashes: those of the wheel musicnn-0.1.0-py3-none-any.whl.
@@ -85,15 +77,10 @@ TRAINED = (
 
 @dataclass(frozen=True)
 class MusicnnEncoder:
-    """A frozen musicnn; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen musicnn; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        weights: as :func:`convert` returns them, on the device.
-    """
-
-    card: EncoderCard
-    weights: Mapping[str, Tensor]
+    card: EncoderCard  # who it is
+    weights: Mapping[str, Tensor]  # as :func:`convert` returns them, on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return penultimate layer, mean pool and max pool, averaged over the patches of 3 s.
@@ -176,8 +163,7 @@ def patches(spectrogram: NDArray[np.float32]) -> NDArray[np.float32]:
 def prepare(source: Path | None) -> Path:
     """Convert both models into ``<models folder>/musicnn``.
 
-    Args:
-        source: the package's wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.

@@ -43,15 +43,10 @@ _SHORTEST = 4096
 
 @dataclass(frozen=True)
 class SpectralEncoder:
-    """A formula on one window; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A formula on one window; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        describe: ``[samples]`` to ``[layers, dim]`` float32.
-    """
-
-    card: EncoderCard
-    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    card: EncoderCard  # who it is
+    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # ``[samples]`` to ``[layers, dim]`` float32
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the statistics of every window.
@@ -98,10 +93,7 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def mel_levels(samples: NDArray[np.float32], hop: int = MFCC_HOP, bands: int = MEL_BANDS) -> NDArray[np.float32]:
     """Return levels in mel bands over time, in bels, at most 8 bels below the loudest.
 
-    Args:
-        samples: mono at 24 kHz, ``[samples]``.
-        hop: samples between frames.
-        bands: number of mel bands.
+    ``samples`` are mono at 24 kHz, ``hop`` samples between frames.
 
     Returns:
         float32 ``[bands, 1 + samples // hop]``.
@@ -128,11 +120,6 @@ def mel_filters(rate: int = SAMPLE_RATE, frame: int = MFCC_FRAME, bands: int = M
 
     The mel scale is that of M. Slaney, *Auditory Toolbox* (Interval Research, 1998): linear to 1 kHz, then logarithmic.
     Sparse, because the sum over a band then has one order whatever the number of threads.
-
-    Args:
-        rate: sample rate, Hz.
-        frame: samples of the Fourier transform.
-        bands: number of filters.
 
     Returns:
         ``[bands, frame // 2 + 1]``.
@@ -212,7 +199,6 @@ def load_chroma(options: LoadOptions) -> SpectralEncoder:
 
 
 def _card(name: str, layers: tuple[str, ...], dim: int, preprocessing: str, description: str) -> EncoderCard:
-    """Return the card of an encoder without weights."""
     version = "1"
     definition = "|".join((name, version, *layers, str(dim), preprocessing))
     return EncoderCard(
