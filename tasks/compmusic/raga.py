@@ -50,21 +50,13 @@ _MBID = re.compile(r"_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
 
 @dataclass(frozen=True)
 class Half:
-    """One of the two data sets.
+    """One of the two data sets."""
 
-    Attributes:
-        tradition: the folder's name.
-        ragas: raga's id -> name, of the publisher's ``ragaId_to_ragaName_mapping.json``.
-        lists: bytes and SHA-256 of its ``path_mbid_ragaid.json``.
-        draw: of the published recordings (:func:`..splits.group_safe.draw_sha256`).
-        has_works: whether a recording's folder names a composition.
-    """
-
-    tradition: str
-    ragas: Mapping[str, str]
-    lists: tuple[int, str]
-    draw: str
-    has_works: bool
+    tradition: str  # the folder's name
+    ragas: Mapping[str, str]  # raga's id -> name, of the publisher's ``ragaId_to_ragaName_mapping.json``
+    lists: tuple[int, str]  # bytes and SHA-256 of its ``path_mbid_ragaid.json``
+    draw: str  # of the published recordings (:func:`..splits.group_safe.draw_sha256`)
+    has_works: bool  # whether a recording's folder names a composition
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -138,6 +130,5 @@ class Half:
 
 
 def _absent(task: Task, path: Path, what: str, *, fetchable: bool) -> Missing:
-    """Say what is missing, and how it is got."""
     command = prepare_command(task, path.parents[4] / task.name) if fetchable else ACCESS
     return Missing(f"{what} of {task.name}", str(path), ACCESS, task.licence, command)

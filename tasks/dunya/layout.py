@@ -49,15 +49,10 @@ _AUDIO_FOLDERS = ("audio", "audios")
 
 @dataclass(frozen=True)
 class Recording:
-    """What the metadata table says of one recording.
+    """What the metadata table says of one recording."""
 
-    Attributes:
-        tags: every tag, also those that are not labels of the task.
-        group: the release or concert, several joined with ``|``; ``None`` if the table does not say.
-    """
-
-    tags: frozenset[str]
-    group: str | None
+    tags: frozenset[str]  # every tag, also those that are not labels of the task
+    group: str | None  # the release or concert, several joined with ``|``; ``None`` if the table does not say
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
@@ -132,7 +127,6 @@ def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
 
 
 def _absent_table(task: Task, table: Path) -> Missing:
-    """Say that the table of tags is missing."""
     return Missing(
         what=f"labels of {task.name} (metadata.tsv)",
         where=str(table),
@@ -143,7 +137,6 @@ def _absent_table(task: Task, table: Path) -> Missing:
 
 
 def _absent_audio(task: Task, folder: Path) -> Missing:
-    """Say that there is no audio of this task at all."""
     return Missing(
         what=f"audio of {task.name} ({sum(task.counts.values())} recordings)",
         where=f"{folder / _AUDIO_FOLDERS[0]} (<mbid>{', <mbid>'.join(AUDIO_SUFFIXES[:4])}, …)",

@@ -152,15 +152,11 @@ def fetch(task: Task, folder: Path, context: PrepareContext) -> None:
 
 @dataclass
 class Unfetched:
-    """What could not be fetched: ``(what, recording id) -> reason``.
+    """What could not be fetched: ``(what, recording id) -> reason``."""
 
-    Attributes:
-        missing: Dunya does not have it; asking again soon would not help.
-        failed: it may be there another time.
-    """
-
+    # Dunya does not have it; asking again soon would not help
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
-    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)  # it may be there another time
     in_a_row: int = 0
 
     def note(self, what: str, mbid: str, error: CmbenchError | UnreadableDetailsError) -> None:

@@ -47,16 +47,11 @@ class TryAgain(Exception):  # noqa: N818 - it says what to do
 
 @dataclass(frozen=True)
 class Resumed:
-    """A file on its way, in ``<name>.part``; what its server calls this version of it is in ``<name>.part.json``.
+    """A file on its way, in ``<name>.part``; what its server calls this version of it is in ``<name>.part.json``."""
 
-    Attributes:
-        path: of the whole file.
-        url: where it comes from.
-        trusted: whether its hash would tell a wrong whole: then a part of unknown version is gone on with, too.
-    """
-
-    path: Path
-    url: str
+    path: Path  # of the whole file
+    url: str  # where it comes from
+    # whether its hash would tell a wrong whole: then a part of unknown version is gone on with, too
     trusted: bool = False
 
     @property
@@ -90,10 +85,8 @@ class Resumed:
     def receive(self, answer: Response, report: Callable[[int, int], None] = _nobody, refused: bytes = b"") -> None:
         """Write the body of an answer with status 200, 206 or 416 to the part.
 
-        Args:
-            answer: to a request with :meth:`headers`.
-            report: told the bytes that are there and those of the whole file, 0 if the server does not say.
-            refused: signs that the file does not begin with, as a page of text does.
+        ``report`` hears the bytes that are there and those of the whole file, 0 if unknown; a file does not begin with
+        a sign of ``refused``, as a page of text does.
 
         Raises:
             TryAgain: it is cut, empty, or another stretch than was asked for.

@@ -33,50 +33,29 @@ BLOCKS_FOR_INTERVALS = 5
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong.
+    """Something that is wrong."""
 
-    Attributes:
-        kind: what all problems of this kind have in common.
-        where: line of the table, file or label.
-        text: what is wrong.
-        remedy: what to do about all of this kind.
-        loses: tracks that are left out because of it.
-    """
-
-    kind: str
-    where: str
-    text: str
-    remedy: str
-    loses: int = 0
+    kind: str  # what all problems of this kind have in common
+    where: str  # line of the table, file or label
+    text: str  # what is wrong
+    remedy: str  # what to do about all of this kind
+    loses: int = 0  # tracks that are left out because of it
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A task as it would be written.
+    """A task as it would be written."""
 
-    Attributes:
-        source: what was brought.
-        roles: which column is what.
-        rows: of the table.
-        tracks: those that can be used.
-        labels: ordered by family and support.
-        families: label -> family.
-        split_of: track id -> split; empty where no split can be drawn.
-        drawn: splits that were drawn here rather than given.
-        problems: what is wrong.
-        notes: what a reader should know, and nothing is wrong with.
-    """
-
-    source: Source
-    roles: Roles
-    rows: int
-    tracks: tuple[Track, ...]
-    labels: tuple[str, ...]
-    families: Mapping[str, str]
-    split_of: Mapping[str, str]
-    drawn: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    source: Source  # what was brought
+    roles: Roles  # which column is what
+    rows: int  # of the table
+    tracks: tuple[Track, ...]  # those that can be used
+    labels: tuple[str, ...]  # ordered by family and support
+    families: Mapping[str, str]  # label -> family
+    split_of: Mapping[str, str]  # track id -> split; empty where no split can be drawn
+    drawn: tuple[str, ...]  # splits that were drawn here rather than given
+    problems: tuple[Problem, ...]  # what is wrong
+    notes: tuple[str, ...]  # what a reader should know, and nothing is wrong with
 
     @property
     def lost(self) -> int:
@@ -93,12 +72,7 @@ def propose_task(
 ) -> Proposal:
     """Turn what was brought into a task.
 
-    Args:
-        source: what was brought.
-        choices: what the user says of the columns.
-        fewest: groups of a label that is kept.
-        workers: threads that open the recordings.
-        check_audio: open every recording to see whether it can be read.
+    A label of fewer than ``fewest`` groups is left out; ``workers`` threads open the recordings.
 
     Raises:
         UsageError: no column names recordings, or none holds labels.
@@ -179,7 +153,6 @@ def _labels(
 def _paths(
     source: Source, roles: Roles, named: Sequence[Named], problems: list[Problem], notes: list[str]
 ) -> list[Path | None]:
-    """Return the recording of every row, where it is clear."""
     sheet, cells = source.sheet, source.sheet.column(roles.path)
     used = {one.path for one in named}
     extra = [path for path in source.recordings.paths if source.recordings.folder / path not in used]

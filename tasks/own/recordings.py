@@ -31,17 +31,11 @@ _NOT_DATA = ("__MACOSX", "$RECYCLE.BIN")
 
 @dataclass(frozen=True)
 class Named:
-    """What a cell means.
+    """What a cell means."""
 
-    Attributes:
-        paths: the recordings that it may mean; one if it is clear, none if there is no such file.
-        other_ending: whether the file has another ending than the cell says.
-        other_zeros: whether a number in the file's name has other zeros before it than in the cell.
-    """
-
-    paths: tuple[Path, ...]
-    other_ending: bool = False
-    other_zeros: bool = False
+    paths: tuple[Path, ...]  # the recordings that it may mean; one if it is clear, none if there is no such file
+    other_ending: bool = False  # whether the file has another ending than the cell says
+    other_zeros: bool = False  # whether a number in the file's name has other zeros before it than in the cell
 
     @property
     def path(self) -> Path | None:
@@ -51,15 +45,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Recordings:
-    """The recordings of a folder.
+    """The recordings of a folder."""
 
-    Attributes:
-        folder: where they are.
-        paths: from the folder, by name.
-    """
-
-    folder: Path
-    paths: tuple[PurePosixPath, ...]
+    folder: Path  # where they are
+    paths: tuple[PurePosixPath, ...]  # from the folder, by name
     _ends: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _stems: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _numbers: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)

@@ -73,29 +73,17 @@ class Choices:
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table by their role.
+    """The columns of a table by their role."""
 
-    Attributes:
-        path: names the recording.
-        labels: hold labels, one or several in a cell.
-        marks: are a label each: a cell says whether it holds.
-        group: what must not straddle splits, joined.
-        split: train, valid or test.
-        id: of the track.
-        start: seconds.
-        end: seconds.
-        why: of every column of the table, in words.
-    """
-
-    path: str
-    labels: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
-    split: str | None = None
-    id: str | None = None
-    start: str | None = None
-    end: str | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
+    path: str  # names the recording
+    labels: tuple[str, ...] = ()  # hold labels, one or several in a cell
+    marks: tuple[str, ...] = ()  # are a label each: a cell says whether it holds
+    group: tuple[str, ...] = ()  # what must not straddle splits, joined
+    split: str | None = None  # train, valid or test
+    id: str | None = None  # of the track
+    start: str | None = None  # seconds
+    end: str | None = None  # seconds
+    why: Mapping[str, str] = field(default_factory=dict)  # of every column of the table, in words
 
 
 def plain_name(name: str) -> str:
@@ -109,11 +97,7 @@ def propose(
 ) -> tuple[Roles, list[Named]]:
     """Return the role of every column, and what each cell of the path's column means.
 
-    Args:
-        sheet: the table.
-        recordings: the audio files.
-        choices: what the user says.
-        path: column that names the recordings, where the source's form says so.
+    ``path`` names the recordings where the source's form says so.
 
     Raises:
         UsageError: a chosen column does not exist, or no column names recordings, or none holds labels.
@@ -250,7 +234,6 @@ def _are_numbered(column: str, cells: Sequence[str]) -> bool:
 def _label_columns(
     sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns that hold labels, and those that are one."""
     free = [c for c in (told or sheet.columns) if c != NONE and (told is not None or (c not in taken and c not in why))]
     marks = tuple(c for c in free if _is_mark(sheet.column(c)) and plain_name(c) not in (*_GENERIC, *_MUSICAL))
     marks = marks if len(marks) > 1 or told is not None else ()
