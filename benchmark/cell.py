@@ -51,16 +51,6 @@ def begin_cell(
 
     Its features are in the store when this returns; its probes may still be trained.
 
-    Args:
-        encoders: has the encoder.
-        name: of the encoder on the encoders.
-        data: the task's tracks.
-        protocol: the evaluation protocol.
-        watch: notified of how it goes.
-        executor: encodes and probes.
-        out: folder of the records.
-        force: compute a finished cell again.
-
     Raises:
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged; also by what is
             returned.
@@ -201,14 +191,7 @@ def record_path(out: Path, card: EncoderCard, data: TaskData, protocol: Protocol
 
 
 def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: str) -> str:
-    """Hash of everything that a cell's record says or depends on, results aside.
-
-    Args:
-        card: of the encoder.
-        data: the task's tracks and labels.
-        protocol: the evaluation protocol.
-        audio: hash of the audio of all tracks.
-    """
+    """Hash of everything that a cell's record says or depends on, results aside."""
     facts = [
         hashed(model_part(card)),
         hashed(task_part(data.read_as(protocol.unknown), audio)),
@@ -294,7 +277,6 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
 
 
 def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: Path) -> Record:
-    """Write the record of a cell and what lies beside it; what is returned, and shown, is what was written."""
     from .probing.heads import heads_path
 
     write_atomically(path.with_suffix(".npz"), judged.predictions)

@@ -26,14 +26,10 @@ class GivenEncoder:
 
     Its card comes from code that may change from one run to the next without a word; so what it makes of a second of
     noise is hashed into its weights' hash, and features of an earlier version are never taken for its own.
-
-    Attributes:
-        inner: the encoder.
-        card: its card, with that hash.
     """
 
-    inner: Encoder
-    card: EncoderCard
+    inner: Encoder  # the encoder
+    card: EncoderCard  # its card, with that hash
 
     @classmethod
     def of(cls, encoder: Encoder) -> GivenEncoder:

@@ -33,19 +33,12 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a model is on a device.
+    """How fast a model is on a device."""
 
-    Attributes:
-        device: in words, as :func:`.records.environment.device_words` has it.
-        measured_by: ``doctor``, or how many records.
-        encode: seconds for a second of audio; ``None`` if not measured.
-        probe: seconds for a window of a task, all splits together; ``None`` if not measured.
-    """
-
-    device: str
-    measured_by: str
-    encode: float | None
-    probe: float | None
+    device: str  # in words, as :func:`.records.environment.device_words` has it
+    measured_by: str  # ``doctor``, or how many records
+    encode: float | None  # seconds for a second of audio; ``None`` if not measured
+    probe: float | None  # seconds for a window of a task, all splits together; ``None`` if not measured
 
 
 def keep_speeds(speeds: Iterable[Speed], cache: Path) -> Path:

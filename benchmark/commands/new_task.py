@@ -172,7 +172,6 @@ def _print_labels(found: Proposal, screen: Console) -> None:
 
 
 def _print_use(found: Proposal, screen: Console) -> None:
-    """Say where the rows and the recordings that are not used went."""
     lost: Counter[str] = Counter()
     for problem in found.problems:
         lost[problem.kind] += problem.loses
@@ -192,11 +191,7 @@ def _lacking(splits: list[str]) -> str:
 
 
 def _require_usable(found: Proposal, leave_out: bool) -> None:
-    """Check that what is left is a task.
-
-    Raises:
-        UsageError: it is not; nothing was written.
-    """
+    """Raise :class:`UsageError` if what is left is no task; nothing was written."""
     if not found.tracks or not found.labels:
         what = "recording can be used" if not found.tracks else "label is left"
         raise UsageError(f"No {what}; nothing was written. Mend what is listed above, and start again.")

@@ -71,7 +71,6 @@ def _size(need: Need) -> str:
 
 
 def _need(need: Need) -> str:
-    """Say what is to be got, how much, from whom and under what terms."""
     count = f"{need.files} file{'s' * (need.files != 1)}" if need.files and need.what == "files" else need.what
     whose = " · only with your account, or from you" if need.yours else ""
     optional = "" if need.blocks else " · not here; the run goes on without"

@@ -139,7 +139,6 @@ def run(
 
 
 def _is_typed(context: typer.Context, key: str) -> bool:
-    """Whether a key of a run was given as an option."""
     source = context.get_parameter_source(key)
     return key in RunRequest.__dataclass_fields__ and source is not None and source.name != "DEFAULT"
 

@@ -26,19 +26,13 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an executor works, and how large its workers are; the local one is the process itself.
+    """Where an executor works, and how large its workers are; the local one is the process itself."""
 
-    Attributes:
-        threads: that decode in one worker; as many as it has processors if not given.
-        address: of a cluster; ``auto`` for the one of this machine, ``None`` for one that is started and ended.
-        cpus: of one worker.
-        gpus: of one worker, fractions too.
-    """
-
-    threads: int | None = None
+    threads: int | None = None  # that decode in one worker; as many as it has processors if not given
+    # of a cluster; ``auto`` for the one of this machine, ``None`` for one that is started and ended
     address: str | None = None
-    cpus: int | None = None
-    gpus: float | None = None
+    cpus: int | None = None  # of one worker
+    gpus: float | None = None  # of one worker, fractions too
 
 
 class Executor(Protocol):

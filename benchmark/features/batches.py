@@ -44,10 +44,6 @@ def _stacked(group: list[tuple[int, Window]]) -> tuple[list[int], Window]:
 class Ahead:
     """Windows that another thread takes while those before them are encoded.
 
-    Args:
-        windows: each ``[samples]``; taken by one thread at a time, in their order.
-        samples: how many it takes ahead, about.
-
     Attributes:
         waited: seconds for which the windows were waited for.
     """

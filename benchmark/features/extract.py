@@ -43,19 +43,12 @@ _BYTES_PER_SECOND = 16_000.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """How far an extraction is.
+    """How far an extraction is."""
 
-    Attributes:
-        tracks: done so far.
-        total: of all.
-        audio_seconds: encoded in this call.
-        share: of the expected audio that is done, 0 to 1.
-    """
-
-    tracks: int
-    total: int
-    audio_seconds: float
-    share: float
+    tracks: int  # done so far
+    total: int  # of all
+    audio_seconds: float  # encoded in this call
+    share: float  # of the expected audio that is done, 0 to 1
 
 
 OnExtracted = Callable[[Extracted], None]
@@ -107,15 +100,10 @@ def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, c
 
 @dataclass
 class BatchSize:
-    """How much audio is encoded at once; halved for good where a device has no room for it.
+    """How much audio is encoded at once; halved for good where a device has no room for it."""
 
-    Attributes:
-        seconds: audio of one batch at most, seconds.
-        fixed: whether it stays so: on a processor, where it would change bits.
-    """
-
-    seconds: float
-    fixed: bool = True
+    seconds: float  # audio of one batch at most, seconds
+    fixed: bool = True  # whether it stays so: on a processor, where it would change bits
 
 
 def encode_windows(
@@ -197,33 +185,21 @@ def _encode_batch(encoder: Encoder, audio: NDArray[np.float32], batch: BatchSize
 
 @dataclass(frozen=True)
 class Extraction:
-    """How shards become features, whoever does it.
+    """How shards become features, whoever does it."""
 
-    Attributes:
-        store: where features go.
-        windowing: of the protocol.
-        max_seconds: cap of the task on each track, seconds.
-        workers: decoding threads of one process.
-    """
-
-    store: FeatureStore
-    windowing: Windowing
-    max_seconds: float | None
-    workers: int
+    store: FeatureStore  # where features go
+    windowing: Windowing  # of the protocol
+    max_seconds: float | None  # cap of the task on each track, seconds
+    workers: int  # decoding threads of one process
 
 
 @dataclass(frozen=True)
 class StoredShard:
-    """One shard that is in the store now.
+    """One shard that is in the store now."""
 
-    Attributes:
-        shard: its tracks.
-        entries: of these tracks, by id.
-        batch_seconds: audio of one batch at most, seconds; ``None`` if another process had encoded the shard.
-    """
-
-    shard: Shard
-    entries: dict[str, ShardTrack]
+    shard: Shard  # its tracks
+    entries: dict[str, ShardTrack]  # of these tracks, by id
+    # audio of one batch at most, seconds; ``None`` if another process had encoded the shard
     batch_seconds: float | None
 
 
@@ -370,7 +346,6 @@ def _released(work: _Work) -> Iterator[_Work]:
 def _encode_shard(
     encoder: Encoder, store: FeatureStore, work: _Work, batch: BatchSize, turn: AbstractContextManager[object]
 ) -> dict[str, ShardTrack]:
-    """Encode one decoded shard and write it."""
     tracks: list[StoredTrack] = []
 
     def windows() -> Iterator[NDArray[np.float32]]:

@@ -63,17 +63,11 @@ _TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 
 @dataclass(frozen=True)
 class Sums:
-    """What a store has as a whole.
+    """What a store has as a whole."""
 
-    Attributes:
-        tracks: noted in whole pieces.
-        windows: of these.
-        bytes: of all files of the folder.
-    """
-
-    tracks: int
-    windows: int
-    bytes: int
+    tracks: int  # noted in whole pieces
+    windows: int  # of these
+    bytes: int  # of all files of the folder
 
 
 def index_files(folder: Path) -> tuple[Path, Path]:
@@ -85,9 +79,6 @@ def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
     """Return the pieces of a store, by name, and what is wrong with those that cannot be used, one line each.
 
     Where much of a large store is not indexed, it is.
-
-    Args:
-        folder: of the store.
     """
     problems: list[str] = []
     there = _listed(folder)
@@ -141,7 +132,6 @@ def forget(folder: Path) -> None:
 
 
 def _listed(folder: Path) -> dict[str, FileVersion]:
-    """Return the versions of the files of a store's pieces, by name in order."""
     found = {path.name: file_version(path) for path in sorted(folder.glob(f"*{_INDEX}"))}
     return {name: version for name, version in found.items() if version is not None}
 

@@ -156,11 +156,7 @@ class FeatureStore:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
 
         A file whose path and :func:`cmbench.files.file_version` are the same is taken as unchanged; otherwise its hash
-        decides.
-
-        Args:
-            tracks: which.
-            sound: only those whose shard is as it was written; see :meth:`sound`.
+        decides. With ``sound``, only those whose shard is as it was written.
         """
         wanted = {t.id: t for t in tracks}
         found: dict[str, ShardTrack] = {}
@@ -219,11 +215,8 @@ class FeatureStore:
     ) -> Piece:
         """Write one shard and then its index piece.
 
-        Args:
-            shard: its name, from :func:`shard_name`.
-            features: ``[windows, layers, dim]``.
-            tracks: whose rows they are, failures included.
-            encode_seconds: wall-clock seconds that the encoder took, seconds.
+        ``shard`` is from :func:`shard_name`; ``features`` are ``[windows, layers, dim]`` of ``tracks``, failures
+        included.
 
         Raises:
             ValueError: the shape of the features is not that of the store.
@@ -243,11 +236,7 @@ class FeatureStore:
         return read_piece(piece.path)
 
     def view(self, entries: Sequence[ShardTrack]) -> FeatureView:
-        """Features of some usable tracks, read through memory maps.
-
-        Args:
-            entries: in the order of the rows of a label matrix.
-        """
+        """Features of some usable tracks, read through memory maps."""
         return FeatureView(self, entries)
 
 
@@ -294,7 +283,6 @@ def damage(piece: Piece) -> str | None:
 
 
 def _place(piece: Piece) -> tuple[Path, str]:
-    """Path and hash of a piece's shard."""
     return piece.path.parent / piece.shard, piece.sha256
 
 
@@ -327,9 +315,7 @@ def _open_shard(path: Path, sha256: str) -> NDArray[np.float16]:
 def audio_sha256(tracks: Iterable[Track], known: dict[str, ShardTrack]) -> str:
     """Hash of the audio of some tracks, missing files included as missing, and of decoders that give other samples.
 
-    Args:
-        tracks: in any order.
-        known: valid entries of a store, whose hashes are not computed again.
+    What ``known`` has is not computed again.
     """
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):

@@ -27,40 +27,24 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Heard:
-    """One recording.
+    """One recording."""
 
-    Attributes:
-        name: of the file.
-        address: of the file as seen from the page; empty where it is not near.
-        said: the likeliest label of the family.
-        probability: of that label.
-        truth: the recording's labels of the family, each with its place among the family's labels.
-    """
-
-    name: str
-    address: str
-    said: str
-    probability: float
-    truth: str
+    name: str  # of the file
+    address: str  # of the file as seen from the page; empty where it is not near
+    said: str  # the likeliest label of the family
+    probability: float  # of that label
+    truth: str  # the recording's labels of the family, each with its place among the family's labels
 
 
 @dataclass(frozen=True)
 class FamilyAnswers:
-    """The most confident answers about one family.
+    """The most confident answers about one family."""
 
-    Attributes:
-        family: of labels.
-        hits: the likeliest label is true.
-        misses: it is not.
-        right: how many recordings the likeliest label is true of.
-        judged: recordings with a label of the family.
-    """
-
-    family: str
-    hits: tuple[Heard, ...]
-    misses: tuple[Heard, ...]
-    right: int
-    judged: int
+    family: str  # of labels
+    hits: tuple[Heard, ...]  # the likeliest label is true
+    misses: tuple[Heard, ...]  # it is not
+    right: int  # how many recordings the likeliest label is true of
+    judged: int  # recordings with a label of the family
 
 
 @dataclass(frozen=True)
@@ -91,23 +75,14 @@ def answers(found: Sequence[Evidence], page: Path) -> tuple[Answers, ...]:
 
 @dataclass(frozen=True)
 class _Family:
-    """The answers of one record about one family.
+    """The answers of one record about one family."""
 
-    Attributes:
-        evidence: the record with its predictions.
-        name: of the family.
-        mine: which labels are of it ``[labels]``.
-        probabilities: mean over seeds ``[tracks, labels]``.
-        files: of the tracks, by id.
-        page: where the page will be.
-    """
-
-    evidence: Evidence
-    name: str
-    mine: NDArray[np.bool_]
-    probabilities: NDArray[np.float64]
-    files: Mapping[str, Path]
-    page: Path
+    evidence: Evidence  # the record with its predictions
+    name: str  # of the family
+    mine: NDArray[np.bool_]  # which labels are of it ``[labels]``
+    probabilities: NDArray[np.float64]  # mean over seeds ``[tracks, labels]``
+    files: Mapping[str, Path]  # of the tracks, by id
+    page: Path  # where the page will be
 
     def best(self, row: int) -> int:
         """Return the likeliest label of a track."""
@@ -160,6 +135,5 @@ def near(file: Path, page: Path) -> str:
 
 
 def _files(table: Path) -> dict[str, Path]:
-    """Return the file of every track by its id, as a table of answers names it."""
     rows = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8-sig"), newline=""))
     return {row["id"]: Path(row["file"]) for row in rows if row.get("id") and row.get("file")}

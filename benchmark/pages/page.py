@@ -78,46 +78,27 @@ class Failure:
 
 @dataclass(frozen=True)
 class BlockView:
-    """A view with its figures drawn.
+    """A view with its figures drawn."""
 
-    Attributes:
-        block: its words and tables.
-        pictures: figures that are always in sight.
-        parts: what is folded away, each with its figures.
-    """
-
-    block: Block
-    pictures: tuple[Picture, ...]
-    parts: tuple[tuple[Part, tuple[Picture, ...]], ...]
+    block: Block  # its words and tables
+    pictures: tuple[Picture, ...]  # figures that are always in sight
+    parts: tuple[tuple[Part, tuple[Picture, ...]], ...]  # what is folded away, each with its figures
 
 
 @dataclass(frozen=True)
 class SectionView:
-    """What the template shows of a section, and cannot ask it directly.
+    """What the template shows of a section, and cannot ask it directly."""
 
-    Attributes:
-        id: prefix of the section's anchors.
-        section: the scores.
-        failures: each track once.
-        examples: for each column, a record of it: for what is the same for every model.
-        settings: the protocol's values, flat.
-        software: what the records were made with, each combination once.
-        blocks: of the views, each with its pictures.
-        devices: that the records were made on, each once.
-        cost: those that differ between runs.
-        answers: single recordings to listen to.
-    """
-
-    id: str
-    section: Section
-    failures: tuple[Failure, ...]
-    examples: tuple[Record, ...]
-    settings: tuple[tuple[str, str], ...]
-    software: tuple[str, ...]
-    devices: tuple[str, ...]
-    blocks: tuple[BlockView, ...]
-    cost: tuple[BlockView, ...]
-    answers: tuple[Answers, ...]
+    id: str  # prefix of the section's anchors
+    section: Section  # the scores
+    failures: tuple[Failure, ...]  # each track once
+    examples: tuple[Record, ...]  # for each column, a record of it: for what is the same for every model
+    settings: tuple[tuple[str, str], ...]  # the protocol's values, flat
+    software: tuple[str, ...]  # what the records were made with, each combination once
+    devices: tuple[str, ...]  # that the records were made on, each once
+    blocks: tuple[BlockView, ...]  # of the views, each with its pictures
+    cost: tuple[BlockView, ...]  # those that differ between runs
+    answers: tuple[Answers, ...]  # single recordings to listen to
 
 
 def write_page(
@@ -161,10 +142,6 @@ def page_key(folder: Path, *facts: str) -> str:
     """Return the hash of what a page of all records below a folder is drawn from.
 
     That is their bytes and those beside them, the code that judges and draws, and the views of other distributions.
-
-    Args:
-        folder: of the records.
-        facts: what else the page shows or depends on.
     """
     code = code_sha256(Path(__file__).parents[1], "*.py", "*.html", "*.css", "*.js")
     others = sorted((p.name, p.value, p.dist.version if p.dist else "") for p in entry_points(group=ENTRY_POINTS))
@@ -314,7 +291,6 @@ def _failures(section: Section) -> Iterator[Failure]:
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as ``probe.hidden`` and their values as text."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

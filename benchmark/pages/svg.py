@@ -19,17 +19,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page.
+    """A figure of the page."""
 
-    Attributes:
-        svg: the element.
-        title: short alternative text.
-        caption: printed below the figure.
-    """
-
-    svg: str
-    title: str
-    caption: str
+    svg: str  # the element
+    title: str  # short alternative text
+    caption: str  # printed below the figure
 
 
 def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:

@@ -34,11 +34,7 @@ def answers_path(record: Path) -> Path:
 def write_answers(record: Path, model: str, data: TaskData, *, again: bool = True) -> None:
     """Write the answers of a record beside it, from the predictions that are there.
 
-    Args:
-        record: its path.
-        model: its name.
-        data: the task's tracks.
-        again: also where they are there already, and none of their files was moved since.
+    With ``again``, also where they are there already, and none of their files was moved since.
     """
     if not again and answers_path(record).exists():
         with answers_path(record).open(encoding="utf-8-sig", errors="replace", newline="") as file:

@@ -49,7 +49,6 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Return a member's content; never more of it is unpacked than the archive says that there is."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Python's bzip2 and LZMA readers unpack a whole block whatever they are asked for.
         raise ValueError(f"{member.filename} is compressed by a method that NumPy does not write")

@@ -340,10 +340,6 @@ def read_record(path: Path) -> Record:
 def parse_record(content: bytes, path: Path) -> Record:
     """Return the record that a file's content is.
 
-    Args:
-        content: of the file.
-        path: of the file, for the message.
-
     Raises:
         CmbenchError: it is not a record of a schema version that this cmbench reads.
     """

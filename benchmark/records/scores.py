@@ -47,25 +47,17 @@ _BLOCK = 1 << 19
 
 @dataclass(frozen=True)
 class RecordScores:
-    """The parts of a record that are computed from predictions.
+    """The parts of a record that are computed from predictions."""
 
-    Attributes:
-        metrics: ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro``
-            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where
-            each track has one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one.
-        defined_labels: how many have a positive and a negative.
-        total_labels: how many there are.
-        undefined_labels: the others, with the reason.
-        labels: in the order of the targets' columns.
-        families: in the order in which the labels name them.
-    """
-
+    # ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro`` pools the
+    # decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where each track has
+    # one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one
     metrics: dict[str, Metric]
-    defined_labels: int
-    total_labels: int
-    undefined_labels: dict[str, str]
-    labels: tuple[LabelScore, ...]
-    families: tuple[FamilyScore, ...]
+    defined_labels: int  # how many have a positive and a negative
+    total_labels: int  # how many there are
+    undefined_labels: dict[str, str]  # the others, with the reason
+    labels: tuple[LabelScore, ...]  # in the order of the targets' columns
+    families: tuple[FamilyScore, ...]  # in the order in which the labels name them
 
 
 def score_predictions(
@@ -157,7 +149,6 @@ def score_predictions(
 def _family_scores(
     draws: _Draws, scores: Mapping[str, Doubles], families: Sequence[str], defined: Bools
 ) -> tuple[FamilyScore, ...]:
-    """Return the means over the labels of each family, by first appearance."""
     members: dict[str, list[int]] = {}
     for k, family in enumerate(families):
         members.setdefault(family, []).append(k)

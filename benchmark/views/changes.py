@@ -46,13 +46,7 @@ def _short(reason: str) -> str:
 
 
 def print_comparison(comparison: Comparison, console: Console, *, labels: bool = True) -> None:
-    """Print every change: tasks, then families and labels of each task.
-
-    Args:
-        comparison: what to print.
-        console: where.
-        labels: whether to print families and labels too.
-    """
+    """Print every change: tasks, then families and labels of each task."""
     from rich.text import Text
 
     setting = comparison.setting

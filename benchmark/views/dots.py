@@ -37,19 +37,13 @@ Dot = tuple[float | None, Interval | None]
 
 @dataclass(frozen=True)
 class DotLine:
-    """One line of the figure.
+    """One line of the figure."""
 
-    Attributes:
-        name: left of it.
-        note: right of it, for example how many tracks carry the label.
-        dots: metric -> one dot for each model; without it the line is a heading.
-        chance: metric -> score of chance, where it is known, as a fraction.
-    """
-
-    name: str
-    note: str = ""
+    name: str  # left of it
+    note: str = ""  # right of it, for example how many tracks carry the label
+    # metric -> one dot for each model; without it the line is a heading
     dots: Mapping[str, Sequence[Dot]] | None = None
-    chance: Mapping[str, float] | None = None
+    chance: Mapping[str, float] | None = None  # metric -> score of chance, where it is known, as a fraction
 
     @property
     def head(self) -> bool:
@@ -66,14 +60,8 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     """Draw ROC-AUC and AP, a panel each, one line for each family or label.
 
     With few models and lines, the models of a line stand one below the other with their intervals; else they share the
-    line, without intervals. Models differ by colour and by marker.
-
-    Args:
-        section: what the scores belong to.
-        title: what is shown.
-        lines: from top to bottom.
-        models: names, at most as many as there are markers.
-        key: what the notes and marks mean, below the figure.
+    line, without intervals. Models differ by colour and by marker. ``key`` says below the figure what notes and marks
+    mean; there are at most as many models as markers.
     """
     spread = sum(not line.head for line in lines) * (0.1 * len(models) + 0.08) <= TALLEST
     step = max(0.17, 0.1 * len(models) + 0.08) if spread else 0.17

@@ -163,14 +163,7 @@ def draw_bar(
 ) -> None:
     """Draw a colour scale below a map: the values at its ends and between; places and lengths in inches.
 
-    Args:
-        figure: with the map.
-        ends: of the scale.
-        colours: the colour map, or its name.
-        left: of the bar.
-        bottom: of the bar.
-        length: of the bar.
-        low: what stands at the lower end, if not its value.
+    ``low`` stands at the lower end in place of its value.
     """
     import numpy as np
 
@@ -237,12 +230,7 @@ def draw_legend(
 
 
 def scale_ends(values: Iterable[float | None], metric: str) -> tuple[float, float]:
-    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score.
-
-    Args:
-        values: scores, fractions.
-        metric: ``roc_auc`` or ``average_precision``.
-    """
+    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score."""
     best, low = max((100 * value for value in values if value is not None), default=0.0), FLOORS[metric]
     return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 

@@ -45,17 +45,11 @@ NAMED_LABELS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What further training made of a model, or how evenly all serve the traditions.
+    """What further training made of a model, or how evenly all serve the traditions."""
 
-    Attributes:
-        report: of one model; ``None`` for the equities.
-        details: whether more than the conclusion is printed.
-        equities: of all models.
-    """
-
-    report: Forgetting | None
-    details: bool
-    equities: tuple[Equity, ...] = ()
+    report: Forgetting | None  # of one model; ``None`` for the equities
+    details: bool  # whether more than the conclusion is printed
+    equities: tuple[Equity, ...] = ()  # of all models
 
 
 def _compute(
@@ -85,13 +79,7 @@ def _show(found: Outcome, console: Console) -> None:
 
 
 def print_forgetting(report: Forgetting, console: Console, *, details: bool = False) -> None:
-    """Print what was gained and forgotten, a line for each tradition, and which labels most.
-
-    Args:
-        report: what to print.
-        console: where.
-        details: whether to print every task, family and label after it.
-    """
+    """Print what was gained and forgotten, a line for each tradition, and which labels most."""
     from rich.text import Text
 
     comparison, setting = report.comparison, report.comparison.setting
@@ -110,7 +98,6 @@ def print_forgetting(report: Forgetting, console: Console, *, details: bool = Fa
 
 
 def _conclusion(report: Forgetting) -> Iterator[str]:
-    """Yield what is left of the Western score, and which labels changed."""
     comparison = report.comparison
     if report.retention is not None:
         yield f"Western retention: {span(report.retention)} % of the score above chance."
@@ -128,7 +115,6 @@ def _conclusion(report: Forgetting) -> Iterator[str]:
 
 
 def _print_details(report: Forgetting, console: Console) -> None:
-    """Print balances, tasks, families, labels, and at the end those that pay and that gain."""
     console.print()
     print_comparison(report.comparison, console, labels=False)
     for metric, title in TITLES:

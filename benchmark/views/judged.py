@@ -14,14 +14,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Judged(Generic[T]):
-    """What was found in the records of one edition, split and protocol.
+    """What was found in the records of one edition, split and protocol."""
 
-    Attributes:
-        section: the records.
-        found: model and task -> what was found, most often one thing for each family.
-    """
-
-    section: Section
+    section: Section  # the records
+    # model and task -> what was found, most often one thing for each family
     found: Mapping[tuple[Row, Column], tuple[T, ...]]
 
     def of(self, row: Row, column: Column) -> tuple[T, ...]:

@@ -54,26 +54,16 @@ class Titled(Protocol):
 
 @dataclass(frozen=True)
 class ViewTable:
-    """A table of one section, as text.
+    """A table of one section, as text."""
 
-    Attributes:
-        title: what it shows, with the unit.
-        source: edition, split and protocol in words; empty where they stand above already.
-        warning: what must stand beside every number; empty for real data.
-        columns: heads; a line break may part them.
-        rows: as many cells as columns each.
-        keys: leading columns that name the row; they are repeated where a wide table is continued below.
-        notes: what is absent, and why; what to mind.
-        best: rows and columns of the cells that are best in their column, from 0: bold in LaTeX.
-    """
-
-    title: str
-    source: str
-    warning: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    keys: int = 1
-    notes: tuple[str, ...] = ()
+    title: str  # what it shows, with the unit
+    source: str  # edition, split and protocol in words; empty where they stand above already
+    warning: str  # what must stand beside every number; empty for real data
+    columns: tuple[str, ...]  # heads; a line break may part them
+    rows: tuple[tuple[str, ...], ...]  # as many cells as columns each
+    keys: int = 1  # leading columns that name the row; they are repeated where a wide table is continued below
+    notes: tuple[str, ...] = ()  # what is absent, and why; what to mind
+    # rows and columns of the cells that are best in their column, from 0: bold in LaTeX
     best: frozenset[tuple[int, int]] = frozenset()
 
     @classmethod
@@ -194,11 +184,8 @@ def latex_lines(
 ) -> Iterator[str]:
     """Yield the lines of a table for LaTeX, made smaller where it is wider than the column it stands in.
 
-    Args:
-        columns: heads; a line break may part them.
-        rows: as many cells as heads each, escaped already.
-        keys: leading columns of words.
-        warning: what must stand in the table, so that it is there in print.
+    A line break may part a head; cells are escaped already; ``warning`` stands in the table, so that it is there in
+    print.
     """
     yield "\\begin{adjustbox}{max width=\\linewidth}"
     yield f"\\begin{{tabular}}{{{'l' * keys}{'r' * (len(columns) - keys)}}}"

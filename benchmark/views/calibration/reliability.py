@@ -42,11 +42,6 @@ def calibration_figure(view: CalibrationView, column: Column, rows: Sequence[Row
     On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are neither joined
     nor given an interval. Up to :data:`TOGETHER` models share the diagrams, with the number of forecasts in each bin
     below; of more, each has a line of diagrams of its own, and the others are faint in the background.
-
-    Args:
-        view: the section's.
-        column: the task.
-        rows: the models to draw, as many as there are markers at most; all of them if not given.
     """
     rows = view.section.rows if rows is None else rows
     return _shared(view, column, rows) if len(rows) <= TOGETHER else _apart(view, column, rows)
@@ -127,10 +122,6 @@ def overview_figure(view: CalibrationView, rows: Sequence[Row]) -> Figure:
     """Draw one diagram for each task, of all its labels, with every model in it: as wide as a column or a phone.
 
     Bins of fewer than :data:`FEW` forecasts are left out, and so are intervals, which would hide the other models.
-
-    Args:
-        view: the section's.
-        rows: the models to draw, as many as there are markers at most.
     """
     names = [clipped(row.name) for row in rows]
     legend, left, top, gap, name = legend_columns(names, COLUMN_WIDTH), 0.4, 0.06, 0.14, 0.2

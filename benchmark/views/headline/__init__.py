@@ -43,19 +43,12 @@ def _compute(
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A headline in words, as it is printed and kept in the page.
+    """A headline in words, as it is printed and kept in the page."""
 
-    Attributes:
-        title: edition, split and protocol.
-        warning: what must stand beside it; empty for real data.
-        table: heads, and a row for each tradition; empty where no model is said to lead.
-        sentences: of :func:`.sentences.sentences`.
-    """
-
-    title: str
-    warning: str
-    table: tuple[tuple[str, ...], ...]
-    sentences: tuple[str, ...]
+    title: str  # edition, split and protocol
+    warning: str  # what must stand beside it; empty for real data
+    table: tuple[tuple[str, ...], ...]  # heads, and a row for each tradition; empty where no model is said to lead
+    sentences: tuple[str, ...]  # of :func:`.sentences.sentences`
 
 
 def conclusion(found: Headline) -> Conclusion:
@@ -125,7 +118,6 @@ def _change(change: Difference | None) -> str:
 
 
 def _rows(found: Headline) -> Rows:
-    """Return one row for each model and tradition, as fractions."""
     rows = []
     for one in found.contests:
         for model, score in one.scores.items():

@@ -25,9 +25,6 @@ LabelView = Judged[Confusion]
 def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
     """Return the view for every edition, split and protocol.
 
-    Args:
-        evidence: records with their predictions.
-
     Raises:
         UsageError: there are no records, or two contradict each other.
     """
@@ -90,7 +87,6 @@ def _scores_table(view: LabelView, column: Column) -> ViewTable:
 
 
 def _notes(view: LabelView, column: Column) -> Iterator[str]:
-    """Yield what is absent and why."""
     records = [record for _, record in view.section.records_on(column)]
     yield from not_run(view.section, column)
     for record in records:

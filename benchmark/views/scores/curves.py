@@ -35,10 +35,6 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
 
     The fused sum stands apart on the right; the input that validation chose is ringed. An encoder with one hidden state
     is a dashed line across; states that do not follow one another (:func:`in_order`) are not joined.
-
-    Args:
-        section: records of one edition, split and protocol.
-        rows: the models to draw, as many as there are markers at most.
     """
     columns = section.columns
     across = min(3, len(columns))

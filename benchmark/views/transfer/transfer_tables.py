@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 
 def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = True) -> None:
-    """Print ROC-AUC/AP, the judged change against the base, and the averages.
-
-    Args:
-        matrix: what to print.
-        console: where.
-        headed: whether to say of which edition, split and protocol, and what must stand beside it.
-    """
+    """Print ROC-AUC/AP, the judged change against the base, and the averages."""
     from rich.table import Table
     from rich.text import Text
 
