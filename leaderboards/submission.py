@@ -30,23 +30,14 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Statements:
-    """What only the submitter can say; ``None`` where it was not said.
+    """What only the submitter can say; ``None`` where it was not said."""
 
-    Attributes:
-        contact: who answers questions.
-        licence: of the weights.
-        parameters: of the encoder.
-        training_corpora: everything that the model was trained on.
-        contamination: what is known of test tracks among them.
-        contaminated: whether they are known to be there.
-    """
-
-    contact: str | None = None
-    licence: str | None = None
-    parameters: int | None = None
-    training_corpora: tuple[str, ...] | None = None
-    contamination: str | None = None
-    contaminated: bool = False
+    contact: str | None = None  # who answers questions
+    licence: str | None = None  # of the weights
+    parameters: int | None = None  # of the encoder
+    training_corpora: tuple[str, ...] | None = None  # everything that the model was trained on
+    contamination: str | None = None  # what is known of test tracks among them
+    contaminated: bool = False  # whether they are known to be there
 
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
@@ -139,9 +130,7 @@ def _stated(corpora: Iterable[str]) -> tuple[str, ...]:
 def complete(said: Statements, ask: Callable[[str], str] | None = None) -> Statements:
     """Return statements without a gap.
 
-    Args:
-        said: what is known.
-        ask: asks the submitter a question; ``None`` where nobody is there to answer.
+    Without ``ask``, nobody is there to answer.
 
     Raises:
         UsageError: something is missing and nobody can be asked; all of it is listed.
@@ -169,13 +158,6 @@ def build_entry(
     evidence: Sequence[Evidence], said: Statements, card: Path, name: str | None, version: str
 ) -> tuple[Submission, dict[str, bytes]]:
     """Return an entry's submission and all its files by relative path, the manifest among them.
-
-    Args:
-        evidence: of :func:`choose_run`.
-        said: without a gap.
-        card: the model card.
-        name: on the board; the model's own if not given.
-        version: of the entry.
 
     Raises:
         UsageError: a name or statement is not one, or the entry is too large.
@@ -260,10 +242,7 @@ def refuse_taken(submission: Submission, others: Iterable[Entry]) -> None:
 def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> BoardPlaces:
     """Return the entry's board as it would be with it.
 
-    Args:
-        entry: which; it stands beside earlier versions of its model, whatever they are.
-        others: entries of any board; a withdrawn one, and versions with a confirmed successor, do not count.
-        confirmed: by the maintainers.
+    A withdrawn entry, and versions with a confirmed successor, do not count.
     """
     others = list(others)
     superseded = standing(map(version_of, others), confirmed).superseded
@@ -281,12 +260,7 @@ def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Succes
 
 
 def git_commands(folder: Path, submission: Submission) -> tuple[str, ...]:
-    """Return what to type to open a pull request with an entry.
-
-    Args:
-        folder: of the entry, as the commands should name it.
-        submission: of the entry.
-    """
+    """Return what to type to open a pull request with an entry."""
     import shlex
 
     branch = f"submit/{submission.name}-{submission.version}"

@@ -25,17 +25,11 @@ FILE = "successors.json"
 
 @dataclass(frozen=True)
 class Version:
-    """What succession needs to know of an entry.
+    """What succession needs to know of an entry."""
 
-    Attributes:
-        submission: what the submitter says.
-        manifest_sha256: identifies its content.
-        withdrawn: whether it no longer stands.
-    """
-
-    submission: Submission
-    manifest_sha256: str
-    withdrawn: bool = False
+    submission: Submission  # what the submitter says
+    manifest_sha256: str  # identifies its content
+    withdrawn: bool = False  # whether it no longer stands
 
     @property
     def key(self) -> str:
@@ -48,16 +42,11 @@ Lineage = tuple[str, str, str, str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """How the versions of every model stand to one another.
+    """How the versions of every model stand to one another."""
 
-    Attributes:
-        superseded: entry -> the confirmed successor that stands in its place.
-        claims: entry -> the version before, whose successor it claims to be and is not confirmed as.
-        heads: lineage -> the version that stands for the model: the first one, or its last confirmed successor.
-    """
-
-    superseded: Mapping[str, str]
-    claims: Mapping[str, str]
+    superseded: Mapping[str, str]  # entry -> the confirmed successor that stands in its place
+    claims: Mapping[str, str]  # entry -> the version before, whose successor it claims to be and is not confirmed as
+    # lineage -> the version that stands for the model: the first one, or its last confirmed successor
     heads: Mapping[Lineage, str]
 
 
@@ -109,10 +98,6 @@ def version_of(entry: Entry) -> Version:
 def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> Standing:
     """Return how versions stand to one another.
 
-    Args:
-        found: in any order; withdrawn ones among them.
-        confirmed: by the maintainers.
-
     Raises:
         CmbenchError: a confirmation is not of these versions.
     """
@@ -142,11 +127,7 @@ def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> S
 
 
 def _edges(by_key: Mapping[str, Version], confirmed: Sequence[Successor]) -> dict[str, list[str]]:
-    """Return entry -> confirmed successors.
-
-    Raises:
-        CmbenchError: a confirmation names an entry that is not there, has other content, or is of another model.
-    """
+    """Return entry -> confirmed successors; raise for one that is not there, has changed, or is of another model."""
     after: dict[str, list[str]] = {}
     for edge in confirmed:
         one, before = by_key.get(edge.entry), by_key.get(edge.after)

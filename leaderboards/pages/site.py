@@ -53,10 +53,7 @@ BADGE_TITLES: Mapping[str, str] = {
 def build(root: Path, out: Path, resamples: int = RESAMPLES) -> Site:
     """Write the pages of all entries below a folder.
 
-    Args:
-        root: folder of entries.
-        out: folder of the pages; one that this function made is replaced.
-        resamples: of the bootstrap.
+    A folder that this function made is replaced.
 
     Raises:
         UsageError: ``out`` holds something else.
@@ -175,7 +172,6 @@ class _Drawing:
 
 
 def _entry_name(key: str) -> str:
-    """Return ``name`` and ``version`` with a space between, as they are read."""
     return key.replace("/", " ")
 
 
@@ -189,7 +185,6 @@ def _shade(value: float, chance: float) -> str:
 
 
 def _row_data(entry: Listed, anchor: str) -> Any:
-    """Return what a row can be filtered by, as attributes."""
     from markupsafe import Markup
 
     said = entry.submission
@@ -262,7 +257,6 @@ _Cell = tuple[float | None, bool]
 
 
 def _layers(records: Sequence[Record]) -> list[tuple[str, list[_Cell]]]:
-    """Return for every layer its validation score on each task, and whether it was chosen there."""
     names = dict.fromkeys(score.layer for record in records for score in record.layers)
     scores = [{score.layer: score.score for score in record.layers} for record in records]
     return [
