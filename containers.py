@@ -206,19 +206,13 @@ def _promised_frames(log: str, present: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class WaveExtent:
-    """How far a wave reaches within its file.
+    """How far a wave reaches within its file."""
 
-    Attributes:
-        samples: byte with which they begin.
-        stop: byte after what the header states of them; before it stands nothing else.
-        goes_on: whether more samples follow: a recorder that is interrupted leaves the size that it noted last.
-        following: byte with which another wave begins; ``None`` if none does.
-    """
-
-    samples: int
-    stop: int
+    samples: int  # byte with which they begin
+    stop: int  # byte after what the header states of them; before it stands nothing else
+    # whether more samples follow: a recorder that is interrupted leaves the size that it noted last
     goes_on: bool = False
-    following: int | None = None
+    following: int | None = None  # byte with which another wave begins; ``None`` if none does
 
 
 def wave_extent(file: IO[bytes], at: int = 0) -> WaveExtent | None:

@@ -26,21 +26,13 @@ class UsageError(CmbenchError):
 
 @dataclass(frozen=True)
 class Missing:
-    """One thing that is not on this machine.
+    """One thing that is not on this machine."""
 
-    Attributes:
-        what: the thing, for example ``"audio of turkish_makam (5297 recordings)"``.
-        where: the place that was looked at.
-        source: where it comes from.
-        licence: under what terms.
-        command: what the user types or does to get it.
-    """
-
-    what: str
-    where: str
-    source: str
-    licence: str
-    command: str
+    what: str  # the thing, for example ``"audio of turkish_makam (5297 recordings)"``
+    where: str  # the place that was looked at
+    source: str  # where it comes from
+    licence: str  # under what terms
+    command: str  # what the user types or does to get it
 
 
 class MissingError(UsageError):
@@ -91,11 +83,7 @@ def counted(count: int, thing: str) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageError:
     """Build the error for a name that no registry has, with the closest known names.
 
-    Args:
-        kind: what the name was taken for, for example ``"task"``.
-        name: the name as the user typed it.
-        known: every name that would have worked.
-        see: the command that lists them.
+    ``see`` is the command that lists what is ``known``.
     """
     names = sorted(known)
     folded = {n.lower(): n for n in names}

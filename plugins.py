@@ -44,11 +44,7 @@ def of_others(
 ) -> dict[str, T]:
     """Return by name what the entry points of a group give: one of a kind each, or a mapping of them.
 
-    Args:
-        group: of entry points.
-        kind: what they must give.
-        known: names that are taken.
-        adopt: takes one of them and where it is from (`` of distribution …``), and returns what is kept of it.
+    ``adopt`` takes one of them and where it is from (`` of distribution …``), and returns what is kept of it.
     """
     found: dict[str, T] = {}
     for point in entry_points(group=group):

@@ -44,32 +44,21 @@ _LAST_PAGE = 255 * 4096
 
 @dataclass(frozen=True)
 class Sound:
-    """An open audio file.
+    """An open audio file."""
 
-    Attributes:
-        samplerate: Hz.
-        channels: number of.
-        frames: samples per channel that are there.
-        format: for example ``MP3``.
-        read: ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames.
-        promised: samples per channel that the header promises.
-        length_is_known: whether ``frames`` is stated or counted; if not, it is a guess.
-        lacks_end: whether the mark that ends such a file is not there.
-        decoder: what identifies its samples beside its bytes: ``None`` for a format whose header is believed,
-            :data:`PLAIN` or :data:`STRAIGHT` where libsndfile reads all that was counted, else decoder and version.
-        warnings: what a reader should know of it.
-    """
-
-    samplerate: int
-    channels: int
-    frames: int
-    format: str
+    samplerate: int  # Hz
+    channels: int  # number of
+    frames: int  # samples per channel that are there
+    format: str  # for example ``MP3``
+    # ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames
     read: Callable[[int, int, int], Iterator[NDArray[np.float32]]]
-    promised: int
-    length_is_known: bool = True
-    lacks_end: bool = False
+    promised: int  # samples per channel that the header promises
+    length_is_known: bool = True  # whether ``frames`` is stated or counted; if not, it is a guess
+    lacks_end: bool = False  # whether the mark that ends such a file is not there
+    # what identifies its samples beside its bytes: ``None`` for a format whose header is believed, :data:`PLAIN` or
+    # :data:`STRAIGHT` where libsndfile reads all that was counted, else decoder and version
     decoder: str | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what a reader should know of it
 
 
 class FileBytes:

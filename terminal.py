@@ -108,14 +108,7 @@ class ProgressBar:
         self.bars.stop()
 
     def show(self, what: str, done: float, total: float | None, detail: str) -> bool:
-        """Show how far something is, and return whether it is something new.
-
-        Args:
-            what: is being done.
-            done: of it.
-            total: of it; ``None`` where that is not known.
-            detail: in words.
-        """
+        """Show how far something is, and return whether it is something new."""
         self.bars.start()
         begins = [task.description for task in self.bars.tasks] != [what]
         if begins:

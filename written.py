@@ -83,7 +83,6 @@ def split_list(written: str) -> list[str]:
 
 
 def _readings(written: str) -> Iterator[str]:
-    """Yield the ways to read a path, most literal first."""
     yield written
     plain = written
     if written[:5].lower() == "file:":
@@ -122,9 +121,7 @@ def folded(name: str) -> str:
 def _on_disk(path: Path, form: Callable[[str], str]) -> Path | None:
     """Return a path as it is spelled on disk, in whatever form; ``None`` if there is none, or several.
 
-    Args:
-        path: to find.
-        form: makes names alike that count as the same.
+    ``form`` makes names alike that count as the same.
     """
     if _exists(path):
         return path
