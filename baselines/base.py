@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ..errors import UsageError
+from ..errors import CmbenchError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +97,11 @@ class Encoder(Protocol):
         ...
 
 
-def require_audio(audio: object) -> None:
-    """Raise a usage error for what is not a batch of audio: a numpy array, float32 ``[batch, samples]``."""
+def require_audio(audio: object, card: EncoderCard | None = None) -> None:
+    """Raise a usage error for what is not a batch of audio: a numpy array, float32 ``[batch, samples]``.
+
+    With ``card``, also for windows shorter than the encoder takes.
+    """
     import numpy as np
 
     if not isinstance(audio, np.ndarray):
@@ -107,6 +110,20 @@ def require_audio(audio: object) -> None:
         raise UsageError(f"Audio must be a numpy array, float32 [batch, samples], not {kind}.{tensor}")
     if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
         raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+    if card is not None and audio.shape[1] < (shortest := round(card.min_seconds * card.sample_rate)):
+        raise UsageError(
+            f"{card.name} needs windows of at least {card.min_seconds:.4g} s ({shortest} samples); this one has "
+            f"{audio.shape[1]} samples."
+        )
+
+
+def finite(features: NDArray[np.float32], card: EncoderCard) -> NDArray[np.float32]:
+    """Return features; raise if one of them is not finite."""
+    import numpy as np
+
+    if not np.isfinite(features).all():
+        raise CmbenchError(f"{card.name} gives features that are not finite: is its input finite?")
+    return features
 
 
 PRECISIONS = ("float32", "bfloat16")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import CmbenchError, UsageError
-from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, require_audio
+from ..errors import UsageError
+from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
 from .hub.repository import Repository, locate
 
 if TYPE_CHECKING:
@@ -262,26 +262,14 @@ class MertV2Encoder:
         """Return the mean over time of every block's output, clip by clip.
 
         A window longer than the model hears at once is cut into equal parts whose features are averaged.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
-
-        Returns:
-            ``[batch, layers, dim]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
-            CmbenchError: a feature is not finite.
         """
         import numpy as np
         import torch
 
         from .huggingface.encoder import equal_parts
 
-        require_audio(audio)
+        require_audio(audio, self.card)
         shape = self.network.shape
-        if audio.shape[1] < (shortest := round(self.card.min_seconds * shape.sampling_rate)):
-            raise UsageError(f"{self.card.name} needs windows of at least {shortest} samples, not {audio.shape[1]}.")
         features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
         device = next(iter(self.network.weights.values())).device
         with torch.inference_mode():
@@ -290,9 +278,7 @@ class MertV2Encoder:
                 for part in parts:
                     states = self.network.states(torch.from_numpy(np.ascontiguousarray(part))[None].to(device))
                     row += torch.stack([state[0].mean(0) for state in states]).cpu().numpy() / len(parts)
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def read_folder(folder: ModelFolder, options: LoadOptions) -> MertV2Encoder:

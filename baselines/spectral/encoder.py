@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError
 from ..base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 
 if TYPE_CHECKING:
@@ -49,25 +48,10 @@ class SpectralEncoder:
     describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # ``[samples]`` to ``[layers, dim]`` float32
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the statistics of every window.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at 24 kHz.
-
-        Returns:
-            ``[batch, layers, dim]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
-        """
+        """Return the statistics of every window."""
         import numpy as np
 
-        require_audio(audio)
-        if audio.shape[1] < _SHORTEST:
-            raise UsageError(
-                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s ({_SHORTEST} samples); "
-                f"this one has {audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         return np.stack([self.describe(np.ascontiguousarray(row)) for row in audio])
 
 
