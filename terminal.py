@@ -123,6 +123,20 @@ class ProgressBar:
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a text as it is, whatever is in it, folded to the width."""
+    from rich.text import Text
+
+    console.print(Text(text, style=style))
+
+
+def print_heading(console: Console, title: str, warning: str) -> None:
+    """Print what numbers are of, and what must stand beside them."""
+    say(console, title, "bold")
+    if warning:
+        say(console, warning, "yellow")
+
+
 def escape(text: str) -> str:
     """Return a text that rich prints as it is, where markup is on."""
     from rich.markup import escape

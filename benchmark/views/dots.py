@@ -80,7 +80,9 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     for i, metric in enumerate(HEADLINE):
         at = left + i * (panel + 0.25)
         axes = figure.add_axes((at / width, foot / height, panel / width, sum(tall) / height))
-        _prepare(axes, metric, lines, sum(tall), spread)
+        dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ())]
+        lows = [100 * (span.low if spread and span else value) for value, span in dots if value is not None]
+        prepare_panel(axes, metric, f"{METRIC_TITLES[metric]}, percent", lows, sum(tall), beyond=1)
         top = 0.0
         for line, inches in zip(lines, tall, strict=True):
             _draw_line(axes, line, metric, top, inches, spread)
@@ -98,19 +100,18 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     return figure
 
 
-def _prepare(axes: Axes, metric: str, lines: Sequence[DotLine], tall: float, spread: bool) -> None:
-    dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ())]
-    lows = [100 * (span.low if spread and span else value) for value, span in dots if value is not None]
+def prepare_panel(axes: Axes, metric: str, title: str, lows: Sequence[float], tall: float, beyond: float = 0.0) -> None:
+    """Prepare a panel of scores (percent) with room for the lowest, from top to bottom; ``beyond`` its ends, marks."""
     start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
     axes.set_ylim(tall, 0)
-    axes.set_xlim(start - 1, 101)
+    axes.set_xlim(start - beyond, 100 + beyond)
     axes.set_yticks([])
     axes.set_xticks([t for t in range(0, 101, 10 if start >= 30 else 20) if t >= start])
     axes.tick_params(labelsize=6.5, length=2, width=0.5)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.set_title(f"{METRIC_TITLES[metric]}, percent", size=7.5, pad=3)
+    axes.set_title(title, size=7.5, pad=3)
     if metric == "roc_auc":
         axes.axvline(50, color=FAINT, linewidth=0.9)
 
@@ -129,11 +130,6 @@ def _draw_line(axes: Axes, line: DotLine, metric: str, top: float, inches: float
             continue
         y = top + inches * ((k + 0.9) / (len(dots) + 0.8) if spread else 0.5)
         if spread and span:
-            axes.plot(
-                [100 * span.low, 100 * span.high],
-                [y, y],
-                color=COLOURS[k % len(COLOURS)],
-                linewidth=0.9,
-                solid_capstyle="butt",
-            )
+            look = {"color": COLOURS[k % len(COLOURS)], "linewidth": 0.9, "solid_capstyle": "butt"}
+            axes.plot([100 * span.low, 100 * span.high], [y, y], **look)
         axes.plot([100 * value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)

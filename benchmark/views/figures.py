@@ -235,17 +235,16 @@ def scale_ends(values: Iterable[float | None], metric: str) -> tuple[float, floa
     return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 
 
-def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
-    """Models by as many as one figure of layer curves can tell apart."""
-    size = len(MARKERS)
+def in_parts(rows: Sequence[Row], size: int = len(MARKERS)) -> list[Sequence[Row]]:
+    """Models by as many as one figure can tell apart."""
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 def figures_by_task(
-    section: Section, draw: Callable[[Column, Sequence[Row]], Figure]
+    section: Section, draw: Callable[[Column, Sequence[Row]], Figure], size: int = len(MARKERS)
 ) -> dict[str, Callable[[], Figure]]:
     """Return what draws each task, for as many models at a time as a figure can tell apart, by ends of file names."""
-    parts = in_parts(section.rows)
+    parts = in_parts(section.rows, size)
     return {
         f"{column.name}{f'-{i}' if len(parts) > 1 else ''}": partial(draw, column, rows)
         for column in section.columns

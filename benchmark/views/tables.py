@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...terminal import visible
+from ...terminal import print_heading, say, visible
 from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
@@ -113,22 +113,18 @@ def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
 
     A table that is too wide for the console is continued below, with its key columns again.
     """
-    from rich.text import Text
-
     source = None
     for table in tables:
         if table.source and table.source != source:
             source = table.source
-            console.print(Text(table.source, style="bold"))
-            if table.warning:
-                console.print(Text(table.warning, style="yellow"))
+            print_heading(console, table.source, table.warning)
         console.print()
         label = f" ({table.warning.partition(':')[0]})" if table.warning else ""
-        console.print(Text(table.title + label, style="bold"))
+        say(console, table.title + label, "bold")
         for columns in _blocks(table, console):
             console.print(_grid(table, columns))
         for note in table.notes:
-            console.print(Text(note, style="dim"))
+            say(console, note, "dim")
 
 
 def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
@@ -175,13 +171,11 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
             [f"\\textbf{{{escaped(cell)}}}" if (y, x) in table.best else escaped(cell) for x, cell in enumerate(row)]
             for y, row in enumerate(table.rows)
         ]
-        lines += latex_lines(table.columns, rows, table.keys, table.warning)
+        lines += _latex_lines(table.columns, rows, table.keys, table.warning)
     return "\n".join([*lines, ""])
 
 
-def latex_lines(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int = 1, warning: str = ""
-) -> Iterator[str]:
+def _latex_lines(columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int, warning: str) -> Iterator[str]:
     """Yield the lines of a table for LaTeX, made smaller where it is wider than the column it stands in.
 
     A line break may part a head; cells are escaped already; ``warning`` stands in the table, so that it is there in
