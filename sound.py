@@ -121,16 +121,20 @@ class _Pieces(io.RawIOBase):
         self._length = self._there if length is None else length
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a byte, also behind the end."""
         self._at = max(0, (0, self._at, self._length)[whence] + offset)
         return self._at
 
     def readinto(self, room: WriteableBuffer, /) -> int:
+        """Fill a room with what one piece has from here; 0 at the end of the last."""
         view = memoryview(room).cast("B")
         if self._at > self._there and self._length > self._there:
             content = bytes(len(view))

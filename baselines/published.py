@@ -50,19 +50,6 @@ class Reported:
     transfer_from: Mapping[str, str]  # task -> the task whose network it was started from
 
 
-@dataclass(frozen=True)
-class ReportedLayers:
-    """Published scores of one model's hidden states, one at a time."""
-
-    model: str  # as the source calls it
-    task: str  # name of the task
-    source: str  # key of :func:`sources`
-    protocol: str  # key of :func:`protocols`
-    seeds: int  # runs that were averaged
-    roc_auc: tuple[float, ...]  # of hidden state 0 (the input of the first layer), 1, …, as fractions
-    average_precision: tuple[float, ...]  # of the same
-
-
 @cache
 def _content() -> dict[str, Any]:
     content: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -99,14 +86,6 @@ def published() -> tuple[Reported, ...]:
                 if value is not None and not 0 <= value <= 1:
                     raise CmbenchError(f"{FILE}: {row.model} on {task}: {metric} = {value} is not a fraction.")
     return rows
-
-
-def published_layers() -> tuple[ReportedLayers, ...]:
-    """Return every reported curve over hidden states."""
-    return tuple(
-        ReportedLayers(**row | {"roc_auc": tuple(row["roc_auc"]), "average_precision": tuple(row["average_precision"])})
-        for row in _content()["layers"]
-    )
 
 
 def notes() -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class ReportGroup(TyperGroup):
 
     @commands.setter
     def commands(self, own: dict[str, Any]) -> None:
+        """Keep what is defined here."""
         self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

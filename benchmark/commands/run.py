@@ -197,6 +197,6 @@ def schema() -> None:
     """Print the JSON Schema of a record."""
     import json
 
-    from ..records.record import json_schema
+    from ..records.record import Record
 
-    typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
+    typer.echo(json.dumps(Record.model_json_schema(), indent=1, sort_keys=True))
