@@ -50,7 +50,7 @@ class FfmpegError(CmbenchError):
 
 
 @dataclass(frozen=True)
-class Heard:
+class StreamLength:
     """What decoding a file to its end has shown."""
 
     rate: int  # Hz
@@ -68,7 +68,7 @@ def ffmpeg_name() -> str | None:
     return f"ffmpeg {av.ffmpeg_version_info}"
 
 
-def hear(path: Path) -> Heard:
+def hear(path: Path) -> StreamLength:
     """Decode a file to its end; the second time it is known, until the file changes.
 
     Raises:
@@ -79,7 +79,7 @@ def hear(path: Path) -> Heard:
 
 
 @lru_cache(maxsize=2**16)
-def _heard(path: Path, size: int, changed: int) -> Heard:
+def _heard(path: Path, size: int, changed: int) -> StreamLength:
     kinds: dict[tuple[int, int], None] = {}
     frames, state = 0, _State()
     lacks = what_is_lacking(path)
@@ -108,7 +108,7 @@ def _heard(path: Path, size: int, changed: int) -> Heard:
     missing = round(state.missing * rate)
     if lacks and missing <= _NAMED_SECONDS * rate:
         raise FfmpegError(f"cut short: {there} are there, and it {lacks}. {remedy}")
-    return Heard(rate, channels, frames, frames + (missing if lacks or missing > _SLACK_SECONDS * rate else 0))
+    return StreamLength(rate, channels, frames, frames + (missing if lacks or missing > _SLACK_SECONDS * rate else 0))
 
 
 def read(path: Path, first: int, stop: int, most: int) -> Iterator[NDArray[np.float32]]:

@@ -37,7 +37,7 @@ _SECONDS = {"30s": 30.0, "fs": 360.0}
 
 
 @dataclass(frozen=True)
-class Shape:
+class ConformerShape:
     """What a ``config.json`` says; defaults are those of the published class."""
 
     hidden_size: int = 1024  # length of a state
@@ -63,17 +63,17 @@ class Shape:
         return list(zip(into, self.subsampling_channels, STRIDES, self.subsampling_depths, strict=True))
 
 
-def read_shape(config: Mapping[str, object], where: Path) -> Shape:
+def read_shape(config: Mapping[str, object], where: Path) -> ConformerShape:
     """Return the shape that a configuration describes.
 
     Raises:
         UsageError: a value cannot be.
     """
     try:
-        fields = Shape.__dataclass_fields__
+        fields = ConformerShape.__dataclass_fields__
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields and k != "seconds"}
         seconds = config.get("context_seconds") or _SECONDS[str(config.get("variant", "30s"))]
-        shape = Shape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
+        shape = ConformerShape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
         whole = [shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers, shape.num_attention_heads]
         whole += [shape.num_mel_bins, shape.sampling_rate, shape.n_fft, shape.win_length, shape.hop_length]
         whole += [shape.conv_depthwise_kernel_size, *shape.subsampling_channels, *shape.subsampling_depths]
@@ -89,7 +89,7 @@ def read_shape(config: Mapping[str, object], where: Path) -> Shape:
     return shape
 
 
-def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(shape: ConformerShape) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of the checkpoint by its name."""
     found: dict[str, tuple[int, ...]] = {
         "feature_extractor.mel_mean": (shape.num_mel_bins,),
@@ -132,10 +132,10 @@ def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class Network:
+class Conformer:
     """The network as functions of its tensors."""
 
-    shape: Shape  # of it
+    shape: ConformerShape  # of it
     weights: Mapping[str, Tensor]  # by the names of the checkpoint, float32, on one device
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
@@ -256,7 +256,7 @@ class MertV2Encoder:
     """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
     card: EncoderCard  # who it is
-    network: Network  # on the device
+    network: Conformer  # on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every block's output, clip by clip.
@@ -329,7 +329,7 @@ def _load(
         description=description,
     )
     place = choose_device(options.device)
-    return MertV2Encoder(card, Network(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
+    return MertV2Encoder(card, Conformer(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
 
 
 _LICENCE = "CC BY-NC 4.0"

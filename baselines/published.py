@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Source:
+class Publication:
     """Where figures were published."""
 
     citation: str  # authors, place and year, and the document
@@ -58,9 +58,9 @@ def _content() -> dict[str, Any]:
     return content
 
 
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, Publication]:
     """Return every source by key."""
-    return {key: Source(**value) for key, value in _content()["sources"].items()}
+    return {key: Publication(**value) for key, value in _content()["sources"].items()}
 
 
 def protocols() -> dict[str, ReportedProtocol]:

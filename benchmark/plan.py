@@ -40,7 +40,7 @@ MINI_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedCell:
     """One model on one task."""
 
     model: str  # its name
@@ -75,7 +75,7 @@ class RunPlan:
     out: str  # folder of the records
     data_root: str | None  # folder of the real data sets; ``None`` if there is none
     needs: tuple[Need, ...]  # what is to be got
-    cells: tuple[Cell, ...]  # models outermost
+    cells: tuple[PlannedCell, ...]  # models outermost
     expected: tuple[Expected, ...]  # by model and measured device
     unmeasured: tuple[str, ...]  # models of which no device was measured
     order: tuple[str, ...]  # what to do, one step a line
@@ -200,11 +200,11 @@ def _seconds(track: Track, task: Task, edition: str) -> float:
     return expected_seconds(track, task.max_track_seconds)
 
 
-def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> Cell:
+def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> PlannedCell:
     hours = load.seconds / 3600
 
-    def cell(state: str, stored: int = 0, left: float = hours) -> Cell:
-        return Cell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
+    def cell(state: str, stored: int = 0, left: float = hours) -> PlannedCell:
+        return PlannedCell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
 
     if load.data is None:
         return cell(LEFT_OUT, left=0.0) if load.left_out else cell(NO_DATA)
@@ -227,7 +227,7 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
     return cell(STORED if len(entries) == len(tracks) else PARTLY, len(entries), left)
 
 
-def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
+def _expected(name: str, rate: Rate, cells: Sequence[PlannedCell]) -> Expected:
     own = [cell for cell in cells if cell.model == name]
     left = sum(cell.hours_to_encode for cell in own)
     windows = sum(window_count(c.tracks, 3600 * c.hours) for c in own if c.state not in DONE)
@@ -254,7 +254,7 @@ def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[
     return " ".join(words + [f"--{o} {shlex.quote(value)}" for o, value in said.items() if value != USUAL.get(o)])
 
 
-def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str, root: Path) -> tuple[str, ...]:
+def _order(needs: Sequence[Need], cells: Sequence[PlannedCell], command: str, root: Path) -> tuple[str, ...]:
     """Say what to do first: what waits for people, then what is fetched, small before large, then the run."""
     waiting: dict[str, list[str]] = {}
     for need in needs:
@@ -277,7 +277,7 @@ def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str, root: Pat
     return tuple(steps)
 
 
-def _notes(cells: Sequence[Cell], needs: Sequence[Need]) -> tuple[str, ...]:
+def _notes(cells: Sequence[PlannedCell], needs: Sequence[Need]) -> tuple[str, ...]:
     notes = ["Hours of audio are worked out from published lengths and file sizes; no file was opened."]
     if any(need.rough for need in needs):
         notes.append("Bytes with `about` are worked out: docs/data.md says from what.")

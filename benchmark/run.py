@@ -20,7 +20,7 @@ from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
-from .executors.base import Place, get_executor
+from .executors.base import WorkerSettings, get_executor
 from .models import Encoders
 from .observer import Observer
 from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
@@ -98,7 +98,7 @@ def run(
     _let_idle_threads_sleep()
     check_request(edition, mini_scale, workers, Path(out))
     chosen = get_protocol(protocol, seeds)
-    place = Place(workers, ray_address, cpus_per_worker, gpus_per_worker)
+    place = WorkerSettings(workers, ray_address, cpus_per_worker, gpus_per_worker)
     executed_by = get_executor(executor)
     watch = observer or Observer()
     context = LoadContext(

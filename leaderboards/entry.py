@@ -71,7 +71,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Board(_Part):
+class BoardId(_Part):
     """Which board an entry is for; entries of different boards are never ranked together."""
 
     edition: Literal["full", "mini"]  # ``full`` (real data), or ``mini`` for the labelled example
@@ -86,7 +86,7 @@ class Submission(_Part):
     schema_version: Literal["1.0", "1.1"] = SUBMISSION_VERSION  # of this file
     name: Name  # of the model on the board, and of the entry's outer folder
     version: Name  # of the entry, and of its folder; a change is a new version
-    board: Board  # where it competes
+    board: BoardId  # where it competes
     model_fingerprint: Line  # of the encoder, the same in every record
     submitted: Day  # day of the submission, UTC
     contact: Line  # who answers questions: an address or an account

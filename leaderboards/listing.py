@@ -14,7 +14,7 @@ from .claims import claims
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards
 from .reading import iter_entries, parse
-from .succession import Standing, lineage, read_successors, standing, versions
+from .succession import Succession, lineage, read_successors, standing, versions
 
 FORMAT = "1.0"
 """Of ``board.json`` and the pages' addresses: a change that a reader must know of is a new number."""
@@ -103,7 +103,7 @@ def _later(one: Listed) -> list[str]:
     return [*("" if part is None else sha256_of(part.model_dump_json().encode()) for part in added), one.newer or ""]
 
 
-def _listed(entry: Entry, stand: Standing) -> Listed:
+def _listed(entry: Entry, stand: Succession) -> Listed:
     said = entry.submission
     return Listed(
         key=entry.key,

@@ -16,9 +16,8 @@ from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_folder_files
 from ..tasks.splits.names import is_sample
 from .contamination import marks, marks_beside
-from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, Successor
-from .ranking import Board as BoardPlaces
-from .ranking import Entrant, boards
+from .entry import LARGEST_ENTRY, BoardId, Entry, FileFacts, Manifest, Submission, Successor
+from .ranking import Board, Entrant, boards
 from .reading import SAME_NAME, entry_files, read_entry, same_names
 from .succession import standing, version_of, version_order
 from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
@@ -175,7 +174,7 @@ def build_entry(
         submission = Submission(
             name=chosen,
             version=version,
-            board=Board(
+            board=BoardId(
                 edition="mini" if record.task.edition == "mini" else "full",
                 split=record.task.split,
                 protocol=record.protocol.name,
@@ -239,7 +238,7 @@ def refuse_taken(submission: Submission, others: Iterable[Entry]) -> None:
             raise UsageError(f"{one.name} {one.version} is there already; give a --version above it.")
 
 
-def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> BoardPlaces:
+def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> Board:
     """Return the entry's board as it would be with it.
 
     A withdrawn entry, and versions with a confirmed successor, do not count.

@@ -41,7 +41,7 @@ Lineage = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Standing:
+class Succession:
     """How the versions of every model stand to one another."""
 
     superseded: Mapping[str, str]  # entry -> the confirmed successor that stands in its place
@@ -95,7 +95,7 @@ def version_of(entry: Entry) -> Version:
     return Version(entry.submission, entry.manifest_sha256, not entry.ranked)
 
 
-def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> Standing:
+def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> Succession:
     """Return how versions stand to one another.
 
     Raises:
@@ -123,7 +123,7 @@ def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> S
         if standing_ones:
             first = next((one for one in standing_ones if one.key not in claims), standing_ones[0])
             heads[line] = superseded.get(first.key, first.key)
-    return Standing(superseded, claims, heads)
+    return Succession(superseded, claims, heads)
 
 
 def _edges(by_key: Mapping[str, Version], confirmed: Sequence[Successor]) -> dict[str, list[str]]:

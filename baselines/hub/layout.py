@@ -21,7 +21,7 @@ _CACHED, _SNAPSHOTS = "models--", "snapshots"
 
 
 @dataclass(frozen=True)
-class Place:
+class ModelPlace:
     """Where a model's files are, and how it is called."""
 
     folder: Path  # with ``config.json``
@@ -110,7 +110,7 @@ def front_end(folder: Path) -> tuple[dict[str, object], Path] | None:
     return found[0] if found else None
 
 
-def find_model(folder: Path) -> Place:
+def find_model(folder: Path) -> ModelPlace:
     """Return where the model is that a folder stands for.
 
     Raises:
@@ -136,8 +136,8 @@ def find_model(folder: Path) -> Place:
     if absent:
         _refuse_what_it_is(folder)
     if repository:
-        return Place(folder, repository, f"hf:{repository}@{here.name}")
-    return Place(folder, cache.name if cache and here != given else here.name, "a local folder")
+        return ModelPlace(folder, repository, f"hf:{repository}@{here.name}")
+    return ModelPlace(folder, cache.name if cache and here != given else here.name, "a local folder")
 
 
 def _in_cache(here: Path) -> Path:

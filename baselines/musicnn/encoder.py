@@ -40,7 +40,7 @@ _INDEX, _DATA = ".index", ".data-00000-of-00001"
 
 
 @dataclass(frozen=True)
-class Trained:
+class MusicnnModel:
     """One of the two models."""
 
     name: str  # how cmbench calls it
@@ -52,7 +52,7 @@ class Trained:
 
 # Sizes and hashes: those of the wheel musicnn-0.1.0-py3-none-any.whl.
 TRAINED = (
-    Trained(
+    MusicnnModel(
         "musicnn-mtt",
         "MTT_musicnn",
         "MagnaTagATune (supervised, 50 tags)",
@@ -62,7 +62,7 @@ TRAINED = (
         },
         "cd5cb7b2d70507db80e7e651298910bbf2241f63c931546ed855b670240809e6",
     ),
-    Trained(
+    MusicnnModel(
         "musicnn-msd",
         "MSD_musicnn",
         "Million Song Dataset (supervised, 50 tags of Last.fm)",
@@ -170,11 +170,11 @@ def prepare(source: Path | None) -> Path:
     return target
 
 
-def _file(model: Trained) -> Path:
+def _file(model: MusicnnModel) -> Path:
     return models_root() / "musicnn" / f"{model.name}.safetensors"
 
 
-def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
+def _load(model: MusicnnModel, options: LoadOptions) -> MusicnnEncoder:
     from ..device import choose_device
 
     weights = WHEEL.weights(_file(model), model.name, model.weights_sha256)
@@ -200,12 +200,12 @@ def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
     return MusicnnEncoder(card, {name: tensor.to(place) for name, tensor in weights.items()})
 
 
-def _summary(model: Trained) -> str:
+def _summary(model: MusicnnModel) -> str:
     known = " Knows the labels of the magnatagatune task: not a transfer result there." if "mtt" in model.name else ""
     return f"musicnn, a convolutional tagger supervised on {model.trained_on.partition(' (')[0]}.{known}"
 
 
-def _entry(model: Trained) -> EncoderEntry:
+def _entry(model: MusicnnModel) -> EncoderEntry:
     load: Callable[[LoadOptions], MusicnnEncoder] = partial(_load, model)
     return EncoderEntry(
         name=model.name,

@@ -18,7 +18,7 @@ from .options import option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...tasks.own.corpus import Problem, Proposal
+    from ...tasks.own.corpus import Proposal, TableProblem
 
 MOST_LOST = 0.1
 """Share of the rows that may be left out without being asked for."""
@@ -131,7 +131,7 @@ def _print_columns(found: Proposal, screen: Console) -> None:
     screen.print()
 
 
-def _print_problems(problems: tuple[Problem, ...], screen: Console) -> None:
+def _print_problems(problems: tuple[TableProblem, ...], screen: Console) -> None:
     for kind, count in Counter(problem.kind for problem in problems).items():
         mine = [problem for problem in problems if problem.kind == kind]
         screen.print(f"[bold]{count} × {escape(kind)}[/] ({escape(mine[0].remedy)})", highlight=False, soft_wrap=True)

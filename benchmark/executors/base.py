@@ -25,7 +25,7 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerSettings:
     """Where an executor works, and how large its workers are; the local one is the process itself."""
 
     threads: int | None = None  # that decode in one worker; as many as it has processors if not given
@@ -42,7 +42,7 @@ class Executor(Protocol):
     threads: int
     """Decoding threads of one worker."""
 
-    def __init__(self, encoders: Encoders, place: Place) -> None:
+    def __init__(self, encoders: Encoders, place: WorkerSettings) -> None:
         """Be ready for work.
 
         Raises:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from ...errors import CmbenchError, UsageError
-from .base import OnProgress, Place, R, S, T
+from .base import OnProgress, R, S, T, WorkerSettings
 
 if TYPE_CHECKING:
     from ..models import Encoders
@@ -79,7 +79,7 @@ class OnRay:
 
     name = "ray"
 
-    def __init__(self, encoders: Encoders, place: Place) -> None:
+    def __init__(self, encoders: Encoders, place: WorkerSettings) -> None:
         try:
             import ray
         except ModuleNotFoundError as error:
@@ -113,7 +113,7 @@ class OnRay:
         nodes = self._ray.nodes()  # type: ignore[no-untyped-call]
         return [node["Resources"] for node in nodes if node["Alive"]]
 
-    def _measure(self, place: Place) -> dict[str, float]:
+    def _measure(self, place: WorkerSettings) -> dict[str, float]:
         """Return what one worker takes of its node."""
         nodes = self._nodes()
         most = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in ("CPU", "GPU")}

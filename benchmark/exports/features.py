@@ -18,7 +18,7 @@ from ...errors import CmbenchError, UsageError
 from ...files import safe_name
 from ...tasks.splits.names import SPLITS
 from ..cell import extract_all, open_store
-from ..executors.base import Place
+from ..executors.base import WorkerSettings
 from ..executors.local import Local
 from ..features.windows import window_spans
 from ..records.setting import warning_of
@@ -66,7 +66,7 @@ def stored_features(
     windowing = windowing.of(card.max_seconds)
     store = open_store(card, data, windowing)
     store.describe(card, task, data.edition, windowing)
-    entries, _ = extract_all(encoders, name, data, store, windowing, Local(encoders, Place(workers)), watch)
+    entries, _ = extract_all(encoders, name, data, store, windowing, Local(encoders, WorkerSettings(workers)), watch)
     usable = [(split, t) for split in SPLITS for t in data.splits[split] if entries[t.id].track.failure is None]
     if not usable:
         raise CmbenchError(f"Task {task.name} ({data.edition}): no track can be used; there is nothing to export.")

@@ -62,7 +62,7 @@ _TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 
 
 @dataclass(frozen=True)
-class Sums:
+class StoreSums:
     """What a store has as a whole."""
 
     tracks: int  # noted in whole pieces
@@ -100,23 +100,23 @@ def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
     return pieces, problems
 
 
-def read_sums(folder: Path) -> tuple[Sums, list[str]]:
+def read_sums(folder: Path) -> tuple[StoreSums, list[str]]:
     """Return the sums of a store and what is wrong with it, one line each.
 
     Of a large one they are noted: nothing but its folder is looked at until that changes.
     """
     about, now, listed_ns = _about(folder), file_version(folder), time.time_ns()
     if about is not None and now is not None and about["folder"] == list(now):
-        return Sums(about["tracks"], about["windows"], about["bytes"]), []
+        return StoreSums(about["tracks"], about["windows"], about["bytes"]), []
     there = _listed(folder)
     size = sum(entry.stat().st_size for entry in os.scandir(folder))
     problems: list[str] = []
     if about is not None and about["listing"] == _listing_sha256(there):
-        sums = Sums(about["tracks"], about["windows"], size)
+        sums = StoreSums(about["tracks"], about["windows"], size)
     else:
         pieces, problems = read_pieces(folder)
         about = _about(folder)
-        sums = Sums(sum(len(p.tracks) for p in pieces), sum(p.windows for p in pieces), size)
+        sums = StoreSums(sum(len(p.tracks) for p in pieces), sum(p.windows for p in pieces), size)
     # What came within the tick of a clock might not show.
     is_settled = now is not None and now[1] < listed_ns - _SETTLED_NS
     if about is not None and not problems:

@@ -26,7 +26,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Heard:
+class Answered:
     """One recording."""
 
     name: str  # of the file
@@ -41,8 +41,8 @@ class FamilyAnswers:
     """The most confident answers about one family."""
 
     family: str  # of labels
-    hits: tuple[Heard, ...]  # the likeliest label is true
-    misses: tuple[Heard, ...]  # it is not
+    hits: tuple[Answered, ...]  # the likeliest label is true
+    misses: tuple[Answered, ...]  # it is not
     right: int  # how many recordings the likeliest label is true of
     judged: int  # recordings with a label of the family
 
@@ -89,14 +89,14 @@ class _Family:
         places = np.flatnonzero(self.mine)
         return int(places[self.probabilities[row, self.mine].argmax()])
 
-    def heard(self, row: int) -> Heard:
+    def heard(self, row: int) -> Answered:
         """Return what is shown of a track."""
         labels, best = self.evidence.record.task.labels, self.best(row)
         prefix = f"{self.name}--"
         within = ranks(np.where(self.mine, self.probabilities[row], -1.0))
         true = np.flatnonzero(self.evidence.targets[row] & self.mine).tolist()
         file = self.files.get(self.evidence.track_ids[row])
-        return Heard(
+        return Answered(
             name=self.evidence.track_ids[row] if file is None else file.name,
             address="" if file is None else near(file, self.page),
             said=labels[best].removeprefix(prefix),

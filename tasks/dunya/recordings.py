@@ -27,7 +27,7 @@ COLUMNS = ("mbid", "tags", "group", "releases", "duration_s")
 
 
 @dataclass(frozen=True)
-class Collection:
+class DunyaCollection:
     """How one of Dunya's collections spells a recording's details."""
 
     path: str  # the collection's part of an address, ``/api/<path>/recording``
@@ -41,17 +41,17 @@ class Collection:
         return (*(field for field, _, _ in self.tags), self.performances, self.releases)
 
 
-COLLECTIONS: Mapping[str, Collection] = {
-    "turkish_makam": Collection(
+COLLECTIONS: Mapping[str, DunyaCollection] = {
+    "turkish_makam": DunyaCollection(
         "makam", (("makamlist", "makam", "name"), ("usullist", "usul", "name")), "performers", "releases"
     ),
-    "carnatic": Collection(
+    "carnatic": DunyaCollection(
         "carnatic",
         (("raaga", "raga", "common_name"), ("taala", "tala", "common_name"), ("form", "form", "name")),
         "artists",
         "concert",
     ),
-    "hindustani": Collection(
+    "hindustani": DunyaCollection(
         "hindustani",
         (("raags", "raga", "common_name"), ("taals", "tala", "common_name"), ("forms", "form", "common_name")),
         "artists",
@@ -101,12 +101,12 @@ class DunyaRecording:
     seconds: float | None = None  # its length; ``None`` where it is not stated (the makam collection does not)
 
 
-def has_details(collection: Collection, entry: Mapping[str, Any]) -> bool:
+def has_details(collection: DunyaCollection, entry: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of recordings has what :func:`read_details` reads."""
     return all(field in entry for field in collection.fields)
 
 
-def read_details(collection: Collection, details: object) -> DunyaRecording:
+def read_details(collection: DunyaCollection, details: object) -> DunyaRecording:
     """Return the recording that details describe.
 
     Raises:

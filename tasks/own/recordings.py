@@ -30,7 +30,7 @@ _NOT_DATA = ("__MACOSX", "$RECYCLE.BIN")
 
 
 @dataclass(frozen=True)
-class Named:
+class Meant:
     """What a cell means."""
 
     paths: tuple[Path, ...]  # the recordings that it may mean; one if it is clear, none if there is no such file
@@ -53,12 +53,12 @@ class Recordings:
     _stems: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _numbers: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
 
-    def name(self, cells: Sequence[str]) -> list[Named]:
+    def name(self, cells: Sequence[str]) -> list[Meant]:
         """Return what each cell of a column means.
 
         Leading folders that only another machine has are left out of all cells alike: as many as let most be found.
         """
-        best: list[Named] = []
+        best: list[Meant] = []
         deepest = max((_written(cell).count("/") for cell in cells), default=0)
         for dropped in range(deepest + 1):
             found = [self._one(cell, dropped) for cell in cells]
@@ -68,28 +68,28 @@ class Recordings:
                 break
         return best
 
-    def _one(self, cell: str, dropped: int) -> Named:
+    def _one(self, cell: str, dropped: int) -> Meant:
         text = _written(cell)
         if not text:
-            return Named(())
+            return Meant(())
         if (_begins_at_root(cell) or text.startswith("~")) and is_there(cell) and (there := find_path(cell)).is_file():
-            return Named((there,))
+            return Meant((there,))
         parts = [part for part in text.split("/") if part not in ("", ".")]
         wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
         key = folded(wanted).strip()
         if found := self._ends.get(key):
-            return Named(self._those(found, wanted))
+            return Meant(self._those(found, wanted))
         if found := self._stems.get(key):
-            return Named(self._those(found, wanted))
+            return Meant(self._those(found, wanted))
         bare = PurePosixPath(key)
         if bare.suffix in ENDINGS and (found := self._stems.get(str(bare.with_suffix("")))):
-            return Named(self._those(found, wanted), other_ending=True)
+            return Meant(self._those(found, wanted), other_ending=True)
         stem = str(bare.with_suffix("")) if bare.suffix in ENDINGS else re.sub(r"^(\d+)\.0+$", r"\1", key)
         if found := self._numbers.get(_without_zeros(stem)):
-            return Named(self._those(found, wanted), other_zeros=True)
-        return Named(())
+            return Meant(self._those(found, wanted), other_zeros=True)
+        return Meant(())
 
-    def told_apart(self, named: Sequence[Named], cells: Sequence[str]) -> list[Named]:
+    def told_apart(self, named: Sequence[Meant], cells: Sequence[str]) -> list[Meant]:
         """Return what is meant where several recordings have a name, and a cell of another column names a folder."""
         return [
             replace(one, paths=here)
@@ -136,7 +136,7 @@ def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
     return Recordings(folder, ordered, dict(ends), dict(stems), dict(numbers))
 
 
-def clear(found: Iterable[Named]) -> int:
+def clear(found: Iterable[Meant]) -> int:
     """Return how many cells name one recording and no other."""
     return sum(one.path is not None for one in found)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ...errors import UsageError, counted, quoted, unknown_name
 from ..corpus.tracks import UNKNOWN
 from ..splits.names import split_named
-from .recordings import Named, Recordings, clear
+from .recordings import Meant, Recordings, clear
 from .sheet import Sheet
 
 NONE = "none"
@@ -94,7 +94,7 @@ def plain_name(name: str) -> str:
 
 def propose(
     sheet: Sheet, recordings: Recordings, choices: Choices, path: str | None = None
-) -> tuple[Roles, list[Named]]:
+) -> tuple[Roles, list[Meant]]:
     """Return the role of every column, and what each cell of the path's column means.
 
     ``path`` names the recordings where the source's form says so.
@@ -140,7 +140,7 @@ def propose(
     return Roles(path, labels, marks, group, split, id_, start, end, why), named
 
 
-def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Named], str]:
+def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Meant], str]:
     """Return the column that names the recordings, what its cells mean, and the column that tells the folder, if any.
 
     Raises:
@@ -189,7 +189,7 @@ def _names_nothing(sheet: Sheet, recordings: Recordings, told: str | None) -> st
     )
 
 
-def _names_several(sheet: Sheet, recordings: Recordings, column: str, named: Sequence[Named]) -> str:
+def _names_several(sheet: Sheet, recordings: Recordings, column: str, named: Sequence[Meant]) -> str:
     row = next(row for row, one in enumerate(named) if one.paths)
     paths = [str(path.relative_to(recordings.folder)) for path in named[row].paths]
     folder = named[row].paths[0].parent

@@ -31,7 +31,7 @@ from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
 from ..base import Resamples
-from ..judged import Judged, judged
+from ..judged import ByCell, judged
 from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import ALL, percent, points, span
 
@@ -70,7 +70,7 @@ class Calibration:
     reason: str | None = None  # why there is no skill or no interval
 
 
-CalibrationView = Judged[Calibration]
+CalibrationView = ByCell[Calibration]
 """Calibration of every family, then of all labels."""
 
 

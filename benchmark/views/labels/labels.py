@@ -9,7 +9,7 @@ from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
 from ..base import DRAWN_MODELS
 from ..figures import short_label
-from ..judged import Judged, judged
+from ..judged import ByCell, judged
 from ..tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
 from ..words import with_interval
 from .confusion import Confusion, confusions
@@ -18,7 +18,7 @@ PAIRS = 10
 """Most confused pairs that a table lists; the CSV file has all."""
 
 
-LabelView = Judged[Confusion]
+LabelView = ByCell[Confusion]
 """Scores by label, with the confusion of every family."""
 
 
