@@ -20,9 +20,8 @@ from ...tasks.mini.edition import render_track, tradition
 from ...tasks.mini.modes import MODES, Mode
 from ...tasks.mini.oscillator import RATE
 from ...tasks.mini.stage import open_stage
-from ...terminal import shown
 from ..views.figures import INK, empty_figure, style
-from .svg import TEMPLATES
+from .svg import environment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +107,6 @@ def _between(magnitude: Floats, place: float) -> Floats:
 
 
 def _degrees(mode: Mode) -> str:
-
     def listed(notes: Sequence[float]) -> str:
         return " ".join(f"{note:g}" for note in notes)
 
@@ -199,16 +197,8 @@ def _hear(task: Task, spec: TrackSpec) -> HeardTrack:
         f"logarithmic axis. Played: {facts['played']}, by {facts['by']}."
         + (f" The scale's degrees above the tonic, {tonic:.0f} Hz, are marked at the right." if modes else "")
     )
-    return HeardTrack(
-        spec,
-        families,
-        facts,
-        _address("audio/flac", file.getvalue()),
-        _address("image/webp", picture),
-        width,
-        height,
-        description,
-    )
+    addresses = (_address("audio/flac", file.getvalue()), _address("image/webp", picture))
+    return HeardTrack(spec, families, facts, *addresses, width, height, description)
 
 
 def heard_tracks(task: Task, count: int, seed: int, scale: float) -> Iterator[HeardTrack]:
@@ -237,19 +227,11 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
         raise UsageError(f"The scale of the mini edition must be positive, not {scale}.")
     if out.is_dir():
         raise UsageError(f"--out: {out} is a folder, where a file is needed.")
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     parts = [(task, list(heard_tracks(task, count, seed, scale))) for task in tasks]
-    page = environment.get_template("listen.html").render(
-        parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}", left=LEFT, wide=WIDE
+    page = (
+        environment()
+        .get_template("listen.html")
+        .render(parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}", left=LEFT, wide=WIDE)
     )
     write_atomically(out, page.encode())
     return out

@@ -13,7 +13,6 @@ from itertools import groupby
 from pathlib import Path
 
 from ...files import code_sha256, file_sha256, sha256_of, write_atomically
-from ...terminal import shown as visible
 from ...version import __version__
 from ..comparing.compare import RESAMPLES
 from ..comparing.lineage import is_control
@@ -34,7 +33,7 @@ from ..views.reported.rows import WARNING
 from ..views.scope import scope_of
 from ..views.words import coverage_text, percent, points
 from .answers import Answers, answers
-from .svg import TEMPLATES, Picture, svg_of, with_shared_styles
+from .svg import Picture, environment, svg_of, with_shared_styles
 
 ORDER = (
     "headline",
@@ -179,20 +178,12 @@ def _title(shown: Sequence[Section]) -> str:
 
 
 def _render(found: Sequence[SectionView], title: str, key: str) -> str:
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=visible,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
-    environment.tests["unsettled"] = unsettled
-    environment.globals.update(
+    templates = environment()
+    templates.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
+    templates.tests["unsettled"] = unsettled
+    templates.globals.update(
         device_words=device_words,
         titles=METRIC_TITLES,
         headline=HEADLINE,
@@ -207,7 +198,7 @@ def _render(found: Sequence[SectionView], title: str, key: str) -> str:
     said = [asdict(block.data) for block in blocks if isinstance(block.data, Conclusion)]
     # No text of a user may end the element that holds it.
     kept = Markup(json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
-    page = environment.get_template("page.html")
+    page = templates.get_template("page.html")
     return with_shared_styles(page.render(views=found, title=title, shows=key, conclusions=kept))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...benchmark.pages.svg import TEMPLATES as PAGE_TEMPLATES
+from ...benchmark.pages.svg import environment
 from ...benchmark.records.record import Record
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...benchmark.views.equity import worst
@@ -118,15 +118,7 @@ class _Drawing:
     """The templates with what all pages share."""
 
     def __init__(self, site: Site) -> None:
-        import jinja2
-
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([TEMPLATES, PAGE_TEMPLATES]),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment(TEMPLATES)
         self._environment.filters.update(
             percent=percent,
             span=span,
