@@ -107,18 +107,14 @@ class BatchSize:
 
 
 def encode_windows(
-    encoder: Encoder,
+    encoder: Encoder,  # the model
+    # each ``[samples]``; lengths may differ between windows, never within a batch
     windows: Iterable[NDArray[np.float32]],
-    batch: BatchSize,
+    batch: BatchSize,  # audio of one batch, of one window at least; smaller afterwards if the device had no room for it
+    # held while the encoder computes, and not while windows are waited for; entered again for each batch
     turn: AbstractContextManager[object] | None = None,
 ) -> NDArray[np.float16]:
     """Encode windows in batches of equal length, each as soon as it is full.
-
-    Args:
-        encoder: the model.
-        windows: each ``[samples]``; lengths may differ between windows, never within a batch.
-        batch: audio of one batch, of one window at least; smaller afterwards if the device had no room for it.
-        turn: held while the encoder computes, and not while windows are waited for; entered again for each batch.
 
     Returns:
         ``[windows, layers, dim]`` float16, in the order given.
@@ -204,18 +200,13 @@ class StoredShard:
 
 
 def extract(
-    tracks: Sequence[Track],
-    how: Extraction,
+    tracks: Sequence[Track],  # of all splits
+    how: Extraction,  # shards become features
+    # brings shards into the store and yields each once, in any order; see :func:`encode_shards`
     encode: Callable[[Sequence[Shard]], Iterator[StoredShard]],
-    progress: OnExtracted,
+    progress: OnExtracted,  # called after each shard, and at the start
 ) -> tuple[dict[str, ShardTrack], float | None]:
     """Bring the features of every track into the store; what the store has already is not computed again.
-
-    Args:
-        tracks: of all splits.
-        how: shards become features.
-        encode: brings shards into the store and yields each once, in any order; see :func:`encode_shards`.
-        progress: called after each shard, and at the start.
 
     Returns:
         The entries of the tracks by id, failures included, and the smallest batch of this call, seconds; ``None`` if
@@ -243,23 +234,16 @@ def extract(
 
 
 def encode_shards(
-    encoder: Encoder,
-    shards: Sequence[Shard],
-    how: Extraction,
-    batch: BatchSize,
-    turn: AbstractContextManager[object],
+    encoder: Encoder,  # the model
+    shards: Sequence[Shard],  # see :func:`plan_shards`
+    how: Extraction,  # they become features
+    batch: BatchSize,  # audio of one batch; smaller afterwards if the device had no room for it
+    turn: AbstractContextManager[object],  # held while the encoder computes, where several threads share it
 ) -> Iterator[StoredShard]:
     """Bring shards into the store, and yield each once it is there.
 
     Decoding runs in threads one shard ahead of the encoder (the decoder and the resampler release the interpreter
     lock).
-
-    Args:
-        encoder: the model.
-        shards: see :func:`plan_shards`.
-        how: they become features.
-        batch: audio of one batch; smaller afterwards if the device had no room for it.
-        turn: held while the encoder computes, where several threads share it.
 
     Raises:
         CmbenchError: the encoder misbehaves; see :func:`encode_windows`.

@@ -127,13 +127,13 @@ class _Levels:
 
 
 def read_windows(
-    path: Path,
-    start: float,
-    end: float | None,
-    max_seconds: float | None,
-    sample_rate: int,
-    windowing: Windowing,
-    min_seconds: float,
+    path: Path,  # the file; its contents decide the format, not its name
+    start: float,  # seconds from the beginning of the file
+    end: float | None,  # seconds from the beginning of the file; ``None`` for the end of the file
+    max_seconds: float | None,  # use at most this much from ``start``; ``None`` for no cap
+    sample_rate: int,  # of the windows, Hz
+    windowing: Windowing,  # how to cut and resample
+    min_seconds: float,  # shortest audio that the encoder can take
 ) -> AudioWindows:
     """Decode a stretch of a file and cut it into windows.
 
@@ -141,15 +141,6 @@ def read_windows(
     stereo), the channel with the most power (the first of equals) is used alone and a warning says so. Start and end
     are rounded to whole frames of the file and cut before resampling, so that a stretch gives the same samples as
     decoding everything.
-
-    Args:
-        path: the file; its contents decide the format, not its name.
-        start: seconds from the beginning of the file.
-        end: seconds from the beginning of the file; ``None`` for the end of the file.
-        max_seconds: use at most this much from ``start``; ``None`` for no cap.
-        sample_rate: of the windows, Hz.
-        windowing: how to cut and resample.
-        min_seconds: shortest audio that the encoder can take.
 
     Raises:
         UnusableAudio: missing, empty, not audio, damaged, cut short, not finite, silent, or too short.

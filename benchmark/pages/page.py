@@ -101,28 +101,19 @@ class SectionView:
 
 
 def write_page(
+    # editions, splits and protocols, each a section of its own; the audits of their splits are told where they have
+    # them (:func:`..records.sections.audited`)
     shown: Sequence[Section],
-    out: Path,
-    found: Sequence[Evidence] = (),
+    out: Path,  # the file
+    found: Sequence[Evidence] = (),  # those of them whose predictions are there, for what is judged on predictions
     *,
-    title: str = "",
-    base: str | None = None,
-    resamples: int = RESAMPLES,
-    distances: Sequence[Distances] = (),
-    key: str = "",
+    title: str = "",  # heading of the page; how many models and traditions there are if not given
+    base: str | None = None,  # model that the others are compared with; by lineage in each section if not given
+    resamples: int = RESAMPLES,  # of the paired bootstrap
+    distances: Sequence[Distances] = (),  # between traditions, shown in the sections of their edition
+    key: str = "",  # of what the page is drawn from (:func:`page_key`)
 ) -> Path:
     """Write what some records say as one HTML file that needs no network: first a picture and the conclusion.
-
-    Args:
-        shown: editions, splits and protocols, each a section of its own; the audits of their splits are told where
-            they have them (:func:`..records.sections.audited`).
-        out: the file.
-        found: those of them whose predictions are there, for what is judged on predictions.
-        title: heading of the page; how many models and traditions there are if not given.
-        base: model that the others are compared with; by lineage in each section if not given.
-        resamples: of the paired bootstrap.
-        distances: between traditions, shown in the sections of their edition.
-        key: of what the page is drawn from (:func:`page_key`).
 
     Returns:
         ``out``.

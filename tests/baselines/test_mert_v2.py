@@ -20,8 +20,9 @@ from cmbench.baselines.registry import load_encoder, registry
 from cmbench.errors import UsageError
 
 SMALL = replace(
-    mert_v2.ConformerShape(), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_mel_bins=8,
-    n_fft=512, win_length=400, subsampling_channels=(8, 16, 32), subsampling_depths=(1, 2, 1), seconds=2.0,
+    mert_v2.ConformerShape(), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+    num_mel_bins=8, n_fft=512, win_length=400, subsampling_channels=(8, 16, 32), subsampling_depths=(1, 2, 1),
+    seconds=2.0,
 )  # fmt: skip
 CONFIG = {
     "model_type": "mert2", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,

@@ -104,23 +104,14 @@ def _weights(groups: tuple[str | None, ...], resamples: int, seed: int) -> Doubl
 
 
 def calibrate(
-    family: str,
-    targets: np.ndarray,
-    probabilities: Doubles,
-    weights: Doubles,
-    groups: int,
-    known: np.ndarray | None = None,
+    family: str,  # what the labels are called together
+    targets: np.ndarray,  # ``[tracks, labels]``
+    probabilities: Doubles,  # ``[tracks, labels]``, mean over seeds
+    weights: Doubles,  # ``[resamples, tracks]``, how often each track is in each resample
+    groups: int,  # that the resamples were drawn from
+    known: np.ndarray | None = None,  # ``[tracks, labels]``, the forecasts that can be judged; all if not given
 ) -> Calibration:
-    """Judge the forecasts of some labels.
-
-    Args:
-        family: what the labels are called together.
-        targets: ``[tracks, labels]``.
-        probabilities: ``[tracks, labels]``, mean over seeds.
-        weights: ``[resamples, tracks]``, how often each track is in each resample.
-        groups: that the resamples were drawn from.
-        known: ``[tracks, labels]``, the forecasts that can be judged; all if not given.
-    """
+    """Judge the forecasts of some labels."""
     truth, known = targets.astype(np.float64), np.ones(targets.shape, dtype=bool) if known is None else known
     forecasts = int(known.sum())
     place = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
