@@ -19,17 +19,13 @@ Ask = Callable[[str], str]
 """``ask(prompt)`` returns what the user types, unseen; for a secret, which is never written to a file."""
 
 
-def _tell_nobody(text: str) -> None:
-    """Say nothing."""
-
-
 @dataclass(frozen=True)
 class PrepareContext:
     """What a preparation may use."""
 
     data_root: Path  # folder that holds one folder per task; need not exist
     ask: Ask  # asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer
-    tell: Callable[[str], None] = _tell_nobody  # prints one line for the user
+    tell: Callable[[str], None] = lambda text: None  # prints one line for the user
     # ``progress(what, done, total)``, called with how far a download (bytes) or a step (files) is; a total of 0 means
     # that it is not known
     progress: Progress = silent

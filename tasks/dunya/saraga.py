@@ -233,7 +233,7 @@ def files_of(place: Path) -> Iterator[Files]:
                 members = [member for member in archive.namelist() if not member.endswith("/")]
                 found.update({f"{name}/{member}": partial(archive.open, member) for member in members})
             elif path.is_file():
-                found[name] = partial(_open, path)
+                found[name] = partial(path.open, "rb")
         yield {name: opener for name, opener in found.items() if not _hidden(name)}
 
 
@@ -295,10 +295,6 @@ def _lacking(task: Task, folder: Path) -> bool:
     covered = {mbid: entry for mbid, entry in found.items() if mbid in listed}
     done = all(mbid in rows and (mbid in audio or entry.mix is None) for mbid, entry in covered.items())
     return not covered or not done or not (folder / REPORT).is_file()
-
-
-def _open(path: Path) -> IO[bytes]:
-    return path.open("rb")
 
 
 def _not_in_saraga(task: Task, folder: Path) -> tuple[Missing, ...]:

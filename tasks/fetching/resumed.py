@@ -29,10 +29,6 @@ _BLOCK = 2**13
 """Bytes that may be lost where a connection is cut."""
 
 
-def _nobody(done: int, total: int) -> None:
-    """Report nothing."""
-
-
 class TryAgain(Exception):  # noqa: N818 - it says what to do
     """An attempt failed in a way that another may not.
 
@@ -82,7 +78,9 @@ class Resumed:
             return ""
         return " ".join(str(noted.get("version", "")).split()) if noted.get("url") == self.url else ""
 
-    def receive(self, answer: Response, report: Callable[[int, int], None] = _nobody, refused: bytes = b"") -> None:
+    def receive(
+        self, answer: Response, report: Callable[[int, int], None] = lambda done, total: None, refused: bytes = b""
+    ) -> None:
         """Write the body of an answer with status 200, 206 or 416 to the part.
 
         ``report`` hears the bytes that are there and those of the whole file, 0 if unknown; a file does not begin with

@@ -72,7 +72,8 @@ class Recordings:
         text = _written(cell)
         if not text:
             return Meant(())
-        if (_begins_at_root(cell) or text.startswith("~")) and is_there(cell) and (there := find_path(cell)).is_file():
+        rooted = Path(cell).is_absolute() or cell.lower().startswith("file:") or text.startswith("~")
+        if rooted and is_there(cell) and (there := find_path(cell)).is_file():
             return Meant((there,))
         parts = [part for part in text.split("/") if part not in ("", ".")]
         wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
@@ -141,17 +142,11 @@ def clear(found: Iterable[Meant]) -> int:
     return sum(one.path is not None for one in found)
 
 
-def _begins_at_root(cell: str) -> bool:
-    return Path(cell).is_absolute() or cell.lower().startswith("file:")
-
-
-def _local(cell: str) -> str:
-    return unquote(cell.removeprefix("file://")) if cell.startswith("file://") else cell
-
-
 def _written(cell: str) -> str:
     """Write a cell as a path with ``/`` and composed letters."""
-    return unicodedata.normalize("NFC", _local(cell.strip())).replace("\\", "/").strip("/")
+    cell = cell.strip()
+    local = unquote(cell.removeprefix("file://")) if cell.startswith("file://") else cell
+    return unicodedata.normalize("NFC", local).replace("\\", "/").strip("/")
 
 
 def _without_zeros(key: str) -> str:
