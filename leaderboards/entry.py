@@ -52,8 +52,6 @@ Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE, pattern=r"^[^
 Statement = Annotated[str, Field(min_length=1, max_length=LONGEST_STATEMENT, pattern=r"\S")]
 Day = Annotated[str, Field(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$")]
 Badge = Literal["reproduced", "rescored", "reported"]
-
-BADGES: tuple[Badge, ...] = ("reproduced", "rescored", "reported")
 """Best first. ``reproduced``: a maintainer ran the model. ``rescored``: every score was computed again from the
 predictions. ``reported``: typed in from a paper (:mod:`cmbench.baselines.published`); never an entry, never ranked."""
 
