@@ -111,7 +111,7 @@ def not_scored(record: Record) -> tuple[str, ...]:
 def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
     """Print tables one below the other; a change of edition, split or protocol gets a heading.
 
-    A table that is too wide for the console is continued below, with its key columns again.
+    A table that is too wide for the console is set closer, or continued below with its key columns again.
     """
     source = None
     for table in tables:
@@ -121,13 +121,14 @@ def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
         console.print()
         label = f" ({table.warning.partition(':')[0]})" if table.warning else ""
         say(console, table.title + label, "bold")
-        for columns in _blocks(table, console):
-            console.print(_grid(table, columns))
+        gap, blocks = min(((gap, _blocks(table, gap, console)) for gap in (1, 0)), key=lambda found: len(found[1]))
+        for columns in blocks:
+            console.print(_grid(table, columns, gap))
         for note in table.notes:
             say(console, note, "dim")
 
 
-def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
+def _blocks(table: ViewTable, gap: int, console: Console) -> list[list[int]]:
     """Split the columns into blocks that fit the console, each with at least one column beside the keys."""
     from rich.measure import Measurement
 
@@ -136,19 +137,22 @@ def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
     blocks = [keys]
     for column in range(table.keys, len(table.columns)):
         longer = [*blocks[-1], column]
-        if blocks[-1] == keys or Measurement.get(console, unlimited, _grid(table, longer)).maximum <= console.width:
+        if (
+            blocks[-1] == keys
+            or Measurement.get(console, unlimited, _grid(table, longer, gap)).maximum <= console.width
+        ):
             blocks[-1] = longer
         else:
             blocks.append([*keys, column])
     return blocks
 
 
-def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
+def _grid(table: ViewTable, columns: Sequence[int], gap: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, show_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), collapse_padding=True, show_edge=False)
     for c in columns:
         key = c < table.keys
         grid.add_column(Text(table.columns[c]), justify="left" if key else "right", overflow="fold", no_wrap=not key)
