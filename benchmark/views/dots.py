@@ -130,6 +130,6 @@ def _draw_line(axes: Axes, line: DotLine, metric: str, top: float, inches: float
             continue
         y = top + inches * ((k + 0.9) / (len(dots) + 0.8) if spread else 0.5)
         if spread and span:
-            look = {"color": COLOURS[k % len(COLOURS)], "linewidth": 0.9, "solid_capstyle": "butt"}
-            axes.plot([100 * span.low, 100 * span.high], [y, y], **look)
+            low, high, colour = 100 * span.low, 100 * span.high, COLOURS[k % len(COLOURS)]
+            axes.plot([low, high], [y, y], color=colour, linewidth=0.9, solid_capstyle="butt")
         axes.plot([100 * value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...records.record import Record
 from ...records.sections import Row, Section
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MARKS = 8
 """Marks on a curve of hidden states, about."""
+
+RING: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": INK}
 
 
 def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
@@ -100,15 +102,14 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
         axes.axhline(states[0][1], color=colour, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
     ordered = in_order(record.model.layer_names)
     # Models with many hidden states are told apart by fewer marks; each mark has its weight on a page of 20 models.
-    look = {"markevery": max(1, len(states) // MARKS) if ordered else 1, "linewidth": 1.1 if ordered else 0}
+    every, width = (max(1, len(states) // MARKS), 1.1) if ordered else (1, 0)
     xs, ys = [x for x, _ in states], [y for _, y in states]
-    axes.plot(xs, ys, color=colour, marker=marker, markersize=3.2, clip_on=False, **look)
+    axes.plot(xs, ys, color=colour, marker=marker, markersize=3.2, clip_on=False, markevery=every, linewidth=width)
     for x, y, name in known:
         if x == fused_at:
             axes.plot([x], [y], color=colour, marker=marker, markersize=4.2, linestyle="none", clip_on=False)
         if name == record.selection.layer:
-            ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "clip_on": False}
-            axes.plot([x], [y], markersize=8, markeredgewidth=0.9, **ring)
+            axes.plot([x], [y], markersize=8, markeredgewidth=0.9, clip_on=False, **RING)
 
 
 def _handle(k: int, name: str, joined: bool) -> Line2D:
@@ -121,5 +122,4 @@ def _handle(k: int, name: str, joined: bool) -> Line2D:
 def _ring(name: str) -> Line2D:
     from matplotlib.lines import Line2D
 
-    look = {"linestyle": "none", "markerfacecolor": "none", "markeredgecolor": INK}
-    return Line2D([], [], marker="o", markersize=7, label=name, **look)
+    return Line2D([], [], linestyle="none", markersize=7, label=name, **RING)

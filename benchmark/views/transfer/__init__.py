@@ -77,9 +77,9 @@ def _show(found: Transfer, console: Console) -> None:
     if found.said is not None:
         print_conclusion(found.said, console)
         console.print()
+    tables = transfer_tables(found.matrix)
     # Edition and warning stand above the conclusion.
-    bare = {} if found.said is None else {"source": "", "warning": ""}
-    print_tables([replace(table, **bare) for table in transfer_tables(found.matrix)], console)
+    print_tables(tables if found.said is None else [replace(t, source="", warning="") for t in tables], console)
     print_equity(found.equities, console)
 
 
