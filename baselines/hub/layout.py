@@ -220,9 +220,5 @@ def _refuse_what_it_is(folder: Path) -> None:
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
     """Return folders whose whole name has a number, by that number."""
-    found = [(int(m[1]), one) for one in _entries(folder) if (m := re.fullmatch(pattern, one.name)) and one.is_dir()]
+    found = [(int(m[1]), one) for one in folder.glob("*/") if (m := re.fullmatch(pattern, one.name))]
     return [one for _, one in sorted(found)]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import Missing, MissingError
-from ...files import read_json
 from ...paths import models_root
 from ..base import LoadOptions
 from .about import has_weights
-from .layout import front_end
+from .layout import front_end, weight_files
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
 # The indices say which shards there are.
@@ -109,16 +108,6 @@ def _commit_of_copy(folder: Path) -> str | None:
     return note.read_text(encoding="utf-8").split("\n", 1)[0].strip() or None if note.is_file() else None
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a snapshot has its configuration and all its weights: a fetch may have been cut off between shards."""
-    for index in folder.glob("*.index.json"):
-        shards = read_json(index).get("weight_map")
-        names = set(shards.values()) if isinstance(shards, dict) else set()
-        if not all(isinstance(name, str) and (folder / name).is_file() for name in names):
-            return False
-    return has_weights(folder)
-
-
 def _cached(wanted: Repository) -> Located | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -131,8 +120,10 @@ def _cached(wanted: Repository) -> Located | None:
         )
     except LocalEntryNotFoundError:
         return None
+    # A fetch may have been cut off between shards.
+    whole = has_weights(folder) and all(file.is_file() for file in weight_files(folder))
     # A snapshot's folder is named after its commit.
-    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if _is_whole(folder) else None
+    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if whole else None
 
 
 def _fetch(wanted: Repository) -> Located:
