@@ -1,13 +1,5 @@
 """Tables as people's programs write them: any separator, any encoding, any end of line; and the way back.
 
-How to use it::
-
-    table = read_table(Path("songs.csv"), "the list of songs", expected=("file", "title"))
-    require_sound(table.path, table.problems)            # one error with every problem; or look at them yourself
-    for row, line in zip(table.rows, table.lines, strict=True):
-        row["title"], line                               # cells by column, and the line for messages
-    table.separator, table.encoding, table.guessed       # what was found; `guessed`: the encoding needs evidence
-
 Nothing is taken from one hint: the separator is the one under which header and rows agree, whatever a line ``sep=;``
 or the file's ending says. An encoding is told by its byte-order mark, by zero bytes (UTF-16 without one) or by being
 valid UTF-8; anything else is a guess that the caller must confirm by what the texts should be, or refuse

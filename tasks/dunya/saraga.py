@@ -233,7 +233,7 @@ def files_of(place: Path) -> Iterator[Files]:
                 members = [member for member in archive.namelist() if not member.endswith("/")]
                 found.update({f"{name}/{member}": partial(archive.open, member) for member in members})
             elif path.is_file():
-                found[name] = partial(path.open, "rb")
+                found[name] = partial[IO[bytes]](path.open, "rb")
         yield {name: opener for name, opener in found.items() if not _hidden(name)}
 
 
