@@ -34,9 +34,8 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
-from ...sound import PLAIN, STRAIGHT
 from .index import read_pieces
-from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
+from .stored import _INDEX, AS_IT_IS, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from .stored import StoredTrack
 
 logger = logging.getLogger(__name__)
-
-_AS_IT_IS = (None, PLAIN, STRAIGHT)
-"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
 
 _TENSOR = "features"
 _OPEN_SHARDS = 256
@@ -320,14 +316,14 @@ def audio_sha256(tracks: Iterable[Track], known: dict[str, ShardTrack]) -> str:
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):
         stored = known[track.id].track if track.id in known else identify(track)
-        reading = f"\t{stored.decoder}" if stored.decoder not in _AS_IT_IS else ""
+        reading = f"\t{stored.decoder}" if stored.decoder not in AS_IT_IS else ""
         lines.append(f"{track.id}\t{stored.sha256 or 'missing'}{reading}\n")
     return sha256_of("".join(lines).encode())
 
 
 def used_decoders(entries: Iterable[ShardTrack]) -> dict[str, str]:
     """Return the versions, by name, of decoders that gave other samples than libsndfile as it is."""
-    named = {e.track.decoder for e in entries if e.track.failure is None} - set(_AS_IT_IS)
+    named = {e.track.decoder for e in entries if e.track.failure is None} - set(AS_IT_IS)
     return dict(sorted(name.rsplit(" ", 1) for name in named if name))
 
 

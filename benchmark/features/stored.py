@@ -16,6 +16,9 @@ from ...sound import PLAIN, STRAIGHT
 if TYPE_CHECKING:
     from ...tasks.base import Track
 
+AS_IT_IS = (None, PLAIN, STRAIGHT)
+"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
+
 _INDEX = ".index.json"
 
 
