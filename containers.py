@@ -101,9 +101,7 @@ _ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
 def foreign_name(beginning: bytes, data: bytes) -> str | None:
     """Return the codec and the container, or ``None`` if this is none of them.
 
-    Args:
-        beginning: first bytes of the file, tags included.
-        data: as much of the file as is worth looking through, from its beginning.
+    ``beginning`` are the file's first bytes, tags included; ``data`` is as much of it as is worth looking through.
     """
     if beginning[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return f"{_in_mp4(data)} in {'QuickTime' if beginning[8:10] == b'qt' else 'MP4'}"

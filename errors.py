@@ -93,17 +93,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageE
 
 
 class UnusableAudio(CmbenchError):  # noqa: N818 - it names what the audio is, like the reason it carries
-    """A file, or the asked stretch of it, holds nothing to encode.
-
-    Attributes:
-        path: the file.
-        reason: why, in a few words that do not name the file.
-    """
+    """A file, or the asked stretch of it, holds nothing to encode."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)  # both, or the error cannot travel between processes
         self.path = path
-        self.reason = reason
+        self.reason = reason  # in a few words that do not name the file
 
     def __str__(self) -> str:
         """Name the file and the reason."""

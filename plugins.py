@@ -68,8 +68,7 @@ def of_others(
 def answering(sentence: str) -> Iterator[None]:
     """Let whatever goes wrong in something of another distribution be an error for people.
 
-    Args:
-        sentence: what cannot be done, and where that is from (``View tempo of distribution … cannot be shown``).
+    ``sentence`` says what cannot be done, and where that is from (``View tempo of distribution … cannot be shown``).
 
     Raises:
         CmbenchError: what went wrong; errors for people, and a reader that left early, are handed on.

@@ -155,13 +155,9 @@ class _Pieces(io.RawIOBase):
 
 
 def joined_bytes(data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None = None) -> IO[bytes]:
-    """Return stretches of a file, and bytes between them, as one file of its own.
+    """Return stretches of a file (first byte, byte after the last), and bytes between them, as one file of its own.
 
-    Args:
-        data: of the file.
-        pieces: first byte and byte after the last of a stretch, or bytes.
-        length: that the file seems to have; behind what is there are zeros then, for a decoder that looks for a tag
-            before the end.
+    Up to ``length`` zeros follow what is there, for a decoder that looks for a tag before the end.
     """
     return io.BufferedReader(_Pieces(data, pieces, length), 2**16)
 

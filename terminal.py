@@ -75,12 +75,7 @@ def console(stderr: bool = False, **look: Any) -> Console:
 
 
 class ProgressBar:
-    """One bar with a detail and the time left, taken away at the end; a context manager.
-
-    Args:
-        console: where the bar and messages go; ``None`` for nowhere.
-        left: whether to show the time that is left of what the bar shows.
-    """
+    """One bar with a detail and, unless ``left`` is false, the time left; taken away at the end. A context manager."""
 
     def __init__(self, console: Console | None, left: bool = True) -> None:
         from rich.console import Console

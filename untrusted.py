@@ -276,8 +276,7 @@ def _require_few(root: yaml.Node, where: object, most: int) -> None:
 def parse_npy(content: bytes) -> NDArray[np.generic]:
     """Return the array of an ``.npy`` file; memory is taken only after its header was found to fit what follows it.
 
-    Args:
-        content: of the file. Objects are never unpickled.
+    Objects are never unpickled.
 
     Raises:
         ValueError: it is not such a file, or has values that do not exist.

@@ -18,15 +18,8 @@ def find_path(written: str, folder: Path | None = None, *, any_case: bool = Fals
 
     What exists exactly as written is taken first. Else, in this order: ``file://`` addresses are decoded, ``~`` is the
     home, backslashes separate folders, and a name counts as found where it differs from a file's only in its Unicode
-    form (Macs store ``ü`` as two characters, most programs write one).
-
-    Args:
-        written: by a person or their program.
-        folder: that relative paths start from; ``None`` for the working directory.
-        any_case: whether a name also counts as found where it differs from one file's only in upper and lower case.
-
-    Returns:
-        The file or folder; where there is none, the path that was most likely meant.
+    form (Macs store ``ü`` as two characters, most programs write one) or, with ``any_case``, in upper and lower case.
+    Where there is none, it is the path that was most likely meant. Relative paths start from ``folder``.
     """
     base = folder if folder is not None else Path()
     guesses = list(dict.fromkeys(_readings(written)))

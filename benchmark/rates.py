@@ -82,14 +82,8 @@ def read_rates(
 ) -> tuple[dict[str, tuple[Rate, ...]], list[str]]:
     """Return the rates of some models by name, and what could not be read.
 
-    Records come before the doctor's figures: they are of the model itself, on real files.
-
-    Args:
-        out: folder of records; need not exist.
-        cache: the cache root, where the doctor's figures are.
-        cards: of the models by name; ``None`` where a model is not here.
-        protocol: whose probes are asked about.
-        precision: of the encoders' arithmetic.
+    The records below ``out`` come before the doctor's figures in ``cache``: they are of the model itself, on real
+    files. A model's card is ``None`` where it is not here.
     """
     records, problems = _records(out)
     doctor = _read(cache / FILE)

@@ -116,11 +116,8 @@ def load_full(task: Task, context: LoadContext) -> Splits:
 def read_pieces(task: Task, table: Path, audio: dict[str, Path]) -> tuple[Track, ...]:
     """Return the pieces of one published table, in its order.
 
-    Args:
-        task: gives the labels.
-        table: ``training.tsv`` or ``test.tsv``.
-        audio: files by name without ending. A piece's own file (named by its ``id``) is used whole; else the file of
-            its video (named by its ``youtube-id``) is used from ``start-ts`` to ``end-ts``, seconds.
+    ``audio`` are files by name without ending. A piece's own file (named by its ``id``) is used whole; else that of its
+    video (named by its ``youtube-id``) is used from ``start-ts`` to ``end-ts``, seconds.
 
     Raises:
         UsageError: a row cannot be read.

@@ -56,16 +56,10 @@ class SpectralEncoder:
 
 
 def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return mel-frequency cepstral coefficients over time, of levels in bels.
+    """Return mel-frequency cepstral coefficients ``[20, 1 + samples // 512]`` of 24 kHz mono, of levels in bels.
 
     Ten times the result is ``librosa.feature.mfcc(y=samples, sr=24000)`` (librosa 0.11: Slaney's mel scale and norm,
     128 bands, 80 dB of range, orthonormal DCT-II) within 0.01 for music.
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``.
-
-    Returns:
-        float32 ``[20, 1 + samples // 512]``.
     """
     import scipy.fft
 
@@ -123,13 +117,9 @@ def mel_filters(rate: int = SAMPLE_RATE, frame: int = MFCC_FRAME, bands: int = M
 
 
 def mfcc_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return means and deviations over time of 20 MFCC and of their deltas.
+    """Return means and deviations over time of 20 MFCC, then of their deltas (per frame), ``[1, 80]``.
 
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least 4,096.
-
-    Returns:
-        float32 ``[1, 80]``: means, deviations, means of the deltas (per frame), deviations of the deltas.
+    ``samples`` are mono at 24 kHz, at least 4,096.
     """
     import numpy as np
     from scipy.signal import savgol_filter
@@ -141,11 +131,7 @@ def mfcc_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def chroma_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the pitch-class distributions of :mod:`.pitch_classes`, float32 ``[4, 360]``.
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least 4,096.
-    """
+    """Return the pitch-class distributions of :mod:`.pitch_classes` of at least 4,096 samples, ``[4, 360]``."""
     from .pitch_classes import describe_pitches
     from .pitch_salience import track_pitches
 

@@ -80,12 +80,9 @@ class Pitches:
 
 
 def track_pitches(samples: NDArray[np.float32]) -> Pitches:
-    """Find melody, voices and partials of one window.
+    """Find melody, voices and partials of one window: mono at 24 kHz, at least one frame of 4,096.
 
     Memory is bounded: spectra exist for 256 frames (6.4 s) at a time, the salience for all (96 kB per second).
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least one frame of 4,096.
     """
     import numpy as np
 

@@ -45,15 +45,9 @@ FRAMES_PER_TOKEN = 10
 
 
 def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return 64 mel levels in bels, 75 frames per second, with the mean over the whole taken off.
+    """Return mel levels of 24 kHz mono in bels ``[frames, 64]``, 75 frames per second, less the mean over the whole.
 
-    Without the mean, how loud a record was cut would tell corpora apart before any music does.
-
-    Args:
-        audio: mono at 24 kHz ``[samples]``.
-
-    Returns:
-        ``[frames, 64]``.
+    With the mean, how loud a record was cut would tell corpora apart before any music does.
     """
     import numpy as np
 
@@ -62,14 +56,7 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def log_frequency(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log power in 216 bands, 36 to an octave from 82.4 Hz, 75 frames per second, less the mean over the whole.
-
-    Args:
-        audio: mono at 24 kHz ``[samples]``.
-
-    Returns:
-        ``[frames, 216]``.
-    """
+    """Return log power of 24 kHz mono ``[frames, 216]``, 36 bands to an octave from 82.4 Hz, as :func:`log_mel` is."""
     import numpy as np
     import torch
 

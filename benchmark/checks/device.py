@@ -36,9 +36,7 @@ Forward = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 def check_device(device: str = "auto", shape: HubertShape | None = None) -> Iterator[Check]:
     """Compare a device with the processor, in float32 and, where it has such units, in bfloat16.
 
-    Args:
-        device: as for ``cmbench run``.
-        shape: of the network; the 95M size if not given.
+    The network is of the 95M size if no other shape is given.
 
     Raises:
         UsageError: there is no such device.

@@ -63,19 +63,15 @@ class Executor(Protocol):
     def each(self, work: Callable[[Encoders, Sequence[S]], Iterator[T]], items: Sequence[S]) -> Iterator[T]:
         """Yield what a function makes of every item, each once, in any order.
 
-        Args:
-            work: of the encoders and some items; doing an item again does no harm.
-            items: each of which may be done in another process.
+        Each may be done in another process; doing one again does no harm.
         """
         ...
 
     def start(self, work: Callable[[OnProgress], T], then: Callable[[T], R], progress: OnProgress) -> Callable[[], R]:
-        """Begin something, and return what waits for its end.
+        """Begin something pure, and return what waits for its end.
 
-        Args:
-            work: a pure function of how to tell its progress.
-            then: takes what it returned, in this process, as soon as may be and once.
-            progress: hears how far it is, where that can be told.
+        ``then`` takes what it returned, in this process, as soon as may be and once; ``progress`` hears how far it is,
+        where that can be told.
         """
         ...
 

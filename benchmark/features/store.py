@@ -112,18 +112,12 @@ def _locks_work(folder: Path) -> bool:
 
 
 class FeatureStore:
-    """One folder of features.
-
-    Args:
-        folder: where it is; made when first written to.
-        layers: hidden states per window.
-        dim: length of each.
-    """
+    """One folder of features, made when first written to."""
 
     def __init__(self, folder: Path, layers: int, dim: int) -> None:
         self.folder = folder
-        self.layers = layers
-        self.dim = dim
+        self.layers = layers  # hidden states per window
+        self.dim = dim  # length of each
 
     def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
         """Write ``about.json``, for people and for ``cmbench cache``."""
@@ -237,18 +231,13 @@ class FeatureStore:
 
 
 class FeatureView:
-    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for.
-
-    Attributes:
-        layers: hidden states per window.
-        dim: length of each.
-        track_of_window: position of each window's track among the given ones ``[windows]``.
-    """
+    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for."""
 
     def __init__(self, store: FeatureStore, entries: Sequence[ShardTrack]) -> None:
         self.layers = store.layers
         self.dim = store.dim
         counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
+        # Position of each window's track among the given ones ``[windows]``.
         self.track_of_window: NDArray[np.int64] = np.repeat(np.arange(len(entries)), counts)
         pieces = {e.piece.path: e.piece for e in entries}
         shards = {path: i for i, path in enumerate(pieces)}

@@ -93,15 +93,10 @@ class LongWindows:
 
 
 class _Levels:
-    """Statistics of a stretch, added up while it is decoded.
-
-    Attributes:
-        frames: decoded.
-        peak: largest absolute sample of any channel.
-    """
+    """Statistics of a stretch, added up while it is decoded."""
 
     def __init__(self, channels: int) -> None:
-        self.frames, self.peak = 0, 0.0
+        self.frames, self.peak = 0, 0.0  # decoded; largest absolute sample of any channel
         self._sums = np.zeros((channels + 1, 2))  # a row per channel and one for the mix: sum, sum of squares
 
     def add(self, channels: NDArray[np.float32], mix: NDArray[np.float32]) -> None:

@@ -57,11 +57,9 @@ class Answers:
 
 
 def answers(found: Sequence[Evidence], page: Path) -> tuple[Answers, ...]:
-    """Return what is shown of records whose answers lie beside them; nothing of rendered music.
+    """Return what ``page`` shows of records whose answers lie beside them; nothing of rendered music.
 
-    Args:
-        found: records with their predictions; those of the first :data:`DRAWN_MODELS` models are shown.
-        page: where the page will be.
+    Those of the first :data:`DRAWN_MODELS` models are shown.
     """
     real = [one for one in found if one.record.task.edition != "mini" and answers_path(one.path).is_file()]
     models = list(dict.fromkeys(one.record.model.name for one in real))[:DRAWN_MODELS]

@@ -49,11 +49,8 @@ def write_answers(record: Path, model: str, data: TaskData, *, again: bool = Tru
 def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.generic]]) -> str:
     """Return the table: a row a test track, a column for every label's probability behind the answers.
 
-    Args:
-        model: its name.
-        data: the task's tracks; those of the predictions are among its test tracks.
-        arrays: ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]``, ``probabilities``
-            ``[seeds, tracks, labels]``.
+    The arrays are ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]`` and
+    ``probabilities`` ``[seeds, tracks, labels]``.
     """
     labels = [str(label) for label in arrays["labels"]]
     families = [data.task.families[label] for label in labels]

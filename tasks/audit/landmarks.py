@@ -109,11 +109,7 @@ class Match:
 
 
 def fingerprint(samples: NDArray[np.float32]) -> Fingerprint:
-    """Find the landmarks of a recording.
-
-    Args:
-        samples: ``[samples]`` mono at :data:`RATE`.
-    """
+    """Find the landmarks of a recording, mono at :data:`RATE`."""
     times, fine = _peaks(samples)
     bins = np.rint(fine / _FINE).astype(np.uint32)
     names: list[NDArray[np.uint32]] = [np.empty(0, np.uint32)]

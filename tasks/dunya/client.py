@@ -77,24 +77,17 @@ class Patience:
 class DunyaClient:
     """Asks Dunya, patiently.
 
-    Args:
-        token: the user's personal token.
-        url: address of the server.
-        patience: attempts, waits and time-outs.
-        wait: sleeps for some seconds.
-        clock: seconds that only grow.
-
     Raises:
         UsageError: the token or the address cannot be one.
     """
 
     def __init__(
         self,
-        token: str,
+        token: str,  # the user's own
         url: str = DUNYA,
         patience: Patience | None = None,
         wait: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,  # seconds that only grow
     ) -> None:
         import requests
 

@@ -30,15 +30,11 @@ _BLOCK = 2**13
 
 
 class TryAgain(Exception):  # noqa: N818 - it says what to do
-    """An attempt failed in a way that another may not.
-
-    Attributes:
-        seconds: the wait that the server asked for; ``None`` if it did not.
-    """
+    """An attempt failed in a way that another may not."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
-        self.seconds = seconds
+        self.seconds = seconds  # the wait that the server asked for; ``None`` if it did not
 
 
 @dataclass(frozen=True)

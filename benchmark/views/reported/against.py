@@ -58,10 +58,7 @@ class Against:
 
 
 def set_beside(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
-    """Set records beside every published row of their model.
-
-    Args:
-        records: of any edition; only those on real data of the six tasks are compared.
+    """Set records beside every published row of their model; only those on real data of the six tasks.
 
     Returns:
         The comparisons, by published row, model and tradition; and in a sentence each, what has no counterpart.
