@@ -35,7 +35,7 @@ def _processor() -> str:
 def describe_environment(
     device: str, decoders: Mapping[str, str] | None = None, batch_seconds: float | None = None
 ) -> EnvironmentPart:
-    """Describe where and when a cell was computed: on a resolved device, as :class:`EnvironmentPart` says."""
+    """Describe where and when a cell was computed; ``decoders`` are those that gave other samples than libsndfile."""
     import torch
 
     from ...version import __version__
