@@ -173,6 +173,12 @@ def whole_file(path: Path) -> Iterator[Path]:
                 os.close(handle)
 
 
+def remove_held(path: Path) -> None:
+    """Remove a file that this process holds open; on Windows, where that cannot be, it stays."""
+    if POSIX:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Give an error of the operating system that names no file, or a temporary one, the path of what was written."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError
-from ..files import POSIX, safe_name, sha256_of, write_atomically
+from ..files import remove_held, safe_name, sha256_of, write_atomically
 from ..paths import cache_root
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
@@ -152,8 +152,7 @@ def _remove(lock: FileLock) -> None:
 
     Whoever waits for it, or makes a new one, holds a lock that others may not see; but all look for the record next.
     """
-    if POSIX:
-        Path(lock.lock_file).unlink(missing_ok=True)
+    remove_held(Path(lock.lock_file))
 
 
 def audio_note(data: TaskData) -> Path:
