@@ -35,12 +35,9 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
     """Note that a folder's records of custom tasks are of these corpora.
 
     A corpus is the same at the same place, whatever was changed in it, and elsewhere if its content is the same: moved
-    or copied, it takes its results along. What it holds is read again only where results came since it
-    was noted: called before a run and after it, a run that finds all done reads no recording.
-
-    Args:
-        out: folder of the records; made if there is something to note.
-        tasks: of a run; those without a description of the user's own are left out.
+    or copied, it takes its results along. Tasks without a description of the user's own are left out. What a corpus
+    holds is read again only where results came since it was noted: called before a run and after it, a run that finds
+    all done reads no recording.
 
     Raises:
         UsageError: the folder holds results of another corpus of one of these names.
@@ -71,11 +68,7 @@ def _is_newest(out: Path) -> bool:
 
 
 def _require_same(out: Path, name: str, here: Corpus, other: Corpus) -> None:
-    """Check that a corpus at another place than the one noted is the same.
-
-    Raises:
-        UsageError: it is another.
-    """
+    """Raise :class:`UsageError` unless a corpus at another place than the one noted is the same."""
     (file, content), (there, noted) = here, other
     if noted == content:
         return
@@ -104,7 +97,6 @@ def content_sha256(task: Task) -> str:
 
 
 def _sample(path: Path) -> bytes:
-    """Return size, first and last bytes of a file; nothing of what is no file or cannot be read."""
     try:
         if not path.is_file():
             return b"-"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...tasks.splits.names import is_sample
-from ...terminal import new_table
+from ...terminal import new_table, print_heading, say
 from ..comparing.compare import Comparison, LabelChange, TaskChange, compare
 from ..comparing.paired import TEST_ONLY, Difference
 from ..comparing.ties import Standing, standings
@@ -46,19 +46,9 @@ def _short(reason: str) -> str:
 
 
 def print_comparison(comparison: Comparison, console: Console, *, labels: bool = True) -> None:
-    """Print every change: tasks, then families and labels of each task.
-
-    Args:
-        comparison: what to print.
-        console: where.
-        labels: whether to print families and labels too.
-    """
-    from rich.text import Text
-
+    """Print every change: tasks, then families and labels of each task."""
     setting = comparison.setting
-    console.print(Text(f"{comparison.before} → {comparison.after}   ({setting.title})", style="bold"))
-    if setting.warning:
-        console.print(Text(setting.warning, style="yellow"))
+    print_heading(console, f"{comparison.before} → {comparison.after}   ({setting.title})", setting.warning)
     legend = (
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
@@ -67,7 +57,7 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
         "taken as given. DeLong p: of the seeds' mean probabilities, taking tracks for "
         "independent."
     )
-    console.print(Text(legend, style="dim"))
+    say(console, legend, "dim")
     for metric, title in TITLES:
         rows = [(f"{t.task} (n={t.tracks}, {t.groups} groups)", t.metrics[metric]) for t in comparison.tasks]
         print_block(f"{title} by task", rows, console)
@@ -76,10 +66,15 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
             print_task(task, console)
     for task in comparison.tasks:
         for note in task.notes:
-            console.print(Text(f"{task.task}: {note}.", style="yellow"))
-    for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
-        if tasks:
-            console.print(Text(f"Only {name} has records of {', '.join(tasks)}: not compared.", style="yellow"))
+            say(console, f"{task.task}: {note}.", "yellow")
+    for line in not_compared(comparison):
+        say(console, line, "yellow")
+
+
+def not_compared(comparison: Comparison) -> list[str]:
+    """Name the tasks that only one of the two has."""
+    sides = ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after))
+    return [f"Only {name} has records of {', '.join(tasks)}: not compared." for name, tasks in sides if tasks]
 
 
 def print_families(task: TaskChange, console: Console) -> None:
@@ -162,7 +157,7 @@ def print_standings(found: Sequence[Standing], console: Console) -> None:
         "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %"
         f"{'' if all(one.trainings for one in found) else f', {TEST_ONLY}'}."
     )
-    console.print(Text(legend, style="dim"))
+    say(console, legend, "dim")
 
 
 Found = Comparison | tuple[Standing, ...]

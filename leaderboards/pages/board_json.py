@@ -125,7 +125,6 @@ def compare_json(board: Board, differences: bool) -> dict[str, object]:
 
 
 def _rows(board: Board) -> dict[str, list[str]]:
-    """Return the numbers that two entries are compared in: what each is called, and where an entry has it."""
     rows = {"score": ["score, mean over traditions", "score"]}
     rows |= {name: [f"score, {name}", "traditions", name] for name in board.traditions}
     for metric in HEADLINE:

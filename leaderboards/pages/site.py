@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...benchmark.pages.svg import TEMPLATES as PAGE_TEMPLATES
+from ...benchmark.pages.svg import environment
 from ...benchmark.records.record import Record
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...benchmark.views.equity import worst
@@ -53,10 +53,7 @@ BADGE_TITLES: Mapping[str, str] = {
 def build(root: Path, out: Path, resamples: int = RESAMPLES) -> Site:
     """Write the pages of all entries below a folder.
 
-    Args:
-        root: folder of entries.
-        out: folder of the pages; one that this function made is replaced.
-        resamples: of the bootstrap.
+    A folder that this function made is replaced.
 
     Raises:
         UsageError: ``out`` holds something else.
@@ -121,15 +118,7 @@ class _Drawing:
     """The templates with what all pages share."""
 
     def __init__(self, site: Site) -> None:
-        import jinja2
-
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([TEMPLATES, PAGE_TEMPLATES]),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment(TEMPLATES)
         self._environment.filters.update(
             percent=percent,
             span=span,
@@ -175,7 +164,6 @@ class _Drawing:
 
 
 def _entry_name(key: str) -> str:
-    """Return ``name`` and ``version`` with a space between, as they are read."""
     return key.replace("/", " ")
 
 
@@ -189,7 +177,6 @@ def _shade(value: float, chance: float) -> str:
 
 
 def _row_data(entry: Listed, anchor: str) -> Any:
-    """Return what a row can be filtered by, as attributes."""
     from markupsafe import Markup
 
     said = entry.submission
@@ -265,7 +252,6 @@ _Cell = tuple[float | None, bool]
 
 
 def _layers(records: Sequence[Record]) -> list[tuple[str, list[_Cell]]]:
-    """Return for every layer its validation score on each task, and whether it was chosen there."""
     names = dict.fromkeys(score.layer for record in records for score in record.layers)
     scores = [{score.layer: score.score for score in record.layers} for record in records]
     return [

@@ -52,17 +52,11 @@ def check_columns(table: Table) -> list[Problem]:
 
 @dataclass(frozen=True)
 class Reader:
-    """Makes tracks of the rows of a table.
+    """Makes tracks of the rows of a table."""
 
-    Attributes:
-        table: the rows.
-        folder: that paths start from.
-        labels: of the task.
-    """
-
-    table: Table
-    folder: Path
-    labels: tuple[str, ...]
+    table: Table  # the rows
+    folder: Path  # that paths start from
+    labels: tuple[str, ...]  # of the task
 
     def tracks(self) -> tuple[list[Track], list[Problem]]:
         """Return the tracks in the table's order, and everything that is wrong with their rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,8 +22,9 @@ from ..equity import print_equity
 from ..figures import COLUMN_WIDTH
 from ..headline import Conclusion, conclusion, of_scope, print_conclusion
 from ..scope import scope_of
+from ..tables import print_tables
 from .transfer_map import PAGE_WIDTH, transfer_figure
-from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
+from .transfer_tables import matrix_rows, transfer_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +77,9 @@ def _show(found: Transfer, console: Console) -> None:
     if found.said is not None:
         print_conclusion(found.said, console)
         console.print()
-    print_transfer(found.matrix, console, headed=found.said is None)
+    tables = transfer_tables(found.matrix)
+    # Edition and warning stand above the conclusion.
+    print_tables(tables if found.said is None else [replace(t, source="", warning="") for t in tables], console)
     print_equity(found.equities, console)
 
 
@@ -110,7 +113,7 @@ VIEW = View(
     name="transfer",
     help="Show models by tasks: scores, and what changed against a base model.",
     compute=_compute,
-    texts=lambda found: {"tex": latex_table(found.matrix), "md": markdown_matrix(found.matrix)},
+    tables=lambda found: transfer_tables(found.matrix),
     rows=lambda found: {"": matrix_rows(found.matrix)},
     figures=lambda found: {
         "": partial(transfer_figure, found.matrix, PAGE_WIDTH),
