@@ -25,7 +25,7 @@ from ...tasks.splits.names import SPLITS
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
 from ..comparing.summary import centre
-from ..protocol import Protocol, get_protocol
+from ..protocol import ProbeSettings, Protocol, get_protocol
 from ..records.evidence import Evidence, evidence_of
 from ..records.folder import iter_records
 from ..scoring.metrics import Bools, Doubles, Floats
@@ -34,6 +34,7 @@ from .base import Evaluation, load_context
 if TYPE_CHECKING:
     from ...tasks.base import TaskData, Track
     from ..comparing.paired import Replicates
+    from ..models import Encoders
     from ..observer import Observer
     from ..probing.inputs import WindowFeatures
     from ..probing.search import ProbeSplit
@@ -257,3 +258,15 @@ def truth(cell: Cell, split: str) -> tuple[Bools, Bools]:
     """Return the labels of a split and which of them are known, ``[tracks, labels]`` each."""
     one = cell.splits[split]
     return one.labels, np.ones_like(one.labels) if one.known is None else one.known
+
+
+def chosen_probe(cell: Cell) -> tuple[list[ProbeSplit], ProbeSettings, tuple[str, ...]]:
+    """Return what the chosen probe of a cell sees of each split, the settings that train it alone, and its states."""
+    from ..probing.search import FUSED_NAME
+
+    selection, probe = cell.evidence.record.selection, cell.protocol.probe
+    alone = replace(probe, learning_rates=(selection.learning_rate,), seeds=(probe.search_seed,), halve_at=())
+    if selection.layer == FUSED_NAME:
+        return [cell.splits[split] for split in SPLITS], replace(alone, each_layer=False), cell.states
+    splits = in_state(cell.splits, cell.states.index(selection.layer))
+    return splits, replace(alone, each_layer=True, fused=False), (selection.layer,)

@@ -1,0 +1,175 @@
+"""Robustness from audio to verdicts: what a shift breaks is lost, what it does not touch is kept, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from cmbench.baselines import registry
+from cmbench.baselines.base import EncoderCard, EncoderEntry
+from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.protocol import ProbeSettings, get_protocol
+from cmbench.benchmark.studies.robustness import report
+from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, THERE_AND_BACK, altered_card
+from cmbench.benchmark.studies.robustness.measuring import KINDS, Request, Robustness, measure
+from cmbench.benchmark.studies.robustness.report import change_figure, change_rows, change_table, sentences
+from cmbench.benchmark.views.words import ALL
+
+RATE = 8000
+FIFTY, NOISE = "pitch ±50 cents", "noise 20 dB"
+QUICK = replace(
+    get_protocol("cmbench-2"),
+    name="quick",
+    probe=ProbeSettings(hidden=8, learning_rates=(3e-2,), max_epochs=30, batch=8, seeds=(1,)),
+    train_resamples=8,
+    resamples=20,
+)
+STEPS = {"makam--narrow": 200, "makam--wide": 300}
+"""Cents from the first tone to the second."""
+
+
+def write_corpus(folder: Path) -> Path:
+    """Write tracks of two tones: the step between them is the mode, how long the first lasts the metre."""
+    rows = ["id,path,split,group,labels"]
+    for split, count in (("train", 24), ("valid", 12), ("test", 24)):
+        for i in range(count):
+            mode, slow = [*STEPS][i % 2], i % 4 < 2
+            rng = np.random.default_rng(i)
+            t = np.arange(int(0.6 * RATE)) / RATE
+            low, high = (np.sin(2 * np.pi * 440 * 2 ** (cents / 1200) * t) for cents in (0, STEPS[mode]))
+            tones = np.concatenate([low if slow else low[:2400], np.zeros(800), high])
+            wave = (0.3 + 0.1 * rng.random()) * tones + 0.001 * rng.standard_normal(len(tones))
+            path = folder / f"{split}{i}.wav"
+            soundfile.write(path, wave.astype(np.float32), RATE, subtype="FLOAT")
+            rows.append(f"{split}{i},{path.name},{split},{split}-{i // 2},{mode}|usul--{'slow' if slow else 'fast'}")
+    (folder / "tracks.csv").write_text("\n".join([*rows, ""]))
+    labels = f"[{', '.join(STEPS)}, usul--slow, usul--fast]"
+    (folder / "task.yaml").write_text(f"name: steps\ntradition: turkish\nlabels: {labels}\n")
+    return folder / "task.yaml"
+
+
+def pitch(tone: NDArray[np.float32]) -> float:
+    """Cents of a tone above 440 Hz."""
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), 1 << 17))
+    return float(1200 * np.log2(spectrum[1500:].argmax() + 1500) - 1200 * np.log2(440 * (1 << 17) / RATE))
+
+
+@dataclass
+class Hearing:
+    """Hears the second tone in two narrow bands, of pitch (absolute) or of the step, and how long the first one is."""
+
+    absolute: bool
+    heard: int = 0
+
+    @property
+    def card(self) -> EncoderCard:
+        return EncoderCard(
+            name="absolute" if self.absolute else "relative", family="test", sample_rate=RATE, layers=1, dim=3,
+            layer_names=("a",), min_seconds=0.05, parameters=0, licence="none", trained_on=(),
+            weights_sha256=str(int(self.absolute)) * 64, code_version="1", preprocessing="none",
+        )  # fmt: skip
+
+    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.heard += len(audio)
+        return np.stack([self._features(one) for one in audio])
+
+    def _features(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        step = pitch(audio[-3600:-600]) - (0.0 if self.absolute else pitch(audio[400:2000]))
+        bands = [float(abs(step - cents) < 20) for cents in STEPS.values()]
+        goes_on = np.abs(audio[2650:2950]).max() > 0.4 * np.abs(audio).max()
+        return np.array([[*bands, float(goes_on)]], np.float32)
+
+
+@dataclass
+class Models:
+    """The doubles, registered by their names."""
+
+    absolute: Hearing
+    relative: Hearing
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Models:
+    made = Models(Hearing(absolute=True), Hearing(absolute=False))
+    for name, one in vars(made).items():
+        entry = EncoderEntry(name, "A double.", "none", "built in", lambda _, one=one: one)
+        monkeypatch.setitem(registry(), name, entry)  # type: ignore[arg-type]  # a dict, wherever it is made
+    return made
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave some alterations; the others are tested one by one."""
+    for kind in {*KINDS} - {THERE_AND_BACK, FIFTY, NOISE}:
+        for name in KINDS[kind]:
+            monkeypatch.delitem(ALTERATIONS, name)  # type: ignore[arg-type]  # dicts, wherever they are made
+        monkeypatch.delitem(KINDS, kind)  # type: ignore[arg-type]
+    monkeypatch.setattr(report, "TRANSPOSED", FIFTY)
+
+
+Study = Callable[..., Robustness]
+
+
+@pytest.fixture
+def study(tmp_path: Path, models: Models, few: None) -> Study:
+    task = write_corpus(tmp_path)
+
+    def run(*names: str) -> Robustness:
+        request = Request(
+            model=list(names), tasks=[str(task)], protocol=QUICK, out=tmp_path / "out", device="cpu", workers=1
+        )  # type: ignore[arg-type]  # a protocol of one's own has no name that an option could say
+        return measure(request, Observer())
+
+    return run
+
+
+def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(study: Study, models: Models) -> None:
+    found = study("absolute", "relative")
+    assert found.kinds["absolute", "makam", FIFTY].verdict == "lost"
+    assert found.apart["absolute", FIFTY].verdict == "lost"
+    assert found.kinds["relative", "makam", FIFTY].verdict == "kept"
+    # The null: what rests on no pitch changes by none of it, nor by the processing.
+    for model in ("absolute", "relative"):
+        for kind in KINDS:
+            assert found.kinds[model, "usul", kind].verdict == "kept", (model, kind)
+    assert {found.kinds["absolute", "makam", kind].verdict for kind in (THERE_AND_BACK, NOISE)} == {"kept"}
+    assert found.kinds["absolute", "makam", FIFTY].trainings == 8
+    assert found.named["relative", FIFTY].value == 1.0
+    named = found.named["absolute", FIFTY]
+    assert named.value is not None
+    assert named.value < 0.8
+    assert found.tracks == {"steps": 24}
+    # Nothing is encoded or trained again, and nothing altered is taken for what was not.
+    heard = models.absolute.heard
+    assert heard == 60 + 24 * len(ALTERATIONS)
+    assert study("absolute", "relative").kinds == found.kinds
+    assert models.absolute.heard == heard
+    shown(found)
+
+
+def shown(found: Robustness) -> None:
+    table = change_table(found)
+    assert len(table.rows) == 2 * len(KINDS)
+    row = next(r for r in table.rows if r[:2] == ("absolute", FIFTY))
+    assert row[table.columns.index("makam")].endswith("↓")
+    assert row[table.columns.index("usul")] == "+0.0="
+    said = " ".join(sentences(found))
+    assert "absolute's modes lose more than its other labels" in said
+    assert "relative names the same mode on 100.0 [100.0, 100.0] % of the tracks" in said
+    rows = change_rows(found)
+    assert len({tuple(r) for r in rows}) == 1
+    assert len(rows) == 2 * (3 * (len(KINDS) + len(ALTERATIONS)) + 2 * len(KINDS))
+    assert [axes.get_title() for axes in change_figure(found).axes] == [ALL, "makam", "usul", "mode named alike, %"]
+
+
+def test_features_of_altered_audio_are_never_those_of_another_form() -> None:
+    card = Hearing(absolute=True).card
+    cards = [card, *(altered_card(card, one) for one in ALTERATIONS.values())]
+    assert len({one.fingerprint for one in cards}) == len(cards)
+    assert len({one.name for one in cards}) == len(cards)
