@@ -1,0 +1,196 @@
+"""What is judged of leakage, from evidence alone: splits, labels counted twice, rare labels, tracks heard before.
+
+Each is a paired difference of the score that is 0 at chance, by :mod:`...comparing.paired`. What several tasks say is
+averaged, each tradition once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...comparing.compare import BOUND, RESAMPLES, on_common_tracks
+from ...comparing.paired import Difference, control_false_discoveries, difference, replicate
+from ...comparing.summary import mean_over_traditions
+from ...records.evidence import Evidence
+from ...scoring.bootstrap import cluster_count
+from ...scoring.intervals import Sample, fewest
+from ...scoring.metrics import Bools, Doubles, defined_labels
+from ..cells import centred
+
+HEAD, MIDDLE, TAIL = "head", "middle", "tail"
+"""Thirds of the labels of a task, by how many training tracks have them."""
+
+EVERYWHERE = "mean"
+"""In place of a task: the mean over all that were asked, each tradition once."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two scores of one model on one task, on the same resamples.
+
+    Attributes:
+        task: its name.
+        tradition: of the task.
+        before: ``[1 + resamples]``.
+        after: ``[1 + resamples]``.
+        sample: that both were drawn from.
+        tracks: that are judged.
+    """
+
+    task: str
+    tradition: str
+    before: Doubles
+    after: Doubles
+    sample: Sample
+    tracks: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer.
+
+    Attributes:
+        question: what is asked.
+        model: its name.
+        on: task, or :data:`EVERYWHERE`.
+        tracks: that are judged.
+        change: second minus first of what is asked about.
+    """
+
+    question: str
+    model: str
+    on: str
+    tracks: int
+    change: Difference
+
+
+def findings(question: str, model: str, sides: Sequence[Sides], bound: float = BOUND) -> list[Finding]:
+    """Judge a question on every task and on their mean; q-values are among these.
+
+    Args:
+        question: what is asked.
+        model: whose scores.
+        sides: one for each task, or none.
+        bound: changes smaller than this count as none, as a fraction.
+    """
+    if not sides:
+        return []
+    changes = [difference(one.before, one.after, one.sample, bound) for one in sides]
+    # A task on which nothing is defined is named by its own finding, and is no part of the mean.
+    there = [one for one, change in zip(sides, changes, strict=True) if change.change is not None]
+    names, tracks = [one.task for one in sides], [one.tracks for one in sides]
+    if len(there) > 1:
+        means = (_mean(there, [getattr(one, side) for one in there]) for side in ("before", "after"))
+        changes.append(difference(*means, fewest([one.sample for one in there]), bound))
+        names, tracks = [*names, EVERYWHERE], [*tracks, sum(one.tracks for one in there)]
+    judged = control_false_discoveries(changes)
+    return [Finding(question, model, *one) for one in zip(names, tracks, judged, strict=True)]
+
+
+def _mean(sides: Sequence[Sides], scores: Sequence[Doubles]) -> Doubles:
+    by_tradition: dict[str, list[Doubles]] = {}
+    for one, score in zip(sides, scores, strict=True):
+        by_tradition.setdefault(one.tradition, []).append(score)
+    return mean_over_traditions({name: np.mean(found, axis=0) for name, found in by_tradition.items()})
+
+
+def _sides(first: Evidence, second: Evidence, columns: Sequence[Sequence[int]] | None = None) -> Sides:
+    """Return the sides of two pieces of evidence on the same tracks, each on its columns if some are given."""
+    wanted = columns or (None, None)
+    before, after = (
+        centred(replicate(one, RESAMPLES), labels) for one, labels in zip((first, second), wanted, strict=True)
+    )
+    task = first.record.task
+    return Sides(task.name, task.tradition, before, after, fewest([first.sample, second.sample]), len(first.track_ids))
+
+
+def other_split(usual: Evidence, safe: Evidence) -> Sides | None:
+    """Compare a model on two splits of a task, on the tracks that both test; ``None`` where there is none.
+
+    Each track is then judged by probes that may, and by probes that cannot, have met its group in training. The groups
+    that are drawn are those of the second split, which are no smaller. The trainings of the two are on other samples.
+    """
+    both = set(usual.track_ids)
+    common = tuple(track for track in safe.track_ids if track in both)
+    if not common:
+        return None
+    second = safe.rows(common)
+    # One record for both: which groups are drawn depends on the split that it names.
+    return _sides(replace(usual.rows(common), record=second.record, groups=second.groups), second)
+
+
+def without_repeats(found: Evidence, identical: Iterable[Sequence[str]]) -> Sides | None:
+    """Compare the mean over all labels with that over distinct ones; ``None`` where all are.
+
+    Args:
+        found: of the model on the task.
+        identical: sets of labels that no track tells apart.
+    """
+    repeated = {label for names in identical for label in names[1:]}
+    labels = found.record.task.labels
+    if not repeated:
+        return None
+    return _sides(found, found, (range(len(labels)), [k for k, label in enumerate(labels) if label not in repeated]))
+
+
+def thirds(found: Evidence) -> Mapping[str, tuple[int, ...]]:
+    """Return the labels that the test split defines, by position, in three parts by training tracks; many first."""
+    held = {k: label.train_support for k, label in enumerate(found.record.labels) if label.roc_auc is not None}
+    ordered = sorted(held, key=lambda k: (-held[k], k))
+    return dict(zip((HEAD, MIDDLE, TAIL), (tuple(part.tolist()) for part in np.array_split(ordered, 3)), strict=True))
+
+
+def in_thirds(found: Evidence, first: str, second: str) -> Sides | None:
+    """Compare two thirds of the labels of a task; ``None`` where it has fewer than three."""
+    parts = thirds(found)
+    return _sides(found, found, (parts[first], parts[second])) if all(parts.values()) else None
+
+
+def against(base: Evidence, found: Evidence, third: str) -> Sides | None:
+    """Compare two models on one third of the labels of a task; ``None`` where it has fewer than three."""
+    parts = thirds(base)
+    one, other, _ = on_common_tracks(base, found)
+    return _sides(one, other, (parts[third], parts[third])) if all(parts.values()) else None
+
+
+def heard_before(base: Evidence, found: Evidence, heard: Collection[str]) -> Sides | None:
+    """Compare what a model gains over a base on tracks that it was likely trained on, and on the others.
+
+    Both parts are scored on the same draws of groups and on the labels that both define. That some tracks are easier is
+    in both models, and cancels.
+
+    Args:
+        base: a model that did not hear these tracks, on the task.
+        found: the model that may have.
+        heard: ids of tracks that it has likely heard.
+
+    Returns:
+        What is gained on the other tracks, and on these; ``None`` where one part has no track or no label in common.
+    """
+    base, found, _ = on_common_tracks(base, found)
+    rows = np.array([track in heard for track in found.track_ids])
+    defined = [defined_labels(*_truth(_only(found, part)))[0] for part in (~rows, rows)]
+    columns = np.flatnonzero(defined[0] & defined[1]).tolist()
+    if not columns:
+        return None
+    gains = []
+    for part in (~rows, rows):
+        before, after = (centred(replicate(_only(one, part), RESAMPLES), columns) for one in (base, found))
+        gains.append(after - before)
+    groups = [cluster_count([g for g, here in zip(found.groups, part, strict=True) if here]) for part in (~rows, rows)]
+    sample = fewest([base.sample, found.sample, *(Sample(count, base.sample.trainings) for count in groups)])
+    task = found.record.task
+    return Sides(task.name, task.tradition, *gains, sample, int(rows.sum()))
+
+
+def _only(found: Evidence, rows: Bools) -> Evidence:
+    """Return evidence of which the labels of some tracks alone are known: all are drawn, these are scored."""
+    known = _truth(found)[1] & rows[:, None]
+    return replace(found, known=known, targets=found.targets & known)
+
+
+def _truth(found: Evidence) -> tuple[Bools, Bools]:
+    return found.targets, np.ones_like(found.targets) if found.known is None else found.known
