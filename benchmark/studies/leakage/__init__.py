@@ -6,7 +6,7 @@ from functools import partial
 
 from ..base import Study
 from .measuring import Request, cost, measure
-from .report import finding_figure, finding_rows, finding_table, sentences
+from .report import answer_figure, answer_table, sentences
 
 STUDY = Study(
     name="leakage",
@@ -18,10 +18,10 @@ STUDY = Study(
     request=Request,
     compute=measure,
     cost=cost,
-    tables=lambda found: [finding_table(found)],
+    tables=lambda found: [answer_table(found)],
     sentences=sentences,
-    rows=lambda found: {"": finding_rows(found)},
-    figures=lambda found: {"": partial(finding_figure, found)},
+    rows=lambda found: {"": found.rows()},
+    figures=lambda found: {"": partial(answer_figure, found)},
     stem=lambda found: f"leakage-{found.setting.edition}",
     goes_on=True,
     examples=(

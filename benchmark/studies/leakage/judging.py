@@ -1,110 +1,35 @@
 """What is judged of leakage, from evidence alone: splits, labels counted twice, rare labels, tracks heard before.
 
-Each is a paired difference of the score that is 0 at chance, by :mod:`...comparing.paired`. What several tasks say is
-averaged, each tradition once.
+Each is a paired difference of the score that is 0 at chance (:mod:`..answers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ...comparing.compare import BOUND, RESAMPLES, on_common_tracks
-from ...comparing.paired import Difference, control_false_discoveries, difference, replicate
-from ...comparing.summary import mean_over_traditions
+from ...comparing.compare import RESAMPLES, on_common_tracks
+from ...comparing.paired import replicate
 from ...records.evidence import Evidence
 from ...scoring.bootstrap import cluster_count
 from ...scoring.intervals import Sample, fewest
-from ...scoring.metrics import Bools, Doubles, defined_labels
+from ...scoring.metrics import Bools, defined_labels
+from ..answers import Sides
 from ..cells import centred
 
 HEAD, MIDDLE, TAIL = "head", "middle", "tail"
 """Thirds of the labels of a task, by how many training tracks have them."""
 
-EVERYWHERE = "mean"
-"""In place of a task: the mean over all that were asked, each tradition once."""
 
-
-@dataclass(frozen=True)
-class Sides:
-    """Two scores of one model on one task, on the same resamples.
-
-    Attributes:
-        task: its name.
-        tradition: of the task.
-        before: ``[1 + resamples]``.
-        after: ``[1 + resamples]``.
-        sample: that both were drawn from.
-        tracks: that are judged.
-    """
-
-    task: str
-    tradition: str
-    before: Doubles
-    after: Doubles
-    sample: Sample
-    tracks: int
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One answer.
-
-    Attributes:
-        question: what is asked.
-        model: its name.
-        on: task, or :data:`EVERYWHERE`.
-        tracks: that are judged.
-        change: second minus first of what is asked about.
-    """
-
-    question: str
-    model: str
-    on: str
-    tracks: int
-    change: Difference
-
-
-def findings(question: str, model: str, sides: Sequence[Sides], bound: float = BOUND) -> list[Finding]:
-    """Judge a question on every task and on their mean; q-values are among these.
-
-    Args:
-        question: what is asked.
-        model: whose scores.
-        sides: one for each task, or none.
-        bound: changes smaller than this count as none, as a fraction.
-    """
-    if not sides:
-        return []
-    changes = [difference(one.before, one.after, one.sample, bound) for one in sides]
-    # A task on which nothing is defined is named by its own finding, and is no part of the mean.
-    there = [one for one, change in zip(sides, changes, strict=True) if change.change is not None]
-    names, tracks = [one.task for one in sides], [one.tracks for one in sides]
-    if len(there) > 1:
-        means = (_mean(there, [getattr(one, side) for one in there]) for side in ("before", "after"))
-        changes.append(difference(*means, fewest([one.sample for one in there]), bound))
-        names, tracks = [*names, EVERYWHERE], [*tracks, sum(one.tracks for one in there)]
-    judged = control_false_discoveries(changes)
-    return [Finding(question, model, *one) for one in zip(names, tracks, judged, strict=True)]
-
-
-def _mean(sides: Sequence[Sides], scores: Sequence[Doubles]) -> Doubles:
-    by_tradition: dict[str, list[Doubles]] = {}
-    for one, score in zip(sides, scores, strict=True):
-        by_tradition.setdefault(one.tradition, []).append(score)
-    return mean_over_traditions({name: np.mean(found, axis=0) for name, found in by_tradition.items()})
-
-
-def _sides(first: Evidence, second: Evidence, columns: Sequence[Sequence[int]] | None = None) -> Sides:
-    """Return the sides of two pieces of evidence on the same tracks, each on its columns if some are given."""
-    wanted = columns or (None, None)
-    before, after = (
-        centred(replicate(one, RESAMPLES), labels) for one, labels in zip((first, second), wanted, strict=True)
-    )
-    task = first.record.task
-    return Sides(task.name, task.tradition, before, after, fewest([first.sample, second.sample]), len(first.track_ids))
+def _sides(
+    first: Evidence, second: Evidence, one: Sequence[int] | None = None, other: Sequence[int] | None = None
+) -> Sides:
+    """Return the sides of two pieces of evidence on the same tracks, each on its columns, or on all."""
+    before, after = centred(replicate(first, RESAMPLES), one), centred(replicate(second, RESAMPLES), other)
+    task, sample = first.record.task, fewest([first.sample, second.sample])
+    return Sides(task.name, task.tradition, before, after, sample, len(first.track_ids))
 
 
 def other_split(usual: Evidence, safe: Evidence) -> Sides | None:
@@ -133,7 +58,7 @@ def without_repeats(found: Evidence, identical: Iterable[Sequence[str]]) -> Side
     labels = found.record.task.labels
     if not repeated:
         return None
-    return _sides(found, found, (range(len(labels)), [k for k, label in enumerate(labels) if label not in repeated]))
+    return _sides(found, found, None, [k for k, label in enumerate(labels) if label not in repeated])
 
 
 def thirds(found: Evidence) -> Mapping[str, tuple[int, ...]]:
@@ -146,14 +71,14 @@ def thirds(found: Evidence) -> Mapping[str, tuple[int, ...]]:
 def in_thirds(found: Evidence, first: str, second: str) -> Sides | None:
     """Compare two thirds of the labels of a task; ``None`` where it has fewer than three."""
     parts = thirds(found)
-    return _sides(found, found, (parts[first], parts[second])) if all(parts.values()) else None
+    return _sides(found, found, parts[first], parts[second]) if all(parts.values()) else None
 
 
 def against(base: Evidence, found: Evidence, third: str) -> Sides | None:
     """Compare two models on one third of the labels of a task; ``None`` where it has fewer than three."""
     parts = thirds(base)
     one, other, _ = on_common_tracks(base, found)
-    return _sides(one, other, (parts[third], parts[third])) if all(parts.values()) else None
+    return _sides(one, other, parts[third], parts[third]) if all(parts.values()) else None
 
 
 def heard_before(base: Evidence, found: Evidence, heard: Collection[str]) -> Sides | None:

@@ -5,38 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ....errors import MissingError, UsageError
-from ....tasks.audit.lists import Findings, examine, split_groups
-from ....tasks.base import Task, TaskData
+from ....errors import UsageError
+from ....tasks.audit.lists import SplitGroups, examine, split_groups
+from ....tasks.base import TaskData
 from ....tasks.choice import select_tasks
 from ....tasks.splits.names import GROUP_SAFE, KIND_SAFE
 from ...commands.options import Models, Tasks
 from ...comparing.transfer import cultures_of
 from ...observer import Observer
 from ...records.evidence import Evidence, evidence_of
-from ...records.setting import Setting, common_setting
+from ...records.setting import common_setting
+from ..answers import Answer, Answers, Sides, answer, together
 from ..base import Evaluation, load_context
 from ..cells import RECORDS, stated
-from .judging import (
-    HEAD,
-    MIDDLE,
-    TAIL,
-    Finding,
-    Sides,
-    against,
-    findings,
-    heard_before,
-    in_thirds,
-    other_split,
-    without_repeats,
-)
+from .judging import HEAD, MIDDLE, TAIL, against, heard_before, in_thirds, other_split, without_repeats
 
-if TYPE_CHECKING:
-    from ....tasks.base import LoadContext
+MEAN = "mean"
+"""In place of a task: the mean over all that were asked, each tradition once."""
 
 REPEATED = "labels once each"
 HEARD = "heard before"
@@ -62,45 +51,19 @@ class Request(Evaluation):
     )
 
 
-@dataclass(frozen=True)
-class Leakage:
-    """What was found.
+@dataclass(frozen=True, kw_only=True)
+class Leakage(Answers):
+    """What was found; an answer is asked of a task, or of :data:`MEAN`.
 
     Attributes:
-        setting: of the usual split.
-        models: in the order asked for; the first is the base.
-        findings: in the order of the questions, model by model.
-        leaks: split -> task -> test tracks of the usual split that share a group (work, performer) with train or valid,
-            and all.
+        leaks: split -> test tracks that share a group (work, performer) with others on the usual split, and all.
         identical: task -> sets of labels that no track tells apart.
         absent: what could not be asked, and why.
     """
 
-    setting: Setting
-    models: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    leaks: Mapping[str, Mapping[str, tuple[int, int]]]
+    leaks: Mapping[str, tuple[int, int]]
     identical: Mapping[str, tuple[tuple[str, ...], ...]]
     absent: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """Edition, split and protocol in words."""
-        return self.setting.title
-
-    @property
-    def warning(self) -> str:
-        """What must stand beside every number; empty for the whole of real data."""
-        return self.setting.warning
-
-    @property
-    def questions(self) -> tuple[str, ...]:
-        """What was asked, in order."""
-        return tuple(dict.fromkeys(one.question for one in self.findings))
-
-    def of(self, question: str, model: str) -> tuple[Finding, ...]:
-        """Return the answers to a question for a model: by task, then the mean."""
-        return tuple(one for one in self.findings if (one.question, one.model) == (question, model))
 
 
 def cost(request: Request) -> str:
@@ -109,7 +72,8 @@ def cost(request: Request) -> str:
     return stated(request, request.model, request.out, further, 1)
 
 
-Judge = Callable[[Evidence], Sides | None]
+Found = Mapping[tuple[str, str], Evidence]
+"""By model and task."""
 
 
 def measure(request: Request, observer: Observer) -> Leakage:
@@ -120,143 +84,112 @@ def measure(request: Request, observer: Observer) -> Leakage:
         CmbenchError: a cell cannot be computed; what was done before is kept.
     """
     context = load_context(observer, request.data_root, request.workers, request.mini_scale, request.mini_seed)
-    listed = None if request.heard is None else read_heard(request.heard)
-    usual = _run(request, select_tasks(request.tasks), None, observer)
-    tasks = [task for task in select_tasks(request.tasks) if any(task.name == name for _, name in usual)]
-    lists = replace(context, needs_audio=False)
-    data = {task.name: task.load(_edition(usual, task), lists) for task in tasks}
-    safe: dict[str, dict[tuple[str, str], Evidence]] = {}
-    absent = []
+    lists, listed = replace(context, needs_audio=False), read_heard(request.heard)
+    usual = _run(request, request.tasks, None, observer)
+    editions = {name: one.record.task.edition for (_, name), one in usual.items()}
+    tasks = [task for task in select_tasks(request.tasks) if task.name in editions]
+    data = {task.name: task.load(editions[task.name], lists) for task in tasks}
+    safe: dict[str, Found] = {}
+    absent, leaks = [], {}
     for split in (GROUP_SAFE, *KIND_SAFE):
-        possible, why = _possible(tasks, usual, split, lists)
-        absent += [f"{split}: {', '.join(names)}: {reason}" for reason, names in why.items()]
+        possible = []
+        for task in tasks:
+            try:
+                task.load(editions[task.name], lists, split)
+                possible.append(task)
+            except UsageError as error:
+                absent.append(f"No {split} split of {task.name}: {error}")
         if possible:
-            safe[split] = _run(request, possible, split, observer)
-    examined = {name: examine(one) for name, one in data.items()}
-    found = _judge(usual, safe, data, examined, listed)
-    return Leakage(
-        setting=common_setting(one.record for one in usual.values()),
-        models=tuple(dict.fromkeys(model for model, _ in usual)),
-        findings=tuple(found),
-        leaks={split: {name: _leaks(data[name], split) for _, name in runs} for split, runs in safe.items()},
-        identical={name: one.identical for name, one in examined.items() if one.identical},
-        absent=tuple(absent),
-    )
+            named = [str(task.described_in or task.name) for task in possible]
+            safe[split] = _run(request, named, split, observer)
+            tests = [_leaking(data[task.name], KIND_SAFE.get(split, "group")) for task in possible]
+            leaks[split] = (sum(one.leaking_tracks for one in tests), sum(one.tracks for one in tests))
+    identical = {name: sets for name, one in data.items() if (sets := examine(one).identical)}
+    trained = {name: {track.id for track in one.splits["train"]} for name, one in data.items()}
+    answers = judge(usual, safe, identical, trained, listed)
+    if request.heard and len(request.model) > 1 and not any(one.question == HEARD for one in answers):
+        raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
+    setting = common_setting(one.record for one in usual.values())
+    return Leakage(setting=setting, answers=tuple(answers), leaks=leaks, identical=identical, absent=tuple(absent))
 
 
-def _run(
-    request: Request, tasks: Sequence[Task], split: str | None, observer: Observer
-) -> dict[tuple[str, str], Evidence]:
-    """Run all models on a split; return the evidence by model and task."""
+def _run(request: Request, tasks: Sequence[str], split: str | None, observer: Observer) -> Found:
+    """Run all models on a split."""
     from ...run import run
 
-    named = [str(task.described_in or task.name) for task in tasks]
-    wanted = request.tasks if split is None else named
-    records = run(
-        request.model, split=split, out=request.out / RECORDS, observer=observer,
-        **request.run_settings | {"tasks": wanted},
-    )  # fmt: skip
-    found = {(e.record.model.name, e.record.task.name): e for e in evidence_of(records, request.out / RECORDS)}
-    return {(r.model.name, r.task.name): found[r.model.name, r.task.name] for r in records}
+    out, settings = request.out / RECORDS, request.run_settings | {"tasks": tasks}
+    records = run(request.model, split=split, out=out, observer=observer, **settings)
+    return {(one.record.model.name, one.record.task.name): one for one in evidence_of(records, out)}
 
 
-def _edition(usual: Mapping[tuple[str, str], Evidence], task: Task) -> str:
-    return next(one.record.task.edition for (_, name), one in usual.items() if name == task.name)
+def _leaking(data: TaskData, kind: str) -> SplitGroups:
+    """Count the test tracks of the usual split that share a group, work or performer with the other tracks."""
+    return split_groups(
+        {part: [replace(t, group=getattr(t, kind)) for t in tracks] for part, tracks in data.splits.items()}
+    )["test"]
 
 
-def _possible(
-    tasks: Sequence[Task], usual: Mapping[tuple[str, str], Evidence], split: str, context: LoadContext
-) -> tuple[list[Task], dict[str, list[str]]]:
-    """Return the tasks that have a split, and why the others have none: reason -> names."""
-    possible, why = [], {}
-    for task in tasks:
-        try:
-            task.load(_edition(usual, task), context, split)
-            possible.append(task)
-        except MissingError:
-            why.setdefault(f"no {KIND_SAFE.get(split, 'group')} is known for enough tracks", []).append(task.name)
-        except UsageError as error:
-            why.setdefault(str(error), []).append(task.name)
-    return possible, why
+def judge(
+    usual: Found,
+    safe: Mapping[str, Found],
+    identical: Mapping[str, Sequence[Sequence[str]]],
+    trained: Mapping[str, set[str]],
+    listed: Mapping[str, set[str]],
+) -> list[Answer]:
+    """Ask every question of every model, on every task and on their mean.
 
-
-def _leaks(data: TaskData, split: str) -> tuple[int, int]:
-    """Count the test tracks of the usual split that share a group, or work, with the other tracks, and all."""
-    kind = KIND_SAFE.get(split)
-    splits = data.splits
-    if kind:
-        splits = {part: tuple(replace(t, group=getattr(t, kind)) for t in ts) for part, ts in data.splits.items()}
-    test = split_groups(splits)["test"]
-    return test.leaking_tracks, test.tracks
-
-
-def _judge(
-    usual: Mapping[tuple[str, str], Evidence],
-    safe: Mapping[str, Mapping[tuple[str, str], Evidence]],
-    data: Mapping[str, TaskData],
-    examined: Mapping[str, Findings],
-    listed: Mapping[str, set[str]] | None,
-) -> list[Finding]:
-    """Ask every question of every model."""
+    Args:
+        usual: on the usual split.
+        safe: by split.
+        identical: task -> sets of labels that no track tells apart.
+        trained: task -> ids that the usual split trains on.
+        listed: task -> ids that were heard, under the empty name those of any task; empty where none are listed.
+    """
     models, tasks = (tuple(dict.fromkeys(names)) for names in zip(*usual, strict=True))
+    base = models[0]
 
-    def asked(question: str, model: str, judge: Callable[[str], Sides | None]) -> list[Finding]:
-        return findings(question, model, [sides for task in tasks if (sides := judge(task))])
+    def asked(
+        question: str, model: str, ask: Callable[[Evidence, Evidence, str], Sides | None], on: Found
+    ) -> list[Answer]:
+        sides = [one for t in tasks if (model, t) in on and (one := ask(on[base, t], on[model, t], t))]
+        answers = [answer(question, model, one.task, [one]) for one in sides]
+        return together([*answers, answer(question, model, MEAN, sides)] if len(sides) > 1 else answers)
+
+    def heard(first: Evidence, second: Evidence, task: str) -> Sides | None:
+        if listed:
+            return heard_before(first, second, listed.get(task, set()) | listed.get("", set()))
+        # Whoever leaves out test tracks has heard the others, if the card names music of that tradition.
+        adapted = second.record.task.tradition in cultures_of(second.record)
+        return heard_before(first, second, trained[task]) if adapted else None
 
     found = []
-    for split, runs in safe.items():
+    for split, on in safe.items():
         for m in models:
-            found += asked(split, m, lambda t, m=m, r=runs: other_split(usual[m, t], r[m, t]) if (m, t) in r else None)
+            found += asked(split, m, lambda _, one, task: other_split(usual[one.record.model.name, task], one), on)
     for m in models:
-        found += asked(REPEATED, m, lambda t, m=m: without_repeats(usual[m, t], examined[t].identical))
+        found += asked(REPEATED, m, lambda _, one, task: without_repeats(one, identical.get(task, ())), usual)
     for third in (MIDDLE, TAIL):
         for m in models:
-            found += asked(f"{third} less {HEAD}", m, lambda t, m=m, third=third: in_thirds(usual[m, t], HEAD, third))
+            found += asked(f"{third} less {HEAD}", m, lambda _, one, task, t=third: in_thirds(one, HEAD, t), usual)
     for third in (HEAD, MIDDLE, TAIL):
         for m in models[1:]:
-            question = f"{third}, less {models[0]}"
-            found += asked(question, m, lambda t, m=m, third=third: against(usual[models[0], t], usual[m, t], third))
-    tested = usual if listed is not None else safe.get(GROUP_SAFE, {})
+            found += asked(f"{third}, less {base}", m, lambda first, one, task, t=third: against(first, one, t), usual)
     for m in models[1:]:
-        found += asked(HEARD, m, lambda t, m=m: _heard(tested, models[0], m, t, data, listed))
-    if listed is not None and len(models) > 1 and not any(one.question == HEARD for one in found):
-        raise UsageError("--heard: none of its tracks is a test track of these tasks.")
+        found += asked(HEARD, m, heard, usual if listed else safe.get(GROUP_SAFE, {}))
     return found
 
 
-def _heard(
-    tested: Mapping[tuple[str, str], Evidence],
-    base: str,
-    model: str,
-    task: str,
-    data: Mapping[str, TaskData],
-    listed: Mapping[str, set[str]] | None,
-) -> Sides | None:
-    """Ask whether a model is better on tracks that it was likely trained on; ``None`` where that cannot be asked.
-
-    Without a list these are what the usual split trains on: whoever leaves out test tracks has heard the others, if the
-    model's card names music of that tradition.
-    """
-    if (model, task) not in tested:
-        return None
-    found = tested[model, task]
-    cultures = cultures_of(found.record)
-    if listed is None and found.record.task.tradition not in cultures:
-        return None
-    heard = (
-        listed.get(task, set()) | listed.get("", set())
-        if listed is not None
-        else {t.id for t in data[task].splits["train"]}
-    )
-    return heard_before(tested[base, task], found, heard)
-
-
-def read_heard(path: Path) -> dict[str, set[str]]:
+def read_heard(path: Path | None) -> dict[str, set[str]]:
     """Read the tracks that were likely heard: task -> ids; under the empty name those of any task.
+
+    Args:
+        path: of a text file; nothing is read without one.
 
     Raises:
         UsageError: the file cannot be read, or is empty.
     """
+    if path is None:
+        return {}
     try:
         lines = [line for line in path.expanduser().read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

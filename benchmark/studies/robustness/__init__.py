@@ -6,7 +6,7 @@ from functools import partial
 
 from ..base import Study
 from .measuring import Request, cost, measure
-from .report import change_figure, change_rows, change_table, sentences
+from .report import change_figure, change_table, sentences
 
 STUDY = Study(
     name="robustness",
@@ -20,7 +20,7 @@ STUDY = Study(
     cost=cost,
     tables=lambda found: [change_table(found)],
     sentences=sentences,
-    rows=lambda found: {"": change_rows(found)},
+    rows=lambda found: {"": found.rows()},
     figures=lambda found: {"": partial(change_figure, found)},
     stem=lambda found: f"robustness-{found.setting.edition}",
     goes_on=True,

@@ -151,6 +151,11 @@ _ALL = (
 
 ALTERATIONS: Mapping[str, Alteration] = {one.name: one for one in _ALL}
 
+KINDS: Mapping[str, tuple[str, ...]] = {
+    kind: tuple(one.name for one in _ALL if one.kind == kind) for kind in dict.fromkeys(one.kind for one in _ALL)
+}
+"""The alterations that are judged as one: their scores are averaged."""
+
 
 @dataclass(frozen=True)
 class Altered:

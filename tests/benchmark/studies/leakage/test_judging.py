@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from cmbench.benchmark.comparing.paired import Difference
 from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.studies.answers import Sides, answer, together
 from cmbench.benchmark.studies.leakage.judging import (
-    EVERYWHERE,
     HEAD,
     MIDDLE,
     TAIL,
-    Sides,
     against,
-    findings,
     heard_before,
     in_thirds,
     other_split,
@@ -41,7 +39,7 @@ def draw(build: Build, seed: int, skill: NDArray[np.float64] | float, model: str
 
 def judged(sides: Sides | None) -> Difference:
     assert sides is not None
-    (found,) = findings("asked", "mfcc", [sides])
+    (found,) = together([answer("asked", "mfcc", sides.task, [sides])])
     return found.change
 
 
@@ -144,17 +142,3 @@ def test_both_parts_are_scored_on_the_labels_that_both_define(build_evidence: Bu
     assert change.verdict == "kept"
     assert heard_before(evidence, other, frozenset(evidence.track_ids)) is None
     assert heard_before(evidence, other, frozenset()) is None
-
-
-def test_a_mean_counts_each_tradition_once_and_leaves_out_what_is_not_defined(build_evidence: Build) -> None:
-    tasks = {"lyra": 3.0, "fma_medium": 1.0, "magnatagatune": 1.0}
-    sides = [in_two(draw(build_evidence, k, skill, task=task)) for k, (task, skill) in enumerate(tasks.items())]
-    assert all(sides)
-    blank = replace(sides[0], task="carnatic", before=np.full(1001, np.nan), after=np.full(1001, np.nan))  # type: ignore[type-var]
-    found = findings("asked", "mfcc", [*sides, blank])  # type: ignore[list-item]
-    assert [one.on for one in found] == [*tasks, "carnatic", EVERYWHERE]
-    scores = [one.change.before for one in found]
-    assert scores[-1] == pytest.approx((scores[0] + (scores[1] + scores[2]) / 2) / 2)  # type: ignore[operator]
-    assert found[3].change.change is None
-    assert found[-1].tracks == 3 * TRACKS
-    assert findings("asked", "mfcc", []) == []

@@ -15,9 +15,8 @@ from cmbench.baselines import registry
 from cmbench.baselines.base import EncoderCard, EncoderEntry
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
-from cmbench.benchmark.studies.leakage.judging import EVERYWHERE
 from cmbench.benchmark.studies.leakage.measuring import HEARD, REPEATED, Leakage, Request, measure, read_heard
-from cmbench.benchmark.studies.leakage.report import finding_figure, finding_rows, finding_table, sentences
+from cmbench.benchmark.studies.leakage.report import answer_figure, answer_table, sentences
 from cmbench.errors import UsageError
 
 RATE, ALBUMS = 8000, 36
@@ -94,42 +93,39 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 def test_what_knows_albums_alone_loses_them_and_what_knows_music_is_kept(study: Study, tmp_path: Path) -> None:
     found = study()
-    (albums,), (levels,) = found.of("group-safe", "albums"), found.of("group-safe", "levels")
+    albums, levels = (found.of("group-safe", model)["albums"] for model in ("albums", "levels"))
     assert albums.change.verdict == "lost"
     assert albums.change.before == pytest.approx(1.0)
     assert levels.change.verdict == "kept"
-    assert found.leaks == {"group-safe": {"albums": (36, 36)}}
+    assert found.leaks == {"group-safe": (36, 36)}
     assert found.identical == {"albums": (("makam--loud", "makam--strong"),)}
-    assert found.of(REPEATED, "levels")[0].change.verdict == "kept"
-    assert found.of(HEARD, "levels") == ()
-    (heard,) = found.of(HEARD, "albums")
-    assert 0 < heard.tracks < albums.tracks + 100
-    assert any(line.startswith("work-safe: albums: no work") for line in found.absent)
+    assert found.of(REPEATED, "levels")["albums"].change.verdict == "kept"
+    assert found.of(HEARD, "levels") == {}
+    heard = found.of(HEARD, "albums")["albums"]
+    assert 0 < heard.tracks < 36
+    assert any(line.startswith("No work-safe split of albums: ") for line in found.absent)
     shown(found)
 
     listed = tmp_path / "heard.txt"
     listed.write_text("albums\ta0-0\nelsewhere\ta1-0\n" + "\n".join(f"a{album}-0" for album in range(2, 20)))
-    (heard,) = study(listed).of(HEARD, "albums")
+    heard = study(listed).of(HEARD, "albums")["albums"]
     assert heard.tracks == 19
     listed.write_text("nothing\n")
-    with pytest.raises(UsageError, match="none of its tracks is a test track"):
+    with pytest.raises(UsageError, match="too few of its tracks are test tracks"):
         study(listed)
 
 
 def shown(found: Leakage) -> None:
-    table = finding_table(found)
-    assert [row[:3] for row in table.rows[:2]] == [
-        ("group-safe", "levels", "albums"),
-        ("group-safe", "albums", "albums"),
-    ]
+    table = answer_table(found)
+    assert [row[:3] for row in table.rows[:2]] == [("group-safe", model, "albums") for model in ("levels", "albums")]
     assert table.rows[1][-1] == "lost"
-    assert all(row[2] == EVERYWHERE or row[2] == "albums" for row in table.rows)
     said = sentences(found)
     assert len(said) == 3
-    assert "36 of 36" in said[0]
+    assert "36 of 36 test tracks share theirs" in said[0]
     assert "albums counts 1 label twice" in said[1]
-    assert len({tuple(row) for row in finding_rows(found)}) == 1
-    assert len(finding_figure(found).axes) == 1
+    assert "albums" in said[2]
+    assert len({tuple(row) for row in found.rows()}) == 1
+    assert len(answer_figure(found).axes) == 1
 
 
 def test_what_was_heard_is_a_list_of_tracks(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Robustness from audio to verdicts: what a shift breaks is lost, what it does not touch is kept, and nothing else."""
+"""Answers from audio to verdicts: what a shift breaks is lost, what it does not touch is kept, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from cmbench.baselines import registry
 from cmbench.baselines.base import EncoderCard, EncoderEntry
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
+from cmbench.benchmark.studies.answers import Answer, Answers
 from cmbench.benchmark.studies.robustness import report
-from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, THERE_AND_BACK, altered_card
-from cmbench.benchmark.studies.robustness.measuring import KINDS, Request, Robustness, measure
-from cmbench.benchmark.studies.robustness.report import change_figure, change_rows, change_table, sentences
+from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, KINDS, THERE_AND_BACK, altered_card
+from cmbench.benchmark.studies.robustness.measuring import APART, NAMED, Request, measure
+from cmbench.benchmark.studies.robustness.report import change_figure, change_table, sentences
 from cmbench.benchmark.views.words import ALL
 
 RATE = 8000
@@ -113,14 +114,14 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "TRANSPOSED", FIFTY)
 
 
-Study = Callable[..., Robustness]
+Study = Callable[..., Answers]
 
 
 @pytest.fixture
 def study(tmp_path: Path, models: Models, few: None) -> Study:
     task = write_corpus(tmp_path)
 
-    def run(*names: str) -> Robustness:
+    def run(*names: str) -> Answers:
         request = Request(
             model=list(names), tasks=[str(task)], protocol=QUICK, out=tmp_path / "out", device="cpu", workers=1
         )  # type: ignore[arg-type]  # a protocol of one's own has no name that an option could say
@@ -131,29 +132,32 @@ def study(tmp_path: Path, models: Models, few: None) -> Study:
 
 def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(study: Study, models: Models) -> None:
     found = study("absolute", "relative")
-    assert found.kinds["absolute", "makam", FIFTY].verdict == "lost"
-    assert found.apart["absolute", FIFTY].verdict == "lost"
-    assert found.kinds["relative", "makam", FIFTY].verdict == "kept"
+
+    def asked(model: str, kind: str, part: str) -> Answer:
+        return found.of(kind, model)[part]
+
+    assert asked("absolute", FIFTY, "makam").change.verdict == "lost"
+    assert asked("absolute", FIFTY, APART).change.verdict == "lost"
+    assert asked("relative", FIFTY, "makam").change.verdict == "kept"
+    assert asked("relative", FIFTY, APART).change.verdict == "kept"
     # The null: what rests on no pitch changes by none of it, nor by the processing.
-    for model in ("absolute", "relative"):
-        for kind in KINDS:
-            assert found.kinds[model, "usul", kind].verdict == "kept", (model, kind)
-    assert {found.kinds["absolute", "makam", kind].verdict for kind in (THERE_AND_BACK, NOISE)} == {"kept"}
-    assert found.kinds["absolute", "makam", FIFTY].trainings == 8
-    assert found.named["relative", FIFTY].value == 1.0
-    named = found.named["absolute", FIFTY]
-    assert named.value is not None
-    assert named.value < 0.8
-    assert found.tracks == {"steps": 24}
+    for model in found.models:
+        assert {asked(model, kind, "usul").change.verdict for kind in KINDS} == {"kept"}
+    assert {asked("absolute", kind, "makam").change.verdict for kind in (THERE_AND_BACK, NOISE)} == {"kept"}
+    assert (asked("absolute", FIFTY, "makam").tracks, asked("absolute", FIFTY, "makam").change.trainings) == (24, 8)
+    assert asked("relative", FIFTY, NAMED).change.after == 1.0
+    named = asked("absolute", FIFTY, NAMED).change
+    assert named.before == 1.0
+    assert named.verdict == "lost"
     # Nothing is encoded or trained again, and nothing altered is taken for what was not.
     heard = models.absolute.heard
     assert heard == 60 + 24 * len(ALTERATIONS)
-    assert study("absolute", "relative").kinds == found.kinds
+    assert study("absolute", "relative") == found
     assert models.absolute.heard == heard
     shown(found)
 
 
-def shown(found: Robustness) -> None:
+def shown(found: Answers) -> None:
     table = change_table(found)
     assert len(table.rows) == 2 * len(KINDS)
     row = next(r for r in table.rows if r[:2] == ("absolute", FIFTY))
@@ -161,11 +165,12 @@ def shown(found: Robustness) -> None:
     assert row[table.columns.index("usul")] == "+0.0="
     said = " ".join(sentences(found))
     assert "absolute's modes lose more than its other labels" in said
-    assert "relative names the same mode on 100.0 [100.0, 100.0] % of the tracks" in said
-    rows = change_rows(found)
+    assert "it names the same mode on 100.0 % of the tracks" in said
+    rows = found.rows()
     assert len({tuple(r) for r in rows}) == 1
-    assert len(rows) == 2 * (3 * (len(KINDS) + len(ALTERATIONS)) + 2 * len(KINDS))
-    assert [axes.get_title() for axes in change_figure(found).axes] == [ALL, "makam", "usul", "mode named alike, %"]
+    assert len(rows) == 2 * 5 * (len(KINDS) + len(KINDS[FIFTY]))
+    figure = change_figure(found)
+    assert [axes.get_title() for axes in figure.axes] == [ALL, "makam", "usul", APART, NAMED]
 
 
 def test_features_of_altered_audio_are_never_those_of_another_form() -> None:
