@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOT_SHOWN = (
-    "On mini no more is shown: no album is in two of its splits, which differ by chance alone; and what a model of nano "
+    "On mini no more is shown: no album is in two of its splits, which differ by chance alone; what a model of nano "
     "size remembers says nothing of one of 95 million parameters."
 )
 
