@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..base import Evaluation
 from ..cells import Cell, chosen_probe
 from .alterations import Alteration, Altered, altered_card
 
@@ -24,7 +25,7 @@ CLEAN = "as it is"
 
 
 def hear(
-    cell: Cell, name: str, encoders: Encoders, alterations: Sequence[Alteration], device: str, observer: Observer
+    cell: Cell, name: str, encoders: Encoders, alterations: Sequence[Alteration], how: Evaluation, observer: Observer
 ) -> Mapping[str, Evidence]:
     """Encode the test tracks of a cell in every form, and train its chosen probes once to judge them all.
 
@@ -36,7 +37,7 @@ def hear(
         name: of its encoder on the encoders.
         encoders: has the encoder.
         alterations: what is done to the tracks.
-        device: that probes compute on.
+        how: device and workers.
         observer: hears how it goes.
 
     Returns:
@@ -50,7 +51,7 @@ def hear(
     from ...probing.resampling import training_draws
     from ...probing.search import ProbeSplit, run_probes
 
-    forms = [_stored(cell, name, encoders, one, observer) for one in (None, *alterations)]
+    forms = [_stored(cell, name, encoders, one, how.workers, observer) for one in (None, *alterations)]
     ids = tuple(i for i in cell.shared if all(i in entries for _, entries in forms))
     view = FeatureView(forms[0][0], [entries[i] for _, entries in forms for i in ids])
     own = cell.evidence.rows(ids)
@@ -59,14 +60,14 @@ def hear(
     settings = replace(settings, seeds=cell.protocol.probe.seeds)
     progress = partial(observer.probing, cell.model, cell.task)
     drawn = training_draws(cell.data, cell.usable, cell.protocol.train_resamples)
-    probed = run_probes(*splits, settings, states, str(choose_device(device)), progress, resamples=drawn)
+    probed = run_probes(*splits, settings, states, str(choose_device(how.device)), progress, resamples=drawn)
     parts = (np.split(made, len(forms), axis=1) for made in (probed.probabilities, probed.resampled))
     found = [replace(own, probabilities=p, resampled=r if len(r) else None) for p, r in zip(*parts, strict=True)]
     return dict(zip((CLEAN, *(one.name for one in alterations)), found, strict=True))
 
 
 def _stored(
-    cell: Cell, name: str, encoders: Encoders, alteration: Alteration | None, observer: Observer
+    cell: Cell, name: str, encoders: Encoders, alteration: Alteration | None, workers: int | None, observer: Observer
 ) -> tuple[FeatureStore, dict[str, ShardTrack]]:
     """Return a store and its entries of the test tracks in one form, by id; what it lacks is encoded first."""
     from ...cell import open_store
@@ -79,7 +80,7 @@ def _stored(
     card = card if alteration is None else altered_card(card, alteration)
     store = open_store(card, cell.data, windowing)
     store.describe(card, cell.data.task, cell.data.edition, windowing)
-    how = Extraction(store, windowing, cell.data.task.max_track_seconds, Local(encoders, Place()).threads)
+    how = Extraction(store, windowing, cell.data.task.max_track_seconds, Local(encoders, Place(workers)).threads)
 
     def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
         if shards:

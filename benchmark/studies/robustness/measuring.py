@@ -101,15 +101,15 @@ def measure(request: Request, observer: Observer) -> Answers:
     for done, cell in enumerate(cells):
         observer.studying(f"{cell.model} · {cell.task} · altered", done, len(cells))
         facts = cell.facts | {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
-        make = partial(_heard, cell, names[cell.model], encoders, request.device, observer)
+        make = partial(_heard, cell, names[cell.model], encoders, request, observer)
         found.setdefault(cell.model, []).append((cell, kept(kept_path(request.out, cell), facts, make)[0]))
     answers = [one for model, scored in found.items() for one in judge(model, scored)]
     return Answers(setting=common_setting(cell.evidence.record for cell in cells), answers=tuple(answers))
 
 
-def _heard(cell: Cell, name: str, encoders: Encoders, device: str, observer: Observer) -> dict[str, Doubles]:
+def _heard(cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer) -> dict[str, Doubles]:
     """Hear a cell's tracks in every form; return the scores by part and form, and what they were drawn from."""
-    forms = hear(cell, name, encoders, [*ALTERATIONS.values()], device, observer)
+    forms = hear(cell, name, encoders, [*ALTERATIONS.values()], how, observer)
     clean = forms[CLEAN]
     found = {f"{part}\t{form}": scores for form, one in forms.items() for part, scores in _parts(one, clean)}
     return found | {"": np.array([clean.sample.groups, clean.sample.trainings, len(clean.track_ids)], np.float64)}
