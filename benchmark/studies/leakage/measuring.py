@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ....errors import UsageError
+from ....errors import MissingError, UsageError
 from ....tasks.audit.lists import SplitGroups, examine, split_groups
 from ....tasks.base import TaskData
 from ....tasks.choice import select_tasks
@@ -90,19 +90,22 @@ def measure(request: Request, observer: Observer) -> Leakage:
     tasks = [task for task in select_tasks(request.tasks) if task.name in editions]
     data = {task.name: task.load(editions[task.name], lists) for task in tasks}
     safe: dict[str, Found] = {}
-    absent, leaks = [], {}
-    for split in (GROUP_SAFE, *KIND_SAFE):
+    absent: dict[str, list[str]] = {}
+    leaks = {}
+    for split, kind in {GROUP_SAFE: "group", **KIND_SAFE}.items():
         possible = []
         for task in tasks:
             try:
                 task.load(editions[task.name], lists, split)
                 possible.append(task)
             except UsageError as error:
-                absent.append(f"No {split} split of {task.name}: {error}")
+                unknown = f"the {kind} of too many tracks is not known"
+                why = unknown if isinstance(error, MissingError) else str(error)
+                absent.setdefault(f"No {split} split ({why})", []).append(task.name)
         if possible:
             named = [str(task.described_in or task.name) for task in possible]
             safe[split] = _run(request, named, split, observer)
-            tests = [_leaking(data[task.name], KIND_SAFE.get(split, "group")) for task in possible]
+            tests = [_leaking(data[task.name], kind) for task in possible]
             leaks[split] = (sum(one.leaking_tracks for one in tests), sum(one.tracks for one in tests))
     identical = {name: sets for name, one in data.items() if (sets := examine(one).identical)}
     trained = {name: {track.id for track in one.splits["train"]} for name, one in data.items()}
@@ -110,7 +113,13 @@ def measure(request: Request, observer: Observer) -> Leakage:
     if request.heard and len(request.model) > 1 and not any(one.question == HEARD for one in answers):
         raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
     setting = common_setting(one.record for one in usual.values())
-    return Leakage(setting=setting, answers=tuple(answers), leaks=leaks, identical=identical, absent=tuple(absent))
+    return Leakage(
+        setting=setting,
+        answers=tuple(answers),
+        leaks=leaks,
+        identical=identical,
+        absent=tuple(f"{why}: {', '.join(names)}." for why, names in absent.items()),
+    )
 
 
 def _run(request: Request, tasks: Sequence[str], split: str | None, observer: Observer) -> Found:

@@ -14,6 +14,7 @@ import typer
 
 from ....baselines.base import LoadOptions
 from ....errors import counted
+from ....tasks.choice import select_tasks
 from ...commands.options import Models, Tasks
 from ...commands.progress import spoken_seconds
 from ...comparing.compare import RESAMPLES
@@ -69,7 +70,9 @@ def cost(request: Request) -> str:
         f"Evaluates {models} as `cmbench run` does on {', '.join(request.tasks)} (`cmbench run --plan`), "
         f"then encodes every test track {times} times more, altered, and trains the chosen probes once more."
     )
-    seconds = [_seconds(record) for record in iter_records(folder)] if folder.is_dir() else []
+    asked = {task.name for task in select_tasks(request.tasks)}
+    there = iter_records(folder) if folder.is_dir() else ()
+    seconds = [_seconds(record) for record in there if record.task.name in asked]
     if seconds:
         took = spoken_seconds(sum(seconds))
         text += (

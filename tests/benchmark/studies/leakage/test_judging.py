@@ -63,6 +63,10 @@ def test_a_split_that_leaks_is_worth_what_it_leaks_on_the_tracks_that_both_test(
     assert (found.tracks, found.sample.groups) == (60, 10)
     assert judged(found).verdict == "lost"
     assert other_split(usual.rows(usual.track_ids[:30]), safe) is None
+    # The same predictions are the same on every draw, whatever groups the splits have.
+    same = other_split(draw(build_evidence, 1, 1.0), safe)
+    assert same is not None
+    assert np.array_equal(same.before, same.after)
 
     def null(seed: int) -> Sides | None:
         return other_split(draw(build_evidence, seed, 1.5), draw(build_evidence, seed + 1000, 1.5, split="group-safe"))
