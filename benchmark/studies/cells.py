@@ -24,16 +24,19 @@ from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
+from ..comparing.paired import Level, level
 from ..comparing.summary import centre
 from ..protocol import Protocol, get_protocol
 from ..records.evidence import Evidence, evidence_of
 from ..records.folder import iter_records
+from ..scoring.intervals import Sample
 from ..scoring.metrics import Bools, Doubles, Floats
 from .base import Evaluation, load_context
 
 if TYPE_CHECKING:
     from ...tasks.base import TaskData, Track
     from ..comparing.paired import Replicates
+    from ..models import Encoders
     from ..observer import Observer
     from ..probing.inputs import WindowFeatures
     from ..probing.search import ProbeSplit
@@ -225,6 +228,17 @@ def kept_path(out: Path, cell: Cell, *parts: str) -> Path:
 def centred(found: Replicates, labels: Sequence[int] | None = None) -> Doubles:
     """Return the score that is 0 at chance of some labels, or of all, ``[1 + resamples]``; see :mod:`..comparing`."""
     return centre(*(found.macro(metric, labels) for metric in ("roc_auc", "average_precision", "prevalence")))
+
+
+def score_level(samples: Doubles, sample: Sample) -> Level:
+    """Give a score its interval (:func:`..comparing.paired.level`); none is above 1.
+
+    Args:
+        samples: ``[1 + resamples]``, the split itself first.
+        sample: that was drawn from.
+    """
+    found = level(samples, sample)
+    return found if found.high is None else replace(found, high=min(found.high, 1.0))
 
 
 def stated(request: Evaluation, models: Sequence[str], out: Path, further: str, times: float) -> str:
