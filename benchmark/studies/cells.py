@@ -29,6 +29,7 @@ from ..comparing.summary import centre
 from ..protocol import Protocol, get_protocol
 from ..records.evidence import Evidence, evidence_of
 from ..records.folder import iter_records
+from ..records.setting import Setting
 from ..scoring.intervals import Sample
 from ..scoring.metrics import Bools, Doubles, Floats
 from .base import Evaluation, load_context
@@ -101,6 +102,27 @@ class Cell:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
         return {"cell": self.evidence.record.cell_sha256, "tracks": shared}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study found on cells that were measured alike.
+
+    Attributes:
+        setting: in which.
+    """
+
+    setting: Setting
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol in words."""
+        return self.setting.title
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for the whole of real data."""
+        return self.setting.warning
 
 
 class StateFeatures:

@@ -34,13 +34,13 @@ def efficiency_figure(found: Efficiency) -> Figure:
     columns = legend_columns(found.models, TEXT_WIDTH)
     legend = -(-len(found.models) // columns)
     head, foot = head_inches(found) + 0.2, 0.1 + 0.16 * legend
-    each = min(2.4, (TEXT_WIDTH - _LEFT) / len(found.traditions) - 0.12)
-    width = max(5.2, _LEFT + len(found.traditions) * (each + 0.12))
+    each = min(2.4, (TEXT_WIDTH - _LEFT) / len(found.curves) - 0.12)
+    width = max(5.2, _LEFT + len(found.curves) * (each + 0.12))
     height = head + 2 * (_PANEL + _GAP) + foot
     figure = empty_figure(width, height)
     low, top = _ends(found)
     for y, (unit, sizes) in enumerate(AXES.items()):
-        for x, tradition in enumerate(found.traditions):
+        for x, tradition in enumerate(found.curves):
             bottom = foot + (1 - y) * (_PANEL + _GAP) + _GAP
             place = ((_LEFT + x * (each + 0.12)) / width, bottom / height, each / width, _PANEL / height)
             axes = figure.add_axes(place)
@@ -62,20 +62,18 @@ def efficiency_figure(found: Efficiency) -> Figure:
 
 def _ends(found: Efficiency) -> tuple[float, float]:
     """Return the ends of the scores, percent, the same in every panel; room below for the bars."""
-    points = [point for curve in found.curves for point in curve.points.values()]
-    ends = [100 * end for point in points for end in (point.value, point.low, point.high) if end is not None]
+    points = [one for there in found.curves.values() for curve in there.values() for one in curve.values()]
+    ends = [100 * end for one in points for end in (one.value, one.low, one.high) if end is not None]
     low, top = min([0.0, *ends]), max([10.0, *ends])
     return low - 0.08 * (top - low), top + 0.03 * (top - low)
 
 
 def _draw_panel(axes: Axes, found: Efficiency, tradition: str, sizes: tuple[Size, ...]) -> None:
     for k, model in enumerate(found.models):
-        (curve,) = (one for one in found.curves if (one.model, one.tradition) == (model, tradition))
+        points = found.curves[tradition][model]
         # Beside one another, so that no interval hides another's.
         shift = 0.14 * (k - (len(found.models) - 1) / 2)
-        known = [
-            (i + shift, curve.points[size]) for i, size in enumerate(sizes) if curve.points[size].value is not None
-        ]
+        known = [(i + shift, points[size]) for i, size in enumerate(sizes) if points[size].value is not None]
         look = {**model_mark(k), "markersize": 3.2, "linestyle": "-", "lw": 1.0}
         axes.plot([x for x, _ in known], [100 * (point.value or 0.0) for _, point in known], **look)
         for x, point in known:

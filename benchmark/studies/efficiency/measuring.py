@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import numpy as np
 import typer
@@ -20,19 +20,18 @@ from ...comparing.compare import BOUND, RESAMPLES
 from ...comparing.paired import Difference, Level, control_false_discoveries, difference, level, replicate
 from ...comparing.summary import mean_over_traditions
 from ...observer import Observer
-from ...records.setting import Setting, common_setting
+from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, centred, in_state, kept, kept_path, run_cells, score_level, stated
-from .subsets import AXES, PARTS, Size, draw_parts
+from ..cells import Cell, Found, centred, in_state, kept, kept_path, run_cells, score_level, stated
+from .subsets import AXES, PARTS, POSITIVES, WHOLE, Size, draw_parts
 
 if TYPE_CHECKING:
     from ...probing.search import ProbeSplit
     from ...protocol import ProbeSettings
 
-FULL = "full"
-"""Name of the whole training split among the parts that are kept."""
+SIZES = (*PARTS, WHOLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +44,6 @@ class Request(Evaluation):
         Path("efficiency")
     )
     draws: Annotated[int, typer.Option(min=2, help="Draws of every part of the training split.")] = 10
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One model in one tradition, from little data to all of it.
-
-    Attributes:
-        model: its name.
-        tradition: its name.
-        points: score by size, 0 at chance and 1 for a perfect ranking, the mean over the tradition's tasks.
-    """
-
-    model: str
-    tradition: str
-    points: Mapping[Size, Level]
 
 
 @dataclass(frozen=True)
@@ -93,44 +77,24 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Efficiency:
-    """What was found.
+class Efficiency(Found):
+    """What was found; scores are 0 at chance and 1 for a perfect ranking.
 
     Attributes:
-        setting: that all was measured in.
         draws: of every part.
-        curves: models outermost, traditions in the usual order.
+        models: in the order in which they were asked for.
+        curves: tradition -> model -> size -> score, the mean over the tradition's tasks.
         pairs: every two models in every tradition.
-        kept: model -> size -> share of its full score above chance, mean over traditions.
-        short: task -> labels with fewer training positives than 20, and all labels.
+        kept: model -> size -> share of its full score, of means over traditions.
+        short: task -> labels with fewer training positives than the largest part asks for, and all labels.
     """
 
-    setting: Setting
     draws: int
-    curves: tuple[Curve, ...]
+    models: tuple[str, ...]
+    curves: Mapping[str, Mapping[str, Mapping[Size, Level]]]
     pairs: tuple[Pair, ...]
     kept: Mapping[str, Mapping[Size, Level]]
     short: Mapping[str, tuple[int, int]]
-
-    @property
-    def title(self) -> str:
-        """Edition, split and protocol in words."""
-        return self.setting.title
-
-    @property
-    def warning(self) -> str:
-        """What must stand beside every number; empty for the whole of real data."""
-        return self.setting.warning
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models, in the order in which they were asked for."""
-        return tuple(dict.fromkeys(curve.model for curve in self.curves))
-
-    @property
-    def traditions(self) -> tuple[str, ...]:
-        """The traditions, in the usual order."""
-        return tuple(dict.fromkeys(curve.tradition for curve in self.curves))
 
 
 def cost(request: Request) -> str:
@@ -182,7 +146,7 @@ def score_parts(
     progress = partial(observer.probing, cell.model, cell.task)
     drawn = np.concatenate(parts).astype(np.int32)
     probed = run_probes(*splits, settings, names, str(choose_device(device)), progress, resamples=drawn)
-    found = {FULL: centred(replicate(cell.judged, resamples))}
+    found = {WHOLE.words: centred(replicate(cell.judged, resamples))}
     for size, logits in zip(PARTS, np.split(probed.logits, len(parts)), strict=True):
         found[size.words] = centred(replicate(cell.predicted(logits, logits), resamples))
     return found
@@ -201,95 +165,77 @@ def chosen_probe(cell: Cell) -> tuple[list[ProbeSplit], ProbeSettings, tuple[str
 
 
 def judge(cells: Sequence[Cell], scores: Sequence[Mapping[str, Doubles]], draws: int) -> Efficiency:
-    """Give every score its interval, and compare models at every size.
+    """Give every score its interval, and compare models at every size; q-values are among traditions.
 
     Args:
         cells: models outermost.
         scores: of each cell, as :func:`score_parts` returns them.
         draws: of every part.
     """
-    by_model: dict[str, dict[str, list[int]]] = {}
-    for i, cell in enumerate(cells):
-        by_model.setdefault(cell.model, {}).setdefault(cell.data.task.tradition, []).append(i)
+    models = tuple(dict.fromkeys(cell.model for cell in cells))
     traditions = sorted({cell.data.task.tradition for cell in cells}, key=tradition_place)
-    sizes = [size for axis in AXES.values() for size in axis]
-    means = {
-        (model, tradition, size): np.mean([scores[i][FULL if size.full else size.words] for i in rows], axis=0)
-        for model, there in by_model.items()
-        for tradition, rows in there.items()
-        for size in sizes
+    rows: dict[tuple[str, str], list[int]] = {(t, model): [] for t in traditions for model in models}
+    for i, cell in enumerate(cells):
+        rows[cell.data.task.tradition, cell.model].append(i)
+    means: _Means = {
+        (*key, size): np.mean([scores[i][size.words] for i in rows[key]], axis=0) for key in rows for size in SIZES
     }
     samples = {
-        (tradition, size): fewest(
-            [_sample(cell, size, draws) for cell in cells if cell.data.task.tradition == tradition]
-        )
-        for tradition in traditions
-        for size in sizes
-    }
-    curves = tuple(
-        Curve(model, t, {size: score_level(means[model, t, size], samples[t, size]) for size in sizes})
-        for model in by_model
+        (t, size): fewest([_sample(cells[i], size, draws) for i in rows[t, models[0]]])
         for t in traditions
-    )
-    tasks = {cell.task: cell for cell in cells}
+        for size in SIZES
+    }
     return Efficiency(
         setting=common_setting(cell.evidence.record for cell in cells),
         draws=draws,
-        curves=curves,
-        pairs=_pairs(list(by_model), traditions, sizes, means, samples),
-        kept={model: _kept(model, traditions, sizes, means, samples) for model in by_model},
-        short={name: _short(cell) for name, cell in tasks.items()},
+        models=models,
+        curves={
+            t: {m: {size: score_level(means[t, m, size], samples[t, size]) for size in SIZES} for m in models}
+            for t in traditions
+        },
+        pairs=tuple(_pairs(means, samples, models, traditions)),
+        kept={model: _kept(means, samples, model, traditions) for model in models},
+        short={cell.task: _short(cell) for cell in cells},
     )
+
+
+_Means: TypeAlias = dict[tuple[str, str, Size], Doubles]
+"""Replicates ``[1 + resamples]`` by tradition, model and size."""
+
+_Samples: TypeAlias = dict[tuple[str, Size], Sample]
 
 
 def _sample(cell: Cell, size: Size, draws: int) -> Sample:
     """Return what scores at a size were drawn from: test groups, and draws of the part or the record's trainings."""
     whole = cell.judged.sample
-    return whole if size.full else Sample(whole.groups, draws)
+    return whole if size == WHOLE else Sample(whole.groups, draws)
 
 
-def _pairs(
-    models: Sequence[str],
-    traditions: Sequence[str],
-    sizes: Sequence[Size],
-    means: Mapping[tuple[str, str, Size], Doubles],
-    samples: Mapping[tuple[str, Size], Sample],
-) -> tuple[Pair, ...]:
-    """Compare every two models at every size; q-values are among traditions, as in ``report forgetting``."""
-    found = []
-    for before, after in combinations(models, 2):
-        by_size = {
-            size: control_false_discoveries(
-                [difference(means[before, t, size], means[after, t, size], samples[t, size], BOUND) for t in traditions]
-            )
-            for size in sizes
-        }
-        found += [
-            Pair(tradition, before, after, {size: by_size[size][i] for size in sizes})
-            for i, tradition in enumerate(traditions)
-        ]
-    return tuple(found)
+def _pairs(means: _Means, samples: _Samples, models: Sequence[str], traditions: Sequence[str]) -> Iterator[Pair]:
+    """Yield every two models in every tradition, judged among traditions as ``report forgetting`` judges them."""
+    for first, second in combinations(models, 2):
+        judged = {}
+        for size in SIZES:
+            changes = [
+                difference(means[t, first, size], means[t, second, size], samples[t, size], BOUND) for t in traditions
+            ]
+            judged[size] = control_false_discoveries(changes)
+        for i, tradition in enumerate(traditions):
+            yield Pair(tradition, first, second, {size: judged[size][i] for size in SIZES})
 
 
-def _kept(
-    model: str,
-    traditions: Sequence[str],
-    sizes: Sequence[Size],
-    means: Mapping[tuple[str, str, Size], Doubles],
-    samples: Mapping[tuple[str, Size], Sample],
-) -> dict[Size, Level]:
+def _kept(means: _Means, samples: _Samples, model: str, traditions: Sequence[str]) -> dict[Size, Level]:
     """Return the share of a model's full score above chance that is there at each size, mean over traditions."""
-    whole, found = sizes[-1], {}
-    full = mean_over_traditions({t: means[model, t, whole] for t in traditions})
-    for size in sizes:
-        part = mean_over_traditions({t: means[model, t, size] for t in traditions})
+    at = {size: mean_over_traditions({t: means[t, model, size] for t in traditions}) for size in SIZES}
+    full, found = at[WHOLE], {}
+    for size, part in at.items():
         share = np.divide(part, full, out=np.full_like(full, np.nan), where=full > 0)
-        found[size] = level(share, fewest([samples[t, s] for t in traditions for s in (size, whole)]))
+        found[size] = level(share, fewest([samples[t, one] for t in traditions for one in (size, WHOLE)]))
     return found
 
 
 def _short(cell: Cell) -> tuple[int, int]:
     """Return how many labels have fewer training positives than the largest part asks for, and of how many."""
-    most = max(size.amount for size in PARTS if size.unit == "positives")
+    most = max(size.amount for size in PARTS if size.unit == POSITIVES)
     positives = cell.splits["train"].labels.sum(axis=0)
     return int((positives < most).sum()), len(positives)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 POSITIVES, GROUPS = "positives", "groups"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Size:
     """How much of the training split is learnt from.
 
     Attributes:
         unit: ``positives`` of every label, or ``groups``.
-        amount: that many positives, or that share of the groups; infinite positives, or all groups, are the split.
+        amount: that many positives, or that share of the groups.
     """
 
     unit: str
@@ -36,25 +36,23 @@ class Size:
 
     @property
     def short(self) -> str:
-        """What stands at an axis: ``5``, ``25 %``."""
-        if self.unit == GROUPS:
-            return f"{100 * self.amount:g} %"
-        return "all" if math.isinf(self.amount) else f"{self.amount:g}"
+        """What stands at an axis: ``5``, ``25 %``, ``all``."""
+        if self == WHOLE:
+            return "all"
+        return f"{100 * self.amount:g} %" if self.unit == GROUPS else f"{self.amount:g}"
 
     @property
     def words(self) -> str:
         """How much it is: ``5 positives of every label``."""
-        if self.full:
+        if self == WHOLE:
             return "all of it"
         if self.unit == GROUPS:
             return f"{self.short} of the groups"
         return f"{self.short} positive{'' if self.amount == 1 else 's'} of every label"
 
-    @property
-    def full(self) -> bool:
-        """Whether it is the whole training split."""
-        return self.amount == (1.0 if self.unit == GROUPS else math.inf)
 
+WHOLE = Size(GROUPS, 1.0)
+"""The training split itself."""
 
 _POSITIVES = tuple(Size(POSITIVES, k) for k in (1, 5, 20))
 _SHARES = tuple(Size(GROUPS, share) for share in (0.05, 0.1, 0.25, 0.5))
@@ -62,8 +60,8 @@ _SHARES = tuple(Size(GROUPS, share) for share in (0.05, 0.1, 0.25, 0.5))
 PARTS = (*_POSITIVES, *_SHARES)
 """What is drawn; ascending of each kind."""
 
-AXES = {GROUPS: (*_SHARES, Size(GROUPS, 1.0)), POSITIVES: (*_POSITIVES, Size(POSITIVES, math.inf))}
-"""Unit -> its sizes, ascending, the whole split last."""
+AXES = {GROUPS: (*_SHARES, WHOLE), POSITIVES: (*_POSITIVES, WHOLE)}
+"""Unit -> its sizes, ascending."""
 
 
 def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from ....tasks.base import MINI_LABEL
-from ...comparing.paired import Level
+from ...comparing.paired import Difference, Level
 from ...views.tables import Rows, ViewTable
 from ...views.words import span
-from .measuring import Efficiency, Pair
-from .subsets import AXES, GROUPS, POSITIVES, Size
+from .measuring import SIZES, Efficiency, Pair
+from .subsets import AXES, GROUPS, POSITIVES, WHOLE, Size
 
 TENTH, FIVE = Size(GROUPS, 0.1), Size(POSITIVES, 5)
 """The sizes that the first sentence is about."""
-
-_HEADS = {GROUPS: "", POSITIVES: " pos."}
 
 ONLY_MINI = (
     "Mini music is rendered by rule: how little of it suffices, and where curves cross, says nothing of recordings."
@@ -21,14 +19,11 @@ ONLY_MINI = (
 
 def efficiency_table(found: Efficiency) -> ViewTable:
     """Return the score at every size, models within traditions, and below them what the pairs change."""
-    axes = (AXES[POSITIVES][:-1], AXES[GROUPS])
-    sizes = [size for axis in axes for size in axis]
     rows = []
-    for tradition in found.traditions:
-        here = [curve for curve in found.curves if curve.tradition == tradition]
-        rows += [(tradition, curve.model, *(span(curve.points[size]) for size in sizes)) for curve in here]
+    for tradition, curves in found.curves.items():
+        rows += [(tradition, model, *(span(points[size]) for size in SIZES)) for model, points in curves.items()]
         pairs = [pair for pair in found.pairs if pair.tradition == tradition]
-        rows += [(tradition, f"{p.after} minus {p.before}", *(_change(p, size) for size in sizes)) for p in pairs]
+        rows += [(tradition, f"{p.after} minus {p.before}", *(_change(p, size) for size in SIZES)) for p in pairs]
     few = ", ".join(f"{task} {count} of {total}" for task, (count, total) in found.short.items() if count)
     notes = [
         f"Scores: 0 at chance, 100 for a perfect ranking; each the mean of {found.draws} draws, with an interval of "
@@ -36,15 +31,14 @@ def efficiency_table(found: Efficiency) -> ViewTable:
     ]
     if few:
         notes.append(f"Labels with fewer than 20 training positives, which then have all of theirs: {few}.")
-    heads = ("tradition", "model", *(f"{size.short}{_HEADS[size.unit]}" for size in sizes))
-    return ViewTable.of(
-        found, "Score by positives of every label, and by share of the training groups", heads, rows, 2, notes
-    )
+    heads = ("tradition", "model", *(f"{s.short} pos." if s.unit == POSITIVES else s.short for s in SIZES))
+    title = "Score by positives of every label, and by share of the training groups"
+    return ViewTable.of(found, title, heads, rows, 2, notes)
 
 
 def _change(pair: Pair, size: Size) -> str:
     change = pair.changes[size]
-    return f"{'*' if pair.ahead(size) else ''}{span(Level(change.change, change.low, change.high), signed=True)}"
+    return f"{'*' if pair.ahead(size) else ''}{span(_as_level(change), signed=True)}"
 
 
 def sentences(found: Efficiency) -> list[str]:
@@ -74,7 +68,7 @@ def _leads(found: Efficiency) -> str:
         if not pair.crossings and (told := {size: name for size in pair.changes if (name := pair.ahead(size))}):
             least = [next((size for size in axis if size in told), None) for axis in AXES.values()]
             since = (
-                " and ".join(f"from {size.words} on" for size in least if size and not size.full) or "with all of it"
+                " and ".join(f"from {size.words} on" for size in least if size and size != WHOLE) or "with all of it"
             )
             steady.append(f"{next(iter(told.values()))} before {_other(pair, told)} in {pair.tradition} ({since})")
     text = f"They cross: {'; '.join(crossing)}." if crossing else "No two models are shown to cross."
@@ -102,23 +96,22 @@ def _limits(found: Efficiency) -> str:
 
 def efficiency_rows(found: Efficiency) -> Rows:
     """Return one row for each model, tradition and size, and for each difference; fractions."""
-    rows: list[dict[str, object]] = []
     about = {**found.setting.facts, "draws": found.draws}
-    for curve in found.curves:
-        for size, point in curve.points.items():
-            rows.append(
-                {**about, "tradition": curve.tradition, "model": curve.model, "minus": None, **_size(size)}
-                | {"value": point.value, "low": point.low, "high": point.high, "verdict": None, "reason": point.reason}
-            )
+    rows: list[dict[str, object]] = []
+    for tradition, curves in found.curves.items():
+        for model, points in curves.items():
+            named = {**about, "tradition": tradition, "model": model, "minus": None}
+            rows += [{**named, **_numbers(size, one, None)} for size, one in points.items()]
     for pair in found.pairs:
-        for size, change in pair.changes.items():
-            rows.append(
-                {**about, "tradition": pair.tradition, "model": pair.after, "minus": pair.before, **_size(size)}
-                | {"value": change.change, "low": change.low, "high": change.high, "verdict": change.judgement}
-                | {"reason": change.reason}
-            )
+        named = {**about, "tradition": pair.tradition, "model": pair.after, "minus": pair.before}
+        rows += [{**named, **_numbers(size, _as_level(one), one.judgement)} for size, one in pair.changes.items()]
     return rows
 
 
-def _size(size: Size) -> dict[str, object]:
-    return {"unit": size.unit, "amount": None if size.full and size.unit == POSITIVES else size.amount}
+def _numbers(size: Size, one: Level, verdict: str | None) -> dict[str, object]:
+    ends = {"value": one.value, "low": one.low, "high": one.high}
+    return {"unit": size.unit, "amount": size.amount, **ends, "verdict": verdict, "reason": one.reason}
+
+
+def _as_level(one: Difference) -> Level:
+    return Level(one.change, one.low, one.high, one.reason)

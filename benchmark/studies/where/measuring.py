@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +15,13 @@ import typer
 from ....errors import counted
 from ...commands.options import Models, Tasks
 from ...comparing.compare import BOUND, RESAMPLES
-from ...comparing.paired import Level, control_false_discoveries, difference, replicate
+from ...comparing.paired import NOTHING_DEFINED, Difference, Level, control_false_discoveries, difference, replicate
 from ...observer import Observer
-from ...records.setting import Setting, common_setting
+from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, centred, kept, kept_path, run_cells, score_level, stated
+from ..cells import Cell, Found, centred, kept, kept_path, run_cells, score_level, stated
 from .probes import FITS, PROBES, Scored, on_resamples, perceptron, track_means
 from .shared import Across, across
 
@@ -70,30 +70,18 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Where:
+class Where(Found):
     """What was found.
 
     Attributes:
-        setting: that all was measured in.
         trainings: of every probe, on resamples of the training groups.
-        homes: models outermost, then families, then probes.
+        homes: models outermost, then probes, then families.
         across: labels that several traditions have, probes of one scored in another.
     """
 
-    setting: Setting
     trainings: int
     homes: tuple[Home, ...]
     across: tuple[Across, ...]
-
-    @property
-    def title(self) -> str:
-        """Edition, split and protocol in words."""
-        return self.setting.title
-
-    @property
-    def warning(self) -> str:
-        """What must stand beside every number; empty for the whole of real data."""
-        return self.setting.warning
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -165,60 +153,43 @@ def score_state(
 def find_homes(
     cells: Sequence[Cell], scores: Sequence[Sequence[Mapping[str, Doubles]]], trainings: int
 ) -> tuple[Home, ...]:
-    """Judge the states of every model, family and probe.
+    """Judge the states of every model, probe and family: of a model and probe, all pairs of states together.
 
     Args:
         cells: models outermost.
         scores: of each cell and state, as :func:`score_state` returns them.
         trainings: of every probe.
     """
-    by_model: dict[str, list[int]] = {}
-    for i, cell in enumerate(cells):
-        by_model.setdefault(cell.model, []).append(i)
-    homes = []
-    for model, rows in by_model.items():
-        families: dict[str, list[int]] = {}
-        for i in rows:
-            for family in cells[i].evidence.record.task.columns():
-                families.setdefault(family, []).append(i)
-        for probe in PROBES:
-            homes += _homes_of(model, probe, families, cells, scores, trainings)
-    order = list(dict.fromkeys(home.family for home in homes))
-    return tuple(sorted(homes, key=lambda h: (list(by_model).index(h.model), order.index(h.family))))
+    homes: list[Home] = []
+    for model, probe in product(dict.fromkeys(cell.model for cell in cells), PROBES):
+        own = [(cell, found) for cell, found in zip(cells, scores, strict=True) if cell.model == model]
+        families = dict.fromkeys(family for cell, _ in own for family in cell.evidence.record.task.columns())
+        drawn = [_home(model, family, probe, own, trainings) for family in families]
+        changes = [one for _, changes in drawn for one in changes.values()]
+        judged = iter(control_false_discoveries(changes))
+        for home, changes in drawn:
+            verdicts = {pair: next(judged).verdict for pair in changes}
+            worse = {i if verdict == "gained" else j for (i, j), verdict in verdicts.items() if verdict in SHOWN}
+            homes.append(replace(home, possible=tuple(k for k in home.possible if k not in worse)))
+    return tuple(homes)
 
 
-def _homes_of(
-    model: str,
-    probe: str,
-    families: Mapping[str, Sequence[int]],
-    cells: Sequence[Cell],
-    scores: Sequence[Sequence[Mapping[str, Doubles]]],
-    trainings: int,
-) -> list[Home]:
-    """Judge the families of a model by one probe: all pairs of states of all of them together."""
-    levels, changes, pairs, tasks = {}, [], [], {}
-    for family, rows in families.items():
-        # A task whose test split defines no label of the family has no score of it, by any model and state.
-        there = [i for i in rows if not np.isnan(scores[i][0][f"{probe}/{family}"][0])]
-        states = range(len(cells[rows[0]].states))
-        tasks[family] = tuple(cells[i].task for i in there)
-        if not there:
-            levels[family] = tuple(Level(None, reason="no label is defined") for _ in states)
-            continue
-        means = [np.mean([scores[i][state][f"{probe}/{family}"] for i in there], axis=0) for state in states]
-        sample = fewest([Sample(cells[i].judged.sample.groups, trainings) for i in there])
-        levels[family] = tuple(score_level(mean, sample) for mean in means)
-        for i, j in combinations(states, 2):
-            pairs.append((family, i, j))
-            changes.append(difference(means[i], means[j], sample, BOUND))
-    worse = set()
-    for (family, i, j), change in zip(pairs, control_false_discoveries(changes), strict=True):
-        if change.verdict in ("gained", "lost"):
-            worse.add((family, i if change.verdict == "gained" else j))
-    names = cells[next(iter(families.values()))[0]].states
-    return [
-        Home(model, family, probe, tasks[family], names, found, tuple(
-            k for k, one in enumerate(found) if one.value is not None and (family, k) not in worse
-        ))
-        for family, found in levels.items()
-    ]  # fmt: skip
+SHOWN = ("gained", "lost")
+"""Verdicts by which one of two states is better."""
+
+
+def _home(
+    model: str, family: str, probe: str, own: Sequence[tuple[Cell, Sequence[Mapping[str, Doubles]]]], trainings: int
+) -> tuple[Home, dict[tuple[int, int], Difference]]:
+    """Return where a family may be as long as no state is worse than another, and how all pairs of states differ."""
+    key, names = f"{probe}/{family}", own[0][0].states
+    # A task whose test split defines no label of the family has no score of it, by any model and state.
+    there = [(cell, found) for cell, found in own if key in found[0] and not np.isnan(found[0][key][0])]
+    tasks = tuple(cell.task for cell, _ in there)
+    if not there:
+        return Home(model, family, probe, tasks, names, (Level(None, reason=NOTHING_DEFINED),) * len(names), ()), {}
+    means = [np.mean([found[state][key] for _, found in there], axis=0) for state in range(len(names))]
+    sample = fewest([Sample(cell.judged.sample.groups, trainings) for cell, _ in there])
+    levels = tuple(score_level(mean, sample) for mean in means)
+    changes = {(i, j): difference(means[i], means[j], sample, BOUND) for i, j in combinations(range(len(names)), 2)}
+    return Home(model, family, probe, tasks, names, levels, tuple(range(len(names)))), changes

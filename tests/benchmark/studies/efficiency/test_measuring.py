@@ -12,8 +12,8 @@ from cmbench.benchmark.comparing.summary import centred_replicates
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.studies.cells import Cell
 from cmbench.benchmark.studies.efficiency import STUDY, measuring
-from cmbench.benchmark.studies.efficiency.measuring import FULL, Efficiency, Request, judge, measure, score_parts
-from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size
+from cmbench.benchmark.studies.efficiency.measuring import SIZES, Efficiency, Request, judge, measure, score_parts
+from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size
 from cmbench.benchmark.studies.efficiency.tables import efficiency_rows, efficiency_table, sentences
 from cmbench.errors import CmbenchError
 
@@ -42,8 +42,7 @@ def scored(cells: Sequence[Cell]) -> Efficiency:
 
 
 def curve_of(found: Efficiency, model: str) -> Mapping[Size, float]:
-    (curve,) = (one for one in found.curves if one.model == model)
-    return {size: float(point.value or 0.0) for size, point in curve.points.items()}
+    return {size: float(point.value or 0.0) for size, point in found.curves["greek"][model].items()}
 
 
 def ranked(
@@ -53,18 +52,15 @@ def ranked(
     cell = build(model, plain, seed=0)
     noise = np.random.default_rng([seed, *model.encode()])
     found = {}
-    for size in (*PARTS, AXES[GROUPS][-1]):
+    for size in SIZES:
         drawn = noise.standard_normal((DRAWS, *cell.evidence.targets.shape)) + strength[size] * cell.evidence.targets
-        found[FULL if size.full else size.words] = centred_replicates(cell.predicted(drawn, drawn), RESAMPLES)
+        found[size.words] = centred_replicates(cell.predicted(drawn, drawn), RESAMPLES)
     return cell, found
 
 
 def both(build: BUILD, first: Mapping[Size, float], second: Mapping[Size, float]) -> Efficiency:
     (one, its), (other, others) = ranked(build, "few", first), ranked(build, "many", second)
     return judge([one, other], [its, others], DRAWS)
-
-
-SIZES = (*AXES[GROUPS], *AXES[POSITIVES])
 
 
 def test_a_model_that_needs_few_examples_rises_before_one_that_needs_many(build_cell: BUILD) -> None:
@@ -104,19 +100,18 @@ def test_two_models_that_are_alike_neither_cross_nor_lead(build_cell: BUILD) -> 
         (pair,) = judge([one, other], [its, others], DRAWS).pairs
         assert pair.crossings == ()
         told += sum(pair.ahead(size) is not None for size in SIZES)
-    # Of 54 comparisons without a difference one in twenty may be told; sizes of one pair share their test tracks.
+    # Of 48 comparisons without a difference one in twenty may be told; sizes of one pair share their test tracks.
     assert told <= 5
 
 
 def test_the_whole_split_is_the_record_itself(build_cell: BUILD) -> None:
     cell = build_cell("few", plain)
     scores = score_parts(cell, 2, "cpu", Observer(), RESAMPLES)
-    assert np.array_equal(scores[FULL], centred_replicates(cell.evidence, RESAMPLES))
+    assert np.array_equal(scores[WHOLE.words], centred_replicates(cell.evidence, RESAMPLES))
     found = judge([cell], [scores], 2)
-    (curve,) = found.curves
-    assert curve.points[AXES[GROUPS][-1]].value == curve.points[AXES[POSITIVES][-1]].value == scores[FULL][0]
+    assert found.curves["greek"]["few"][WHOLE].value == scores[WHOLE.words][0]
     assert set(found.kept) == {"few"}
-    assert found.kept["few"][AXES[GROUPS][-1]].value == 1.0
+    assert found.kept["few"][WHOLE].value == 1.0
 
 
 def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
@@ -154,7 +149,7 @@ def test_what_was_computed_is_not_computed_again_until_something_changes(
 
     def counted(cell: Cell, draws: int, *_: object) -> dict[str, np.ndarray]:
         calls.append(draws)
-        return dict.fromkeys((FULL, *(size.words for size in PARTS)), np.linspace(0.5, 0.6, 101))
+        return dict.fromkeys((size.words for size in SIZES), np.linspace(0.5, 0.6, 101))
 
     monkeypatch.setattr(measuring, "run_cells", lambda *_: cells)
     monkeypatch.setattr(measuring, "score_parts", counted)
