@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 import typer
 
 from ....errors import CmbenchError
 from ....tasks.base import tradition_place
-from ....tasks.splits.names import SPLITS
 from ...commands.options import Models, Tasks
 from ...comparing.compare import BOUND, RESAMPLES
 from ...comparing.paired import Difference, Level, control_false_discoveries, difference, level, replicate
@@ -24,14 +23,11 @@ from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, Found, centred, in_state, kept, kept_path, run_cells, score_level, stated
+from ..cells import Cell, Found, centred, chosen_probe, kept, kept_path, run_cells, score_level, stated
 from .subsets import AXES, PARTS, POSITIVES, WHOLE, Size, draw_parts
 
-if TYPE_CHECKING:
-    from ...probing.search import ProbeSplit
-    from ...protocol import ProbeSettings
-
 SIZES = (*PARTS, WHOLE)
+"""What scores there are of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,24 +140,12 @@ def score_parts(
             raise CmbenchError(f"{cell.model} could use no track of a draw of {size.words} of {cell.task}.")
     splits, settings, names = chosen_probe(cell)
     progress = partial(observer.probing, cell.model, cell.task)
-    drawn = np.concatenate(parts).astype(np.int32)
-    probed = run_probes(*splits, settings, names, str(choose_device(device)), progress, resamples=drawn)
+    weights = np.concatenate(parts).astype(np.int32)
+    probed = run_probes(*splits, settings, names, str(choose_device(device)), progress, resamples=weights)
     found = {WHOLE.words: centred(replicate(cell.judged, resamples))}
     for size, logits in zip(PARTS, np.split(probed.logits, len(parts)), strict=True):
         found[size.words] = centred(replicate(cell.predicted(logits, logits), resamples))
     return found
-
-
-def chosen_probe(cell: Cell) -> tuple[list[ProbeSplit], ProbeSettings, tuple[str, ...]]:
-    """Return what the chosen probe of a cell sees of each split, the settings that train it alone, and its states."""
-    from ...probing.search import FUSED_NAME
-
-    selection, probe = cell.evidence.record.selection, cell.protocol.probe
-    alone = replace(probe, learning_rates=(selection.learning_rate,), seeds=(probe.search_seed,), halve_at=())
-    if selection.layer == FUSED_NAME:
-        return [cell.splits[split] for split in SPLITS], replace(alone, each_layer=False), cell.states
-    splits = in_state(cell.splits, cell.states.index(selection.layer))
-    return splits, replace(alone, each_layer=True, fused=False), (selection.layer,)
 
 
 def judge(cells: Sequence[Cell], scores: Sequence[Mapping[str, Doubles]], draws: int) -> Efficiency:

@@ -165,8 +165,7 @@ def find_homes(
         own = [(cell, found) for cell, found in zip(cells, scores, strict=True) if cell.model == model]
         families = dict.fromkeys(family for cell, _ in own for family in cell.evidence.record.task.columns())
         drawn = [_home(model, family, probe, own, trainings) for family in families]
-        changes = [one for _, changes in drawn for one in changes.values()]
-        judged = iter(control_false_discoveries(changes))
+        judged = iter(control_false_discoveries([one for _, changes in drawn for one in changes.values()]))
         for home, changes in drawn:
             verdicts = {pair: next(judged).verdict for pair in changes}
             worse = {i if verdict == "gained" else j for (i, j), verdict in verdicts.items() if verdict in SHOWN}

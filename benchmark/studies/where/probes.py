@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scoring.metrics import Bools, Doubles, Floats
-from ..cells import Cell, in_state, truth
+from ..cells import Cell
 
 if TYPE_CHECKING:
     from ...probing.search import ProbeSplit
@@ -106,7 +106,7 @@ def on_resamples(
         drawn: how often each is drawn, ``[resamples, tracks]``; ``None`` for no resample.
         tests: tracks to score, ``[tracks, dim]`` each.
     """
-    labels, known = truth(cell, "train")
+    labels, known = cell.truth("train")
     whole = fit(x, labels, known, tests)
     again = []
     for weights in () if drawn is None else drawn:
@@ -130,6 +130,6 @@ def perceptron(
     from ...probing.search import run_probes
 
     settings = replace(cell.protocol.probe, each_layer=True, fused=False)
-    splits, device = in_state(cell.splits, state), str(choose_device(device))
-    probed = run_probes(*splits, settings, (cell.states[state],), device, progress, resamples=drawn)
+    where, names = str(choose_device(device)), (cell.states[state],)
+    probed = run_probes(*cell.seen(state), settings, names, where, progress, resamples=drawn)
     return Scored(probed.probabilities, probed.logits if len(probed.logits) else None)

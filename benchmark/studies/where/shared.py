@@ -25,7 +25,7 @@ from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS
 from ...scoring.intervals import Sample, missing, span
 from ...scoring.metrics import ranking_scores
-from ..cells import Cell, kept, kept_path, truth
+from ..cells import Cell, kept, kept_path
 from .probes import Scored, fit_linear, on_resamples, track_means
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _column(cell: Cell, names: Mapping[str, str]) -> int | None:
     if names.get(cell.task) not in cell.data.labels:
         return None
     column = cell.data.labels.index(names[cell.task])
-    labels, known = (part[:, column] for part in truth(cell, "train"))
+    labels, known = (part[:, column] for part in cell.truth("train"))
     return column if (labels & known).any() and (~labels & known).any() else None
 
 
@@ -185,11 +185,11 @@ def _best_state(cell: Cell, column: int, train: Doubles, valid: Doubles) -> int:
 
     The last one, where validation does not define the label.
     """
-    labels, known = truth(cell, "valid")
+    labels, known = cell.truth("valid")
     truths = labels[:, [column]], known[:, [column]]
     scores = []
     for state in range(train.shape[1]):
-        (score,) = _fit_one(column, train[:, state], *truth(cell, "train"), [valid[:, state]])
+        (score,) = _fit_one(column, train[:, state], *cell.truth("train"), [valid[:, state]])
         scores.append(float(ranking_scores(truths[0], score, known=truths[1])[0][0]))
     return train.shape[1] - 1 if np.isnan(scores).any() else int(np.argmax(scores))
 

@@ -114,12 +114,11 @@ def _carries(across: Sequence[Across]) -> str:
         return "No label is shared by two of these tasks, so none is carried from one to another."
     parts = []
     for one in across:
-        carried = [cell for cell in one.cells if cell.change]
-        lost = [cell for cell in carried if cell.change and cell.change.verdict == "lost"]
-        text = f"{one.label} in {one.model}: {len(lost)} of {len(carried)} worse"
+        lost = [(c.change.change or 0.0, c) for c in one.cells if c.change and c.change.verdict == "lost"]
+        text = f"{one.label} in {one.model}: {len(lost)} of {len(one.cells) - len(one.traditions)} worse"
         if lost:
-            most = min(lost, key=lambda cell: (cell.change and cell.change.change) or 0.0)
-            text += f" (most: {most.source} to {most.target}, {points(most.change and most.change.change)})"
+            change, most = min(lost, key=lambda pair: pair[0])
+            text += f" (most: {most.source} to {most.target}, {points(change)})"
         parts.append(text)
     return f"A probe from another tradition against the task's own: {'; '.join(parts)}."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.studies.cells import Cell
 from cmbench.benchmark.studies.efficiency import STUDY, measuring
 from cmbench.benchmark.studies.efficiency.measuring import SIZES, Efficiency, Request, judge, measure, score_parts
-from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size
+from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size, draw_parts
 from cmbench.benchmark.studies.efficiency.tables import efficiency_rows, efficiency_table, sentences
 from cmbench.errors import CmbenchError
 
@@ -122,14 +123,14 @@ def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
     seen: list[np.ndarray] = []
     real = search.run_probes
 
-    def watched(*given: object, resamples: np.ndarray, **more: object) -> object:
-        seen.append(resamples)
-        return real(*given, resamples=resamples, **more)  # type: ignore[arg-type]
+    def watched(*given: Any, **named: Any) -> Any:
+        seen.append(named["resamples"])
+        return real(*given, **named)
 
     monkeypatch.setattr(search, "run_probes", watched)
     cell = build_cell("few", plain)
     score_parts(cell, 2, "cpu", Observer(), 100)
-    drawn = np.concatenate(list(measuring.draw_parts(cell.data, 2).values()))
+    drawn = np.concatenate(list(draw_parts(cell.data, 2).values()))
     assert np.array_equal(seen[0], drawn)
 
 

@@ -87,7 +87,7 @@ def test_a_resample_is_learnt_from_as_often_as_tracks_were_drawn(music: tuple[np
         seen.append(len(x))
         return [np.full((len(one), 4), x.mean()) for one in tests]
 
-    double = SimpleNamespace(splits={"train": SimpleNamespace(labels=np.ones((3, 4), dtype=bool), known=None)})
+    double = SimpleNamespace(truth=lambda split: (np.ones((3, 4), dtype=bool),) * 2)
     x = np.array([[1.0], [2.0], [6.0]])
     drawn = np.array([[2, 0, 1], [0, 0, 3]], dtype=np.int32)
     found, _ = on_resamples(counting, x, double, drawn, [test, test])  # type: ignore[arg-type]
