@@ -20,6 +20,7 @@ from cmbench.benchmark.studies.cells import (
     RECORDS,
     Cell,
     StateFeatures,
+    chosen_probe,
     kept,
     kept_path,
     run_cells,
