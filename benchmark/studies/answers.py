@@ -11,7 +11,6 @@ import numpy as np
 from ..comparing.compare import BOUND
 from ..comparing.paired import NOTHING_DEFINED, Difference, Level, control_false_discoveries, difference
 from ..comparing.summary import mean_over_traditions
-from ..records.setting import Setting
 from ..scoring.intervals import Sample, fewest
 from ..scoring.metrics import Doubles
 from ..views.figures import (
@@ -30,6 +29,7 @@ from ..views.figures import (
 )
 from ..views.tables import Rows
 from ..views.words import span
+from .cells import Found
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,27 +119,15 @@ def together(answers: Sequence[Answer]) -> list[Answer]:
     return [replace(one, change=change) for one, change in zip(answers, judged, strict=True)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answers:
+@dataclass(frozen=True)
+class Answers(Found):
     """All answers of a study.
 
     Attributes:
-        setting: that they were measured in.
         answers: in the order in which they are shown.
     """
 
-    setting: Setting
     answers: tuple[Answer, ...]
-
-    @property
-    def title(self) -> str:
-        """Edition, split and protocol in words."""
-        return self.setting.title
-
-    @property
-    def warning(self) -> str:
-        """What must stand beside every number; empty for the whole of real data."""
-        return self.setting.warning
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -24,10 +24,13 @@ from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
+from ..comparing.paired import Level, level
 from ..comparing.summary import centre
 from ..protocol import ProbeSettings, Protocol, get_protocol
 from ..records.evidence import Evidence, evidence_of
 from ..records.folder import iter_records
+from ..records.setting import Setting
+from ..scoring.intervals import Sample
 from ..scoring.metrics import Bools, Doubles, Floats
 from .base import Evaluation, load_context
 
@@ -99,6 +102,27 @@ class Cell:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
         return {"cell": self.evidence.record.cell_sha256, "tracks": shared}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study found on cells that were measured alike.
+
+    Attributes:
+        setting: in which.
+    """
+
+    setting: Setting
+
+    @property
+    def title(self) -> str:
+        """Edition, split and protocol in words."""
+        return self.setting.title
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every number; empty for the whole of real data."""
+        return self.setting.warning
 
 
 class StateFeatures:
@@ -226,6 +250,17 @@ def kept_path(out: Path, cell: Cell, *parts: str) -> Path:
 def centred(found: Replicates, labels: Sequence[int] | None = None) -> Doubles:
     """Return the score that is 0 at chance of some labels, or of all, ``[1 + resamples]``; see :mod:`..comparing`."""
     return centre(*(found.macro(metric, labels) for metric in ("roc_auc", "average_precision", "prevalence")))
+
+
+def score_level(samples: Doubles, sample: Sample) -> Level:
+    """Give a score its interval (:func:`..comparing.paired.level`); none is above 1.
+
+    Args:
+        samples: ``[1 + resamples]``, the split itself first.
+        sample: that was drawn from.
+    """
+    found = level(samples, sample)
+    return found if found.high is None else replace(found, high=min(found.high, 1.0))
 
 
 def stated(request: Evaluation, models: Sequence[str], out: Path, further: str, times: float) -> str:

@@ -51,16 +51,18 @@ class Request(Evaluation):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leakage(Answers):
-    """What was found; an answer is asked of a task, or of :data:`MEAN`.
+@dataclass(frozen=True)
+class Leakage:
+    """What was found.
 
     Attributes:
+        answers: each is asked of a task, or of :data:`MEAN`.
         leaks: split -> test tracks that share a group (work, performer) with others on the usual split, and all.
         identical: task -> sets of labels that no track tells apart.
         absent: what could not be asked, and why.
     """
 
+    answers: Answers
     leaks: Mapping[str, tuple[int, int]]
     identical: Mapping[str, tuple[tuple[str, ...], ...]]
     absent: tuple[str, ...]
@@ -113,13 +115,8 @@ def measure(request: Request, observer: Observer) -> Leakage:
     if request.heard and len(request.model) > 1 and not any(one.question == HEARD for one in answers):
         raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
     setting = common_setting(one.record for one in usual.values())
-    return Leakage(
-        setting=setting,
-        answers=tuple(answers),
-        leaks=leaks,
-        identical=identical,
-        absent=tuple(f"{why}: {', '.join(names)}." for why, names in absent.items()),
-    )
+    lacking = tuple(f"{why}: {', '.join(names)}." for why, names in absent.items())
+    return Leakage(Answers(setting, tuple(answers)), leaks, identical, lacking)
 
 
 def _run(request: Request, tasks: Sequence[str], split: str | None, observer: Observer) -> Found:

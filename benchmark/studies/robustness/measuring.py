@@ -107,7 +107,7 @@ def measure(request: Request, observer: Observer) -> Answers:
         make = partial(_heard, cell, names[cell.model], encoders, request, observer)
         found.setdefault(cell.model, []).append((cell, kept(kept_path(request.out, cell), facts, make)[0]))
     answers = [one for model, scored in found.items() for one in judge(model, scored)]
-    return Answers(setting=common_setting(cell.evidence.record for cell in cells), answers=tuple(answers))
+    return Answers(common_setting(cell.evidence.record for cell in cells), tuple(answers))
 
 
 def _heard(cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer) -> dict[str, Doubles]:

@@ -93,22 +93,22 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 def test_what_knows_albums_alone_loses_them_and_what_knows_music_is_kept(study: Study, tmp_path: Path) -> None:
     found = study()
-    albums, levels = (found.of("group-safe", model)["albums"] for model in ("albums", "levels"))
+    albums, levels = (found.answers.of("group-safe", model)["albums"] for model in ("albums", "levels"))
     assert albums.change.verdict == "lost"
     assert albums.change.before == pytest.approx(1.0)
     assert levels.change.verdict == "kept"
     assert found.leaks == {"group-safe": (36, 36)}
     assert found.identical == {"albums": (("makam--loud", "makam--strong"),)}
-    assert found.of(REPEATED, "levels")["albums"].change.verdict == "kept"
-    assert found.of(HEARD, "levels") == {}
-    heard = found.of(HEARD, "albums")["albums"]
+    assert found.answers.of(REPEATED, "levels")["albums"].change.verdict == "kept"
+    assert found.answers.of(HEARD, "levels") == {}
+    heard = found.answers.of(HEARD, "albums")["albums"]
     assert 0 < heard.tracks < 36
     assert found.absent[0] == "No work-safe split (the work of too many tracks is not known): albums."
     shown(found)
 
     listed = tmp_path / "heard.txt"
     listed.write_text("albums\ta0-0\nelsewhere\ta1-0\n" + "\n".join(f"a{album}-0" for album in range(2, 20)))
-    heard = study(listed).of(HEARD, "albums")["albums"]
+    heard = study(listed).answers.of(HEARD, "albums")["albums"]
     assert heard.tracks == 19
     listed.write_text("nothing\n")
     with pytest.raises(UsageError, match="too few of its tracks are test tracks"):
@@ -124,7 +124,7 @@ def shown(found: Leakage) -> None:
     assert "36 of 36 test tracks share theirs" in said[0]
     assert "albums counts 1 label twice" in said[1]
     assert "albums" in said[2]
-    assert len({tuple(row) for row in found.rows()}) == 1
+    assert len({tuple(row) for row in found.answers.rows()}) == 1
     assert len(answer_figure(found).axes) == 1
 
 
