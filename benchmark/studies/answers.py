@@ -105,11 +105,11 @@ def answer(question: str, model: str, on: str, sides: Iterable[Sides], bound: fl
     by_tradition: dict[str, list[Sides]] = {}
     for one in there:
         by_tradition.setdefault(one.tradition, []).append(one)
-    means = (
+    before, after = (
         mean_over_traditions({t: np.mean([getattr(s, side) for s in own], axis=0) for t, own in by_tradition.items()})
         for side in ("before", "after")
     )
-    judged = difference(*means, fewest([one.sample for one in there]), bound)
+    judged = difference(before, after, fewest([one.sample for one in there]), bound)
     return Answer(question, model, on, sum(one.tracks for one in there), judged)
 
 
@@ -166,7 +166,7 @@ def dots_figure(found: Answers, title: str, panels: Mapping[str, Lines], across:
     columns, down = legend_columns(names, TEXT_WIDTH), -(-len(panels) // across)
     left, tall = 0.15 + 0.057 * max(map(len, lines)), len(lines) * (0.08 + 0.08 * len(names))
     head, foot = head_inches(found) + 0.25, 0.35 + 0.17 * -(-len(names) // columns)
-    height, each = head + down * (tall + 0.45) + foot, (TEXT_WIDTH - left - 0.1) / across - 0.15
+    height, each = head + down * (tall + 0.45) - 0.25 + foot, (TEXT_WIDTH - left - 0.1) / across - 0.15
     figure = empty_figure(TEXT_WIDTH, height)
     for k, (heading, drawn) in enumerate(panels.items()):
         y, x = divmod(k, across)

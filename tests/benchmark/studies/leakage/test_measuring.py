@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -78,14 +80,19 @@ Study = Callable[..., Leakage]
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     task = write_corpus(tmp_path)
     for name in ("albums", "levels"):
-        entry = EncoderEntry(name, "A double.", "none", "built in", lambda _, name=name: Hearing(name))
-        monkeypatch.setitem(registry(), name, entry)  # type: ignore[arg-type]  # a dict, wherever it is made
+        entry = EncoderEntry(name, "A double.", "none", "built in", partial(lambda made, _: made, Hearing(name)))
+        monkeypatch.setitem(registry(), name, entry)
 
     def run(heard: Path | None = None) -> Leakage:
         request = Request(
-            model=["levels", "albums"], tasks=[str(task)], protocol=QUICK, heard=heard, out=tmp_path / "out",
-            device="cpu", workers=1,
-        )  # type: ignore[arg-type]  # a protocol of one's own has no name that an option could say  # fmt: skip
+            model=["levels", "albums"],
+            tasks=[str(task)],
+            protocol=cast(str, QUICK),
+            heard=heard,
+            out=tmp_path / "out",
+            device="cpu",
+            workers=1,
+        )
         return measure(request, Observer())
 
     return run
