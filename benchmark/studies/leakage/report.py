@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....errors import counted
+from ....tasks.splits.names import KIND_SAFE
 from ...views.tables import ViewTable
 from ...views.words import percent
 from ..answers import Answer, dots_figure
@@ -41,7 +42,8 @@ def answer_table(found: Leakage) -> ViewTable:
         "Points of the score that is 0 at chance and 100 for a perfect ranking; mean: each tradition once. A split: "
         f"against the usual one, on the tracks that both test. {REPEATED}: against all labels. Head, middle and tail: "
         f"thirds of the labels by training tracks. {HEARD}: what a model gains over the first on tracks that it was "
-        "likely trained on, against what it gains on the others. Every task: the CSV.",
+        "likely trained on, against what it gains on the others. Every task: the CSV. Verdicts: at a "
+        "false discovery rate of 5 % among the tasks of a question and their mean.",
         *found.absent,
     ]
     heads = ["question", "model", "on", "tracks", "first", "second", "change", "verdict"]
@@ -56,19 +58,20 @@ def _said(found: Leakage, question: str) -> str:
 
 def sentences(found: Leakage) -> list[str]:
     """Say what splits, labels and what was heard before are worth."""
-    splits = "; ".join(
-        f"{leaking} of {tracks} test tracks share theirs, and the {split} split changes scores by {_said(found, split)}"
+    splits = ". ".join(
+        f"{leaking} of {tracks} test tracks share a {KIND_SAFE.get(split, 'group')} with train or valid; on the {split} "
+        f"split scores change by {_said(found, split)}"
         for split, (leaking, tracks) in found.leaks.items()
     )
-    repeated = ", ".join(
-        f"{task} counts {counted(sum(len(names) - 1 for names in sets), 'label')} twice ({_said(found, REPEATED)})"
+    twice = ", ".join(
+        f"{task} counts {counted(sum(len(names) - 1 for names in sets), 'label')} twice"
         for task, sets in found.identical.items()
     )
+    labels = f"{twice}; {REPEATED}, scores change by {_said(found, REPEATED)}" if twice else "none counts twice"
     heard = _said(found, HEARD) or "not asked: it takes a base and a model whose card names its music, or --heard"
     return [
         f"Splits: {splits or 'no task says which tracks belong together'}.",
-        f"Labels: {repeated or 'none counts twice'}. The rarest third against the most frequent: "
-        f"{_said(found, f'{TAIL} less {HEAD}')}.",
+        f"Labels: {labels}. The rarest third less the most frequent: {_said(found, f'{TAIL} less {HEAD}')}.",
         f"Heard before, beyond what is gained over {found.answers.models[0]} elsewhere: {heard}."
         + f" {NOT_SHOWN}" * (found.answers.setting.edition == "mini"),
     ]

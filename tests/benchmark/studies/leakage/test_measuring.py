@@ -128,7 +128,7 @@ def shown(found: Leakage) -> None:
     assert table.rows[1][-1] == "lost"
     said = sentences(found)
     assert len(said) == 3
-    assert "36 of 36 test tracks share theirs" in said[0]
+    assert "36 of 36 test tracks share a group with train or valid" in said[0]
     assert "albums counts 1 label twice" in said[1]
     assert "albums" in said[2]
     assert len({tuple(row) for row in found.answers.rows()}) == 1
