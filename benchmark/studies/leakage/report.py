@@ -59,8 +59,8 @@ def _said(found: Leakage, question: str) -> str:
 def sentences(found: Leakage) -> list[str]:
     """Say what splits, labels and what was heard before are worth."""
     splits = ". ".join(
-        f"{leaking} of {tracks} test tracks share a {KIND_SAFE.get(split, 'group')} with train or valid; on the {split} "
-        f"split scores change by {_said(found, split)}"
+        f"{leaking} of {tracks} test tracks share a {KIND_SAFE.get(split, 'group')} with train or valid; on the "
+        f"{split} split scores change by {_said(found, split)}"
         for split, (leaking, tracks) in found.leaks.items()
     )
     twice = ", ".join(
