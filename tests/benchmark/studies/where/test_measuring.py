@@ -97,7 +97,7 @@ def test_the_statistic_is_that_of_every_other_view(build_cell: BUILD) -> None:
     cell = build_cell("a", planted, names=("a--0", "a--1", "a--2", "a--3"), known=0.9)
     found = score_state(cell, 2, TRAININGS, "cpu", Observer(), RESAMPLES)["linear/a"]
     drawn = training_draws(cell.data, cell.usable, TRAININGS)
-    train, test = (track_means(cell.splits[split])[:, 2] for split in ("train", "test"))
+    train, _, test = map(track_means, cell.seen(2))
     (scored,) = on_resamples(fit_linear, train, cell, drawn, [test])
     evidence = cell.predicted(*scored)
     assert evidence.sample.trainings == TRAININGS
