@@ -46,8 +46,8 @@ def _change(pair: Pair, size: Size) -> str:
 def sentences(found: Efficiency) -> list[str]:
     """Say how far little data goes, who leads and where models cross, and what this cannot say."""
     shares = [
-        f"{model} has {span(kept[TENTH])} % of its full score with {TENTH.words}, {span(kept[FIVE])} % with {FIVE.words}"
-        for model, kept in found.kept.items()
+        f"{name} has {span(kept[TENTH])} % of its full score with {TENTH.words}, {span(kept[FIVE])} % with {FIVE.words}"
+        for name, kept in found.kept.items()
     ]
     return [f"In the mean over traditions, {'; '.join(shares)}.", _leads(found), _limits(found)]
 
