@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -83,6 +83,23 @@ class Cell:
         """Names of the hidden states."""
         return self.evidence.record.model.layer_names
 
+    def seen(self, state: int | None = None) -> tuple[ProbeSplit, ProbeSplit, ProbeSplit]:
+        """Return what probes see of training, validation and test: one hidden state by position, or all."""
+        train, valid, test = (self.splits[split] for split in SPLITS)
+        if state is None:
+            return train, valid, test
+        one = partial(StateFeatures, state=state)
+        return (
+            replace(train, features=one(train.features)),
+            replace(valid, features=one(valid.features)),
+            replace(test, features=one(test.features)),
+        )
+
+    def truth(self, split: str) -> tuple[Bools, Bools]:
+        """Return the labels of a split, and which of them are known, ``[tracks, labels]`` each."""
+        one = self.splits[split]
+        return one.labels, np.ones_like(one.labels) if one.known is None else one.known
+
     @property
     def judged(self) -> Evidence:
         """The record's own predictions of the shared test tracks."""
@@ -138,11 +155,6 @@ class StateFeatures:
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.floating]:
         """Return the features of some windows ``[len(rows), 1, dim]``."""
         return self._features.take(rows)[:, [self._state]]
-
-
-def in_state(splits: Mapping[str, ProbeSplit], state: int) -> list[ProbeSplit]:
-    """Return what probes see of training, validation and test in one hidden state."""
-    return [replace(splits[name], features=StateFeatures(splits[name].features, state)) for name in SPLITS]
 
 
 def run_cells(request: Evaluation, models: Sequence[str], out: Path, observer: Observer) -> list[Cell]:
@@ -289,19 +301,16 @@ def stated(request: Evaluation, models: Sequence[str], out: Path, further: str, 
     return f"{text} The same command goes on where it was stopped."
 
 
-def truth(cell: Cell, split: str) -> tuple[Bools, Bools]:
-    """Return the labels of a split and which of them are known, ``[tracks, labels]`` each."""
-    one = cell.splits[split]
-    return one.labels, np.ones_like(one.labels) if one.known is None else one.known
-
-
-def chosen_probe(cell: Cell) -> tuple[list[ProbeSplit], ProbeSettings, tuple[str, ...]]:
+def chosen_probe(cell: Cell) -> tuple[tuple[ProbeSplit, ProbeSplit, ProbeSplit], ProbeSettings, tuple[str, ...]]:
     """Return what the chosen probe of a cell sees of each split, the settings that train it alone, and its states."""
     from ..probing.search import FUSED_NAME
 
     selection, probe = cell.evidence.record.selection, cell.protocol.probe
     alone = replace(probe, learning_rates=(selection.learning_rate,), seeds=(probe.search_seed,), halve_at=())
     if selection.layer == FUSED_NAME:
-        return [cell.splits[split] for split in SPLITS], replace(alone, each_layer=False), cell.states
-    splits = in_state(cell.splits, cell.states.index(selection.layer))
-    return splits, replace(alone, each_layer=True, fused=False), (selection.layer,)
+        return cell.seen(), replace(alone, each_layer=False), cell.states
+    return (
+        cell.seen(cell.states.index(selection.layer)),
+        replace(alone, each_layer=True, fused=False),
+        (selection.layer,),
+    )

@@ -27,6 +27,7 @@ from ..cells import Cell, Found, centred, chosen_probe, kept, kept_path, run_cel
 from .subsets import AXES, PARTS, POSITIVES, WHOLE, Size, draw_parts
 
 SIZES = (*PARTS, WHOLE)
+"""What scores there are of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +140,8 @@ def score_parts(
             raise CmbenchError(f"{cell.model} could use no track of a draw of {size.words} of {cell.task}.")
     splits, settings, names = chosen_probe(cell)
     progress = partial(observer.probing, cell.model, cell.task)
-    drawn = np.concatenate(parts).astype(np.int32)
-    probed = run_probes(*splits, settings, names, str(choose_device(device)), progress, resamples=drawn)
+    weights = np.concatenate(parts).astype(np.int32)
+    probed = run_probes(*splits, settings, names, str(choose_device(device)), progress, resamples=weights)
     found = {WHOLE.words: centred(replicate(cell.judged, resamples))}
     for size, logits in zip(PARTS, np.split(probed.logits, len(parts)), strict=True):
         found[size.words] = centred(replicate(cell.predicted(logits, logits), resamples))

@@ -139,7 +139,7 @@ def score_state(
     from ...probing.resampling import training_draws
 
     drawn = training_draws(cell.data, cell.usable, trainings)
-    train, test = (track_means(cell.splits[split])[:, state] for split in ("train", "test"))
+    train, _, test = map(track_means, cell.seen(state))
     probed: dict[str, Scored] = {name: on_resamples(fit, train, cell, drawn, [test])[0] for name, fit in FITS.items()}
     probed[PROBES[-1]] = perceptron(cell, state, drawn, device, partial(observer.probing, cell.model, cell.task))
     found = {}
@@ -165,8 +165,7 @@ def find_homes(
         own = [(cell, found) for cell, found in zip(cells, scores, strict=True) if cell.model == model]
         families = dict.fromkeys(family for cell, _ in own for family in cell.evidence.record.task.columns())
         drawn = [_home(model, family, probe, own, trainings) for family in families]
-        changes = [one for _, changes in drawn for one in changes.values()]
-        judged = iter(control_false_discoveries(changes))
+        judged = iter(control_false_discoveries([one for _, changes in drawn for one in changes.values()]))
         for home, changes in drawn:
             verdicts = {pair: next(judged).verdict for pair in changes}
             worse = {i if verdict == "gained" else j for (i, j), verdict in verdicts.items() if verdict in SHOWN}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...scoring.metrics import Bools, Doubles, Floats
-from ..cells import Cell, in_state, truth
+from ..cells import Cell
 
 if TYPE_CHECKING:
     from ...probing.search import ProbeSplit
@@ -40,13 +40,12 @@ Fit = Callable[[Doubles, Bools, Bools, Sequence[Doubles]], list[Doubles]]
 
 
 def track_means(split: ProbeSplit) -> Doubles:
-    """Return the mean of the windows of each track in every hidden state ``[tracks, states, dim]``."""
+    """Return the mean of the windows of each track ``[tracks, dim]``, of a split seen in one hidden state."""
     features, count = split.features, len(split.labels)
-    sums = np.zeros((count, features.layers, features.dim))
-    windows = np.asarray(features.track_of_window)
+    sums, windows = np.zeros((count, features.dim)), np.asarray(features.track_of_window)
     for rows in np.array_split(np.arange(len(windows)), max(1, len(windows) // 256)):
-        np.add.at(sums, windows[rows], features.take(rows).astype(np.float64))
-    means: Doubles = sums / np.bincount(windows, minlength=count)[:, None, None]
+        np.add.at(sums, windows[rows], features.take(rows)[:, 0].astype(np.float64))
+    means: Doubles = sums / np.bincount(windows, minlength=count)[:, None]
     return means
 
 
@@ -106,7 +105,7 @@ def on_resamples(
         drawn: how often each is drawn, ``[resamples, tracks]``; ``None`` for no resample.
         tests: tracks to score, ``[tracks, dim]`` each.
     """
-    labels, known = truth(cell, "train")
+    labels, known = cell.truth("train")
     whole = fit(x, labels, known, tests)
     again = []
     for weights in () if drawn is None else drawn:
@@ -130,6 +129,6 @@ def perceptron(
     from ...probing.search import run_probes
 
     settings = replace(cell.protocol.probe, each_layer=True, fused=False)
-    splits, device = in_state(cell.splits, state), str(choose_device(device))
-    probed = run_probes(*splits, settings, (cell.states[state],), device, progress, resamples=drawn)
+    where, names = str(choose_device(device)), (cell.states[state],)
+    probed = run_probes(*cell.seen(state), settings, names, where, progress, resamples=drawn)
     return Scored(probed.probabilities, probed.logits if len(probed.logits) else None)

@@ -90,15 +90,16 @@ def _lives(found: Where) -> str:
     parts = []
     for model in found.models:
         homes = [home for home in found.homes if home.model == model and home.probe == LINEAR]
-        if len(homes[0].states) == 1:
-            parts.append(f"{model} has one hidden state")
-            continue
         told = [home for home in homes if 0 < len(home.possible) < len(home.states)]
-        untold = [home.family for home in homes if home not in told]
+        untold = ", ".join(home.family for home in homes if home not in told)
         said = [f"{home.family} in {_states(home).replace(', ', ' or ')}{_agree(found, home)}" for home in told]
-        text = f"{model} has {'; '.join(said)}" if said else f"of {model} no family can be told to live anywhere"
-        parts.append(text + (f"; it cannot be told of {', '.join(untold)}" if said and untold else ""))
-    return f"By the linear probe, {'. '.join(parts)}."
+        if len(homes[0].states) == 1:
+            parts.append(f"{model} has one hidden state alone")
+        elif said:
+            parts.append(f"{model} has {'; '.join(said)}{f'; of {untold} it cannot be told' if untold else ''}")
+        else:
+            parts.append(f"of {model} no family can be told to live anywhere")
+    return f"Where families live by the linear probe: {'. '.join(parts)}."
 
 
 def _agree(found: Where, home: Home) -> str:
@@ -114,12 +115,11 @@ def _carries(across: Sequence[Across]) -> str:
         return "No label is shared by two of these tasks, so none is carried from one to another."
     parts = []
     for one in across:
-        carried = [cell for cell in one.cells if cell.change]
-        lost = [cell for cell in carried if cell.change and cell.change.verdict == "lost"]
-        text = f"{one.label} in {one.model}: {len(lost)} of {len(carried)} worse"
+        lost = [(c.change.change or 0.0, c) for c in one.cells if c.change and c.change.verdict == "lost"]
+        text = f"{one.label} in {one.model}: {len(lost)} of {len(one.cells) - len(one.traditions)} worse"
         if lost:
-            most = min(lost, key=lambda cell: (cell.change and cell.change.change) or 0.0)
-            text += f" (most: {most.source} to {most.target}, {points(most.change and most.change.change)})"
+            change, most = min(lost, key=lambda pair: pair[0])
+            text += f" (most: {most.source} to {most.target}, {points(change)})"
         parts.append(text)
     return f"A probe from another tradition against the task's own: {'; '.join(parts)}."
 

@@ -20,6 +20,7 @@ from cmbench.benchmark.studies.cells import (
     RECORDS,
     Cell,
     StateFeatures,
+    chosen_probe,
     kept,
     kept_path,
     run_cells,
@@ -139,3 +140,23 @@ def test_the_cost_is_stated_and_by_records_in_time(request_of: Request, tmp_path
     assert "record" not in said
     cells_of(request_of, tmp_path)
     assert "By the 1 record in" in stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+
+
+def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable[..., Cell]) -> None:
+    cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 3, 5)))
+    seen, settings, names = chosen_probe(cell)
+    assert names == ("L2",)
+    assert [split.features.layers for split in seen] == [1, 1, 1]
+    assert (settings.learning_rates, settings.seeds, settings.fused, settings.each_layer) == (
+        (0.01,),
+        (1,),
+        False,
+        True,
+    )
+    record = cell.evidence.record
+    selection = record.selection.model_copy(update={"layer": "fused"})
+    summed = replace(cell.evidence, record=record.model_copy(update={"selection": selection}))
+    seen, settings, names = chosen_probe(replace(cell, evidence=summed))
+    assert names == ("L0", "L1", "L2")
+    assert [split.features.layers for split in seen] == [3, 3, 3]
+    assert not settings.each_layer

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cmbench.benchmark.comparing.summary import centred_replicates
 from cmbench.benchmark.observer import Observer
-from cmbench.benchmark.studies.cells import Cell
+from cmbench.benchmark.scoring.intervals import Sample
+from cmbench.benchmark.studies.cells import Cell, score_level
 from cmbench.benchmark.studies.efficiency import STUDY, measuring
 from cmbench.benchmark.studies.efficiency.measuring import SIZES, Efficiency, Request, judge, measure, score_parts
-from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size
+from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size, draw_parts
 from cmbench.benchmark.studies.efficiency.tables import efficiency_rows, efficiency_table, sentences
 from cmbench.errors import CmbenchError
 
-RESAMPLES, DRAWS = 200, 5
+RESAMPLES, DRAWS = 200, 6
 
 BUILD = Callable[..., Cell]
 
@@ -114,6 +116,19 @@ def test_the_whole_split_is_the_record_itself(build_cell: BUILD) -> None:
     assert found.kept["few"][WHOLE].value == 1.0
 
 
+def test_an_interval_knows_how_many_draws_there_were(build_cell: BUILD) -> None:
+    found = both(build_cell, dict.fromkeys(SIZES, 1.0), dict.fromkeys(SIZES, 1.0))
+    (pair,) = found.pairs
+    assert {size: change.trainings for size, change in pair.changes.items()} == {
+        size: 5 if size == WHOLE else DRAWS for size in SIZES
+    }
+    cell, scores = ranked(build_cell, "few", dict.fromkeys(SIZES, 1.0))
+    groups = cell.evidence.sample.groups
+    for size in PARTS:
+        alone = score_level(scores[size.words], Sample(groups, DRAWS))
+        assert found.curves["greek"]["few"][size] == alone
+
+
 def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
     build_cell: BUILD, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,14 +137,14 @@ def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
     seen: list[np.ndarray] = []
     real = search.run_probes
 
-    def watched(*given: object, resamples: np.ndarray, **more: object) -> object:
-        seen.append(resamples)
-        return real(*given, resamples=resamples, **more)  # type: ignore[arg-type]
+    def watched(*given: Any, **named: Any) -> Any:
+        seen.append(named["resamples"])
+        return real(*given, **named)
 
     monkeypatch.setattr(search, "run_probes", watched)
     cell = build_cell("few", plain)
     score_parts(cell, 2, "cpu", Observer(), 100)
-    drawn = np.concatenate(list(measuring.draw_parts(cell.data, 2).values()))
+    drawn = np.concatenate(list(draw_parts(cell.data, 2).values()))
     assert np.array_equal(seen[0], drawn)
 
 
@@ -166,7 +181,8 @@ def test_tables_sentences_and_rows_say_the_same(build_cell: BUILD) -> None:
     assert table.warning.startswith("mini")
     said = sentences(found)
     assert len(said) == 3
-    assert "many before few in greek (from 5 % of the groups on and from 1 positive of every label on)" in said[1]
+    told = "1, 5, 20 positives; 5 %, 10 %, 25 %, 50 % of the groups; all"
+    assert said[1] == f"No two models are shown to cross. Shown to be ahead: many before few in greek ({told})."
     assert "says nothing of recordings" in said[2]
     rows = efficiency_rows(found)
     assert len(rows) == 3 * len(SIZES)
