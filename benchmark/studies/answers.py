@@ -11,7 +11,6 @@ import numpy as np
 from ..comparing.compare import BOUND
 from ..comparing.paired import NOTHING_DEFINED, Difference, Level, control_false_discoveries, difference
 from ..comparing.summary import mean_over_traditions
-from ..records.setting import Setting
 from ..scoring.intervals import Sample, fewest
 from ..scoring.metrics import Doubles
 from ..views.figures import (
@@ -30,6 +29,7 @@ from ..views.figures import (
 )
 from ..views.tables import Rows
 from ..views.words import span
+from .cells import Found
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,11 +105,11 @@ def answer(question: str, model: str, on: str, sides: Iterable[Sides], bound: fl
     by_tradition: dict[str, list[Sides]] = {}
     for one in there:
         by_tradition.setdefault(one.tradition, []).append(one)
-    means = (
+    before, after = (
         mean_over_traditions({t: np.mean([getattr(s, side) for s in own], axis=0) for t, own in by_tradition.items()})
         for side in ("before", "after")
     )
-    judged = difference(*means, fewest([one.sample for one in there]), bound)
+    judged = difference(before, after, fewest([one.sample for one in there]), bound)
     return Answer(question, model, on, sum(one.tracks for one in there), judged)
 
 
@@ -119,27 +119,15 @@ def together(answers: Sequence[Answer]) -> list[Answer]:
     return [replace(one, change=change) for one, change in zip(answers, judged, strict=True)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answers:
+@dataclass(frozen=True)
+class Answers(Found):
     """All answers of a study.
 
     Attributes:
-        setting: that they were measured in.
         answers: in the order in which they are shown.
     """
 
-    setting: Setting
     answers: tuple[Answer, ...]
-
-    @property
-    def title(self) -> str:
-        """Edition, split and protocol in words."""
-        return self.setting.title
-
-    @property
-    def warning(self) -> str:
-        """What must stand beside every number; empty for the whole of real data."""
-        return self.setting.warning
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -178,7 +166,7 @@ def dots_figure(found: Answers, title: str, panels: Mapping[str, Lines], across:
     columns, down = legend_columns(names, TEXT_WIDTH), -(-len(panels) // across)
     left, tall = 0.15 + 0.057 * max(map(len, lines)), len(lines) * (0.08 + 0.08 * len(names))
     head, foot = head_inches(found) + 0.25, 0.35 + 0.17 * -(-len(names) // columns)
-    height, each = head + down * (tall + 0.45) + foot, (TEXT_WIDTH - left - 0.1) / across - 0.15
+    height, each = head + down * (tall + 0.45) - 0.25 + foot, (TEXT_WIDTH - left - 0.1) / across - 0.15
     figure = empty_figure(TEXT_WIDTH, height)
     for k, (heading, drawn) in enumerate(panels.items()):
         y, x = divmod(k, across)

@@ -301,12 +301,6 @@ def stated(request: Evaluation, models: Sequence[str], out: Path, further: str, 
     return f"{text} The same command goes on where it was stopped."
 
 
-def truth(cell: Cell, split: str) -> tuple[Bools, Bools]:
-    """Return the labels of a split and which of them are known, ``[tracks, labels]`` each."""
-    one = cell.splits[split]
-    return one.labels, np.ones_like(one.labels) if one.known is None else one.known
-
-
 def chosen_probe(cell: Cell) -> tuple[tuple[ProbeSplit, ProbeSplit, ProbeSplit], ProbeSettings, tuple[str, ...]]:
     """Return what the chosen probe of a cell sees of each split, the settings that train it alone, and its states."""
     from ..probing.search import FUSED_NAME

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from ....tasks.base import MINI_LABEL
 from ...comparing.paired import Difference, Level
 from ...views.tables import Rows, ViewTable
 from ...views.words import span
 from .measuring import SIZES, Efficiency, Pair
-from .subsets import AXES, GROUPS, POSITIVES, WHOLE, Size
+from .subsets import GROUPS, POSITIVES, WHOLE, Size
 
 TENTH, FIVE = Size(GROUPS, 0.1), Size(POSITIVES, 5)
 """The sizes that the first sentence is about."""
@@ -44,45 +46,41 @@ def _change(pair: Pair, size: Size) -> str:
 def sentences(found: Efficiency) -> list[str]:
     """Say how far little data goes, who leads and where models cross, and what this cannot say."""
     shares = [
-        f"{model} {span(kept[TENTH])} % with {TENTH.words} and {span(kept[FIVE])} % with {FIVE.words}"
-        for model, kept in found.kept.items()
+        f"{name} has {span(kept[TENTH])} % of its full score with {TENTH.words}, {span(kept[FIVE])} % with {FIVE.words}"
+        for name, kept in found.kept.items()
     ]
-    return [
-        f"Of its full score above chance keeps, mean over traditions: {'; '.join(shares)}.",
-        _leads(found),
-        _limits(found),
-    ]
+    return [f"In the mean over traditions, {'; '.join(shares)}.", _leads(found), _limits(found)]
 
 
 def _leads(found: Efficiency) -> str:
     """Say where models cross, and else who is ahead wherever it can be told."""
     if not found.pairs:
         return "One model alone: nothing is compared."
-    crossing, steady = [], []
+    crossing, steady, untold = [], [], []
     for pair in found.pairs:
-        for low, high in pair.crossings:
-            crossing.append(
-                f"in {pair.tradition}, {pair.ahead(low)} is ahead with {low.words} and {pair.ahead(high)} with "
-                f"{high.words}"
-            )
-        if not pair.crossings and (told := {size: name for size in pair.changes if (name := pair.ahead(size))}):
-            least = [next((size for size in axis if size in told), None) for axis in AXES.values()]
-            since = (
-                " and ".join(f"from {size.words} on" for size in least if size and size != WHOLE) or "with all of it"
-            )
-            steady.append(f"{next(iter(told.values()))} before {_other(pair, told)} in {pair.tradition} ({since})")
+        crossing += [
+            f"in {pair.tradition}, {pair.ahead(low)} is ahead with {low.words} and {pair.ahead(high)} with {high.words}"
+            for low, high in pair.crossings
+        ]
+        leads = [(first, second, _where(pair, first)) for first, second in permutations((pair.before, pair.after))]
+        if not any(where for *_, where in leads):
+            untold.append(pair.tradition)
+        elif not pair.crossings:
+            steady += [
+                f"{first} before {second} in {pair.tradition} ({where})" for first, second, where in leads if where
+            ]
     text = f"They cross: {'; '.join(crossing)}." if crossing else "No two models are shown to cross."
     if steady:
-        text += f" Ahead at every size that can be told: {'; '.join(steady)}."
-    untold = [pair for pair in found.pairs if not any(pair.ahead(size) for size in pair.changes)]
-    if untold:
-        where = ", ".join(dict.fromkeys(pair.tradition for pair in untold))
-        text += f" At no size can it be told in {where}."
-    return text
+        text += f" Shown to be ahead: {'; '.join(steady)}."
+    return f"{text} At no size can it be told in {', '.join(dict.fromkeys(untold))}." if untold else text
 
 
-def _other(pair: Pair, told: dict[Size, str]) -> str:
-    return pair.before if pair.after in told.values() else pair.after
+def _where(pair: Pair, model: str) -> str:
+    """Return at which sizes a model is shown to be ahead of the other: ``5, 20 positives; 50 % of the groups; all``."""
+    told = [size for size in SIZES if pair.ahead(size) == model]
+    positives, shares = (", ".join(s.short for s in told if s.unit == u and s != WHOLE) for u in (POSITIVES, GROUPS))
+    parts = (positives and f"{positives} positives", shares and f"{shares} of the groups", WHOLE in told and "all")
+    return "; ".join(part for part in parts if part)
 
 
 def _limits(found: Efficiency) -> str:

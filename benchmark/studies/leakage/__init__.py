@@ -20,12 +20,12 @@ STUDY = Study(
     cost=cost,
     tables=lambda found: [answer_table(found)],
     sentences=sentences,
-    rows=lambda found: {"": found.rows()},
+    rows=lambda found: {"": found.answers.rows()},
     figures=lambda found: {"": partial(answer_figure, found)},
-    stem=lambda found: f"leakage-{found.setting.edition}",
+    stem=lambda found: f"leakage-{found.answers.setting.edition}",
     goes_on=True,
     examples=(
-        "cmbench study leakage --model mfcc,CultureMERT-nano --edition mini --out leakage",
+        "cmbench study leakage --model mfcc,CultureMERT-nano --edition mini --out studies",
         "cmbench study leakage --model MERT-v1-95M,CultureMERT-95M --tasks all --heard corpus.txt --plan",
     ),
 )

@@ -101,14 +101,15 @@ def heard_before(base: Evidence, found: Evidence, heard: Collection[str]) -> Sid
     columns = np.flatnonzero(defined[0] & defined[1]).tolist()
     if not columns:
         return None
-    gains = []
-    for part in (~rows, rows):
-        before, after = (centred(replicate(_only(one, part), RESAMPLES), columns) for one in (base, found))
-        gains.append(after - before)
+    others, these = (
+        centred(replicate(_only(found, part), RESAMPLES), columns)
+        - centred(replicate(_only(base, part), RESAMPLES), columns)
+        for part in (~rows, rows)
+    )
     groups = [cluster_count([g for g, here in zip(found.groups, part, strict=True) if here]) for part in (~rows, rows)]
     sample = fewest([base.sample, found.sample, *(Sample(count, base.sample.trainings) for count in groups)])
     task = found.record.task
-    return Sides(task.name, task.tradition, *gains, sample, int(rows.sum()))
+    return Sides(task.name, task.tradition, others, these, sample, int(rows.sum()))
 
 
 def _only(found: Evidence, rows: Bools) -> Evidence:

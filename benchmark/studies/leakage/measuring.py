@@ -51,16 +51,18 @@ class Request(Evaluation):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leakage(Answers):
-    """What was found; an answer is asked of a task, or of :data:`MEAN`.
+@dataclass(frozen=True)
+class Leakage:
+    """What was found.
 
     Attributes:
+        answers: each is asked of a task, or of :data:`MEAN`.
         leaks: split -> test tracks that share a group (work, performer) with others on the usual split, and all.
         identical: task -> sets of labels that no track tells apart.
         absent: what could not be asked, and why.
     """
 
+    answers: Answers
     leaks: Mapping[str, tuple[int, int]]
     identical: Mapping[str, tuple[tuple[str, ...], ...]]
     absent: tuple[str, ...]
@@ -74,6 +76,9 @@ def cost(request: Request) -> str:
 
 Found = Mapping[tuple[str, str], Evidence]
 """By model and task."""
+
+Ask = Callable[[Evidence, Evidence, str], Sides | None]
+"""Of the base, the model and the name of a task."""
 
 
 def measure(request: Request, observer: Observer) -> Leakage:
@@ -113,13 +118,8 @@ def measure(request: Request, observer: Observer) -> Leakage:
     if request.heard and len(request.model) > 1 and not any(one.question == HEARD for one in answers):
         raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
     setting = common_setting(one.record for one in usual.values())
-    return Leakage(
-        setting=setting,
-        answers=tuple(answers),
-        leaks=leaks,
-        identical=identical,
-        absent=tuple(f"{why}: {', '.join(names)}." for why, names in absent.items()),
-    )
+    lacking = tuple(f"{why}: {', '.join(names)}." for why, names in absent.items())
+    return Leakage(Answers(setting, tuple(answers)), leaks, identical, lacking)
 
 
 def _run(request: Request, tasks: Sequence[str], split: str | None, observer: Observer) -> Found:
@@ -157,12 +157,16 @@ def judge(
     models, tasks = (tuple(dict.fromkeys(names)) for names in zip(*usual, strict=True))
     base = models[0]
 
-    def asked(
-        question: str, model: str, ask: Callable[[Evidence, Evidence, str], Sides | None], on: Found
-    ) -> list[Answer]:
+    def asked(question: str, model: str, ask: Ask, on: Found) -> list[Answer]:
         sides = [one for t in tasks if (model, t) in on and (one := ask(on[base, t], on[model, t], t))]
         answers = [answer(question, model, one.task, [one]) for one in sides]
         return together([*answers, answer(question, model, MEAN, sides)] if len(sides) > 1 else answers)
+
+    def after_head(third: str) -> Ask:
+        return lambda _, one, __: in_thirds(one, HEAD, third)
+
+    def over_base(third: str) -> Ask:
+        return lambda first, one, _: against(first, one, third)
 
     def heard(first: Evidence, second: Evidence, task: str) -> Sides | None:
         if listed:
@@ -171,21 +175,17 @@ def judge(
         adapted = second.record.task.tradition in cultures_of(second.record)
         return heard_before(first, second, trained[task]) if adapted else None
 
-    found = []
-    for split, on in safe.items():
-        for m in models:
-            found += asked(split, m, lambda _, one, task: other_split(usual[one.record.model.name, task], one), on)
-    for m in models:
-        found += asked(REPEATED, m, lambda _, one, task: without_repeats(one, identical.get(task, ())), usual)
-    for third in (MIDDLE, TAIL):
-        for m in models:
-            found += asked(f"{third} less {HEAD}", m, lambda _, one, task, t=third: in_thirds(one, HEAD, t), usual)
-    for third in (HEAD, MIDDLE, TAIL):
-        for m in models[1:]:
-            found += asked(f"{third}, less {base}", m, lambda first, one, task, t=third: against(first, one, t), usual)
-    for m in models[1:]:
-        found += asked(HEARD, m, heard, usual if listed else safe.get(GROUP_SAFE, {}))
-    return found
+    def other(_: Evidence, one: Evidence, task: str) -> Sides | None:
+        return other_split(usual[one.record.model.name, task], one)
+
+    questions: list[tuple[str, Sequence[str], Ask, Found]] = [
+        *((split, models, other, on) for split, on in safe.items()),
+        (REPEATED, models, lambda _, one, task: without_repeats(one, identical.get(task, ())), usual),
+        *((f"{third} less {HEAD}", models, after_head(third), usual) for third in (MIDDLE, TAIL)),
+        *((f"{third}, less {base}", models[1:], over_base(third), usual) for third in (HEAD, MIDDLE, TAIL)),
+        (HEARD, models[1:], heard, usual if listed else safe.get(GROUP_SAFE, {})),
+    ]
+    return [one for question, of, ask, on in questions for model in of for one in asked(question, model, ask, on)]
 
 
 def read_heard(path: Path | None) -> dict[str, set[str]]:

@@ -25,7 +25,7 @@ STUDY = Study(
     stem=lambda found: f"robustness-{found.setting.edition}",
     goes_on=True,
     examples=(
-        "cmbench study robustness --model mfcc,CultureMERT-nano --edition mini --out robustness",
+        "cmbench study robustness --model mfcc,CultureMERT-nano --edition mini --out studies",
         "cmbench study robustness --model CultureMERT-95M --tasks turkish_makam --plan",
     ),
 )

@@ -114,8 +114,10 @@ def on_disc(audio: Window, rate: int) -> Window:
 
     low, high = DISC_HZ
     # An encoder of a low rate hears no more than half of it anyway.
-    band, kind = ((low, high), "bandpass") if 2 * high < rate else (low, "highpass")
-    sections = butter(4, band, kind, fs=rate, output="sos")
+    if 2 * high < rate:
+        sections = butter(4, (low, high), "bandpass", fs=rate, output="sos")
+    else:
+        sections = butter(4, low, "highpass", fs=rate, output="sos")
     return np.ascontiguousarray(sosfiltfilt(sections, audio), dtype=np.float32)
 
 

@@ -56,11 +56,11 @@ def hear(
     view = FeatureView(forms[0][0], [entries[i] for _, entries in forms for i in ids])
     own = cell.evidence.rows(ids)
     heard = ProbeSplit(view, np.tile(own.targets, (len(forms), 1)))
-    splits, settings, states = chosen_probe(replace(cell, splits={**cell.splits, "test": heard}))
+    (train, valid, test), settings, states = chosen_probe(replace(cell, splits={**cell.splits, "test": heard}))
     settings = replace(settings, seeds=cell.protocol.probe.seeds)
     progress = partial(observer.probing, cell.model, cell.task)
     drawn = training_draws(cell.data, cell.usable, cell.protocol.train_resamples)
-    probed = run_probes(*splits, settings, states, str(choose_device(how.device)), progress, resamples=drawn)
+    probed = run_probes(train, valid, test, settings, states, str(choose_device(how.device)), progress, resamples=drawn)
     parts = (np.split(made, len(forms), axis=1) for made in (probed.probabilities, probed.resampled))
     found = [replace(own, probabilities=p, resampled=r if len(r) else None) for p, r in zip(*parts, strict=True)]
     return dict(zip((CLEAN, *(one.name for one in alterations)), found, strict=True))

@@ -26,7 +26,7 @@ from ...records.record import Record
 from ...records.setting import common_setting
 from ...scoring.bootstrap import cluster_weights
 from ...scoring.intervals import Sample
-from ...scoring.metrics import Doubles
+from ...scoring.metrics import Bools, Doubles
 from ...views.words import ALL
 from ..answers import Answer, Answers, Sides, answer, together
 from ..base import Evaluation
@@ -105,9 +105,9 @@ def measure(request: Request, observer: Observer) -> Answers:
         observer.studying(f"{cell.model} · {cell.task} · altered", done, len(cells))
         facts = cell.facts | {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
         make = partial(_heard, cell, names[cell.model], encoders, request, observer)
-        found.setdefault(cell.model, []).append((cell, kept(kept_path(request.out, cell), facts, make)[0]))
+        found.setdefault(cell.model, []).append((cell, kept(kept_path(request.out, cell, "altered"), facts, make)[0]))
     answers = [one for model, scored in found.items() for one in judge(model, scored)]
-    return Answers(setting=common_setting(cell.evidence.record for cell in cells), answers=tuple(answers))
+    return Answers(common_setting(cell.evidence.record for cell in cells), tuple(answers))
 
 
 def _heard(cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer) -> dict[str, Doubles]:
@@ -134,7 +134,7 @@ def _parts(heard: Evidence, clean: Evidence) -> Iterator[tuple[str, Doubles]]:
 def _named_alike(heard: Evidence, clean: Evidence, modes: Sequence[int]) -> Doubles:
     """Return the share of the tracks with a mode whose most probable one is what it was, ``[1 + resamples]``."""
     first, second = (one.probabilities[:, :, modes].mean(axis=0).argmax(axis=1) for one in (clean, heard))
-    held = clean.targets[:, modes].any(axis=1)
+    held: Bools = np.asarray(clean.targets[:, modes].any(axis=1))
     drawn = cluster_weights(clean.groups, RESAMPLES, resample_seed(clean))
     weights = np.concatenate([np.ones((1, len(held)), drawn.dtype), drawn]) * held
     total = weights.sum(axis=1)

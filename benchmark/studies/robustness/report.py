@@ -97,4 +97,4 @@ def change_figure(found: Answers) -> Figure:
         part: {kind: [a for m in found.models if (a := found.of(kind, m).get(part))] for kind in KINDS}
         for part in parts(found)
     }
-    return dots_figure(found, "What alterations change, by family of labels", panels, 4)
+    return dots_figure(found, "What alterations change, by family of labels", panels, 4 if len(panels) > 6 else 3)

@@ -8,6 +8,7 @@ from ...views.figures import (
     FAINT,
     LINE,
     TEXT_WIDTH,
+    clipped,
     describe,
     draw_bar,
     draw_legend,
@@ -41,7 +42,7 @@ _MATRIX = (
 def homes_figure(found: Where) -> Figure:
     """Draw a row of three panels, one a probe, for each family: score on test by hidden state."""
     columns = legend_columns(found.models, TEXT_WIDTH)
-    head, foot = head_inches(found) + 0.22, 0.62 + 0.16 * -(-len(found.models) // columns)
+    head, foot = head_inches(found) + 0.22, 0.4 + 0.16 * -(-len(found.models) // columns)
     height = head + len(found.families) * (_PANEL + _GAP) + foot
     each = (TEXT_WIDTH - _LEFT) / len(PROBES) - 0.1
     figure = empty_figure(TEXT_WIDTH, height)
@@ -106,7 +107,7 @@ def across_figure(found: Where) -> Figure:
     models = list(dict.fromkeys(one.model for one in found.across))
     most = max((len(one.traditions) for one in found.across), default=1)
     left, gap, names = 0.75, 0.62, 0.5
-    cell = (TEXT_WIDTH - left - gap * (len(labels) - 1)) / len(labels) / most
+    cell = (TEXT_WIDTH - 0.1 - left - gap * (len(labels) - 1)) / len(labels) / most
     head, foot, row = head_inches(found) + 0.1, 0.55, 0.26 * most + names + 0.2
     height = head + len(models) * row + foot
     figure = empty_figure(TEXT_WIDTH, height)
@@ -115,7 +116,7 @@ def across_figure(found: Where) -> Figure:
         x0, top = left + x * (cell * most + gap), height - head - y * row - names
         place = (x0 / TEXT_WIDTH, (top - 0.26 * size) / height, cell * size / TEXT_WIDTH, 0.26 * size / height)
         _draw_matrix(figure.add_axes(place), one)
-        figure.text(x0 / TEXT_WIDTH, (top + 0.3) / height, f"{one.label}, {one.model}", size=7.5, weight="bold")
+        figure.text(x0 / TEXT_WIDTH, (top + 0.3) / height, f"{one.label}: {clipped(one.model, 26)}", size=7)
     draw_bar(figure, (50.0, 100.0), "cividis", left, 0.24, 1.6, "≤ 50")
     draw_title(figure, found, "Labels across traditions: ROC-AUC of linear probes, percent", height)
     figure.text(0.005, 0.04 / height, _MATRIX, va="bottom", size=6, style="italic")

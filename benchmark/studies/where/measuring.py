@@ -139,7 +139,7 @@ def score_state(
     from ...probing.resampling import training_draws
 
     drawn = training_draws(cell.data, cell.usable, trainings)
-    train, test = (track_means(cell.splits[split])[:, state] for split in ("train", "test"))
+    train, _, test = map(track_means, cell.seen(state))
     probed: dict[str, Scored] = {name: on_resamples(fit, train, cell, drawn, [test])[0] for name, fit in FITS.items()}
     probed[PROBES[-1]] = perceptron(cell, state, drawn, device, partial(observer.probing, cell.model, cell.task))
     found = {}

@@ -40,13 +40,12 @@ Fit = Callable[[Doubles, Bools, Bools, Sequence[Doubles]], list[Doubles]]
 
 
 def track_means(split: ProbeSplit) -> Doubles:
-    """Return the mean of the windows of each track in every hidden state ``[tracks, states, dim]``."""
+    """Return the mean of the windows of each track ``[tracks, dim]``, of a split seen in one hidden state."""
     features, count = split.features, len(split.labels)
-    sums = np.zeros((count, features.layers, features.dim))
-    windows = np.asarray(features.track_of_window)
+    sums, windows = np.zeros((count, features.dim)), np.asarray(features.track_of_window)
     for rows in np.array_split(np.arange(len(windows)), max(1, len(windows) // 256)):
-        np.add.at(sums, windows[rows], features.take(rows).astype(np.float64))
-    means: Doubles = sums / np.bincount(windows, minlength=count)[:, None, None]
+        np.add.at(sums, windows[rows], features.take(rows)[:, 0].astype(np.float64))
+    means: Doubles = sums / np.bincount(windows, minlength=count)[:, None]
     return means
 
 

@@ -26,11 +26,11 @@ from ...scoring.bootstrap import MIN_CLUSTERS
 from ...scoring.intervals import Sample, missing, span
 from ...scoring.metrics import ranking_scores
 from ..cells import Cell, kept, kept_path
-from .probes import Scored, fit_linear, on_resamples, track_means
+from .probes import Fit, Scored, fit_linear, on_resamples, track_means
 
 if TYPE_CHECKING:
     from ...observer import Observer
-    from ...scoring.metrics import Doubles
+    from ...scoring.metrics import Bools, Doubles
 
 SHARED: Mapping[str, Mapping[str, str]] = {
     "voice": {
@@ -154,44 +154,38 @@ def carry(cells: Sequence[Cell], label: str, trainings: int, resamples: int = RE
     """
     from ...probing.resampling import training_draws
 
-    columns = {cell.task: _column(cell, SHARED[label]) for cell in cells}
-    means = {(c.task, split): track_means(c.splits[split]) for c in cells for split in ("train", "valid", "test")}
+    columns = {cell.task: column for cell in cells if (column := _column(cell, SHARED[label])) is not None}
     found: dict[str, Doubles] = {}
     for source in cells:
         column = columns[source.task]
-        assert column is not None, "cells without the label were left out"
-        state = _best_state(source, column, means[source.task, "train"], means[source.task, "valid"])
+        fit = partial(_fit_one, column)
+        state = _best_state(source, column, fit)
         found[f"state>{source.task}"] = np.array([float(state)])
         drawn = training_draws(source.data, source.usable, trainings)
-        tests = [means[target.task, "test"][:, state] for target in cells]
-        fit = partial(_fit_one, column)
-        for target, scored in zip(
-            cells, on_resamples(fit, means[source.task, "train"][:, state], source, drawn, tests), strict=True
-        ):
-            own = columns[target.task]
-            assert own is not None, "cells without the label were left out"
-            scores = replicate(_of_label(target, scored, own), resamples)
+        train, tests = track_means(source.seen(state)[0]), [track_means(target.seen(state)[2]) for target in cells]
+        for target, scored in zip(cells, on_resamples(fit, train, source, drawn, tests), strict=True):
+            scores = replicate(_of_label(target, scored, columns[target.task]), resamples)
             found[f"{source.task}>{target.task}"] = scores.scores["roc_auc"][:, 0]
             found[f"groups>{target.task}"] = np.array(scores.held)
     return found
 
 
-def _fit_one(column: int, x: Doubles, labels: np.ndarray, known: np.ndarray, tests: Sequence[Doubles]) -> list[Doubles]:
+def _fit_one(column: int, x: Doubles, labels: Bools, known: Bools, tests: Sequence[Doubles]) -> list[Doubles]:
     return fit_linear(x, labels[:, [column]], known[:, [column]], tests)
 
 
-def _best_state(cell: Cell, column: int, train: Doubles, valid: Doubles) -> int:
+def _best_state(cell: Cell, column: int, fit: Fit) -> int:
     """Return the hidden state whose linear probe ranks a label best on validation, the first of equals.
 
     The last one, where validation does not define the label.
     """
-    labels, known = cell.truth("valid")
-    truths = labels[:, [column]], known[:, [column]]
+    labels, known = (part[:, [column]] for part in cell.truth("valid"))
     scores = []
-    for state in range(train.shape[1]):
-        (score,) = _fit_one(column, train[:, state], *cell.truth("train"), [valid[:, state]])
-        scores.append(float(ranking_scores(truths[0], score, known=truths[1])[0][0]))
-    return train.shape[1] - 1 if np.isnan(scores).any() else int(np.argmax(scores))
+    for state in range(len(cell.states)):
+        train, valid, _ = map(track_means, cell.seen(state))
+        (score,) = fit(train, *cell.truth("train"), [valid])
+        scores.append(float(ranking_scores(labels, score, known=known)[0][0]))
+    return len(scores) - 1 if np.isnan(scores).any() else int(np.argmax(scores))
 
 
 def _level(samples: Doubles, sample: Sample, version: int) -> Level:

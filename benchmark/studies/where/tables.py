@@ -90,15 +90,16 @@ def _lives(found: Where) -> str:
     parts = []
     for model in found.models:
         homes = [home for home in found.homes if home.model == model and home.probe == LINEAR]
-        if len(homes[0].states) == 1:
-            parts.append(f"{model} has one hidden state")
-            continue
         told = [home for home in homes if 0 < len(home.possible) < len(home.states)]
-        untold = [home.family for home in homes if home not in told]
+        untold = ", ".join(home.family for home in homes if home not in told)
         said = [f"{home.family} in {_states(home).replace(', ', ' or ')}{_agree(found, home)}" for home in told]
-        text = f"{model} has {'; '.join(said)}" if said else f"of {model} no family can be told to live anywhere"
-        parts.append(text + (f"; it cannot be told of {', '.join(untold)}" if said and untold else ""))
-    return f"By the linear probe, {'. '.join(parts)}."
+        if len(homes[0].states) == 1:
+            parts.append(f"{model} has one hidden state alone")
+        elif said:
+            parts.append(f"{model} has {'; '.join(said)}{f'; of {untold} it cannot be told' if untold else ''}")
+        else:
+            parts.append(f"of {model} no family can be told to live anywhere")
+    return f"Where families live by the linear probe: {'. '.join(parts)}."
 
 
 def _agree(found: Where, home: Home) -> str:

@@ -53,7 +53,7 @@ def test_answers_that_are_judged_together_have_q_values_and_verdicts() -> None:
 def test_rows_and_dots_have_every_model() -> None:
     made = [answer("asked", model, "all", TASKS) for model in ("mfcc", "chroma")]
     blank = answer("other", "mfcc", "all", [sides("dddd", "turkish", float("nan"), 0.5)])
-    found = Answers(setting=Setting("mini", "own", "cmbench-2"), answers=(*together(made), blank))
+    found = Answers(Setting("mini", "own", "cmbench-2"), (*together(made), blank))
     assert found.models == ("mfcc", "chroma")
     assert found.of("asked", "chroma")["all"].words.startswith("-20.0 [")
     rows = found.rows()

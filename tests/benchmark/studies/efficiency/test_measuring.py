@@ -11,14 +11,15 @@ import pytest
 
 from cmbench.benchmark.comparing.summary import centred_replicates
 from cmbench.benchmark.observer import Observer
-from cmbench.benchmark.studies.cells import Cell
+from cmbench.benchmark.scoring.intervals import Sample
+from cmbench.benchmark.studies.cells import Cell, score_level
 from cmbench.benchmark.studies.efficiency import STUDY, measuring
 from cmbench.benchmark.studies.efficiency.measuring import SIZES, Efficiency, Request, judge, measure, score_parts
 from cmbench.benchmark.studies.efficiency.subsets import GROUPS, PARTS, POSITIVES, WHOLE, Size, draw_parts
 from cmbench.benchmark.studies.efficiency.tables import efficiency_rows, efficiency_table, sentences
 from cmbench.errors import CmbenchError
 
-RESAMPLES, DRAWS = 200, 5
+RESAMPLES, DRAWS = 200, 6
 
 BUILD = Callable[..., Cell]
 
@@ -115,6 +116,19 @@ def test_the_whole_split_is_the_record_itself(build_cell: BUILD) -> None:
     assert found.kept["few"][WHOLE].value == 1.0
 
 
+def test_an_interval_knows_how_many_draws_there_were(build_cell: BUILD) -> None:
+    found = both(build_cell, dict.fromkeys(SIZES, 1.0), dict.fromkeys(SIZES, 1.0))
+    (pair,) = found.pairs
+    assert {size: change.trainings for size, change in pair.changes.items()} == {
+        size: 5 if size == WHOLE else DRAWS for size in SIZES
+    }
+    cell, scores = ranked(build_cell, "few", dict.fromkeys(SIZES, 1.0))
+    groups = cell.evidence.sample.groups
+    for size in PARTS:
+        alone = score_level(scores[size.words], Sample(groups, DRAWS))
+        assert found.curves["greek"]["few"][size] == alone
+
+
 def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
     build_cell: BUILD, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +181,8 @@ def test_tables_sentences_and_rows_say_the_same(build_cell: BUILD) -> None:
     assert table.warning.startswith("mini")
     said = sentences(found)
     assert len(said) == 3
-    assert "many before few in greek (from 5 % of the groups on and from 1 positive of every label on)" in said[1]
+    told = "1, 5, 20 positives; 5 %, 10 %, 25 %, 50 % of the groups; all"
+    assert said[1] == f"No two models are shown to cross. Shown to be ahead: many before few in greek ({told})."
     assert "says nothing of recordings" in said[2]
     rows = efficiency_rows(found)
     assert len(rows) == 3 * len(SIZES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -78,14 +80,19 @@ Study = Callable[..., Leakage]
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     task = write_corpus(tmp_path)
     for name in ("albums", "levels"):
-        entry = EncoderEntry(name, "A double.", "none", "built in", lambda _, name=name: Hearing(name))
-        monkeypatch.setitem(registry(), name, entry)  # type: ignore[arg-type]  # a dict, wherever it is made
+        entry = EncoderEntry(name, "A double.", "none", "built in", partial(lambda made, _: made, Hearing(name)))
+        monkeypatch.setitem(registry(), name, entry)
 
     def run(heard: Path | None = None) -> Leakage:
         request = Request(
-            model=["levels", "albums"], tasks=[str(task)], protocol=QUICK, heard=heard, out=tmp_path / "out",
-            device="cpu", workers=1,
-        )  # type: ignore[arg-type]  # a protocol of one's own has no name that an option could say  # fmt: skip
+            model=["levels", "albums"],
+            tasks=[str(task)],
+            protocol=cast(str, QUICK),
+            heard=heard,
+            out=tmp_path / "out",
+            device="cpu",
+            workers=1,
+        )
         return measure(request, Observer())
 
     return run
@@ -93,22 +100,22 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
 def test_what_knows_albums_alone_loses_them_and_what_knows_music_is_kept(study: Study, tmp_path: Path) -> None:
     found = study()
-    albums, levels = (found.of("group-safe", model)["albums"] for model in ("albums", "levels"))
+    albums, levels = (found.answers.of("group-safe", model)["albums"] for model in ("albums", "levels"))
     assert albums.change.verdict == "lost"
     assert albums.change.before == pytest.approx(1.0)
     assert levels.change.verdict == "kept"
     assert found.leaks == {"group-safe": (36, 36)}
     assert found.identical == {"albums": (("makam--loud", "makam--strong"),)}
-    assert found.of(REPEATED, "levels")["albums"].change.verdict == "kept"
-    assert found.of(HEARD, "levels") == {}
-    heard = found.of(HEARD, "albums")["albums"]
+    assert found.answers.of(REPEATED, "levels")["albums"].change.verdict == "kept"
+    assert found.answers.of(HEARD, "levels") == {}
+    heard = found.answers.of(HEARD, "albums")["albums"]
     assert 0 < heard.tracks < 36
     assert found.absent[0] == "No work-safe split (the work of too many tracks is not known): albums."
     shown(found)
 
     listed = tmp_path / "heard.txt"
     listed.write_text("albums\ta0-0\nelsewhere\ta1-0\n" + "\n".join(f"a{album}-0" for album in range(2, 20)))
-    heard = study(listed).of(HEARD, "albums")["albums"]
+    heard = study(listed).answers.of(HEARD, "albums")["albums"]
     assert heard.tracks == 19
     listed.write_text("nothing\n")
     with pytest.raises(UsageError, match="too few of its tracks are test tracks"):
@@ -121,10 +128,10 @@ def shown(found: Leakage) -> None:
     assert table.rows[1][-1] == "lost"
     said = sentences(found)
     assert len(said) == 3
-    assert "36 of 36 test tracks share theirs" in said[0]
+    assert "36 of 36 test tracks share a group with train or valid" in said[0]
     assert "albums counts 1 label twice" in said[1]
     assert "albums" in said[2]
-    assert len({tuple(row) for row in found.rows()}) == 1
+    assert len({tuple(row) for row in found.answers.rows()}) == 1
     assert len(answer_figure(found).axes) == 1
 
 

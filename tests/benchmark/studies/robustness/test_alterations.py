@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -76,9 +80,13 @@ def test_a_disc_holds_its_band_alone() -> None:
 def test_mp3_is_of_32_kbit_and_in_step_at_any_rate(rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(3).standard_normal(rate * 8)
     audio = (0.1 * np.convolve(noise, np.ones(8) / 8, "same")).astype(np.float32)
-    sizes = []
-    write = soundfile.write
-    monkeypatch.setattr(soundfile, "write", lambda held, *a, **k: (write(held, *a, **k), sizes.append(held.tell())))
+    sizes, write = [], soundfile.write
+
+    def noting(held: io.BytesIO, *args: Any, **how: Any) -> None:
+        write(held, *args, **how)
+        sizes.append(held.tell())
+
+    monkeypatch.setattr(soundfile, "write", noting)
     coded = ALTERATIONS["mp3 32 kbit/s"].alter(audio, rate)
     assert sizes[0] * 8 / 8 / 1000 == pytest.approx(32, rel=0.03)
     lags = np.correlate(coded[2000:12_000], audio[2100:11_900], "valid")
@@ -93,6 +101,6 @@ def test_there_and_back_leaves_a_trace_of_the_phase_vocoder_alone(melody: Audio)
 
 
 def test_without_librosa_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alterations.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r'pip install "cmbench\[librosa\]"'):
         alterations.require_librosa()

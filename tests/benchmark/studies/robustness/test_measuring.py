@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -99,8 +101,8 @@ class Models:
 def models(monkeypatch: pytest.MonkeyPatch) -> Models:
     made = Models(Hearing(absolute=True), Hearing(absolute=False))
     for name, one in vars(made).items():
-        entry = EncoderEntry(name, "A double.", "none", "built in", lambda _, one=one: one)
-        monkeypatch.setitem(registry(), name, entry)  # type: ignore[arg-type]  # a dict, wherever it is made
+        entry = EncoderEntry(name, "A double.", "none", "built in", partial(lambda made, _: made, one))
+        monkeypatch.setitem(registry(), name, entry)
     return made
 
 
@@ -109,8 +111,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave some alterations; the others are tested one by one."""
     for kind in {*KINDS} - {THERE_AND_BACK, FIFTY, NOISE}:
         for name in KINDS[kind]:
-            monkeypatch.delitem(ALTERATIONS, name)  # type: ignore[arg-type]  # dicts, wherever they are made
-        monkeypatch.delitem(KINDS, kind)  # type: ignore[arg-type]
+            monkeypatch.delitem(ALTERATIONS, name)
+        monkeypatch.delitem(KINDS, kind)
     monkeypatch.setattr(report, "TRANSPOSED", FIFTY)
 
 
@@ -123,8 +125,13 @@ def study(tmp_path: Path, models: Models, few: None) -> Study:
 
     def run(*names: str) -> Answers:
         request = Request(
-            model=list(names), tasks=[str(task)], protocol=QUICK, out=tmp_path / "out", device="cpu", workers=1
-        )  # type: ignore[arg-type]  # a protocol of one's own has no name that an option could say
+            model=list(names),
+            tasks=[str(task)],
+            protocol=cast(str, QUICK),
+            out=tmp_path / "out",
+            device="cpu",
+            workers=1,
+        )
         return measure(request, Observer())
 
     return run

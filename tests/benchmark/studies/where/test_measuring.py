@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from cmbench.benchmark.comparing.paired import replicate
 from cmbench.benchmark.comparing.summary import centred_replicates
 from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.records.setting import Setting
 from cmbench.benchmark.studies.cells import Cell
 from cmbench.benchmark.studies.where import STUDY, measuring
 from cmbench.benchmark.studies.where.measuring import Request, Where, find_homes, measure, score_state
@@ -37,14 +38,16 @@ def alike(labels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return values
 
 
-def homes(*cells: Cell) -> Where:
-    scores = [
-        [score_state(cell, k, TRAININGS, "cpu", Observer(), RESAMPLES) for k in range(len(cell.states))]
-        for cell in cells
-    ]
-    from cmbench.benchmark.records.setting import Setting
+def states_of(cell: Cell) -> list[dict[str, np.ndarray]]:
+    return [score_state(cell, k, TRAININGS, "cpu", Observer(), RESAMPLES) for k in range(len(cell.states))]
 
+
+def where(cells: Sequence[Cell], scores: Sequence[Sequence[dict[str, np.ndarray]]]) -> Where:
     return Where(Setting.of(cells[0].evidence.record), TRAININGS, find_homes(cells, scores, TRAININGS), ())
+
+
+def homes(*cells: Cell) -> Where:
+    return where(cells, [states_of(cell) for cell in cells])
 
 
 def test_the_state_that_alone_carries_a_family_is_found_by_every_probe(build_cell: BUILD) -> None:
@@ -70,13 +73,14 @@ def test_a_family_is_the_mean_over_the_tasks_that_have_it(build_cell: BUILD) -> 
         build_cell("a", planted),
         build_cell("a", planted, task="carnatic", tradition="carnatic", names=names, seed=1),
     ]
-    found = homes(*cells)
+    scores = [states_of(cell) for cell in cells]
+    found = where(cells, scores)
     assert {home.family: home.tasks for home in found.homes} == {
         "a": ("lyra", "carnatic"),
         "b": ("lyra",),
         "c": ("carnatic",),
     }
-    alone = [homes(cell).home("a", "a", "linear").levels[2].value for cell in cells]
+    alone = [where([c], [one]).home("a", "a", "linear").levels[2].value for c, one in zip(cells, scores, strict=True)]
     assert found.home("a", "a", "linear").levels[2].value == pytest.approx(np.mean(np.array(alone, dtype=float)))
 
 
@@ -97,7 +101,7 @@ def test_the_statistic_is_that_of_every_other_view(build_cell: BUILD) -> None:
     cell = build_cell("a", planted, names=("a--0", "a--1", "a--2", "a--3"), known=0.9)
     found = score_state(cell, 2, TRAININGS, "cpu", Observer(), RESAMPLES)["linear/a"]
     drawn = training_draws(cell.data, cell.usable, TRAININGS)
-    train, test = (track_means(cell.splits[split])[:, 2] for split in ("train", "test"))
+    train, _, test = map(track_means, cell.seen(2))
     (scored,) = on_resamples(fit_linear, train, cell, drawn, [test])
     evidence = cell.predicted(*scored)
     assert evidence.sample.trainings == TRAININGS
