@@ -61,7 +61,7 @@ def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
 
     card, data, protocol, entries = work.card, work.data, work.protocol, work.entries
     device = str(choose_device(work.device))
-    splits = (_probe_split(data, split, work.store, entries) for split in SPLITS)
+    splits = (probe_split(data, split, work.store, entries) for split in SPLITS)
     (train_tracks, train), (_, valid), (tracks, test) = splits
     _refuse_constant(card, train)
     started = time.perf_counter()
@@ -103,7 +103,7 @@ def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
     return Judged(record, predictions, _heads(work, probed.heads, predictions))
 
 
-def _probe_split(
+def probe_split(
     data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
 ) -> tuple[list[Track], ProbeSplit]:
     from .probing.search import ProbeSplit

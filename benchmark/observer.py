@@ -35,6 +35,9 @@ class Observer:
     def probing(self, model: str, task: str, done: int, total: int) -> None:
         """Probes of a cell are being trained: ``done`` of ``total`` steps at most."""
 
+    def studying(self, what: str, done: int, total: int) -> None:
+        """Of what a study computes, ``done`` of ``total`` parts are done, and ``what`` is next."""
+
     def failed_tracks(self, task: str, edition: str, failed: tuple[FailedTrack, ...]) -> None:
         """Tracks of a task cannot be used; reported once per task, with every track."""
 

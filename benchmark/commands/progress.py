@@ -112,6 +112,17 @@ class TerminalObserver(ProgressBar, Observer):
         """Show how far the probes are."""
         self._show(f"{model} · {task} · probes", done / max(total, 1), "")
 
+    def studying(self, what: str, done: int, total: int) -> None:
+        """Show how far a study is, and from its latest parts the time that is left."""
+        if done == 0:
+            self.planned(total)
+            self._took = []
+        elif done > self._done:
+            now = time.perf_counter()
+            self._took.append(now - self._cell_began)
+            self._cell_began, self._done = now, done
+        self._show(what, done / max(total, 1), "")
+
     def failed_tracks(self, task: str, edition: str, failed: tuple[FailedTrack, ...]) -> None:
         """Name every unusable file with its reason, once for all models."""
         if (task, edition) in self._named:

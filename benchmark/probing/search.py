@@ -61,6 +61,7 @@ class ProbeResult:
         heads: the chosen probes themselves, calibrated on validation.
         resampled: of the chosen probe, trained again on resamples, float32 ``[resamples, test tracks, labels]`` of
             values that float16 has: so they are kept, since only their spread counts.
+        logits: the same before rounding, as logits: what to rank by.
     """
 
     probabilities: NDArray[np.float32]
@@ -68,6 +69,7 @@ class ProbeResult:
     layers: tuple[LayerScore, ...]
     heads: Heads = field(compare=False, repr=False)
     resampled: NDArray[np.float32] = field(compare=False, repr=False)
+    logits: NDArray[np.float32] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def run_probes(
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
         heads=heads_of(stack, len(layer_names), scaling, valid_calibration),
         resampled=probabilities_of(resampled).astype(np.float16).astype(np.float32),
+        logits=resampled,
     )
 
 

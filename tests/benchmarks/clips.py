@@ -115,7 +115,7 @@ def store(clips: int, description: Path) -> None:
             where = str(track.path.resolve())
             stored.append(StoredTrack(track.id, where, track.start, track.end, version, digest, (row, row + 1), 0.1))
         folder.write(shard_name(part), features[: len(part)], stored, 1.0)
-    plain = judge._probe_split
+    plain = judge.probe_split
 
     def some(
         data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
@@ -123,7 +123,7 @@ def store(clips: int, description: Path) -> None:
         few = {name: tracks[:1000] for name, tracks in data.splits.items()}
         return plain(replace(data, splits=few), split, store, entries)
 
-    judge._probe_split = some
+    judge.probe_split = some
     cmbench.run("constant", str(description), out=description.parent / "out", seeds=1, workers=1)
 
 

@@ -73,3 +73,14 @@ def test_a_terminal_gets_a_line_for_each_new_cell(build_record: Callable[..., Re
     shown = "".join(run(build_record("mfcc"), clock, 60.0, terminal=True, there=30))
     assert shown.count("ROC-AUC") == 6
     assert "cell 32 of 36, about 5 min left · mfcc · task 31 · probes" in shown
+
+
+def test_a_study_says_which_part_is_next_and_what_is_left(clock: Clock) -> None:
+    out = io.StringIO()
+    with TerminalObserver(Console(file=out, width=150, color_system=None)) as watch:
+        for part in range(6):
+            watch.studying(f"part {part}", part, 6)
+            clock.now += 60.0
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "cell 1 of 6 · part 0: 0 %"
+    assert lines[3] == "cell 4 of 6, about 3 min left · part 3: 50 %"

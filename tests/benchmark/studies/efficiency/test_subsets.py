@@ -1,0 +1,61 @@
+"""Parts of a training split: nested, the same for every model, and as large as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from cmbench.benchmark.studies.cells import Cell
+from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size, draw_parts
+
+
+def noise(labels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    return draw.standard_normal((len(labels), 1, 4))
+
+
+def test_parts_are_nested_and_as_large_as_they_say(build_cell: Callable[..., Cell]) -> None:
+    cell = build_cell("a", noise)
+    found = draw_parts(cell.data, 4)
+    assert tuple(found) == PARTS
+    labels = cell.data.label_matrix("train")
+    for size, drawn in found.items():
+        assert drawn.shape == (4, 120)
+        assert len({row.tobytes() for row in drawn}) == 4
+        for row in drawn:
+            if size.unit == GROUPS:
+                groups = {track.group for track, there in zip(cell.data.splits["train"], row, strict=True) if there}
+                assert len(groups) == np.ceil(size.amount * 30)
+                assert row.sum() == 4 * len(groups), "groups come whole"
+            else:
+                held = labels[row].sum(axis=0)
+                assert (held >= np.minimum(labels.sum(axis=0), size.amount)).all()
+                assert labels[row].any(axis=1).all(), "a track is there for one of its labels"
+    for unit in (GROUPS, POSITIVES):
+        for less, more in pairwise(size for size in PARTS if size.unit == unit):
+            assert (found[less] <= found[more]).all()
+            assert (found[less] < found[more]).any(axis=1).all()
+
+
+def test_one_positive_of_a_label_is_no_more_than_one_track_for_each_label(build_cell: Callable[..., Cell]) -> None:
+    assert (draw_parts(build_cell("a", noise).data, 6)[Size(POSITIVES, 1)].sum(axis=1) <= 4).all()
+
+
+def test_draws_depend_on_the_split_alone(build_cell: Callable[..., Cell]) -> None:
+    one, same, other = (
+        build_cell(*given, seed=seed) for *given, seed in (("a", noise, 0), ("b", noise, 0), ("a", noise, 1))
+    )
+    for size in PARTS:
+        drawn = draw_parts(one.data, 3)[size]
+        assert np.array_equal(drawn, draw_parts(same.data, 3)[size])
+        assert np.array_equal(drawn, draw_parts(one.data, 5)[size][:3]), "more draws add to fewer"
+    assert not np.array_equal(draw_parts(one.data, 3)[PARTS[0]], draw_parts(other.data, 3)[PARTS[0]])
+
+
+def test_a_size_says_what_it_is() -> None:
+    assert [size.short for size in AXES[GROUPS]] == ["5 %", "10 %", "25 %", "50 %", "all"]
+    assert [size.short for size in AXES[POSITIVES]] == ["1", "5", "20", "all"]
+    assert Size(POSITIVES, 1).words == "1 positive of every label"
+    assert Size(POSITIVES, 5).words == "5 positives of every label"
+    assert AXES[GROUPS][-1].words == "all of it"

@@ -1,0 +1,162 @@
+"""Measured cells with their features at hand, and what a study keeps of them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cmbench.benchmark import run as run_module
+from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.scoring.intervals import Sample
+from cmbench.benchmark.studies.base import Evaluation
+from cmbench.benchmark.studies.cells import (
+    RECORDS,
+    Cell,
+    StateFeatures,
+    chosen_probe,
+    kept,
+    kept_path,
+    run_cells,
+    score_level,
+    stated,
+)
+from cmbench.tasks import choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Evaluation):
+    pass
+
+
+@pytest.fixture
+def request_of(make_task: Any, monkeypatch: pytest.MonkeyPatch) -> Request:
+    """Asks for a few tones under the quickest protocol that has all of ours."""
+    task = make_task(sizes=(24, 12, 24))
+    monkeypatch.setattr(run_module, "select_tasks", lambda _: (task,))
+    monkeypatch.setattr(choice, "select_tasks", lambda _: (task,))
+    return Request(tasks=["tones"], seeds=1, device="cpu", workers=1)
+
+
+def cells_of(request: Request, out: Path, *models: str) -> list[Cell]:
+    return run_cells(request, models or ("mfcc",), out, Observer())
+
+
+def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(request_of: Request, tmp_path: Path) -> None:
+    one, two = cells_of(request_of, tmp_path, "mfcc", "chroma", "mfcc")
+    assert [(cell.model, cell.task) for cell in (one, two)] == [("mfcc", "tones"), ("chroma", "tones")]
+    assert (tmp_path / RECORDS / "mfcc").is_dir()
+    for cell in (one, two):
+        assert {split: len(part.labels) for split, part in cell.splits.items()} == {
+            "train": 24,
+            "valid": 12,
+            "test": 24,
+        }
+        assert np.array_equal(cell.splits["test"].labels, cell.evidence.targets)
+        assert cell.shared == cell.evidence.track_ids
+        assert [track.id for track in cell.usable] == [track.id for track in cell.data.splits["train"]]
+        assert cell.judged is cell.evidence
+    assert one.facts != two.facts
+
+
+def test_features_that_are_gone_are_made_again(request_of: Request, tmp_path: Path, own_cache: Path) -> None:
+    (first,) = cells_of(request_of, tmp_path)
+    rows = np.arange(len(first.splits["train"].features.track_of_window))
+    before = first.splits["train"].features.take(rows).copy()
+    shutil.rmtree(own_cache / "features")
+    (second,) = cells_of(request_of, tmp_path)
+    assert np.array_equal(second.splits["train"].features.take(rows), before)
+
+
+def test_models_are_judged_on_the_tracks_that_all_could_use(build_cell: Callable[..., Cell]) -> None:
+    cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 2, 3)))
+    fewer = replace(cell, shared=cell.shared[10:])
+    scores = np.arange(2 * 80 * 4, dtype=np.float32).reshape(2, 80, 4)
+    found = fewer.predicted(scores, scores[:1])
+    assert np.array_equal(found.probabilities, scores[:, 10:])
+    assert found.resampled is not None
+    assert np.array_equal(found.resampled, scores[:1, 10:])
+    assert found.sample.trainings == 1
+    assert np.array_equal(found.targets, cell.evidence.targets[10:])
+    assert fewer.judged.track_ids == fewer.shared
+    assert fewer.facts != cell.facts
+
+
+def test_a_state_alone_is_a_split_of_one_state(build_cell: Callable[..., Cell]) -> None:
+    features = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 3, 5))).splits["test"].features
+    alone = StateFeatures(features, 2)
+    rows = np.array([4, 1])
+    assert (alone.layers, alone.dim) == (1, 5)
+    assert np.array_equal(alone.take(rows)[:, 0], features.take(rows)[:, 2])
+
+
+def test_what_was_computed_is_read_until_a_fact_changes_or_the_file_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, calls = tmp_path / "a" / "x.safetensors", []
+
+    def make() -> dict[str, np.ndarray]:
+        calls.append(1)
+        return {"b": np.array([1.0, np.nan]), "a": np.ones(3)[::2]}
+
+    for facts, there in (({"cell": "x"}, False), ({"cell": "x"}, True), ({"cell": "y"}, False)):
+        found, was_there = kept(path, facts, make)
+        assert was_there is there
+        assert np.array_equal(found["b"], [1.0, np.nan], equal_nan=True)
+        assert found["a"].tolist() == [1.0, 1.0]
+    path.write_bytes(path.read_bytes()[:40])
+    with caplog.at_level(logging.WARNING):
+        assert kept(path, {"cell": "y"}, make)[1] is False
+    assert "is made again" in caplog.text
+    assert len(calls) == 3
+
+
+def test_every_part_of_a_cell_has_a_file_of_its_own(build_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    cell = build_cell("a/b", lambda labels, draw: draw.standard_normal((len(labels), 1, 3)))
+    paths = {kept_path(tmp_path, cell, *parts) for parts in ((), ("L0",), ("L1",))}
+    assert len(paths) == 3
+    assert all(path.is_relative_to(tmp_path) for path in paths)
+
+
+def test_no_score_is_above_one() -> None:
+    drawn = np.concatenate([[0.98], np.random.default_rng(0).normal(0.98, 0.05, 500)])
+    found = score_level(drawn, Sample(20, 10))
+    assert found.high == 1.0
+    assert found.low is not None
+    assert found.low < 0.95
+    assert score_level(drawn, Sample(4, 10)).high is None
+
+
+def test_the_cost_is_stated_and_by_records_in_time(request_of: Request, tmp_path: Path) -> None:
+    said = stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+    assert "Evaluates 1 model on 1 task" in said
+    assert "then does more: about 3 times the probes" in said
+    assert "record" not in said
+    cells_of(request_of, tmp_path)
+    assert "By the 1 record in" in stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+
+
+def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable[..., Cell]) -> None:
+    cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 3, 5)))
+    seen, settings, names = chosen_probe(cell)
+    assert names == ("L2",)
+    assert [split.features.layers for split in seen] == [1, 1, 1]
+    assert (settings.learning_rates, settings.seeds, settings.fused, settings.each_layer) == (
+        (0.01,),
+        (1,),
+        False,
+        True,
+    )
+    record = cell.evidence.record
+    selection = record.selection.model_copy(update={"layer": "fused"})
+    summed = replace(cell.evidence, record=record.model_copy(update={"selection": selection}))
+    seen, settings, names = chosen_probe(replace(cell, evidence=summed))
+    assert names == ("L0", "L1", "L2")
+    assert [split.features.layers for split in seen] == [3, 3, 3]
+    assert not settings.each_layer

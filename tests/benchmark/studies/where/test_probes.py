@@ -1,0 +1,127 @@
+"""Three probes on one hidden state: they find what is there, know what is unknown, and are what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from cmbench.benchmark.probing.linear import linear_probe
+from cmbench.benchmark.studies.cells import Cell
+from cmbench.benchmark.studies.where.probes import (
+    FITS,
+    LINEAR,
+    NEAREST,
+    NEIGHBOURS,
+    on_resamples,
+    perceptron,
+    track_means,
+)
+
+Labels = np.ndarray
+
+
+@pytest.fixture
+def music() -> tuple[np.ndarray, Labels, Labels, np.ndarray, Labels]:
+    """Training tracks with labels, of which all are known, and test tracks with labels."""
+    draw = np.random.default_rng(0)
+    labels, others = draw.random((150, 3)) < 0.3, draw.random((80, 3)) < 0.3
+    train, test = (draw.standard_normal((len(y), 6)) * 0.3 + np.pad(y, ((0, 0), (0, 3))) for y in (labels, others))
+    return train, labels, np.ones_like(labels), test, others
+
+
+@pytest.mark.parametrize("name", [LINEAR, NEAREST])
+def test_a_probe_ranks_what_is_there(name: str, music: tuple[np.ndarray, ...]) -> None:
+    train, labels, known, test, truth = music
+    (scores,) = FITS[name](train, labels, known, [test])
+    assert all(roc_auc_score(truth[:, k], scores[:, k]) > 0.85 for k in range(3))
+
+
+def test_the_linear_probe_is_the_one_of_the_package(music: tuple[np.ndarray, ...]) -> None:
+    train, labels, known, test, _ = music
+    (scores,) = FITS[LINEAR](train, labels, known, [test])
+    for k in range(3):
+        assert np.allclose(scores[:, k], linear_probe().fit(train, labels[:, k]).decision_function(test), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [LINEAR, NEAREST])
+def test_what_nobody_knows_is_not_learnt_from(name: str, music: tuple[np.ndarray, ...]) -> None:
+    train, labels, known, test, truth = music
+    known = known.copy()
+    # A label that is said the wrong way round wherever it is not known, which is most often.
+    known[40:, 1] = False
+    labels = np.where(known, labels, ~labels)
+    (scores,) = FITS[name](train, labels & known, known, [test])
+    assert all(roc_auc_score(truth[:, k], scores[:, k]) > 0.75 for k in range(3))
+    (alone,) = FITS[name](train[:40], labels[:40], known[:40], [test])
+    if name == LINEAR:
+        assert np.allclose(scores[:, 1], alone[:, 1], atol=1e-3)
+
+
+def test_a_label_that_every_track_or_none_has_ranks_nothing(music: tuple[np.ndarray, ...]) -> None:
+    train, labels, known, test, _ = music
+    labels = labels.copy()
+    labels[:, 0], labels[:, 1] = True, False
+    for fit in FITS.values():
+        (scores,) = fit(train, labels, known, [test])
+        assert np.ptp(scores[:, :2], axis=0).max() < 1e-9
+        assert np.ptp(scores[:, 2]) > 0
+
+
+def test_neighbours_count_by_their_nearness(music: tuple[np.ndarray, ...]) -> None:
+    train, labels, known, _, _ = music
+    (scores,) = FITS[NEAREST](train, labels, known, [train])
+    assert ((scores > 0.5) == labels).mean() > 0.95, "a track is its own nearest neighbour"
+    (few,) = FITS[NEAREST](train[: NEIGHBOURS // 2], labels[: NEIGHBOURS // 2], known[: NEIGHBOURS // 2], [train])
+    assert few.shape == labels.shape
+
+
+def test_a_resample_is_learnt_from_as_often_as_tracks_were_drawn(music: tuple[np.ndarray, ...]) -> None:
+    _, _, _, test, _ = music
+    seen: list[int] = []
+
+    def counting(x: np.ndarray, labels: Labels, known: Labels, tests: list[np.ndarray]) -> list[np.ndarray]:
+        seen.append(len(x))
+        return [np.full((len(one), 4), x.mean()) for one in tests]
+
+    double = SimpleNamespace(truth=lambda split: (np.ones((3, 4), dtype=bool),) * 2)
+    x = np.array([[1.0], [2.0], [6.0]])
+    drawn = np.array([[2, 0, 1], [0, 0, 3]], dtype=np.int32)
+    found, _ = on_resamples(counting, x, double, drawn, [test, test])  # type: ignore[arg-type]
+    assert seen == [3, 3, 3]
+    assert found.scores[0, 0, 0] == 3.0
+    assert found.resampled is not None
+    assert np.allclose(found.resampled[:, 0, 0], [8 / 3, 6.0])
+
+
+def test_the_mean_of_a_track_is_that_of_its_windows(build_cell: Callable[..., Cell]) -> None:
+    from dataclasses import replace
+
+    cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 1, 3)))
+    split = cell.splits["test"]
+    features = split.features
+    doubled = type(features)(  # type: ignore[call-arg]
+        np.concatenate([features.take(np.arange(80)), features.take(np.arange(80)) + 1]),
+        np.tile(np.arange(80), 2),
+    )
+    means = track_means(replace(split, features=doubled))
+    assert means.shape == (80, 3)
+    assert np.allclose(means, track_means(split) + 0.5, atol=2e-3)
+
+
+def test_the_perceptron_sees_one_state_alone(build_cell: Callable[..., Cell]) -> None:
+    def second(labels: Labels, draw: np.random.Generator) -> np.ndarray:
+        values = draw.standard_normal((len(labels), 3, 6)) * 0.5
+        values[:, 1, :4] += 1.5 * labels
+        return values
+
+    cell = build_cell("a", second)
+    truth = cell.evidence.targets
+    for state, least, most in ((0, 0.3, 0.7), (1, 0.85, 1.0)):
+        scored = perceptron(cell, state, None, "cpu", lambda *_: None)
+        assert scored.resampled is None
+        mean = np.mean([roc_auc_score(truth[:, k], scored.scores[0][:, k]) for k in range(4)])
+        assert least < mean <= most
