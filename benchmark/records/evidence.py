@@ -37,6 +37,7 @@ class Evidence:
         resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
             ``None`` where it was not.
         known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
+        models: pre-trainings that the predictions are of, one after the other, each with as many.
     """
 
     record: Record
@@ -47,11 +48,13 @@ class Evidence:
     probabilities: Floats
     resampled: Floats | None = None
     known: Bools | None = None
+    models: int = 1
 
     @property
     def sample(self) -> Sample:
         """What intervals and differences are drawn from."""
-        return Sample(cluster_count(self.groups), 0 if self.resampled is None else len(self.resampled))
+        trainings = 0 if self.resampled is None else len(self.resampled) // self.models
+        return Sample(cluster_count(self.groups), trainings, choice=True)
 
     def judged(self, label: int) -> NDArray[np.intp]:
         """Return the rows of the tracks of which it is known whether they have a label."""
