@@ -223,9 +223,8 @@ def compare_equals(bank: Bank, sizes: tuple[int, int, int], seed: int, trainings
         return difference(_mean(sides[0][rule]), _mean(sides[1][rule]) + gain, samples[rule], BOUND)
 
     held = label_groups(2, drawn[2][1][0].labels, groups) >= MIN_CLUSTERS
-    labels = [
-        difference(*(side[last][:, 0, k] for side in sides), samples[last], BOUND).p_value for k in np.flatnonzero(held)
-    ]
+    first, second = (side[last][:, 0] for side in sides)
+    labels = [difference(first[:, k], second[:, k], samples[last], BOUND).p_value for k in np.flatnonzero(held)]
     return Verdict(
         tuple(found for found in map(judge, (0, 1, last))),
         tuple(judge(last, gain) for gain in PLANTED),

@@ -88,6 +88,8 @@ def test_a_difference_takes_in_the_cost_of_the_model_that_scores_less(model: Cal
         assert without.standard_error is not None
         assert found.standard_error**2 == pytest.approx(without.standard_error**2 + added**2)
         assert found.low is not None
+        assert found.change is not None
+        assert without.change is not None
         assert without.low is not None
         wider = found.standard_error / without.standard_error
         assert found.low - found.change == pytest.approx(wider * (without.low - without.change))
