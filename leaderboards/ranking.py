@@ -130,7 +130,7 @@ class Incomplete:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries that may stand side by side: one edition, split, protocol, set of tasks and content of the test splits."""
+    """Entries that may stand side by side: one edition, split, protocol, set of tasks, content of the tests."""
 
     edition: str  # ``full``, ``mini`` or ``custom``
     split: str  # ``official`` or another published one

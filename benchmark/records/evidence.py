@@ -38,11 +38,13 @@ class Evidence:
     resampled: Floats | None = None
     # ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known
     known: Bools | None = None
+    models: int = 1  # pre-trainings that the predictions are of, one after the other, each with as many
 
     @property
     def sample(self) -> Sample:
         """What intervals and differences are drawn from."""
-        return Sample(cluster_count(self.groups), 0 if self.resampled is None else len(self.resampled))
+        trainings = 0 if self.resampled is None else len(self.resampled) // self.models
+        return Sample(cluster_count(self.groups), trainings, choice=True)
 
     def judged(self, label: int) -> NDArray[np.intp]:
         """Return the rows of the tracks of which it is known whether they have a label."""

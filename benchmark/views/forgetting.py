@@ -25,9 +25,11 @@ from .changes import (
     change_files,
     label_name,
     not_compared,
+    pretrainings_said,
     print_block,
     print_comparison,
     print_task,
+    side,
 )
 from .equity import print_equity
 from .words import points, span
@@ -56,9 +58,14 @@ class Outcome:
 
 def _compute(
     read: Read,
-    before: Annotated[list[Path], typer.Option("--before", help="Records of the model before, or their folder.")],
+    before: Annotated[
+        list[Path],
+        typer.Option(
+            "--before", help="Records of the model before, or their folder; S1,S2,… of its pre-trainings, seeds of one."
+        ),
+    ],
     after: Annotated[
-        list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
+        list[Path], typer.Option("--after", help="The same of the model after; again for each further model.")
     ],
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -66,7 +73,8 @@ def _compute(
         bool, typer.Option("--details", help="Also every task, family and label, and equity over traditions.")
     ] = False,
 ) -> Iterator[Outcome]:
-    first, others = read(before), [read([place]) for place in after]
+    first = side(read, before[0]) if len(before) == 1 else read(before)
+    others = [side(read, place) for place in after]
     for other in others:
         yield Outcome(forgetting(first, other, resamples=resamples, bound=bound / 100), details)
     if details:
@@ -107,6 +115,7 @@ def _conclusion(report: Forgetting) -> Iterator[str]:
     kept, untold = report.count("kept"), report.count("cannot tell")
     bound = f"{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}"
     yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told{only}."
+    yield pretrainings_said([task.sample for task in comparison.tasks]).strip()
     yield from not_compared(comparison)
 
 

@@ -12,6 +12,7 @@ import typer
 from ....errors import UsageError, quoted
 from ....tasks.splits.names import is_sample
 from ...comparing.equity import Equity, equities
+from ...comparing.pretrainings import with_seeds
 from ...comparing.summary import centred_score
 from ...comparing.ties import standings
 from ...comparing.transfer import TransferMatrix, reported_matrix, transfer_matrix
@@ -48,6 +49,10 @@ def _compute(
         list[str] | None,
         typer.Option(help="MODEL=TRADITION[,TRADITION]: what it was trained on; read from its card if not given."),
     ] = None,
+    seeds_of: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=A,B,…: models that are pre-trainings of one and differ in their seed."),
+    ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="The paper's table, from reported figures.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Also equity over traditions.")] = False,
     resamples: Resamples = 1000,
@@ -56,20 +61,24 @@ def _compute(
         raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
     if reported:
         return [Transfer(reported_matrix())]
-    cultures = _cultures(in_culture or [])
+    evidence = with_seeds(evidence, _named("--seeds-of", seeds_of or []))
+    cultures = _named("--in-culture", in_culture or [])
     matrix = transfer_matrix(evidence, base, cultures, resamples=resamples)
+    if seeds_of:
+        # The conclusion and the equities are of single models.
+        return [Transfer(matrix)]
     (section,) = sections(e.record for e in evidence)
     said = conclusion(of_scope(scope_of(section, evidence, matrix.base, resamples)))
     return [Transfer(matrix, said, equities(evidence, resamples) if details else ())]
 
 
-def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
+def _named(option: str, pairs: Sequence[str]) -> dict[str, list[str]]:
     found = {}
     for pair in pairs:
-        model, _, traditions = pair.rpartition("=")
-        if not model or not traditions:
-            raise UsageError(f"--in-culture {quoted(pair)} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
-        found[model] = [tradition.strip() for tradition in traditions.split(",")]
+        model, _, names = pair.rpartition("=")
+        if not model or not names:
+            raise UsageError(f"{option} {quoted(pair)} should read MODEL=NAME or MODEL=NAME,NAME.")
+        found[model] = [name.strip() for name in names.split(",")]
     return found
 
 
