@@ -106,6 +106,7 @@ def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
 def probe_split(
     data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
 ) -> tuple[list[Track], ProbeSplit]:
+    """Return the usable tracks of a split, and what the probes see of them."""
     from .probing.search import ProbeSplit
 
     usable = np.array([entries[t.id].track.failure is None for t in data.splits[split]])
