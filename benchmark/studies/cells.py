@@ -23,6 +23,7 @@ from ...errors import counted
 from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
 from ...version import __version__
+from ...version import __version__
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
 from ..comparing.paired import Level, level
@@ -119,7 +120,9 @@ class Cell:
     def facts(self) -> dict[str, object]:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
-        return {"cell": self.evidence.record.cell_sha256, "tracks": shared}
+        record = self.evidence.record
+        about = {"cell": record.cell_sha256, "predictions": record.predictions.sha256}
+        return about | {"tracks": shared, "version": __version__}
 
 
 @dataclass(frozen=True)
