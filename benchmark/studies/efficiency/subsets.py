@@ -64,6 +64,11 @@ AXES = {GROUPS: (*_SHARES, WHOLE), POSITIVES: (*_POSITIVES, WHOLE)}
 """Unit -> its sizes, ascending."""
 
 
+def groups_of(size: Size, groups: int) -> int:
+    """Return how many of so many groups a share is, rounded up; a tenth of 70 is 7, whatever floats make of it."""
+    return math.ceil(round(size.amount * groups, 9))
+
+
 def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
     """Draw every part several times.
 
@@ -91,7 +96,7 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
         smaller = np.zeros(len(tracks), dtype=np.bool_)
         for size, drawn in found.items():
             if size.unit == GROUPS:
-                drawn[row] = place[cluster] < math.ceil(size.amount * groups)
+                drawn[row] = place[cluster] < groups_of(size, groups)
                 continue
             for column in labels[order].T:
                 drawn[row, order[np.flatnonzero(column)[: int(size.amount)]]] = True

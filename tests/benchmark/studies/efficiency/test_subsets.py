@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from cmbench.benchmark.studies.cells import Cell
-from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size, draw_parts
+from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size, draw_parts, groups_of
 
 
 def noise(labels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -37,6 +37,11 @@ def test_parts_are_nested_and_as_large_as_they_say(build_cell: Callable[..., Cel
         for less, more in pairwise(size for size in PARTS if size.unit == unit):
             assert (found[less] <= found[more]).all()
             assert (found[less] < found[more]).any(axis=1).all()
+
+
+def test_a_share_of_groups_is_rounded_up_but_not_for_rounding() -> None:
+    assert [groups_of(Size(GROUPS, 0.1), count) for count in (70, 30, 31, 4)] == [7, 3, 4, 1]
+    assert groups_of(Size(GROUPS, 0.25), 41) == 11
 
 
 def test_one_positive_of_a_label_is_no_more_than_one_track_for_each_label(build_cell: Callable[..., Cell]) -> None:
