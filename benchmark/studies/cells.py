@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from ...errors import counted
 from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
+from ...version import __version__
+from ...version import __version__
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
 from ..comparing.paired import Level, level
@@ -118,7 +120,9 @@ class Cell:
     def facts(self) -> dict[str, object]:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
-        return {"cell": self.evidence.record.cell_sha256, "tracks": shared}
+        record = self.evidence.record
+        about = {"cell": record.cell_sha256, "predictions": record.predictions.sha256}
+        return about | {"tracks": shared, "version": __version__}
 
 
 @dataclass(frozen=True)
@@ -235,13 +239,13 @@ def kept(
 
     Args:
         path: of the file, safetensors.
-        facts: everything that the arrays depend on.
+        facts: everything that the arrays depend on, beside the version of cmbench.
         make: computes them, by name.
     """
     from safetensors import SafetensorError, safe_open
     from safetensors.numpy import save
 
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([__version__, facts], sort_keys=True).encode()).hexdigest()
     if path.is_file():
         try:
             with safe_open(path, "numpy") as file:

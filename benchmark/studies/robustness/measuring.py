@@ -164,5 +164,6 @@ def judge(model: str, scored: Sequence[tuple[Cell, Mapping[str, Doubles]]]) -> l
 def _sides(cell: Cell, scores: Mapping[str, Doubles], part: str, forms: Sequence[str]) -> Sides:
     groups, trainings, tracks = scores[""]
     after = np.mean([scores[f"{part}\t{form}"] for form in forms], axis=0)
-    sample = Sample(float(groups), int(trainings))
+    # Names are those of the seeds' mean alone: how they differ by training is not in their resamples.
+    sample = Sample(float(groups), 0 if part == NAMED else int(trainings))
     return Sides(cell.task, cell.data.task.tradition, scores[f"{part}\t{CLEAN}"], after, sample, int(tracks))

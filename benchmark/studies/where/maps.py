@@ -129,7 +129,9 @@ def across_figure(found: Where) -> Figure:
 def _draw_matrix(axes: Axes, one: Across) -> None:
     traditions = list(one.traditions.values())
     axes.set(xlim=(0, len(traditions)), ylim=(len(traditions), 0))
-    axes.set_xticks([i + 0.5 for i in range(len(traditions))], [name[:9] for name in traditions], size=5.5, rotation=25)
+    axes.set_xticks(
+        [i + 0.5 for i in range(len(traditions))], [name[:10] for name in traditions], size=5.5, rotation=25
+    )
     axes.set_yticks([i + 0.5 for i in range(len(traditions))], traditions, size=6)
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=1)

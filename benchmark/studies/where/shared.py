@@ -118,6 +118,7 @@ def across(cells: Sequence[Cell], trainings: int, out: Path, observer: Observer)
     for done, (label, there) in enumerate(wanted):
         observer.studying(f"{there[0].model} · {label} across traditions", done, len(wanted))
         facts = {"cells": [cell.facts for cell in there], "trainings": trainings, "resamples": RESAMPLES}
+        facts |= {"labels": SHARED[label]}
         make = partial(carry, there, label, trainings)
         scores, _ = kept(kept_path(out, there[0], "across", label), facts, make)
         found.append(_judged(there, label, scores, trainings))
@@ -209,7 +210,8 @@ def _judged(cells: Sequence[Cell], label: str, scores: Mapping[str, Doubles], tr
             here = scores[f"{source.task}>{target.task}"]
             own = scores[f"{target.task}>{target.task}"]
             change = None if source is target else difference(own, here, sample, BOUND)
-            carried.append(Carried(source.task, target.task, _level(here, sample, target.protocol.intervals), change))
+            score = _level(here, Sample(held, trainings), target.protocol.intervals)
+            carried.append(Carried(source.task, target.task, score, change))
     return Across(
         model=cells[0].model,
         label=label,

@@ -99,7 +99,7 @@ def _lives(found: Where) -> str:
             parts.append(f"{model} has {'; '.join(said)}{f'; of {untold} it cannot be told' if untold else ''}")
         else:
             parts.append(f"of {model} no family can be told to live anywhere")
-    return f"Where families live by the linear probe: {'. '.join(parts)}."
+    return f"Where families live by the linear probe: {'; '.join(parts)}."
 
 
 def _agree(found: Where, home: Home) -> str:
@@ -114,6 +114,11 @@ def _carries(across: Sequence[Across]) -> str:
     if not across:
         return "No label is shared by two of these tasks, so none is carried from one to another."
     parts = []
+    if not any(c.change and c.change.verdict == "lost" for one in across for c in one.cells):
+        return (
+            "Nowhere is a probe from another tradition shown to be worse than the task's own; = marks where it "
+            "is shown to be as good."
+        )
     for one in across:
         lost = [(c.change.change or 0.0, c) for c in one.cells if c.change and c.change.verdict == "lost"]
         text = f"{one.label} in {one.model}: {len(lost)} of {len(one.cells) - len(one.traditions)} worse"

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from cmbench.benchmark.studies.cells import Cell
-from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size, draw_parts
+from cmbench.benchmark.studies.efficiency.subsets import AXES, GROUPS, PARTS, POSITIVES, Size, draw_parts, groups_of
 
 
 def noise(labels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -31,15 +31,30 @@ def test_parts_are_nested_and_as_large_as_they_say(build_cell: Callable[..., Cel
             else:
                 held = labels[row].sum(axis=0)
                 assert (held >= np.minimum(labels.sum(axis=0), size.amount)).all()
-                assert labels[row].any(axis=1).all(), "a track is there for one of its labels"
+                assert not labels[row].all(axis=0).any(), "of every label there is something to learn"
+                assert (~labels[row].any(axis=1)).sum() <= size.amount, "a track is there for one of its labels"
     for unit in (GROUPS, POSITIVES):
         for less, more in pairwise(size for size in PARTS if size.unit == unit):
             assert (found[less] <= found[more]).all()
             assert (found[less] < found[more]).any(axis=1).all()
 
 
+def test_a_share_of_groups_is_rounded_up_but_not_for_rounding() -> None:
+    assert [groups_of(Size(GROUPS, 0.1), count) for count in (70, 30, 31, 4)] == [7, 3, 4, 1]
+    assert groups_of(Size(GROUPS, 0.25), 41) == 11
+
+
 def test_one_positive_of_a_label_is_no_more_than_one_track_for_each_label(build_cell: Callable[..., Cell]) -> None:
     assert (draw_parts(build_cell("a", noise).data, 6)[Size(POSITIVES, 1)].sum(axis=1) <= 4).all()
+
+
+def test_a_label_alone_has_as_many_tracks_without_it(build_cell: Callable[..., Cell]) -> None:
+    data = build_cell("a", noise, names=("a--0",)).data
+    labels, found = data.label_matrix("train")[:, 0], draw_parts(data, 4)
+    for size in AXES[POSITIVES][:-1]:
+        for row in found[size]:
+            assert (labels[row].sum(), (~labels[row]).sum()) == (size.amount, size.amount)
+    assert (found[Size(POSITIVES, 1)] <= found[Size(POSITIVES, 5)]).all()
 
 
 def test_draws_depend_on_the_split_alone(build_cell: Callable[..., Cell]) -> None:

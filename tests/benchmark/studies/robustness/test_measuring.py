@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cmbench.baselines import registry
 from cmbench.baselines.base import EncoderCard, EncoderEntry
+from cmbench.benchmark.comparing.paired import TEST_ONLY
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
 from cmbench.benchmark.studies.answers import Answer, Answers
@@ -156,6 +157,7 @@ def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(study: S
     named = asked("absolute", FIFTY, NAMED).change
     assert named.before == 1.0
     assert named.verdict == "lost"
+    assert named.trainings == 0, "which mode is named is not asked of the trainings on resamples"
     # Nothing is encoded or trained again, and nothing altered is taken for what was not.
     heard = models.absolute.heard
     assert heard == 60 + 24 * len(ALTERATIONS)
@@ -166,6 +168,8 @@ def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(study: S
 
 def shown(found: Answers) -> None:
     table = change_table(found)
+    assert table.notes[0].count(TEST_ONLY) == 0
+    assert table.notes[1].count(TEST_ONLY) == 1
     assert len(table.rows) == 2 * len(KINDS)
     row = next(r for r in table.rows if r[:2] == ("absolute", FIFTY))
     assert row[table.columns.index("makam")].endswith("↓")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,8 @@ def test_the_matrix_is_said_and_written(found: tuple[Across, ...], tmp_path: Pat
     assert table.rows[2][5].startswith("*")
     assert "violin in m: 2 of 2 worse" in sentences(shown)[1]
     assert len(across_rows(shown)) == 8
+    assert sentences(replace(shown, across=found[:1]))[1].startswith("Nowhere is a probe from another tradition shown")
+    assert sentences(replace(shown, across=()))[1].startswith("No label is shared")
     assert {path.name for path in write_view(STUDY, shown, tmp_path)} >= {
         "where-mini-across.svg",
         "where-mini-across.csv",
