@@ -23,6 +23,7 @@ from ...errors import counted
 from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
 from ...version import __version__
+from ...version import __version__
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
 from ..comparing.paired import Level, level
@@ -119,7 +120,9 @@ class Cell:
     def facts(self) -> dict[str, object]:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
-        return {"cell": self.evidence.record.cell_sha256, "tracks": shared}
+        record = self.evidence.record
+        about = {"cell": record.cell_sha256, "predictions": record.predictions.sha256}
+        return about | {"tracks": shared, "version": __version__}
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def _cell(
 ) -> Cell:
     """Open the features of a measured cell; what is not in the store any more is encoded again."""
     from ..cell import extract_all, open_store
-    from ..executors.base import Place, get_executor
+    from ..executors.base import WorkerSettings, get_executor
     from ..judge import probe_split
 
     for other in others:
@@ -215,7 +218,7 @@ def _cell(
     entries = store.valid_entries(tracks)
     if len(entries) < len(tracks):
         store.describe(card, data.task, data.edition, windowing)
-        with get_executor("local")(encoders, Place()) as executor:
+        with get_executor("local")(encoders, WorkerSettings()) as executor:
             entries, _ = extract_all(encoders, name, data, store, windowing, executor, observer)
     opened = {split: probe_split(data, split, store, entries) for split in SPLITS}
     seen = set(evidence.track_ids).intersection(*(other.track_ids for other in others))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -50,7 +50,7 @@ class Pair:
         tradition: its name.
         before: the first model.
         after: the second.
-        changes: by size, second minus first; judged together with those of the other traditions.
+        changes: by size, second minus first; judged together, with those of the other traditions.
     """
 
     tradition: str
@@ -149,7 +149,7 @@ def score_parts(
 
 
 def judge(cells: Sequence[Cell], scores: Sequence[Mapping[str, Doubles]], draws: int) -> Efficiency:
-    """Give every score its interval, and compare models at every size; q-values are among traditions.
+    """Give every score its interval, and compare models at every size; q-values are of all traditions and sizes.
 
     Args:
         cells: models outermost.
@@ -196,16 +196,16 @@ def _sample(cell: Cell, size: Size, draws: int) -> Sample:
 
 
 def _pairs(means: _Means, samples: _Samples, models: Sequence[str], traditions: Sequence[str]) -> Iterator[Pair]:
-    """Yield every two models in every tradition, judged among traditions as ``report forgetting`` judges them."""
+    """Yield every two models in every tradition."""
     for first, second in combinations(models, 2):
-        judged = {}
-        for size in SIZES:
-            changes = [
-                difference(means[t, first, size], means[t, second, size], samples[t, size], BOUND) for t in traditions
-            ]
-            judged[size] = control_false_discoveries(changes)
-        for i, tradition in enumerate(traditions):
-            yield Pair(tradition, first, second, {size: judged[size][i] for size in SIZES})
+        # Leads and crossings are looked for among all sizes: all are judged together.
+        changes = [
+            difference(means[t, first, size], means[t, second, size], samples[t, size], BOUND)
+            for t, size in product(traditions, SIZES)
+        ]
+        judged = iter(control_false_discoveries(changes))
+        for tradition in traditions:
+            yield Pair(tradition, first, second, {size: next(judged) for size in SIZES})
 
 
 def _kept(means: _Means, samples: _Samples, model: str, traditions: Sequence[str]) -> dict[Size, Level]:

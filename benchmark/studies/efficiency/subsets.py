@@ -73,7 +73,8 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
     """Draw every part several times.
 
     Groups, and for the positives tracks, are put into a random order; a part is its beginning. A label with fewer
-    positives than are asked for has all of them; a track that is there for one label brings its others along.
+    positives than are asked for has all of them; a track that is there for one label brings its others along. A label
+    that all of these tracks carry, as one without others, gets as many tracks without it: there is nothing to learn else.
 
     Args:
         data: the task's tracks.
@@ -92,10 +93,15 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
     for row in range(draws):
         place = np.argsort(np.argsort(words.random_raw(groups)))
         order = np.argsort(words.random_raw(len(tracks)))
+        smaller = np.zeros(len(tracks), dtype=np.bool_)
         for size, drawn in found.items():
             if size.unit == GROUPS:
                 drawn[row] = place[cluster] < groups_of(size, groups)
                 continue
             for column in labels[order].T:
                 drawn[row, order[np.flatnonzero(column)[: int(size.amount)]]] = True
+            for column in labels[order][:, labels[drawn[row]].all(axis=0)].T:
+                drawn[row, order[np.flatnonzero(~column)[: int(size.amount)]]] = True
+            drawn[row] |= smaller
+            smaller = drawn[row]
     return found

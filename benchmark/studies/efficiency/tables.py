@@ -29,7 +29,7 @@ def efficiency_table(found: Efficiency) -> ViewTable:
     few = ", ".join(f"{task} {count} of {total}" for task, (count, total) in found.short.items() if count)
     notes = [
         f"Scores: 0 at chance, 100 for a perfect ranking; each the mean of {found.draws} draws, with an interval of "
-        "the test groups and of another draw. * told at a false discovery rate of 5 % among traditions."
+        "the test groups and of another draw. * told at a false discovery rate of 5 % among traditions and sizes."
     ]
     if few:
         notes.append(f"Labels with fewer than 20 training positives, which then have all of theirs: {few}.")

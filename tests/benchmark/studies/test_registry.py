@@ -16,7 +16,7 @@ from cmbench.cli import app
 from cmbench.errors import CmbenchError
 
 ROOT = Path(__file__).resolve().parents[3]
-OWN = {"claims", "efficiency", "family", "similarity", "sweep", "where"}
+OWN = {"claims", "efficiency", "family", "leakage", "robustness", "similarity", "sweep", "where"}
 
 GUEST = """
 from dataclasses import dataclass

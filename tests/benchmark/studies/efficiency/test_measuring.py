@@ -200,3 +200,15 @@ def test_the_figure_is_drawn_and_the_cost_is_told_beforehand(build_cell: BUILD, 
     told = STUDY.cost(Request(model=["mfcc", "chroma"], tasks=["lyra"], out=tmp_path / "new", draws=4))
     assert "2 models on 1 task" in told
     assert "28 parts" in told
+
+
+def test_a_lead_that_is_looked_for_among_all_sizes_is_judged_among_all_sizes(build_cell: BUILD) -> None:
+    found = both(build_cell, dict.fromkeys(SIZES, 1.2), {size: 2.0 if size == WHOLE else 1.2 for size in SIZES})
+    (pair,) = found.pairs
+    changes = [change for change in pair.changes.values() if change.p_value is not None]
+    assert len(changes) == len(SIZES)
+    ordered = sorted(changes, key=lambda one: one.p_value or 0.0)
+    for rank, one in enumerate(ordered, 1):
+        assert one.q_value == pytest.approx(
+            min((other.p_value or 0.0) * len(ordered) / k for k, other in enumerate(ordered, 1) if k >= rank)
+        )

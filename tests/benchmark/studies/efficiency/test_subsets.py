@@ -31,7 +31,8 @@ def test_parts_are_nested_and_as_large_as_they_say(build_cell: Callable[..., Cel
             else:
                 held = labels[row].sum(axis=0)
                 assert (held >= np.minimum(labels.sum(axis=0), size.amount)).all()
-                assert labels[row].any(axis=1).all(), "a track is there for one of its labels"
+                assert not labels[row].all(axis=0).any(), "of every label there is something to learn"
+                assert (~labels[row].any(axis=1)).sum() <= size.amount, "a track is there for one of its labels"
     for unit in (GROUPS, POSITIVES):
         for less, more in pairwise(size for size in PARTS if size.unit == unit):
             assert (found[less] <= found[more]).all()
@@ -45,6 +46,15 @@ def test_a_share_of_groups_is_rounded_up_but_not_for_rounding() -> None:
 
 def test_one_positive_of_a_label_is_no_more_than_one_track_for_each_label(build_cell: Callable[..., Cell]) -> None:
     assert (draw_parts(build_cell("a", noise).data, 6)[Size(POSITIVES, 1)].sum(axis=1) <= 4).all()
+
+
+def test_a_label_alone_has_as_many_tracks_without_it(build_cell: Callable[..., Cell]) -> None:
+    data = build_cell("a", noise, names=("a--0",)).data
+    labels, found = data.label_matrix("train")[:, 0], draw_parts(data, 4)
+    for size in AXES[POSITIVES][:-1]:
+        for row in found[size]:
+            assert (labels[row].sum(), (~labels[row]).sum()) == (size.amount, size.amount)
+    assert (found[Size(POSITIVES, 1)] <= found[Size(POSITIVES, 5)]).all()
 
 
 def test_draws_depend_on_the_split_alone(build_cell: Callable[..., Cell]) -> None:
