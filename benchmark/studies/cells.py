@@ -23,7 +23,6 @@ from ...errors import counted
 from ...files import safe_name, write_atomically
 from ...tasks.splits.names import SPLITS
 from ...version import __version__
-from ...version import __version__
 from ..commands.progress import spoken_seconds
 from ..comparing.compare import refuse_mismatch
 from ..comparing.paired import Level, level
