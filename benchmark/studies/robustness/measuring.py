@@ -59,7 +59,7 @@ ALTERING = 0.008
 """Seconds of a core for a second of audio, the mean over the alterations, decoding included (measured)."""
 
 RETRAINED = 0.4
-"""Share of a run's time for probes that training the chosen ones again takes (measured)."""
+"""Share of a run's time for probes that training the chosen ones again takes, about (our choice)."""
 
 
 def cost(request: Request) -> str:
