@@ -89,7 +89,8 @@ def _transposed(found: Answers) -> str:
 def _control(found: Answers) -> str:
     costs = ", ".join(f"{model} {_long(found.of(THERE_AND_BACK, model)[ALL])}" for model in found.models)
     return (
-        f"Pitch there and back, where only the phase vocoder is heard, costs {costs}: so much of a shift is no pitch."
+        f"Pitch there and back, where only the phase vocoder is heard, and twice, costs {costs}: about so much of a "
+        "shift, or less, is no pitch."
     )
 
 
