@@ -28,7 +28,7 @@ run: $(BIN)/cmbench  ## evaluate baselines and nano models on the mini edition o
 	$(BIN)/cmbench run --model $(MODELS) --tasks all --edition mini --mini-scale $(SCALE) --out results
 
 test: $(VENV)/.test  ## run the tests
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.test  ## run the long checks
 	$(BIN)/python -m pytest -m slow

@@ -103,7 +103,6 @@ _LEFT_BEHIND = {
 
 
 def _interrupted() -> str:
-    """Say what is true of the command that was typed."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     left = _LEFT_BEHIND.get(" ".join(words[:1])) or _LEFT_BEHIND.get(" ".join(words[:2]))
     if words[:1] == ["study"]:
@@ -129,7 +128,6 @@ def main() -> None:
 
 
 def _carry_out() -> int | str | None:
-    """Run the command and return its exit code."""
     # Figures are written, never shown. A notebook names a backend that need not be where cmbench is.
     os.environ["MPLBACKEND"] = "agg"
     try:

@@ -101,9 +101,7 @@ _ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
 def foreign_name(beginning: bytes, data: bytes) -> str | None:
     """Return the codec and the container, or ``None`` if this is none of them.
 
-    Args:
-        beginning: first bytes of the file, tags included.
-        data: as much of the file as is worth looking through, from its beginning.
+    ``beginning`` are the file's first bytes, tags included; ``data`` is as much of it as is worth looking through.
     """
     if beginning[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
         return f"{_in_mp4(data)} in {'QuickTime' if beginning[8:10] == b'qt' else 'MP4'}"
@@ -206,19 +204,13 @@ def _promised_frames(log: str, present: int) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class WaveExtent:
-    """How far a wave reaches within its file.
+    """How far a wave reaches within its file."""
 
-    Attributes:
-        samples: byte with which they begin.
-        stop: byte after what the header states of them; before it stands nothing else.
-        goes_on: whether more samples follow: a recorder that is interrupted leaves the size that it noted last.
-        following: byte with which another wave begins; ``None`` if none does.
-    """
-
-    samples: int
-    stop: int
+    samples: int  # byte with which they begin
+    stop: int  # byte after what the header states of them; before it stands nothing else
+    # whether more samples follow: a recorder that is interrupted leaves the size that it noted last
     goes_on: bool = False
-    following: int | None = None
+    following: int | None = None  # byte with which another wave begins; ``None`` if none does
 
 
 def wave_extent(file: IO[bytes], at: int = 0) -> WaveExtent | None:

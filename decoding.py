@@ -53,32 +53,19 @@ _KNOWN_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix
 
 @dataclass(frozen=True)
 class Stretch:
-    """What to read of a file.
+    """What to read of a file."""
 
-    Attributes:
-        first: frame to begin with.
-        stop: frame to end before; never beyond what the file seems to hold.
-        length_is_known: whether the file states its length; if not, ``stop`` may lie beyond its end.
-        warnings: what was noticed on the way.
-    """
-
-    first: int
-    stop: int
-    length_is_known: bool
-    warnings: tuple[str, ...]
+    first: int  # frame to begin with
+    stop: int  # frame to end before; never beyond what the file seems to hold
+    length_is_known: bool  # whether the file states its length; if not, ``stop`` may lie beyond its end
+    warnings: tuple[str, ...]  # what was noticed on the way
 
 
 def find_stretch(path: Path, sound: Sound, start: float, end: float | None, max_seconds: float | None) -> Stretch:
     """Turn seconds into frames, and judge whether the file holds what its header promises of them.
 
-    A file cut short after the stretch gives what an intact one would: that is a warning, not a reason.
-
-    Args:
-        path: of the file.
-        sound: the open file.
-        start: seconds.
-        end: seconds; ``None`` for the end of the file.
-        max_seconds: cap on the length from ``start``; ``None`` for none.
+    A file cut short after the stretch gives what an intact one would: that is a warning, not a reason. ``max_seconds``
+    caps the length from ``start``; without ``end``, the stretch ends with the file.
 
     Raises:
         UnusableAudio: the stretch is empty or lies outside the file, or the file is cut short within it.

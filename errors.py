@@ -26,21 +26,13 @@ class UsageError(CmbenchError):
 
 @dataclass(frozen=True)
 class Missing:
-    """One thing that is not on this machine.
+    """One thing that is not on this machine."""
 
-    Attributes:
-        what: the thing, for example ``"audio of turkish_makam (5297 recordings)"``.
-        where: the place that was looked at.
-        source: where it comes from.
-        licence: under what terms.
-        command: what the user types or does to get it.
-    """
-
-    what: str
-    where: str
-    source: str
-    licence: str
-    command: str
+    what: str  # the thing, for example ``"audio of turkish_makam (5297 recordings)"``
+    where: str  # the place that was looked at
+    source: str  # where it comes from
+    licence: str  # under what terms
+    command: str  # what the user types or does to get it
 
 
 class MissingError(UsageError):
@@ -91,11 +83,7 @@ def counted(count: int, thing: str) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageError:
     """Build the error for a name that no registry has, with the closest known names.
 
-    Args:
-        kind: what the name was taken for, for example ``"task"``.
-        name: the name as the user typed it.
-        known: every name that would have worked.
-        see: the command that lists them.
+    ``see`` is the command that lists what is ``known``.
     """
     names = sorted(known)
     folded = {n.lower(): n for n in names}
@@ -105,17 +93,12 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> UsageE
 
 
 class UnusableAudio(CmbenchError):  # noqa: N818 - it names what the audio is, like the reason it carries
-    """A file, or the asked stretch of it, holds nothing to encode.
-
-    Attributes:
-        path: the file.
-        reason: why, in a few words that do not name the file.
-    """
+    """A file, or the asked stretch of it, holds nothing to encode."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(path, reason)  # both, or the error cannot travel between processes
         self.path = path
-        self.reason = reason
+        self.reason = reason  # in a few words that do not name the file
 
     def __str__(self) -> str:
         """Name the file and the reason."""

@@ -50,20 +50,13 @@ class FfmpegError(CmbenchError):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What decoding a file to its end has shown.
+class StreamLength:
+    """What decoding a file to its end has shown."""
 
-    Attributes:
-        rate: Hz.
-        channels: of every frame.
-        frames: samples per channel.
-        promised: samples per channel that the container states; no fewer than ``frames``.
-    """
-
-    rate: int
-    channels: int
-    frames: int
-    promised: int
+    rate: int  # Hz
+    channels: int  # of every frame
+    frames: int  # samples per channel
+    promised: int  # samples per channel that the container states; no fewer than ``frames``
 
 
 def ffmpeg_name() -> str | None:
@@ -75,7 +68,7 @@ def ffmpeg_name() -> str | None:
     return f"ffmpeg {av.ffmpeg_version_info}"
 
 
-def hear(path: Path) -> Heard:
+def hear(path: Path) -> StreamLength:
     """Decode a file to its end; the second time it is known, until the file changes.
 
     Raises:
@@ -86,7 +79,7 @@ def hear(path: Path) -> Heard:
 
 
 @lru_cache(maxsize=2**16)
-def _heard(path: Path, size: int, changed: int) -> Heard:
+def _heard(path: Path, size: int, changed: int) -> StreamLength:
     kinds: dict[tuple[int, int], None] = {}
     frames, state = 0, _State()
     lacks = what_is_lacking(path)
@@ -115,17 +108,11 @@ def _heard(path: Path, size: int, changed: int) -> Heard:
     missing = round(state.missing * rate)
     if lacks and missing <= _NAMED_SECONDS * rate:
         raise FfmpegError(f"cut short: {there} are there, and it {lacks}. {remedy}")
-    return Heard(rate, channels, frames, frames + (missing if lacks or missing > _SLACK_SECONDS * rate else 0))
+    return StreamLength(rate, channels, frames, frames + (missing if lacks or missing > _SLACK_SECONDS * rate else 0))
 
 
 def read(path: Path, first: int, stop: int, most: int) -> Iterator[NDArray[np.float32]]:
     """Yield a stretch as float32 ``[frames, channels]``, full scale 1.
-
-    Args:
-        path: the file.
-        first: frame to begin with.
-        stop: frame to end before.
-        most: frames of a block at most, about.
 
     Raises:
         FfmpegError: the decoder fails.
@@ -164,19 +151,13 @@ def _without_tags(path: Path) -> IO[bytes]:
 
 @dataclass
 class _State:
-    """What is learnt while a file is decoded.
+    """What is learnt while a file is decoded."""
 
-    Attributes:
-        is_open: whether FFmpeg has found its way into the container.
-        missing: seconds between the last packet and the end that the container states; 0 where it states none.
-        error: what is wrong with the first packet that cannot be taken as it is.
-        after: seconds of sound after that packet.
-    """
-
-    is_open: bool = False
+    is_open: bool = False  # whether FFmpeg has found its way into the container
+    # seconds between the last packet and the end that the container states; 0 where it states none
     missing: float = 0.0
-    error: str = ""
-    after: float = 0.0
+    error: str = ""  # what is wrong with the first packet that cannot be taken as it is
+    after: float = 0.0  # seconds of sound after that packet
 
 
 def _frames(file: Any, state: _State) -> Iterator[Any]:
@@ -246,11 +227,8 @@ def _decoded(packet: Any, state: _State) -> list[Any]:
 def _stated_end(container: Any, stream: Any, own: float, last: float) -> float:
     """Return by how many seconds the container states that it, or its stream of sound, is longer than it is.
 
-    Args:
-        container: read to its end.
-        stream: of sound.
-        own: seconds from the first packet of the stream to the end of its last.
-        last: seconds, where the last packet of any stream ends.
+    ``own`` and ``last`` are seconds: from the first packet of ``stream`` to the end of its last, and where the last
+    packet of any stream ends.
     """
     import av
 
@@ -281,7 +259,6 @@ def _is_whole(packet: Any) -> bool:
 
 
 def _samples(frame: Any) -> NDArray[np.float32]:
-    """Return a decoded frame as float32 ``[samples, channels]``, full scale 1."""
     import numpy as np
 
     array = frame.to_ndarray()

@@ -105,12 +105,7 @@ def _version_sha256(path: Path, _version: FileVersion | None) -> str:
 
 @cache
 def code_sha256(folder: Path, *patterns: str) -> str:
-    """Return the hash of the source below a folder, by names and bytes: what was computed by other code is told apart.
-
-    Args:
-        folder: of the source.
-        patterns: of its files' names; ``*.py`` if none is given.
-    """
+    """Return the hash of the source below a folder, by names and bytes, to tell what other code computed apart."""
     found = sorted({file for pattern in patterns or ("*.py",) for file in folder.rglob(pattern)})
     return sha256_of("".join(f"{f.relative_to(folder).as_posix()} {current_sha256(f)}\n" for f in found).encode())
 
@@ -176,6 +171,12 @@ def whole_file(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
             if POSIX:
                 os.close(handle)
+
+
+def remove_held(path: Path) -> None:
+    """Remove a file that this process holds open; on Windows, where that cannot be, it stays."""
+    if POSIX:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -301,9 +302,7 @@ def put_in_place(out: Path, made: Path) -> None:
 def write_folder_files(out: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder of files wholly or not at all; into one that holds others, file by file.
 
-    Args:
-        out: the folder.
-        files: by relative path, the most telling last.
+    ``files`` are by relative path, the most telling last.
     """
     if out.is_dir() and any(out.iterdir()):
         for name, content in files.items():

@@ -27,23 +27,14 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 @dataclass(frozen=True)
 class OggLink:
-    """One of the links of an Ogg file.
+    """One of the links of an Ogg file."""
 
-    Attributes:
-        first: byte.
-        stop: byte after its last.
-        heads: the first bytes of each of its streams' first packet; they name the codec.
-        ends: whether the page that ends a stream is there for each of them.
-        is_damaged: whether a page is missing between its pages, is not whole, or fails its checksum.
-        goes_back: whether a page states an earlier time than one before it.
-    """
-
-    first: int
-    stop: int
-    heads: tuple[bytes, ...]
-    ends: bool = False
-    is_damaged: bool = False
-    goes_back: bool = False
+    first: int  # byte
+    stop: int  # byte after its last
+    heads: tuple[bytes, ...]  # the first bytes of each of its streams' first packet; they name the codec
+    ends: bool = False  # whether the page that ends a stream is there for each of them
+    is_damaged: bool = False  # whether a page is missing between its pages, is not whole, or fails its checksum
+    goes_back: bool = False  # whether a page states an earlier time than one before it
 
 
 def ogg_links(data: Bytes) -> tuple[OggLink, ...]:

@@ -347,13 +347,7 @@ def _chained(path: Path, links: Sequence[OggLink]) -> Sound | _Foreign:
 
 
 def _otherwise(path: Path, beginning: bytes, message: str) -> Sound | _Foreign:
-    """Return the sound of a file that libsndfile does not open.
-
-    Args:
-        path: of the file.
-        beginning: its first bytes.
-        message: libsndfile's own words.
-    """
+    """Return the sound of a file that libsndfile does not open."""
     if (text := as_text(beginning)) is not None:
         raise UnusableAudio(path, f"text, not audio; it begins with {' '.join(text.split())[:40]!r}")
     name = foreign_name(beginning, ends_of(path))

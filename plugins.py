@@ -44,11 +44,7 @@ def of_others(
 ) -> dict[str, T]:
     """Return by name what the entry points of a group give: one of a kind each, or a mapping of them.
 
-    Args:
-        group: of entry points.
-        kind: what they must give.
-        known: names that are taken.
-        adopt: takes one of them and where it is from (`` of distribution …``), and returns what is kept of it.
+    ``adopt`` takes one of them and where it is from (`` of distribution …``), and returns what is kept of it.
     """
     found: dict[str, T] = {}
     for point in entry_points(group=group):
@@ -72,8 +68,7 @@ def of_others(
 def answering(sentence: str) -> Iterator[None]:
     """Let whatever goes wrong in something of another distribution be an error for people.
 
-    Args:
-        sentence: what cannot be done, and where that is from (``View tempo of distribution … cannot be shown``).
+    ``sentence`` says what cannot be done, and where that is from (``View tempo of distribution … cannot be shown``).
 
     Raises:
         CmbenchError: what went wrong; errors for people, and a reader that left early, are handed on.

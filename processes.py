@@ -34,8 +34,7 @@ def no_main_module() -> Iterator[None]:
 def processes(count: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of processes that are ended with the block; what has not started by then is dropped.
 
-    Args:
-        count: of processes. They are spawned, because torch's threads do not survive a fork.
+    They are spawned, because torch's threads do not survive a fork.
     """
     pool = ProcessPoolExecutor(count, get_context("spawn"), _leave_interrupts_to_the_parent)
     try:

@@ -44,32 +44,21 @@ _LAST_PAGE = 255 * 4096
 
 @dataclass(frozen=True)
 class Sound:
-    """An open audio file.
+    """An open audio file."""
 
-    Attributes:
-        samplerate: Hz.
-        channels: number of.
-        frames: samples per channel that are there.
-        format: for example ``MP3``.
-        read: ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames.
-        promised: samples per channel that the header promises.
-        length_is_known: whether ``frames`` is stated or counted; if not, it is a guess.
-        lacks_end: whether the mark that ends such a file is not there.
-        decoder: what identifies its samples beside its bytes: ``None`` for a format whose header is believed,
-            :data:`PLAIN` or :data:`STRAIGHT` where libsndfile reads all that was counted, else decoder and version.
-        warnings: what a reader should know of it.
-    """
-
-    samplerate: int
-    channels: int
-    frames: int
-    format: str
+    samplerate: int  # Hz
+    channels: int  # number of
+    frames: int  # samples per channel that are there
+    format: str  # for example ``MP3``
+    # ``read(first, stop, most)`` yields float32 ``[frames, channels]`` of at most about ``most`` frames
     read: Callable[[int, int, int], Iterator[NDArray[np.float32]]]
-    promised: int
-    length_is_known: bool = True
-    lacks_end: bool = False
+    promised: int  # samples per channel that the header promises
+    length_is_known: bool = True  # whether ``frames`` is stated or counted; if not, it is a guess
+    lacks_end: bool = False  # whether the mark that ends such a file is not there
+    # what identifies its samples beside its bytes: ``None`` for a format whose header is believed, :data:`PLAIN` or
+    # :data:`STRAIGHT` where libsndfile reads all that was counted, else decoder and version
     decoder: str | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what a reader should know of it
 
 
 class FileBytes:
@@ -132,16 +121,20 @@ class _Pieces(io.RawIOBase):
         self._length = self._there if length is None else length
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a byte, also behind the end."""
         self._at = max(0, (0, self._at, self._length)[whence] + offset)
         return self._at
 
     def readinto(self, room: WriteableBuffer, /) -> int:
+        """Fill a room with what one piece has from here; 0 at the end of the last."""
         view = memoryview(room).cast("B")
         if self._at > self._there and self._length > self._there:
             content = bytes(len(view))
@@ -162,13 +155,9 @@ class _Pieces(io.RawIOBase):
 
 
 def joined_bytes(data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None = None) -> IO[bytes]:
-    """Return stretches of a file, and bytes between them, as one file of its own.
+    """Return stretches of a file (first byte, byte after the last), and bytes between them, as one file of its own.
 
-    Args:
-        data: of the file.
-        pieces: first byte and byte after the last of a stretch, or bytes.
-        length: that the file seems to have; behind what is there are zeros then, for a decoder that looks for a tag
-            before the end.
+    Up to ``length`` zeros follow what is there, for a decoder that looks for a tag before the end.
     """
     return io.BufferedReader(_Pieces(data, pieces, length), 2**16)
 

@@ -85,7 +85,6 @@ class Family:
 
 @cache
 def _sizes(family: Family) -> dict[int, int]:
-    """Bytes of a frame by the first 26 bits of its header."""
     found = {}
     for place, kilobits in enumerate(family.kilobits, 1):
         for padded in (False, True):
@@ -117,19 +116,13 @@ class Index:
 
 @dataclass(frozen=True)
 class Mp3Part:
-    """One recording of an mp3 file.
+    """One recording of an mp3 file."""
 
-    Attributes:
-        family: of its frames.
-        spans: first byte and byte after the last of every run of frames, the index's frame included.
-        frames: counted, without the index's.
-        index: what it states of itself; ``None`` if it states nothing.
-    """
-
-    family: Family
+    family: Family  # of its frames
+    # first byte and byte after the last of every run of frames, the index's frame included
     spans: tuple[tuple[int, int], ...]
-    frames: int
-    index: Index | None
+    frames: int  # counted, without the index's
+    index: Index | None  # what it states of itself; ``None`` if it states nothing
 
     @property
     def samples(self) -> int:
@@ -164,11 +157,7 @@ class Mp3Part:
         return max((after[0] - before[1] for before, after in pairwise(self.spans)), default=0)
 
     def without_index(self, data: Bytes) -> Mp3Part:
-        """Return the recording without the frame of its index.
-
-        Args:
-            data: of the whole file.
-        """
+        """Return the recording without the frame of its index."""
         first, stop = self.spans[0]
         first += _sizes(self.family)[int.from_bytes(data[first : first + 4], "big") >> 6]
         return replace(self, spans=((first, stop), *self.spans[1:]), index=None)
@@ -179,9 +168,6 @@ class Mp3Part:
         An index that lies is corrected. A file without an index seems to be long: the decoder guesses the length from
         its size, and is to guess too much, never too little. (An index made for it would cost 529 samples: a decoder
         that meets one drops the delay of its own filters.)
-
-        Args:
-            data: of the whole file.
         """
         if self.index is None:
             longest = self.family.size(self.family.kilobits[-1], padded=True)
@@ -197,10 +183,6 @@ def mp3_parts(data: Bytes, at: int = 0) -> tuple[Mp3Part, ...]:
     """Return the recordings in an mp3 file in their order; none if it holds no frames (or of a free bit rate).
 
     A recording begins with a tag, an index, or another kind of frame than before, and ends where its index says so.
-
-    Args:
-        data: of the file.
-        at: byte to begin with.
     """
     parts: list[Mp3Part] = []
     at, _ = _past_tags(data, at)
@@ -316,9 +298,7 @@ def _indexes(data: Bytes, first: int, family: Family) -> dict[int, Index]:
 def flac_samples(head: bytes, tail: bytes) -> tuple[int, int] | None:
     """Return the samples that a FLAC file states (0: none) and those that its last frame ends with (RFC 9639).
 
-    Args:
-        head: the first 26 bytes of the file.
-        tail: its last bytes, at least one whole frame.
+    ``head`` is the first 26 bytes, ``tail`` at least one whole frame.
 
     Returns:
         ``None`` if the file does not begin as FLAC does, or does not end with a whole frame.

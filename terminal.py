@@ -75,12 +75,7 @@ def console(stderr: bool = False, **look: Any) -> Console:
 
 
 class ProgressBar:
-    """One bar with a detail and the time left, taken away at the end; a context manager.
-
-    Args:
-        console: where the bar and messages go; ``None`` for nowhere.
-        left: whether to show the time that is left of what the bar shows.
-    """
+    """One bar with a detail and, unless ``left`` is false, the time left; taken away at the end. A context manager."""
 
     def __init__(self, console: Console | None, left: bool = True) -> None:
         from rich.console import Console
@@ -108,14 +103,7 @@ class ProgressBar:
         self.bars.stop()
 
     def show(self, what: str, done: float, total: float | None, detail: str) -> bool:
-        """Show how far something is, and return whether it is something new.
-
-        Args:
-            what: is being done.
-            done: of it.
-            total: of it; ``None`` where that is not known.
-            detail: in words.
-        """
+        """Show how far something is, and return whether it is something new."""
         self.bars.start()
         begins = [task.description for task in self.bars.tasks] != [what]
         if begins:
@@ -128,6 +116,20 @@ class ProgressBar:
     def print(self, text: str, style: str | None = None) -> None:
         """Print a line above the bar, as it is."""
         self.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print a text as it is, whatever is in it, folded to the width."""
+    from rich.text import Text
+
+    console.print(Text(text, style=style))
+
+
+def print_heading(console: Console, title: str, warning: str) -> None:
+    """Print what numbers are of, and what must stand beside them."""
+    say(console, title, "bold")
+    if warning:
+        say(console, warning, "yellow")
 
 
 def escape(text: str) -> str:

@@ -65,10 +65,6 @@ _BAD_NPY = (
 def open_plain(path: Path, links: bool = True) -> Iterator[IO[bytes]]:
     """Open a plain file for reading.
 
-    Args:
-        path: of the file.
-        links: whether its last part may be a link.
-
     Raises:
         OSError: it cannot be opened.
         UsageError: it is a pipe or a device, or its name holds a NUL.
@@ -92,11 +88,6 @@ def open_plain(path: Path, links: bool = True) -> Iterator[IO[bytes]]:
 def read_bytes(path: Path, largest: int = LARGEST_TEXT, links: bool = True) -> bytes:
     """Return a plain file's content.
 
-    Args:
-        path: of the file.
-        largest: bytes that it may have.
-        links: whether its last part may be a link.
-
     Raises:
         OSError: it cannot be opened.
         UsageError: it is no plain file, or larger.
@@ -110,10 +101,6 @@ def read_bytes(path: Path, largest: int = LARGEST_TEXT, links: bool = True) -> b
 
 def read_head(path: Path, most: int) -> str:
     """Return the beginning of a plain text file, bytes that are no UTF-8 replaced.
-
-    Args:
-        path: of the file.
-        most: bytes to read.
 
     Raises:
         OSError: it cannot be opened.
@@ -140,10 +127,6 @@ def read_text(path: Path, largest: int = LARGEST_TEXT, links: bool = True) -> st
 
 def parse_json(content: str | bytes, where: object) -> Any:
     """Return what a text in strict JSON (RFC 8259) says.
-
-    Args:
-        content: the text.
-        where: what it is, for the message.
 
     Raises:
         UsageError: it is not strict JSON, an object has a key twice, a number is not finite, or it is nested too deep.
@@ -195,10 +178,7 @@ def _finite(text: str) -> float:
 def parse_yaml(text: str, where: object, most: int = MOST_NODES) -> tuple[yaml.Node | None, Any]:
     """Return the nodes of a YAML text, which know their lines, and its value.
 
-    Args:
-        text: to read; aliases may be there as long as what they stand for has few values.
-        where: what it is, for the message.
-        most: values that it may have.
+    Aliases may be there as long as what they stand for has few values.
 
     Raises:
         UsageError: it is not YAML, is nested too deeply, has too many values, a tag other than of plain values, or a
@@ -296,8 +276,7 @@ def _require_few(root: yaml.Node, where: object, most: int) -> None:
 def parse_npy(content: bytes) -> NDArray[np.generic]:
     """Return the array of an ``.npy`` file; memory is taken only after its header was found to fit what follows it.
 
-    Args:
-        content: of the file. Objects are never unpickled.
+    Objects are never unpickled.
 
     Raises:
         ValueError: it is not such a file, or has values that do not exist.

@@ -18,15 +18,8 @@ def find_path(written: str, folder: Path | None = None, *, any_case: bool = Fals
 
     What exists exactly as written is taken first. Else, in this order: ``file://`` addresses are decoded, ``~`` is the
     home, backslashes separate folders, and a name counts as found where it differs from a file's only in its Unicode
-    form (Macs store ``ü`` as two characters, most programs write one).
-
-    Args:
-        written: by a person or their program.
-        folder: that relative paths start from; ``None`` for the working directory.
-        any_case: whether a name also counts as found where it differs from one file's only in upper and lower case.
-
-    Returns:
-        The file or folder; where there is none, the path that was most likely meant.
+    form (Macs store ``ü`` as two characters, most programs write one) or, with ``any_case``, in upper and lower case.
+    Where there is none, it is the path that was most likely meant. Relative paths start from ``folder``.
     """
     base = folder if folder is not None else Path()
     guesses = list(dict.fromkeys(_readings(written)))
@@ -83,7 +76,6 @@ def split_list(written: str) -> list[str]:
 
 
 def _readings(written: str) -> Iterator[str]:
-    """Yield the ways to read a path, most literal first."""
     yield written
     plain = written
     if written[:5].lower() == "file:":
@@ -122,9 +114,7 @@ def folded(name: str) -> str:
 def _on_disk(path: Path, form: Callable[[str], str]) -> Path | None:
     """Return a path as it is spelled on disk, in whatever form; ``None`` if there is none, or several.
 
-    Args:
-        path: to find.
-        form: makes names alike that count as the same.
+    ``form`` makes names alike that count as the same.
     """
     if _exists(path):
         return path

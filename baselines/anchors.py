@@ -33,13 +33,9 @@ _SEED = 20_230_531
 
 @dataclass(frozen=True)
 class ConstantEncoder:
-    """Gives ones for whatever it hears: every score above chance under it is an error of the benchmark.
+    """Gives ones for whatever it hears: every score above chance under it is an error of the benchmark."""
 
-    Attributes:
-        card: who it is; declares :attr:`EncoderCard.constant`.
-    """
-
-    card: EncoderCard
+    card: EncoderCard  # who it is; declares :attr:`EncoderCard.constant`
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ones ``[batch, 1, 16]`` float32 for ``audio`` ``[batch, samples]``."""
@@ -75,10 +71,6 @@ def load_constant(options: LoadOptions) -> ConstantEncoder:
 
 def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     """Return MERT's architecture with weights drawn from a fixed seed.
-
-    Args:
-        name: one of :data:`RANDOM_SHAPES`.
-        options: device and precision.
 
     Raises:
         UsageError: there is no such device.

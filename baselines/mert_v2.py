@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import CmbenchError, UsageError
-from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, require_audio
+from ..errors import UsageError
+from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
 from .hub.repository import Repository, locate
 
 if TYPE_CHECKING:
@@ -37,44 +37,25 @@ _SECONDS = {"30s": 30.0, "fs": 360.0}
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a ``config.json`` says; defaults are those of the published class.
+class ConformerShape:
+    """What a ``config.json`` says; defaults are those of the published class."""
 
-    Attributes:
-        hidden_size: length of a state.
-        intermediate_size: of the feed-forward layers.
-        num_hidden_layers: blocks.
-        num_attention_heads: of each block.
-        num_mel_bins: of the front end.
-        sampling_rate: Hz.
-        n_fft: samples of a spectrum.
-        win_length: samples of its window.
-        hop_length: samples between spectra.
-        subsampling_channels: of the three stages.
-        subsampling_depths: their layers.
-        conv_depthwise_kernel_size: of a block's convolution.
-        rotary_embedding_base: of the positions.
-        layer_norm_eps: of the blocks.
-        subsampling_layer_norm_eps: of the stages.
-        seconds: of the longest window.
-    """
-
-    hidden_size: int = 1024
-    intermediate_size: int = 4096
-    num_hidden_layers: int = 24
-    num_attention_heads: int = 16
-    num_mel_bins: int = 128
-    sampling_rate: int = 24_000
-    n_fft: int = 2048
-    win_length: int = 2048
-    hop_length: int = 240
-    subsampling_channels: tuple[int, ...] = (128, 512, 1024)
-    subsampling_depths: tuple[int, ...] = (3, 4, 5)
-    conv_depthwise_kernel_size: int = 31
-    rotary_embedding_base: float = 10_000.0
-    layer_norm_eps: float = 1e-5
-    subsampling_layer_norm_eps: float = 1e-6
-    seconds: float = 30.0
+    hidden_size: int = 1024  # length of a state
+    intermediate_size: int = 4096  # of the feed-forward layers
+    num_hidden_layers: int = 24  # blocks
+    num_attention_heads: int = 16  # of each block
+    num_mel_bins: int = 128  # of the front end
+    sampling_rate: int = 24_000  # Hz
+    n_fft: int = 2048  # samples of a spectrum
+    win_length: int = 2048  # samples of its window
+    hop_length: int = 240  # samples between spectra
+    subsampling_channels: tuple[int, ...] = (128, 512, 1024)  # of the three stages
+    subsampling_depths: tuple[int, ...] = (3, 4, 5)  # their layers
+    conv_depthwise_kernel_size: int = 31  # of a block's convolution
+    rotary_embedding_base: float = 10_000.0  # of the positions
+    layer_norm_eps: float = 1e-5  # of the blocks
+    subsampling_layer_norm_eps: float = 1e-6  # of the stages
+    seconds: float = 30.0  # of the longest window
 
     def stages(self) -> list[tuple[int, int, int, int]]:
         """Return channels in, channels out, stride and depth of each stage before the blocks."""
@@ -82,17 +63,17 @@ class Shape:
         return list(zip(into, self.subsampling_channels, STRIDES, self.subsampling_depths, strict=True))
 
 
-def read_shape(config: Mapping[str, object], where: Path) -> Shape:
+def read_shape(config: Mapping[str, object], where: Path) -> ConformerShape:
     """Return the shape that a configuration describes.
 
     Raises:
         UsageError: a value cannot be.
     """
     try:
-        fields = Shape.__dataclass_fields__
+        fields = ConformerShape.__dataclass_fields__
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields and k != "seconds"}
         seconds = config.get("context_seconds") or _SECONDS[str(config.get("variant", "30s"))]
-        shape = Shape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
+        shape = ConformerShape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
         whole = [shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers, shape.num_attention_heads]
         whole += [shape.num_mel_bins, shape.sampling_rate, shape.n_fft, shape.win_length, shape.hop_length]
         whole += [shape.conv_depthwise_kernel_size, *shape.subsampling_channels, *shape.subsampling_depths]
@@ -108,7 +89,7 @@ def read_shape(config: Mapping[str, object], where: Path) -> Shape:
     return shape
 
 
-def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(shape: ConformerShape) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of the checkpoint by its name."""
     found: dict[str, tuple[int, ...]] = {
         "feature_extractor.mel_mean": (shape.num_mel_bins,),
@@ -151,16 +132,11 @@ def tensor_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class Network:
-    """The network as functions of its tensors.
+class Conformer:
+    """The network as functions of its tensors."""
 
-    Attributes:
-        shape: of it.
-        weights: by the names of the checkpoint, float32, on one device.
-    """
-
-    shape: Shape
-    weights: Mapping[str, Tensor]
+    shape: ConformerShape  # of it
+    weights: Mapping[str, Tensor]  # by the names of the checkpoint, float32, on one device
 
     def _linear(self, name: str, hidden: Tensor) -> Tensor:
         from torch.nn import functional
@@ -269,7 +245,6 @@ class Network:
 
 
 def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the pairs of numbers that lie half a head apart."""
     import torch
 
     first, second = value.chunk(2, -1)
@@ -278,40 +253,23 @@ def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class MertV2Encoder:
-    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        network: on the device.
-    """
-
-    card: EncoderCard
-    network: Network
+    card: EncoderCard  # who it is
+    network: Conformer  # on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every block's output, clip by clip.
 
         A window longer than the model hears at once is cut into equal parts whose features are averaged.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
-
-        Returns:
-            ``[batch, layers, dim]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
-            CmbenchError: a feature is not finite.
         """
         import numpy as np
         import torch
 
         from .huggingface.encoder import equal_parts
 
-        require_audio(audio)
+        require_audio(audio, self.card)
         shape = self.network.shape
-        if audio.shape[1] < (shortest := round(self.card.min_seconds * shape.sampling_rate)):
-            raise UsageError(f"{self.card.name} needs windows of at least {shortest} samples, not {audio.shape[1]}.")
         features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
         device = next(iter(self.network.weights.values())).device
         with torch.inference_mode():
@@ -320,9 +278,7 @@ class MertV2Encoder:
                 for part in parts:
                     states = self.network.states(torch.from_numpy(np.ascontiguousarray(part))[None].to(device))
                     row += torch.stack([state[0].mean(0) for state in states]).cpu().numpy() / len(parts)
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def read_folder(folder: ModelFolder, options: LoadOptions) -> MertV2Encoder:
@@ -373,7 +329,7 @@ def _load(
         description=description,
     )
     place = choose_device(options.device)
-    return MertV2Encoder(card, Network(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
+    return MertV2Encoder(card, Conformer(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
 
 
 _LICENCE = "CC BY-NC 4.0"

@@ -19,31 +19,18 @@ from .registry import registry
 
 @dataclass(frozen=True)
 class Network:
-    """A network and who it is.
+    """A network and who it is."""
 
-    Attributes:
-        name: of the model.
-        checkpoint: shape, weights and preprocessor.
-        folder: that it was read from; ``None`` if it was drawn.
-        licence: of the weights.
-        source: where they come from, with the commit if it is known.
-        trained_on: corpora.
-    """
-
-    name: str
-    checkpoint: Checkpoint
-    folder: Path | None
-    licence: str
-    source: str
-    trained_on: tuple[str, ...]
+    name: str  # of the model
+    checkpoint: Checkpoint  # shape, weights and preprocessor
+    folder: Path | None  # that it was read from; ``None`` if it was drawn
+    licence: str  # of the weights
+    source: str  # where they come from, with the commit if it is known
+    trained_on: tuple[str, ...]  # corpora
 
 
 def open_network(name: str, options: LoadOptions) -> Network:
     """Read a model of the MERT family.
-
-    Args:
-        name: a short name, a folder, or ``hf:owner/name@revision``.
-        options: network policy.
 
     Raises:
         UsageError: it is not of that family, or its files do not fit.

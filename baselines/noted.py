@@ -72,7 +72,6 @@ def _content(place: Path) -> list[tuple[str, str]]:
 
 @cache
 def _code() -> str:
-    """Hash of the code that makes cards."""
     own = code_sha256(Path(__file__).parent)
     return sha256_of(json.dumps([own, __version__, [_installed(p) for p in _PACKAGES]]).encode())
 

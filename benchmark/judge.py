@@ -31,27 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellWork:
-    """What the probes of a cell are made from, wherever they are trained.
+    """What the probes of a cell are made from, wherever they are trained."""
 
-    Attributes:
-        card: of the encoder.
-        data: the task's tracks.
-        protocol: the evaluation protocol.
-        store: has the features.
-        entries: of the tracks, by id.
-        device: asked for; resolved where the probes are trained.
-        batch_seconds: smallest batch of the encoder in this run, seconds; ``None`` if all features were there.
-        parts: of the record that are known already.
-    """
-
-    card: EncoderCard
-    data: TaskData
-    protocol: Protocol
-    store: FeatureStore
-    entries: Mapping[str, ShardTrack]
-    device: str
+    card: EncoderCard  # of the encoder
+    data: TaskData  # the task's tracks
+    protocol: Protocol  # the evaluation protocol
+    store: FeatureStore  # has the features
+    entries: Mapping[str, ShardTrack]  # of the tracks, by id
+    device: str  # asked for; resolved where the probes are trained
+    # smallest batch of the encoder in this run, seconds; ``None`` if all features were there
     batch_seconds: float | None
-    parts: Mapping[str, Any]
+    parts: Mapping[str, Any]  # of the record that are known already
 
 
 @dataclass(frozen=True)
@@ -116,7 +106,7 @@ def judge_cell(work: CellWork, progress: Callable[[int, int], None]) -> Judged:
 def probe_split(
     data: TaskData, split: str, store: FeatureStore, entries: Mapping[str, ShardTrack]
 ) -> tuple[list[Track], ProbeSplit]:
-    """Usable tracks of a split and what the probes see of them."""
+    """Return the usable tracks of a split, and what the probes see of them."""
     from .probing.search import ProbeSplit
 
     usable = np.array([entries[t.id].track.failure is None for t in data.splits[split]])
@@ -138,7 +128,6 @@ def _refuse_constant(card: EncoderCard, split: ProbeSplit) -> None:
 
 
 def _heads(work: CellWork, heads: Heads, predictions: bytes) -> bytes:
-    """Return the file of the trained heads, with what they were trained on."""
     from .probing.heads import heads_bytes, short_hashes
 
     card, data = work.card, work.data

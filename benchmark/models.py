@@ -26,14 +26,10 @@ class GivenEncoder:
 
     Its card comes from code that may change from one run to the next without a word; so what it makes of a second of
     noise is hashed into its weights' hash, and features of an earlier version are never taken for its own.
-
-    Attributes:
-        inner: the encoder.
-        card: its card, with that hash.
     """
 
-    inner: Encoder
-    card: EncoderCard
+    inner: Encoder  # the encoder
+    card: EncoderCard  # its card, with that hash
 
     @classmethod
     def of(cls, encoder: Encoder) -> GivenEncoder:
@@ -69,24 +65,14 @@ def batch_seconds(device: str) -> float:
 
 
 class Encoders:
-    """Encoders by name, at most one of the named ones in memory at a time; another process loads its own.
-
-    Args:
-        options: how they are loaded.
-        noted: whether cards are read from the cache where they can be, and noted there.
-        batch_seconds: audio of one batch, seconds; :func:`batch_seconds` if not given.
-
-    Attributes:
-        options: how they are loaded.
-        turn: held while one is loaded or computes, where several threads share them.
-    """
+    """Encoders by name, at most one of the named ones in memory at a time; another process loads its own."""
 
     def __init__(self, options: LoadOptions, noted: bool = False, batch_seconds: float | None = None) -> None:
-        self.options = options
-        self.turn = threading.RLock()
-        self._batch_seconds = batch_seconds
+        self.options = options  # how they are loaded
+        self.turn = threading.RLock()  # held while one is loaded or computes, where several threads share them
+        self._batch_seconds = batch_seconds  # audio of one batch, seconds; :func:`batch_seconds` if not given
         self._batches: dict[str, BatchSize] = {}
-        self._noted = noted
+        self._noted = noted  # whether cards are read from the cache where they can be, and noted there
         self._given: dict[str, Encoder] = {}
         self._loaded: dict[str, Encoder] = {}
         self._cards: dict[str, EncoderCard] = {}

@@ -18,31 +18,18 @@ DATA_ROOT = Path("DATA_ROOT")
 
 @dataclass(frozen=True)
 class Need:
-    """Something that is not on this machine.
+    """Something that is not on this machine."""
 
-    Attributes:
-        name: of the task or the model.
-        what: in words.
-        source: from whom.
-        licence: under what terms.
-        command: what to type or do.
-        files: how many; ``None`` where that is not known.
-        bytes: how much; ``None`` where nobody states it and it cannot be worked out.
-        rough: whether the bytes are worked out, not stated.
-        yours: whether only the user can get it: it needs an account, or files that nobody may give away.
-        blocks: whether a cell cannot be computed without it.
-    """
-
-    name: str
-    what: str
-    source: str
-    licence: str
-    command: str
-    files: int | None = None
-    bytes: int | None = None
-    rough: bool = False
-    yours: bool = False
-    blocks: bool = True
+    name: str  # of the task or the model
+    what: str  # in words
+    source: str  # from whom
+    licence: str  # under what terms
+    command: str  # what to type or do
+    files: int | None = None  # how many; ``None`` where that is not known
+    bytes: int | None = None  # how much; ``None`` where nobody states it and it cannot be worked out
+    rough: bool = False  # whether the bytes are worked out, not stated
+    yours: bool = False  # whether only the user can get it: it needs an account, or files that nobody may give away
+    blocks: bool = True  # whether a cell cannot be computed without it
 
 
 def task_needs(task: Task, root: Path | None, missing: Sequence[Missing], blocks: bool) -> tuple[Need, ...]:

@@ -40,80 +40,47 @@ MINI_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One model on one task.
+class PlannedCell:
+    """One model on one task."""
 
-    Attributes:
-        model: its name.
-        task: its name.
-        edition: of the task.
-        split: of the task.
-        state: finished, features stored, features partly stored, to compute, data missing, left out, or model missing.
-        tracks: of all splits.
-        stored: tracks whose features are in the store.
-        hours: of audio, after the task's cap; worked out where a file does not tell its length.
-        hours_to_encode: of audio without features.
-    """
-
-    model: str
-    task: str
-    edition: str
-    split: str
+    model: str  # its name
+    task: str  # its name
+    edition: str  # of the task
+    split: str  # of the task
+    # finished, features stored, features partly stored, to compute, data missing, left out, or model missing
     state: str
-    tracks: int
-    stored: int
-    hours: float
-    hours_to_encode: float
+    tracks: int  # of all splits
+    stored: int  # tracks whose features are in the store
+    hours: float  # of audio, after the task's cap; worked out where a file does not tell its length
+    hours_to_encode: float  # of audio without features
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is left to compute of a model on one device that was measured.
+    """What is left to compute of a model on one device that was measured."""
 
-    Attributes:
-        model: its name.
-        device: in words.
-        measured_by: the doctor, or records.
-        encode_hours: of encoding; ``None`` where that was not measured.
-        probe_hours: of probes; ``None`` where that was not measured.
-    """
-
-    model: str
-    device: str
-    measured_by: str
-    encode_hours: float | None
-    probe_hours: float | None
+    model: str  # its name
+    device: str  # in words
+    measured_by: str  # the doctor, or records
+    encode_hours: float | None  # of encoding; ``None`` where that was not measured
+    probe_hours: float | None  # of probes; ``None`` where that was not measured
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run would do.
+    """What a run would do."""
 
-    Attributes:
-        protocol: its name.
-        protocol_sha256: its hash.
-        out: folder of the records.
-        data_root: folder of the real data sets; ``None`` if there is none.
-        needs: what is to be got.
-        cells: models outermost.
-        expected: by model and measured device.
-        unmeasured: models of which no device was measured.
-        order: what to do, one step a line.
-        notes: what a reader must know of the figures.
-        schema: of this plan as JSON.
-    """
-
-    protocol: str
-    protocol_sha256: str
-    out: str
-    data_root: str | None
-    needs: tuple[Need, ...]
-    cells: tuple[Cell, ...]
-    expected: tuple[Expected, ...]
-    unmeasured: tuple[str, ...]
-    order: tuple[str, ...]
-    notes: tuple[str, ...]
-    schema: int = SCHEMA
+    protocol: str  # its name
+    protocol_sha256: str  # its hash
+    out: str  # folder of the records
+    data_root: str | None  # folder of the real data sets; ``None`` if there is none
+    needs: tuple[Need, ...]  # what is to be got
+    cells: tuple[PlannedCell, ...]  # models outermost
+    expected: tuple[Expected, ...]  # by model and measured device
+    unmeasured: tuple[str, ...]  # models of which no device was measured
+    order: tuple[str, ...]  # what to do, one step a line
+    notes: tuple[str, ...]  # what a reader must know of the figures
+    schema: int = SCHEMA  # of this plan as JSON
 
 
 def plan_run(
@@ -175,7 +142,6 @@ def plan_run(
 
 
 def _cards(encoders: Encoders, names: Sequence[str]) -> tuple[dict[str, EncoderCard | None], list[Need]]:
-    """Return the card of every model that is here, ``None`` for the others, and what these need."""
     cards: dict[str, EncoderCard | None] = {}
     needs: list[Need] = []
     for name in dict.fromkeys(names):
@@ -206,15 +172,7 @@ class _Load:
 
 
 def _load(task: Task, edition: str | None, split: str | None, context: LoadContext, if_ready: bool) -> _Load:
-    """Look at a task; nothing is rendered, drawn or written.
-
-    Args:
-        task: to look at.
-        edition: that was asked for.
-        split: that was asked for.
-        context: of a load that writes nothing.
-        if_ready: whether the run goes on without it.
-    """
+    """Look at a task; nothing is rendered, drawn or written."""
     edition = edition_of(task, edition)
     usual = task.editions[edition].split_name if edition in task.editions else "own"
     about = (task, edition, split or usual)
@@ -242,12 +200,11 @@ def _seconds(track: Track, task: Task, edition: str) -> float:
     return expected_seconds(track, task.max_track_seconds)
 
 
-def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> Cell:
-    """Say how far a cell is, from the store and the records."""
+def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, out: Path) -> PlannedCell:
     hours = load.seconds / 3600
 
-    def cell(state: str, stored: int = 0, left: float = hours) -> Cell:
-        return Cell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
+    def cell(state: str, stored: int = 0, left: float = hours) -> PlannedCell:
+        return PlannedCell(name, load.task.name, load.edition, load.split, state, load.tracks, stored, hours, left)
 
     if load.data is None:
         return cell(LEFT_OUT, left=0.0) if load.left_out else cell(NO_DATA)
@@ -270,7 +227,7 @@ def _cell(card: EncoderCard | None, name: str, load: _Load, protocol: Protocol, 
     return cell(STORED if len(entries) == len(tracks) else PARTLY, len(entries), left)
 
 
-def _expected(name: str, rate: Rate, cells: Sequence[Cell]) -> Expected:
+def _expected(name: str, rate: Rate, cells: Sequence[PlannedCell]) -> Expected:
     own = [cell for cell in cells if cell.model == name]
     left = sum(cell.hours_to_encode for cell in own)
     windows = sum(window_count(c.tracks, 3600 * c.hours) for c in own if c.state not in DONE)
@@ -297,7 +254,7 @@ def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[
     return " ".join(words + [f"--{o} {shlex.quote(value)}" for o, value in said.items() if value != USUAL.get(o)])
 
 
-def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str, root: Path) -> tuple[str, ...]:
+def _order(needs: Sequence[Need], cells: Sequence[PlannedCell], command: str, root: Path) -> tuple[str, ...]:
     """Say what to do first: what waits for people, then what is fetched, small before large, then the run."""
     waiting: dict[str, list[str]] = {}
     for need in needs:
@@ -320,8 +277,7 @@ def _order(needs: Sequence[Need], cells: Sequence[Cell], command: str, root: Pat
     return tuple(steps)
 
 
-def _notes(cells: Sequence[Cell], needs: Sequence[Need]) -> tuple[str, ...]:
-    """Say what the figures rest on."""
+def _notes(cells: Sequence[PlannedCell], needs: Sequence[Need]) -> tuple[str, ...]:
     notes = ["Hours of audio are worked out from published lengths and file sizes; no file was opened."]
     if any(need.rough for need in needs):
         notes.append("Bytes with `about` are worked out: docs/data.md says from what.")

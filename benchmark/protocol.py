@@ -33,27 +33,17 @@ def _stated(facts: dict[str, object], part: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Windowing:
-    """How a track becomes windows. A track shorter than one window is one window of its own length.
+    """How a track becomes windows. A track shorter than one window is one window of its own length."""
 
-    Attributes:
-        seconds: length of a window.
-        hop_seconds: distance between the starts of two windows.
-        tail: ``end``: a last window ends where the track ends; ``keep``: the remainder is a shorter window.
-        min_tail_seconds: a remainder shorter than this is dropped (both rules).
-        resampler: quality name of soxr.
-        dtype: of the stored features.
-        version: raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes.
-        limits: ``none``: the same windows for every model; ``model``: one that takes less gets windows as long as it
-            takes; ``longest``: so does one that takes more.
-    """
-
-    seconds: float = 30.0
-    hop_seconds: float = 30.0
-    tail: str = "end"
-    min_tail_seconds: float = 1.0
-    resampler: str = "HQ"
-    dtype: str = "float16"
-    version: int = 1
+    seconds: float = 30.0  # length of a window
+    hop_seconds: float = 30.0  # distance between the starts of two windows
+    tail: str = "end"  # ``end``: a last window ends where the track ends; ``keep``: the remainder is a shorter window
+    min_tail_seconds: float = 1.0  # a remainder shorter than this is dropped (both rules)
+    resampler: str = "HQ"  # quality name of soxr
+    dtype: str = "float16"  # of the stored features
+    version: int = 1  # raised when the arithmetic of :mod:`cmbench.benchmark.features.windows` changes
+    # ``none``: the same windows for every model; ``model``: one that takes less gets windows as long as it takes;
+    # ``longest``: so does one that takes more
     limits: str = "none"
 
     def sha256(self, max_track_seconds: float | None) -> str:
@@ -62,9 +52,6 @@ class Windowing:
 
     def of(self, max_seconds: float | None) -> Windowing:
         """Return the windows that a model gets; the distance between them keeps its share of their length.
-
-        Args:
-            max_seconds: longest window that the model takes; ``None`` for no limit.
 
         Raises:
             UsageError: the model takes less, and the protocol gives the same windows to every model.
@@ -88,87 +75,51 @@ class Windowing:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How a probe is trained and chosen.
+    """How a probe is trained and chosen."""
 
-    Attributes:
-        hidden: width of the one hidden layer (ReLU).
-        dropout: after the hidden layer.
-        standardise: scale every feature by mean and deviation of the training windows.
-        each_layer: whether every hidden state alone is a candidate.
-        fused: whether the softmax-weighted sum of hidden states is a candidate.
-        fused_from: first hidden state in the sum.
-        fused_init: initial logits of the sum: ``zeros`` (equal weights) or ``normal``.
-        learning_rates: the grid; Adam.
-        batch: windows, or tracks, per step.
-        max_epochs: passes over the training windows at most.
-        patience: epochs without a better validation score before a probe stops.
-        plateau_factor: the rate is multiplied by this …
-        plateau_patience: … after this many epochs without a better validation score.
-        select: validation score: ``mean`` (of macro ROC-AUC and macro AP) or ``roc_auc``.
-        search_seed: the seed of the grid.
-        seeds: seeds of the chosen configuration; the result is the mean over them.
-        batch_of: what ``batch`` counts: ``windows``, or ``tracks`` with all their windows.
-        halve_at: epochs of the search after which, of every input, only the better half of the learning rates goes on.
-        fused_learns: whether the weights of the sum are trained; if not, they stay as they started.
-    """
-
-    hidden: int = 512
-    dropout: float = 0.2
-    standardise: bool = True
-    each_layer: bool = True
-    fused: bool = True
-    fused_from: int = 0
-    fused_init: str = "zeros"
-    learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-    batch: int = 64
-    max_epochs: int = 100
-    patience: int = 10
-    plateau_factor: float = 0.5
-    plateau_patience: int = 3
-    select: str = "mean"
-    search_seed: int = 1
-    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    batch_of: str = "windows"
+    hidden: int = 512  # width of the one hidden layer (ReLU)
+    dropout: float = 0.2  # after the hidden layer
+    standardise: bool = True  # scale every feature by mean and deviation of the training windows
+    each_layer: bool = True  # whether every hidden state alone is a candidate
+    fused: bool = True  # whether the softmax-weighted sum of hidden states is a candidate
+    fused_from: int = 0  # first hidden state in the sum
+    fused_init: str = "zeros"  # initial logits of the sum: ``zeros`` (equal weights) or ``normal``
+    learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # the grid; Adam
+    batch: int = 64  # windows, or tracks, per step
+    max_epochs: int = 100  # passes over the training windows at most
+    patience: int = 10  # epochs without a better validation score before a probe stops
+    plateau_factor: float = 0.5  # the rate is multiplied by this …
+    plateau_patience: int = 3  # … after this many epochs without a better validation score
+    select: str = "mean"  # validation score: ``mean`` (of macro ROC-AUC and macro AP) or ``roc_auc``
+    search_seed: int = 1  # the seed of the grid
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)  # seeds of the chosen configuration; the result is the mean over them
+    batch_of: str = "windows"  # what ``batch`` counts: ``windows``, or ``tracks`` with all their windows
+    # epochs of the search after which, of every input, only the better half of the learning rates goes on
     halve_at: tuple[int, ...] = ()
-    fused_learns: bool = True
+    fused_learns: bool = True  # whether the weights of the sum are trained; if not, they stay as they started
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A versioned evaluation protocol.
+    """A versioned evaluation protocol."""
 
-    Attributes:
-        name: for example ``cmbench-2``; with a suffix where the user changed the number of seeds.
-        windowing: from tracks to windows.
-        probe: from features to probabilities.
-        aggregation: how windows become a track.
-        metric_version: version of :mod:`cmbench.benchmark.scoring.metrics`.
-        f1_threshold: probability from which a label counts as predicted.
-        interval_level: of the cluster-bootstrap intervals.
-        resamples: bootstrap resamples.
-        bootstrap_seed: seed of the resamples.
-        min_coverage: share of a task's tracks that must be usable, or the cell fails; what is missing from the rest is
-            counted in the record and shown with every score.
-        origin: where each choice comes from.
-        intervals: version of the rules of intervals.
-        train_resamples: cluster resamples of the training tracks on which the chosen configuration is trained again.
-        unknown: what a label is whose truth is not known for a track: ``negative`` or ``masked``.
-    """
-
-    name: str
-    windowing: Windowing
-    probe: ProbeSettings
-    aggregation: str = "mean of window logits"
-    metric_version: int = 1
-    f1_threshold: float = 0.5
-    interval_level: float = 0.95
-    resamples: int = 1000
-    bootstrap_seed: int = 1
+    name: str  # for example ``cmbench-2``; with a suffix where the user changed the number of seeds
+    windowing: Windowing  # from tracks to windows
+    probe: ProbeSettings  # from features to probabilities
+    aggregation: str = "mean of window logits"  # how windows become a track
+    metric_version: int = 1  # version of :mod:`cmbench.benchmark.scoring.metrics`
+    f1_threshold: float = 0.5  # probability from which a label counts as predicted
+    interval_level: float = 0.95  # of the cluster-bootstrap intervals
+    resamples: int = 1000  # bootstrap resamples
+    bootstrap_seed: int = 1  # seed of the resamples
+    # share of a task's tracks that must be usable, or the cell fails; what is missing from the rest is counted in the
+    # record and shown with every score
     min_coverage: float = 0.5
-    origin: str = ""
-    intervals: int = 1
+    origin: str = ""  # where each choice comes from
+    intervals: int = 1  # version of the rules of intervals
+    # cluster resamples of the training tracks on which the chosen configuration is trained again
     train_resamples: int = 0
-    unknown: str = "negative"
+    unknown: str = "negative"  # what a label is whose truth is not known for a track: ``negative`` or ``masked``
 
     @property
     def sha256(self) -> str:

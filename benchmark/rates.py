@@ -33,19 +33,12 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast a model is on a device.
+    """How fast a model is on a device."""
 
-    Attributes:
-        device: in words, as :func:`.records.environment.device_words` has it.
-        measured_by: ``doctor``, or how many records.
-        encode: seconds for a second of audio; ``None`` if not measured.
-        probe: seconds for a window of a task, all splits together; ``None`` if not measured.
-    """
-
-    device: str
-    measured_by: str
-    encode: float | None
-    probe: float | None
+    device: str  # in words, as :func:`.records.environment.device_words` has it
+    measured_by: str  # ``doctor``, or how many records
+    encode: float | None  # seconds for a second of audio; ``None`` if not measured
+    probe: float | None  # seconds for a window of a task, all splits together; ``None`` if not measured
 
 
 def keep_speeds(speeds: Iterable[Speed], cache: Path) -> Path:
@@ -89,14 +82,8 @@ def read_rates(
 ) -> tuple[dict[str, tuple[Rate, ...]], list[str]]:
     """Return the rates of some models by name, and what could not be read.
 
-    Records come before the doctor's figures: they are of the model itself, on real files.
-
-    Args:
-        out: folder of records; need not exist.
-        cache: the cache root, where the doctor's figures are.
-        cards: of the models by name; ``None`` where a model is not here.
-        protocol: whose probes are asked about.
-        precision: of the encoders' arithmetic.
+    The records below ``out`` come before the doctor's figures in ``cache``: they are of the model itself, on real
+    files. A model's card is ``None`` where it is not here.
     """
     records, problems = _records(out)
     doctor = _read(cache / FILE)

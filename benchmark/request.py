@@ -70,9 +70,7 @@ PLANNED = ("model", "tasks", "edition", "split", "protocol", "data_root", "out",
 def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest:
     """Put a request together; what comes later counts.
 
-    Args:
-        words: files in YAML, and ``key=value``, in their order.
-        options: that were typed, by key.
+    ``words`` are files in YAML and ``key=value``, in their order; ``options`` were typed.
 
     Raises:
         UsageError: a word is neither, a key is unknown, a value is impossible, or model or tasks are not said.

@@ -20,7 +20,7 @@ from ..tasks.base import LoadContext, Task, TaskData
 from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.sample import sample
 from ..written import split_list
-from .executors.base import Place, get_executor
+from .executors.base import WorkerSettings, get_executor
 from .models import Encoders
 from .observer import Observer
 from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
@@ -98,7 +98,7 @@ def run(
     _let_idle_threads_sleep()
     check_request(edition, mini_scale, workers, Path(out))
     chosen = get_protocol(protocol, seeds)
-    place = Place(workers, ray_address, cpus_per_worker, gpus_per_worker)
+    place = WorkerSettings(workers, ray_address, cpus_per_worker, gpus_per_worker)
     executed_by = get_executor(executor)
     watch = observer or Observer()
     context = LoadContext(
@@ -130,7 +130,9 @@ def run(
         for name, one in product(names, data):
             wait_for(one)
             records.append(begin_cell(encoders, name, one, chosen, watch, executing, out=Path(out), force=force))
-        return [record() for record in records]
+        finished = [record() for record in records]
+    claim(Path(out), (one.task for one in data))
+    return finished
 
 
 def check_request(edition: str | None, mini_scale: float, workers: int | None, out: Path) -> None:
@@ -184,28 +186,18 @@ def as_models(model: str | Encoder | Sequence[str | Encoder]) -> list[str | Enco
 
 
 def preflight(
-    encoders: Encoders,
-    names: Iterable[str],
-    tasks: Sequence[Task],
-    edition: str | None,
-    context: LoadContext,
-    split: str | None = None,
-    if_ready: Collection[str] = (),
-    watch: Observer | None = None,
+    encoders: Encoders,  # has the models
+    names: Iterable[str],  # of the models
+    tasks: Sequence[Task],  # to load
+    edition: str | None,  # ``full`` or ``mini``; ``None`` for ``full``
+    context: LoadContext,  # where to look, and how
+    split: str | None = None,  # another than the usual one
+    if_ready: Collection[str] = (),  # names of tasks that are left out, and named, if their data is not here
+    watch: Observer | None = None,  # notified of these
+    # whether the audio of the mini edition must be there; if not, files that may be absent are named
     render: bool = True,
 ) -> list[TaskData]:
     """Load every model once and every task, real data first, so that nothing is rendered or computed in vain.
-
-    Args:
-        encoders: has the models.
-        names: of the models.
-        tasks: to load.
-        edition: ``full`` or ``mini``; ``None`` for ``full``.
-        context: where to look, and how.
-        split: another than the usual one.
-        if_ready: names of tasks that are left out, and named, if their data is not here.
-        watch: notified of these.
-        render: whether the audio of the mini edition must be there; if not, files that may be absent are named.
 
     Raises:
         MissingError: with everything that is missing, of all models and tasks; or no task at all is here.

@@ -34,14 +34,10 @@ class ViewResult(Generic[T]):
     """What a view made of records, most often one thing for each edition, split and protocol.
 
     It is read like a sequence, and prints as the command does, in the terminal and in notebooks.
-
-    Attributes:
-        view: that made it.
-        found: what it made.
     """
 
-    view: View[T]
-    found: tuple[T, ...]
+    view: View[T]  # that made it
+    found: tuple[T, ...]  # what it made
 
     def __getitem__(self, place: int) -> T:
         """Return one of what the view made."""

@@ -176,11 +176,7 @@ def submit(
 
 
 def _submit(submission: Submission, files: Mapping[str, bytes], root: Path, dry_run: bool) -> None:
-    """Check an entry as the board will, and write it.
-
-    Raises:
-        UsageError: it is there already, or the board would refuse it.
-    """
+    """Check an entry as the board will, and write it; raise where it would be refused."""
     import tempfile
 
     from .reading import iter_entries
@@ -213,11 +209,7 @@ def _ask(question: str) -> str:
 
 
 def _own_entries() -> Path:
-    """Return the entries' folder of this checkout.
-
-    Raises:
-        UsageError: cmbench is installed from a package, where an entry could not be committed.
-    """
+    """Return the entries' folder of this checkout; raise where cmbench is installed from a package."""
     from .entry import ENTRIES
 
     if not (ENTRIES.parent.parent / ".git").exists():
@@ -228,7 +220,6 @@ def _own_entries() -> Path:
 
 
 def _check(entry: Entry, others: Sequence[Entry]) -> bool:
-    """Verify an entry and print what was found."""
     from ..paths import data_root
     from .succession import version_order
     from .verification.identity import claim
@@ -242,7 +233,6 @@ def _check(entry: Entry, others: Sequence[Entry]) -> bool:
 
 
 def _print_places(entry: Entry, others: Sequence[Entry], confirmed: Sequence[Successor]) -> None:
-    """Print the place that the entry would have, and why it would have none."""
     from ..benchmark.views.words import percent
     from ..tasks.base import MINI_LABEL
     from .submission import board_with

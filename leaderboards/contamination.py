@@ -19,12 +19,7 @@ FACTS = "pretraining.json"
 
 
 def marks(card: Mapping[str, object], corpora: Iterable[str]) -> Iterator[str]:
-    """Yield in words every mark of contamination that a model carries.
-
-    Args:
-        card: front matter of its card.
-        corpora: all that it is said to be trained on, by whomever.
-    """
+    """Yield in words every mark of contamination that a model carries."""
     trained = card.get("pretraining")
     if card.get("contaminated") is True or (isinstance(trained, Mapping) and trained.get("contaminated") is True):
         yield "its card says that it is contaminated"

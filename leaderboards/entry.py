@@ -52,8 +52,6 @@ Line = Annotated[str, Field(min_length=1, max_length=LONGEST_LINE, pattern=r"^[^
 Statement = Annotated[str, Field(min_length=1, max_length=LONGEST_STATEMENT, pattern=r"\S")]
 Day = Annotated[str, Field(pattern=r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]$")]
 Badge = Literal["reproduced", "rescored", "reported"]
-
-BADGES: tuple[Badge, ...] = ("reproduced", "rescored", "reported")
 """Best first. ``reproduced``: a maintainer ran the model. ``rescored``: every score was computed again from the
 predictions. ``reported``: typed in from a paper (:mod:`cmbench.baselines.published`); never an entry, never ranked."""
 
@@ -71,54 +69,32 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Board(_Part):
-    """Which board an entry is for; entries of different boards are never ranked together.
+class BoardId(_Part):
+    """Which board an entry is for; entries of different boards are never ranked together."""
 
-    Attributes:
-        edition: ``full`` (real data), or ``mini`` for the labelled example.
-        split: of all its tasks.
-        protocol: name.
-        protocol_sha256: hash of the protocol's values.
-    """
-
-    edition: Literal["full", "mini"]
-    split: Name
-    protocol: Name
-    protocol_sha256: Hash
+    edition: Literal["full", "mini"]  # ``full`` (real data), or ``mini`` for the labelled example
+    split: Name  # of all its tasks
+    protocol: Name  # name
+    protocol_sha256: Hash  # hash of the protocol's values
 
 
 class Submission(_Part):
-    """What the submitter says about the model; nothing of it is a score.
+    """What the submitter says about the model; nothing of it is a score."""
 
-    Attributes:
-        schema_version: of this file.
-        name: of the model on the board, and of the entry's outer folder.
-        version: of the entry, and of its folder; a change is a new version.
-        board: where it competes.
-        model_fingerprint: of the encoder, the same in every record.
-        submitted: day of the submission, UTC.
-        contact: who answers questions: an address or an account.
-        licence: of the weights.
-        parameters: of the encoder.
-        training_corpora: everything that the model was trained on; empty for one that was not.
-        contamination: what the submitter knows of test tracks among them.
-        contaminated: whether test tracks were among them: such an entry has no place.
-        tasks: tasks of the records.
-    """
-
-    schema_version: Literal["1.0", "1.1"] = SUBMISSION_VERSION
-    name: Name
-    version: Name
-    board: Board
-    model_fingerprint: Line
-    submitted: Day
-    contact: Line
-    licence: Line
-    parameters: Annotated[int, Field(ge=0, le=10**13)]
+    schema_version: Literal["1.0", "1.1"] = SUBMISSION_VERSION  # of this file
+    name: Name  # of the model on the board, and of the entry's outer folder
+    version: Name  # of the entry, and of its folder; a change is a new version
+    board: BoardId  # where it competes
+    model_fingerprint: Line  # of the encoder, the same in every record
+    submitted: Day  # day of the submission, UTC
+    contact: Line  # who answers questions: an address or an account
+    licence: Line  # of the weights
+    parameters: Annotated[int, Field(ge=0, le=10**13)]  # of the encoder
+    # everything that the model was trained on; empty for one that was not
     training_corpora: Annotated[tuple[Line, ...], Field(strict=False, max_length=200)]
-    contamination: Statement
-    contaminated: bool = False
-    tasks: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=64)]
+    contamination: Statement  # what the submitter knows of test tracks among them
+    contaminated: bool = False  # whether test tracks were among them: such an entry has no place
+    tasks: Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=64)]  # tasks of the records
 
 
 class FileFacts(_Part):
@@ -144,17 +120,11 @@ class Withdrawal(_Part):
 
 
 class Successor(_Part):
-    """A maintainer's word that an entry takes the place of an earlier version.
+    """A maintainer's word that an entry takes the place of an earlier version."""
 
-    Attributes:
-        entry: the successor, ``name/version``.
-        after: the version that it follows.
-        manifest_sha256: of the successor's manifest: what exactly was confirmed.
-    """
-
-    entry: Line
-    after: Line
-    manifest_sha256: Hash
+    entry: Line  # the successor, ``name/version``
+    after: Line  # the version that it follows
+    manifest_sha256: Hash  # of the successor's manifest: what exactly was confirmed
 
 
 class Successors(_Part):
@@ -165,62 +135,37 @@ class Successors(_Part):
 
 
 class TaskAgreement(_Part):
-    """How far a maintainer's own run lies from the entry on one task.
+    """How far a maintainer's own run lies from the entry on one task."""
 
-    Attributes:
-        differences: metric -> maintainer minus entry; ``null`` where both are undefined.
-        tolerance: within which a difference counts as agreement.
-    """
-
+    # metric -> maintainer minus entry; ``null`` where both are undefined
     differences: dict[str, Annotated[float, Field(ge=-1, le=1)] | None]
-    tolerance: Annotated[float, Field(ge=0, le=1)]
+    tolerance: Annotated[float, Field(ge=0, le=1)]  # within which a difference counts as agreement
 
 
 class Reproduction(_Part):
-    """A maintainer's own run of the model; its records and predictions lie beside this file.
+    """A maintainer's own run of the model; its records and predictions lie beside this file."""
 
-    Attributes:
-        schema_version: of this file.
-        maintainer: who ran it.
-        reproduced: day, UTC.
-        manifest_sha256: of the entry's manifest: what exactly was reproduced.
-        tasks: task -> agreement; every task of the entry.
-        files: of the reproduction's own records and predictions.
-    """
-
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
-    maintainer: Line
-    reproduced: Day
-    manifest_sha256: Hash
-    tasks: dict[str, TaskAgreement]
-    files: dict[str, FileFacts]
+    schema_version: Literal["1.0"] = SCHEMA_VERSION  # of this file
+    maintainer: Line  # who ran it
+    reproduced: Day  # day, UTC
+    manifest_sha256: Hash  # of the entry's manifest: what exactly was reproduced
+    tasks: dict[str, TaskAgreement]  # task -> agreement; every task of the entry
+    files: dict[str, FileFacts]  # of the reproduction's own records and predictions
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An entry as it was read: sound in form, every hash right.
+    """An entry as it was read: sound in form, every hash right."""
 
-    Attributes:
-        path: its folder.
-        submission: what the submitter says.
-        manifest_sha256: identifies the entry's content.
-        evidence: records with predictions, one for each task, in the order of ``submission.tasks``.
-        card_facts: front matter of the model card; never trusted, only shown.
-        card: text of the model card, Markdown; to be escaped wherever it is shown.
-        withdrawal: ``None`` while it stands.
-        reproduction: ``None`` while no maintainer ran the model.
-        reproduced_evidence: the maintainer's records and predictions.
-    """
-
-    path: Path
-    submission: Submission
-    manifest_sha256: str
-    evidence: tuple[Evidence, ...]
-    card_facts: Mapping[str, object]
-    card: str
-    withdrawal: Withdrawal | None = None
-    reproduction: Reproduction | None = None
-    reproduced_evidence: tuple[Evidence, ...] = ()
+    path: Path  # its folder
+    submission: Submission  # what the submitter says
+    manifest_sha256: str  # identifies the entry's content
+    evidence: tuple[Evidence, ...]  # records with predictions, one for each task, in the order of ``submission.tasks``
+    card_facts: Mapping[str, object]  # front matter of the model card; never trusted, only shown
+    card: str  # text of the model card, Markdown; to be escaped wherever it is shown
+    withdrawal: Withdrawal | None = None  # ``None`` while it stands
+    reproduction: Reproduction | None = None  # ``None`` while no maintainer ran the model
+    reproduced_evidence: tuple[Evidence, ...] = ()  # the maintainer's records and predictions
 
     @property
     def key(self) -> str:

@@ -14,7 +14,7 @@ from .claims import claims
 from .entry import Badge, Entry, Manifest, Reproduction, Submission, Withdrawal
 from .ranking import RESAMPLES, Board, Entrant, boards
 from .reading import iter_entries, parse
-from .succession import Standing, lineage, read_successors, standing, versions
+from .succession import Succession, lineage, read_successors, standing, versions
 
 FORMAT = "1.0"
 """Of ``board.json`` and the pages' addresses: a change that a reader must know of is a new number."""
@@ -27,77 +27,45 @@ def canonical(value: object) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file of an entry.
+    """A file of an entry."""
 
-    Attributes:
-        name: relative to the entry.
-        bytes: its size.
-    """
-
-    name: str
-    bytes: int
+    name: str  # relative to the entry
+    bytes: int  # its size
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What the pages say of an entry; its predictions are not kept in memory.
+    """What the pages say of an entry; its predictions are not kept in memory."""
 
-    Attributes:
-        key: ``name/version``.
-        path: its folder.
-        submission: what the submitter says.
-        badge: what its scores rest on.
-        manifest_sha256: identifies its content.
-        records: in the order of the tasks' names.
-        card_facts: front matter of the model card as text.
-        card: the model card.
-        base: what it says that it was adapted from; empty if it says nothing.
-        files: those of the manifest first.
-        withdrawal: ``None`` while it stands.
-        reproduction: ``None`` while no maintainer ran it.
-        contaminated: why its scores mean nothing; empty if no test track was heard.
-        newer: the confirmed successor that took its place on the board; ``None`` while it stands.
-        claims: the version before, whose successor it claims to be and is not confirmed as; ``None`` if it claims none.
-        unverified: what remains a claim of its submitter.
-    """
-
-    key: str
-    path: Path
-    submission: Submission
-    badge: Badge
-    manifest_sha256: str
-    records: tuple[Record, ...]
-    card_facts: tuple[tuple[str, str], ...]
-    card: str
-    base: str
-    files: tuple[File, ...]
-    withdrawal: Withdrawal | None
-    reproduction: Reproduction | None
-    contaminated: str
-    newer: str | None
+    key: str  # ``name/version``
+    path: Path  # its folder
+    submission: Submission  # what the submitter says
+    badge: Badge  # what its scores rest on
+    manifest_sha256: str  # identifies its content
+    records: tuple[Record, ...]  # in the order of the tasks' names
+    card_facts: tuple[tuple[str, str], ...]  # front matter of the model card as text
+    card: str  # the model card
+    base: str  # what it says that it was adapted from; empty if it says nothing
+    files: tuple[File, ...]  # those of the manifest first
+    withdrawal: Withdrawal | None  # ``None`` while it stands
+    reproduction: Reproduction | None  # ``None`` while no maintainer ran it
+    contaminated: str  # why its scores mean nothing; empty if no test track was heard
+    newer: str | None  # the confirmed successor that took its place on the board; ``None`` while it stands
+    # the version before, whose successor it claims to be and is not confirmed as; ``None`` if it claims none
     claims: str | None
-    unverified: tuple[str, ...]
+    unverified: tuple[str, ...]  # what remains a claim of its submitter
 
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that the pages show.
+    """Everything that the pages show."""
 
-    Attributes:
-        boards: real data first.
-        listed: every entry by its key.
-        reported: what papers report, for boards of the published data.
-        version: of cmbench.
-        entries_sha256: hash of the entries' names and contents.
-        format: of ``board.json``.
-    """
-
-    boards: tuple[Board, ...]
-    listed: Mapping[str, Listed]
-    reported: tuple[ReportedBlock, ...]
-    version: str
-    entries_sha256: str
-    format: str = FORMAT
+    boards: tuple[Board, ...]  # real data first
+    listed: Mapping[str, Listed]  # every entry by its key
+    reported: tuple[ReportedBlock, ...]  # what papers report, for boards of the published data
+    version: str  # of cmbench
+    entries_sha256: str  # hash of the entries' names and contents
+    format: str = FORMAT  # of ``board.json``
 
     @property
     def real(self) -> tuple[Board, ...]:
@@ -107,10 +75,6 @@ class Site:
 
 def read_site(root: Path, resamples: int = RESAMPLES) -> Site:
     """Read the entries below a folder and rank them.
-
-    Args:
-        root: folder of entries, ``<name>/<version>/``.
-        resamples: of the bootstrap.
 
     Raises:
         CmbenchError: an entry is not sound, or there is no such folder.
@@ -139,7 +103,7 @@ def _later(one: Listed) -> list[str]:
     return [*("" if part is None else sha256_of(part.model_dump_json().encode()) for part in added), one.newer or ""]
 
 
-def _listed(entry: Entry, stand: Standing) -> Listed:
+def _listed(entry: Entry, stand: Succession) -> Listed:
     said = entry.submission
     return Listed(
         key=entry.key,

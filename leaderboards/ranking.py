@@ -26,6 +26,7 @@ from ..benchmark.scoring.intervals import Sample, fewest
 from ..benchmark.scoring.metrics import Doubles
 from ..errors import CmbenchError
 from ..tasks.base import EDITION_ORDER, PAPER_TASKS, WESTERN
+from ..tasks.registry import built_in
 
 RESAMPLES = 1000
 """Of the bootstrap, as in `cmbench compare`."""
@@ -47,7 +48,10 @@ WHY_EVERY_TRACK = (
 )
 """Said wherever an entry has no place for tracks that it lacks."""
 
-BoardKey = tuple[str, str, str, str]
+WORLD = "world"
+"""The board of all tasks that ship; that of the paper's six has no name of its own."""
+
+BoardKey = tuple[str, str, str, str, str]
 
 Replicated = tuple[Doubles, Sample]
 """A number on the test split (first) and on its resamples, ``[1 + resamples]``, and the groups that were drawn from."""
@@ -55,74 +59,44 @@ Replicated = tuple[Doubles, Sample]
 
 @dataclass(frozen=True, eq=False)
 class Entrant:
-    """An entry as it comes to the board.
+    """An entry as it comes to the board."""
 
-    Attributes:
-        name: of the entry, different for every entrant.
-        found: its records with their predictions.
-        base: name of the entry that it was adapted from; ``None`` if it was not, or does not say.
-        contaminated: why its scores mean nothing; empty if no test track was heard.
-    """
-
-    name: str
-    found: tuple[Evidence, ...]
-    base: str | None = None
-    contaminated: str = ""
+    name: str  # of the entry, different for every entrant
+    found: tuple[Evidence, ...]  # its records with their predictions
+    base: str | None = None  # name of the entry that it was adapted from; ``None`` if it was not, or does not say
+    contaminated: str = ""  # why its scores mean nothing; empty if no test track was heard
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A complete entry with the replicates that its place is decided on.
+    """A complete entry with the replicates that its place is decided on."""
 
-    Attributes:
-        name: of the entry.
-        base: name of the entry that it was adapted from, if any.
-        records: by task, in the order of their names.
-        equity: its score, its traditions and how evenly it serves them.
-        mean: its score on the test splits (first) and on their resamples, ``[1 + resamples]``.
-        western: its score on the Western tasks, ``[1 + resamples]``.
-        sample: that was drawn from; the poorest of any task.
-        western_sample: the poorest of any Western task.
-        replicates: of every number that two entries are compared in (:func:`_replicates`).
-    """
-
-    name: str
-    base: str | None
-    records: tuple[Record, ...]
-    equity: Equity
-    mean: Doubles
-    western: Doubles
-    sample: Sample
-    western_sample: Sample
-    replicates: Mapping[str, Replicated]
+    name: str  # of the entry
+    base: str | None  # name of the entry that it was adapted from, if any
+    records: tuple[Record, ...]  # by task, in the order of their names
+    equity: Equity  # its score, its traditions and how evenly it serves them
+    mean: Doubles  # its score on the test splits (first) and on their resamples, ``[1 + resamples]``
+    western: Doubles  # its score on the Western tasks, ``[1 + resamples]``
+    sample: Sample  # that was drawn from; the poorest of any task
+    western_sample: Sample  # the poorest of any Western task
+    replicates: Mapping[str, Replicated]  # of every number that two entries are compared in (:func:`_replicates`)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an entry stands.
+    """Where an entry stands."""
 
-    Attributes:
-        name: of the entry.
-        records: by task, in the order of their names.
-        equity: its score, its traditions and how evenly it serves them.
-        tied: the other entries that it cannot be told apart from, best first.
-        first: the best place that it may have: one more than there are entries shown to be better.
-        last: the worst place that it may have: the number of entries less those shown to be worse.
-        retention: share of its base's Western score that is left; ``None`` where the base is not on the board.
-        base: name of the entry that it was adapted from, if any.
-        anchor: one of :data:`ANCHORS`; empty for a model that has learnt something.
-        replicates: of every number that two entries are compared in: ``score``, a tradition, or a metric and a task.
-    """
-
-    name: str
-    records: tuple[Record, ...]
-    equity: Equity
-    tied: tuple[str, ...]
-    first: int
-    last: int
+    name: str  # of the entry
+    records: tuple[Record, ...]  # by task, in the order of their names
+    equity: Equity  # its score, its traditions and how evenly it serves them
+    tied: tuple[str, ...]  # the other entries that it cannot be told apart from, best first
+    first: int  # the best place that it may have: one more than there are entries shown to be better
+    last: int  # the worst place that it may have: the number of entries less those shown to be worse
+    # share of its base's Western score that is left; ``None`` where the base is not on the board
     retention: Level | None
-    base: str | None
-    anchor: str
+    base: str | None  # name of the entry that it was adapted from, if any
+    anchor: str  # one of :data:`ANCHORS`; empty for a model that has learnt something
+    # of every number that two entries are compared in: ``score``, a tradition, or a metric and a task
     replicates: Mapping[str, Replicated] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -140,21 +114,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Incomplete:
-    """An entry without a place: it lacks something, and nothing is put in the place of that, or it heard test tracks.
+    """An entry without a place: it lacks something, which nothing replaces, or it heard test tracks."""
 
-    Attributes:
-        name: of the entry.
-        records: what it has.
-        reasons: what it lacks, or why its scores mean nothing.
-        contaminated: whether test tracks were heard.
-        lacks_tracks: whether it lacks some test tracks of a task that it has.
-    """
-
-    name: str
-    records: tuple[Record, ...]
-    reasons: tuple[str, ...]
-    contaminated: bool = False
-    lacks_tracks: bool = False
+    name: str  # of the entry
+    records: tuple[Record, ...]  # what it has
+    reasons: tuple[str, ...]  # what it lacks, or why its scores mean nothing
+    contaminated: bool = False  # whether test tracks were heard
+    lacks_tracks: bool = False  # whether it lacks some test tracks of a task that it has
 
     @property
     def why(self) -> str:
@@ -164,38 +130,33 @@ class Incomplete:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries that may stand side by side: one edition, split, protocol and content of the test splits.
+    """Entries that may stand side by side: one edition, split, protocol, set of tasks, content of the tests."""
 
-    Attributes:
-        edition: ``full``, ``mini`` or ``custom``.
-        split: ``official`` or another published one.
-        protocol: name.
-        protocol_sha256: hash of its values.
-        data_sha256: hash of the tasks' splits, labels, groups and targets; empty where no entry is complete.
-        places: best first.
-        incomplete: by name.
-        differences: (better, other) -> second minus first, for every pair of places in their order.
-    """
-
-    edition: str
-    split: str
-    protocol: str
-    protocol_sha256: str
-    data_sha256: str
-    places: tuple[Place, ...]
-    incomplete: tuple[Incomplete, ...]
+    edition: str  # ``full``, ``mini`` or ``custom``
+    split: str  # ``official`` or another published one
+    protocol: str  # name
+    protocol_sha256: str  # hash of its values
+    suite: str  # tasks that an entry needs: :data:`WORLD`, or nothing for the paper's six
+    data_sha256: str  # hash of the tasks' splits, labels, groups and targets; empty where no entry is complete
+    places: tuple[Place, ...]  # best first
+    incomplete: tuple[Incomplete, ...]  # by name
+    # (better, other) -> second minus first, for every pair of places in their order
     differences: Mapping[tuple[str, str], Difference]
 
     @property
     def title(self) -> str:
         """Edition, split, protocol and data in words, with what the hashes of the two begin with."""
         data = f", data {self.data_sha256[:6]}" if self.data_sha256 else ""
-        return f"{self.edition} edition · {self.split} split · {self.protocol} ({self.protocol_sha256[:4]}{data})"
+        tasks = f" · {self.suite}" if self.suite else ""
+        return (
+            f"{self.edition} edition · {self.split} split · {self.protocol} ({self.protocol_sha256[:4]}{data}){tasks}"
+        )
 
     @property
     def slug(self) -> str:
         """Its address, for ever: another protocol or other data make another board."""
-        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}"
+        tasks = f"-{self.suite}" if self.suite else ""
+        return f"{self.edition}-{self.split}-{self.protocol}-{self.protocol_sha256[:4]}{self.data_sha256[:6]}{tasks}"
 
     @property
     def tasks(self) -> tuple[Record, ...]:
@@ -222,9 +183,7 @@ class Board:
 def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Board, ...]:
     """Sort entries onto boards and rank the complete ones; real data first, ``mini`` last.
 
-    Args:
-        entrants: in any order; read one after the other, so that their predictions need not fit into memory together.
-        resamples: of the bootstrap.
+    Entrants are read one after the other, so that their predictions need not fit into memory together.
 
     Raises:
         CmbenchError: two entrants have the same name, or one has two records of a task or records for two boards.
@@ -237,13 +196,15 @@ def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Boa
         if entrant.name in seen:
             raise CmbenchError(f"Two entries are called {entrant.name!r}; a board needs a name of its own for each.")
         seen.add(entrant.name)
-        found = _ranked_tasks(entrant)
-        key = _key(entrant.found[0].record)
-        judged = _score(entrant, found, resamples)
-        if isinstance(judged, Incomplete):
-            lacking.setdefault(key, []).append(judged)
-        else:
-            complete.setdefault(key, {}).setdefault(_content(found), []).append(judged)
+        one_board = _one_board(entrant)
+        for suite, tasks in suites_of(e.record.task.name for e in entrant.found):
+            key = (*one_board, suite)
+            found = tuple(sorted((e for e in entrant.found if e.record.task.name in tasks), key=_name_of_task))
+            judged = _score(entrant, found, tasks, resamples)
+            if isinstance(judged, Incomplete):
+                lacking.setdefault(key, []).append(judged)
+            else:
+                complete.setdefault(key, {}).setdefault(_content(found), []).append(judged)
     made = []
     for key in {**complete, **lacking}:
         apart = tuple(sorted(lacking.get(key, ()), key=lambda one: one.name))
@@ -253,30 +214,40 @@ def boards(entrants: Iterable[Entrant], resamples: int = RESAMPLES) -> tuple[Boa
     return tuple(sorted(made, key=_order))
 
 
-def _order(board: Board) -> tuple[int, str, str, str, str, str]:
+def _order(board: Board) -> tuple[int, str, str, str, str, str, str]:
     known = board.edition in EDITION_ORDER
     place = EDITION_ORDER.index(board.edition) if known else len(EDITION_ORDER) - 1
-    return (place, board.edition, board.split, board.protocol, board.protocol_sha256, board.data_sha256)
+    return (place, board.edition, board.split, board.protocol, board.protocol_sha256, board.suite, board.data_sha256)
 
 
-def _key(record: Record) -> BoardKey:
+def suites_of(tasks: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the boards that records of some tasks are for, each with the tasks that it needs.
+
+    The paper's six are one in any case; all that ship are another where a record is beyond the six.
+    """
+    yield "", PAPER_TASKS
+    world = frozenset(built_in())
+    if not PAPER_TASKS.issuperset(world.intersection(tasks)):
+        yield WORLD, world
+
+
+def _name_of_task(found: Evidence) -> str:
+    return found.record.task.name
+
+
+def _key(record: Record) -> tuple[str, str, str, str]:
     return (record.task.edition, record.task.split, record.protocol.name, record.protocol.sha256)
 
 
-def _ranked_tasks(entrant: Entrant) -> tuple[Evidence, ...]:
-    """Return an entry's records on the tasks that count, by their names.
-
-    Raises:
-        CmbenchError: there is none at all, or they are for several boards, or a task is there twice.
-    """
+def _one_board(entrant: Entrant) -> tuple[str, str, str, str]:
+    """Return what an entry's boards have in common; raise for no records, several boards, a task twice."""
     keys = {_key(e.record) for e in entrant.found}
     if len(keys) != 1:
         raise CmbenchError(f"{entrant.name} has records for {len(keys)} boards; an entry is for one.")
-    found = sorted((e for e in entrant.found if e.record.task.name in PAPER_TASKS), key=lambda e: e.record.task.name)
-    for one, other in pairwise(found):
-        if one.record.task.name == other.record.task.name:
-            raise CmbenchError(f"{entrant.name} has two records of {one.record.task.name}.")
-    return tuple(found)
+    for one, other in pairwise(sorted(map(_name_of_task, entrant.found))):
+        if one == other:
+            raise CmbenchError(f"{entrant.name} has two records of {one}.")
+    return keys.pop()
 
 
 def _content(found: Sequence[Evidence]) -> str:
@@ -291,7 +262,6 @@ def _content(found: Sequence[Evidence]) -> str:
 
 
 def _lost_tracks(found: Sequence[Evidence]) -> Iterator[str]:
-    """Say of every task how many test tracks an entry lacks; nothing of one that has them all."""
     for e in found:
         task = e.record.task
         asked = max(e.record.coverage.asked.get("test", 0), task.tracks.get("test", 0))
@@ -299,10 +269,10 @@ def _lost_tracks(found: Sequence[Evidence]) -> Iterator[str]:
             yield f"{lost} of {asked} test tracks of {task.name} are missing"
 
 
-def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Scored | Incomplete:
+def _score(entrant: Entrant, found: tuple[Evidence, ...], tasks: frozenset[str], resamples: int) -> Scored | Incomplete:
     records = tuple(e.record for e in found)
     heard = (f"contaminated: {entrant.contaminated}",) if entrant.contaminated else ()
-    absent = sorted(PAPER_TASKS - {record.task.name for record in records})
+    absent = sorted(tasks - {record.task.name for record in records})
     lacking = (f"no record of {', '.join(absent)}",) if absent else ()
     lost = tuple(_lost_tracks(found))
     if reasons := (*heard, *lacking, *lost):
@@ -329,7 +299,6 @@ def _score(entrant: Entrant, found: tuple[Evidence, ...], resamples: int) -> Sco
 
 
 def _replicates(found: Sequence[Evidence], means: Mapping[str, Doubles], resamples: int) -> dict[str, Replicated]:
-    """Return the mean over all traditions and each tradition, and each metric of each task, by their names."""
     samples = {e.record.task.name: e.sample for e in found}
     replicates = {}
     for name, values in means.items():

@@ -113,11 +113,7 @@ SAME_NAME = "are called the same but for case, spaces or separators"
 
 
 def same_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return entries whose name or version is that of another to a reader: entry -> the other, both ways.
-
-    Args:
-        keys: ``name/version``.
-    """
+    """Return entries whose name or version is that of another to a reader: entry -> the other, both ways."""
     found: dict[str, str] = {}
     names: dict[str, str] = {}
     versions: dict[tuple[str, str], str] = {}
@@ -172,7 +168,6 @@ def _checked_files(folder: Path, listed: Mapping[str, FileFacts], present: set[s
 
 
 def _evidence(folder: Path, contents: Mapping[str, bytes], others: set[str]) -> list[Evidence]:
-    """Return the records among some files with their predictions; each file must be used."""
     records = sorted(name for name in contents if name.startswith("records/") and name.endswith(".json"))
     used = set(others) | set(records)
     found = []
@@ -238,7 +233,6 @@ def _check_agreement(path: Path, submission: Submission, evidence: list[Evidence
 def _read_reproduction(
     folder: Path, manifest_sha256: str, submission: Submission
 ) -> tuple[Reproduction, dict[str, Evidence]]:
-    """Return a maintainer's run, with its evidence by task."""
     reproduction = parse(Reproduction, folder / "reproduction.json")
     if reproduction.manifest_sha256 != manifest_sha256:
         raise CmbenchError(f"{folder}: it is the reproduction of another entry, or of this one before it was changed.")

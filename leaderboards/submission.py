@@ -16,9 +16,8 @@ from ..errors import CmbenchError, UsageError
 from ..files import canonical, safe_name, sha256_of, write_folder_files
 from ..tasks.splits.names import is_sample
 from .contamination import marks, marks_beside
-from .entry import LARGEST_ENTRY, Board, Entry, FileFacts, Manifest, Submission, Successor
-from .ranking import Board as BoardPlaces
-from .ranking import Entrant, boards
+from .entry import LARGEST_ENTRY, BoardId, Entry, FileFacts, Manifest, Submission, Successor
+from .ranking import Board, Entrant, boards
 from .reading import SAME_NAME, entry_files, read_entry, same_names
 from .succession import standing, version_of, version_order
 from .untrusted import LARGEST_CARD, is_name, read_bytes, read_card
@@ -30,23 +29,14 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Statements:
-    """What only the submitter can say; ``None`` where it was not said.
+    """What only the submitter can say; ``None`` where it was not said."""
 
-    Attributes:
-        contact: who answers questions.
-        licence: of the weights.
-        parameters: of the encoder.
-        training_corpora: everything that the model was trained on.
-        contamination: what is known of test tracks among them.
-        contaminated: whether they are known to be there.
-    """
-
-    contact: str | None = None
-    licence: str | None = None
-    parameters: int | None = None
-    training_corpora: tuple[str, ...] | None = None
-    contamination: str | None = None
-    contaminated: bool = False
+    contact: str | None = None  # who answers questions
+    licence: str | None = None  # of the weights
+    parameters: int | None = None  # of the encoder
+    training_corpora: tuple[str, ...] | None = None  # everything that the model was trained on
+    contamination: str | None = None  # what is known of test tracks among them
+    contaminated: bool = False  # whether they are known to be there
 
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
@@ -139,9 +129,7 @@ def _stated(corpora: Iterable[str]) -> tuple[str, ...]:
 def complete(said: Statements, ask: Callable[[str], str] | None = None) -> Statements:
     """Return statements without a gap.
 
-    Args:
-        said: what is known.
-        ask: asks the submitter a question; ``None`` where nobody is there to answer.
+    Without ``ask``, nobody is there to answer.
 
     Raises:
         UsageError: something is missing and nobody can be asked; all of it is listed.
@@ -170,13 +158,6 @@ def build_entry(
 ) -> tuple[Submission, dict[str, bytes]]:
     """Return an entry's submission and all its files by relative path, the manifest among them.
 
-    Args:
-        evidence: of :func:`choose_run`.
-        said: without a gap.
-        card: the model card.
-        name: on the board; the model's own if not given.
-        version: of the entry.
-
     Raises:
         UsageError: a name or statement is not one, or the entry is too large.
     """
@@ -193,7 +174,7 @@ def build_entry(
         submission = Submission(
             name=chosen,
             version=version,
-            board=Board(
+            board=BoardId(
                 edition="mini" if record.task.edition == "mini" else "full",
                 split=record.task.split,
                 protocol=record.protocol.name,
@@ -257,13 +238,10 @@ def refuse_taken(submission: Submission, others: Iterable[Entry]) -> None:
             raise UsageError(f"{one.name} {one.version} is there already; give a --version above it.")
 
 
-def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> BoardPlaces:
+def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Successor] = ()) -> Board:
     """Return the entry's board as it would be with it.
 
-    Args:
-        entry: which; it stands beside earlier versions of its model, whatever they are.
-        others: entries of any board; a withdrawn one, and versions with a confirmed successor, do not count.
-        confirmed: by the maintainers.
+    A withdrawn entry, and versions with a confirmed successor, do not count.
     """
     others = list(others)
     superseded = standing(map(version_of, others), confirmed).superseded
@@ -281,12 +259,7 @@ def board_with(entry: Entry, others: Iterable[Entry], confirmed: Sequence[Succes
 
 
 def git_commands(folder: Path, submission: Submission) -> tuple[str, ...]:
-    """Return what to type to open a pull request with an entry.
-
-    Args:
-        folder: of the entry, as the commands should name it.
-        submission: of the entry.
-    """
+    """Return what to type to open a pull request with an entry."""
     import shlex
 
     branch = f"submit/{submission.name}-{submission.version}"

@@ -25,17 +25,11 @@ FILE = "successors.json"
 
 @dataclass(frozen=True)
 class Version:
-    """What succession needs to know of an entry.
+    """What succession needs to know of an entry."""
 
-    Attributes:
-        submission: what the submitter says.
-        manifest_sha256: identifies its content.
-        withdrawn: whether it no longer stands.
-    """
-
-    submission: Submission
-    manifest_sha256: str
-    withdrawn: bool = False
+    submission: Submission  # what the submitter says
+    manifest_sha256: str  # identifies its content
+    withdrawn: bool = False  # whether it no longer stands
 
     @property
     def key(self) -> str:
@@ -47,17 +41,12 @@ Lineage = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How the versions of every model stand to one another.
+class Succession:
+    """How the versions of every model stand to one another."""
 
-    Attributes:
-        superseded: entry -> the confirmed successor that stands in its place.
-        claims: entry -> the version before, whose successor it claims to be and is not confirmed as.
-        heads: lineage -> the version that stands for the model: the first one, or its last confirmed successor.
-    """
-
-    superseded: Mapping[str, str]
-    claims: Mapping[str, str]
+    superseded: Mapping[str, str]  # entry -> the confirmed successor that stands in its place
+    claims: Mapping[str, str]  # entry -> the version before, whose successor it claims to be and is not confirmed as
+    # lineage -> the version that stands for the model: the first one, or its last confirmed successor
     heads: Mapping[Lineage, str]
 
 
@@ -106,12 +95,8 @@ def version_of(entry: Entry) -> Version:
     return Version(entry.submission, entry.manifest_sha256, not entry.ranked)
 
 
-def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> Standing:
+def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> Succession:
     """Return how versions stand to one another.
-
-    Args:
-        found: in any order; withdrawn ones among them.
-        confirmed: by the maintainers.
 
     Raises:
         CmbenchError: a confirmation is not of these versions.
@@ -138,15 +123,11 @@ def standing(found: Iterable[Version], confirmed: Sequence[Successor] = ()) -> S
         if standing_ones:
             first = next((one for one in standing_ones if one.key not in claims), standing_ones[0])
             heads[line] = superseded.get(first.key, first.key)
-    return Standing(superseded, claims, heads)
+    return Succession(superseded, claims, heads)
 
 
 def _edges(by_key: Mapping[str, Version], confirmed: Sequence[Successor]) -> dict[str, list[str]]:
-    """Return entry -> confirmed successors.
-
-    Raises:
-        CmbenchError: a confirmation names an entry that is not there, has other content, or is of another model.
-    """
+    """Return entry -> confirmed successors; raise for one that is not there, has changed, or is of another model."""
     after: dict[str, list[str]] = {}
     for edge in confirmed:
         one, before = by_key.get(edge.entry), by_key.get(edge.after)

@@ -38,11 +38,6 @@ def is_name(text: str) -> bool:
 def refuse_hidden(text: str, where: str, allowed: str = "") -> str:
     """Return ``text`` if all of it can be seen.
 
-    Args:
-        text: any.
-        where: for the message.
-        allowed: characters that may be there all the same.
-
     Raises:
         CmbenchError: it has a character that cannot be seen, or is not in Unicode's composed form.
     """
@@ -85,10 +80,6 @@ def walk(folder: Path) -> Iterator[str]:
 
 def read_bytes(path: Path, largest: int) -> bytes:
     """Return a plain file's content.
-
-    Args:
-        path: of the file; the last part may not be a link.
-        largest: bytes that it may have.
 
     Raises:
         CmbenchError: it is not there, no plain file, or larger.

@@ -89,28 +89,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class LoadContext:
-    """What a loader may need to find or make its tracks.
+    """What a loader may need to find or make its tracks."""
 
-    Attributes:
-        data_root: folder of the real data sets, or ``None`` if the user configured none.
-        cache_root: folder for what can be made again (the rendered ``mini`` edition).
-        workers: processes that a loader may use.
-        pool: processes that are there already, for several loaders in turn; without, a loader starts its own.
-        progress: notified of how far the loader is.
-        mini_scale: factor on the number of tracks of the ``mini`` edition.
-        mini_seed: seed of the ``mini`` edition.
-        needs_audio: whether the audio must be there; if not, a loader names files that may be absent.
-        writes: whether a loader may write into the user's folders: the splits that it drew for a corpus of one's own.
-    """
-
-    data_root: Path | None
-    cache_root: Path
-    workers: int = 1
-    progress: Progress = silent
-    mini_scale: float = 1.0
-    mini_seed: int = 0
-    needs_audio: bool = True
+    data_root: Path | None  # folder of the real data sets, or ``None`` if the user configured none
+    cache_root: Path  # folder for what can be made again (the rendered ``mini`` edition)
+    workers: int = 1  # processes that a loader may use
+    progress: Progress = silent  # notified of how far the loader is
+    mini_scale: float = 1.0  # factor on the number of tracks of the ``mini`` edition
+    mini_seed: int = 0  # seed of the ``mini`` edition
+    needs_audio: bool = True  # whether the audio must be there; if not, a loader names files that may be absent
+    # whether a loader may write into the user's folders: the splits that it drew for a corpus of one's own
     writes: bool = True
+    # processes that are there already, for several loaders in turn; without, a loader starts its own
     pool: Executor | None = None
 
 
@@ -121,21 +111,14 @@ Preparer = Callable[["Task", "PrepareContext"], "Plan"]
 
 @dataclass(frozen=True)
 class Edition:
-    """One form in which a task's data exists: real (``full``), rendered (``mini``) or the user's (``custom``).
+    """One form in which a task's data exists: real (``full``), rendered (``mini``) or the user's (``custom``)."""
 
-    Attributes:
-        name: ``full``, ``mini`` or ``custom``.
-        labels: the ordered labels that this edition has; a subset of the task's for ``mini``.
-        load: finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot.
-        other_splits: by name, loaders of the same data split in another published way; never compared with the first.
-        drawn: whether the split is this project's draw, as no publication fixed one.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    load: Loader
+    name: str  # ``full``, ``mini`` or ``custom``
+    labels: tuple[str, ...]  # the ordered labels that this edition has; a subset of the task's for ``mini``
+    load: Loader  # finds or makes the tracks; raises :class:`cmbench.errors.MissingError` if it cannot
+    # by name, loaders of the same data split in another published way; never compared with the first
     other_splits: Mapping[str, Loader] = field(default_factory=dict)
-    drawn: bool = False
+    drawn: bool = False  # whether the split is this project's draw, as no publication fixed one
 
     @property
     def split_name(self) -> str:
@@ -204,12 +187,7 @@ class Task:
     def load(self, edition: str, context: LoadContext, split: str | None = None) -> TaskData:
         """Find or make the tracks of one edition, in its usual split or in another by name.
 
-        Args:
-            edition: which.
-            context: where to look, and how.
-            split: ``group-safe``, ``work-safe``, ``performer-safe``, or the name of one of the edition's splits;
-            ``None``
-                for the usual one.
+        Without ``split``, in the usual one.
 
         Raises:
             UsageError: the task has no such edition or split, or its tracks contradict its labels.
@@ -239,21 +217,13 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskData:
-    """The tracks of one edition of a task, checked.
+    """The tracks of one edition of a task, checked."""
 
-    Attributes:
-        task: whose they are.
-        edition: which.
-        labels: ordered labels of the edition; the columns of every label matrix.
-        splits: split name -> tracks, in the order of every row.
-        split_name: one of :attr:`Edition.split_names`.
-    """
-
-    task: Task
-    edition: str
-    labels: tuple[str, ...]
-    splits: Mapping[str, tuple[Track, ...]]
-    split_name: str
+    task: Task  # whose they are
+    edition: str  # which
+    labels: tuple[str, ...]  # ordered labels of the edition; the columns of every label matrix
+    splits: Mapping[str, tuple[Track, ...]]  # split name -> tracks, in the order of every row
+    split_name: str  # one of :attr:`Edition.split_names`
 
     @property
     def group_kind(self) -> str:

@@ -74,7 +74,6 @@ def load_full(task: Task, context: LoadContext) -> Splits:
 
 
 def _recordings(folder: Path) -> dict[str, Path]:
-    """Return the recordings by name without ending, wherever below the folder they lie."""
     return {path.stem: path for path in sorted(folder.glob("**/*.wav")) if _NAME.fullmatch(path.stem)}
 
 
@@ -107,12 +106,10 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
 
 
 def _unpack(archive: Path, folder: Path, context: PrepareContext) -> None:
-    """Unpack the recordings as mirdata does."""
     unpack([archive], folder, lambda name: name.endswith(".wav"), context.progress)
 
 
 def _absent(task: Task, folder: Path) -> Missing:
-    """Say that there is no recording."""
     return Missing(
         what=f"audio of {task.name} ({RECORDINGS} recordings)",
         where=str(folder / "BRID_1.0"),

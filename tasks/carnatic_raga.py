@@ -6,10 +6,7 @@ with the names of ``ragaId_to_ragaName_mapping.json``. Counting gives 12 recordi
 
 from __future__ import annotations
 
-from .base import Edition, Task
-from .compmusic.raga import ACCESS, CITATION, FOLDER, LICENCE, Half
-from .fetching.published import families_by_prefix
-from .mini import mini_edition
+from .compmusic.raga import Half
 
 HALF = Half(
     tradition="Carnatic",
@@ -59,37 +56,19 @@ HALF = Half(
     draw="cf3bed6d7d8949372769bed6e255822fd97282413748304b0ec7df4d1fb3172b",
     has_works=True,
 )
-LABELS = HALF.labels
 SUPPORT = (
     2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 2, 3, 2, 2, 2, 2, 3, 2, 2,
     5, 2, 2, 2, 3, 2, 3, 3, 2, 3, 3, 3, 3, 2, 3, 2, 2, 3, 2, 4,
 )  # fmt: skip
-"""Recordings in the test split of our draw, in the order of the labels."""
+"""Recordings in the test split of our draw, in the order of their labels."""
 
-TASK = Task(
-    name="carnatic_raga",
-    title="Carnatic raga",
-    tradition="carnatic",
-    description="The raga of Carnatic recordings, one of 40.",
-    labels=LABELS,
-    families=families_by_prefix(LABELS),
-    licence=LICENCE,
-    citation=CITATION,
-    access=ACCESS,
-    editions={"full": Edition("full", LABELS, HALF.load, drawn=True), "mini": mini_edition("carnatic_raga", LABELS)},
-    single_label=True,
-    folder=FOLDER,
-    prepare=HALF.prepare,
-    # 124 h by the publisher.
-    mean_seconds=930.0,
-    counts={"train": 342, "valid": 41, "test": 97},
-    test_support=dict(zip(LABELS, SUPPORT, strict=True)),
-    notes=(
-        "One raga a recording. The publisher gives no split: this is our draw, in which no concert is in two splits.",
+TASK = HALF.task(
+    930.0,  # 124 h by the publisher.
+    {"train": 342, "valid": 41, "test": 97},
+    SUPPORT,
+    (
         "A composition has one raga, so a model may know the piece instead: `--split work-safe` keeps the 427 names of "
         "works apart (spellings are the publisher's: a work spelt in two ways counts twice), `performer-safe` the 64 "
         "artists.",
     ),
-    group_kind="concert",
-    group_source="the folders of the published list (artist, concert)",
 )

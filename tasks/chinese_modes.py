@@ -86,7 +86,6 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
 
 
 def _absent(task: Task, path: Path) -> Missing:
-    """Say what is missing."""
     what = "labels" if path.suffix else f"audio ({RECORDINGS} recordings)"
     return Missing(f"{what} of {task.name} ({path.name})", str(path), SOURCE, LICENCE, ACCESS)
 

@@ -78,6 +78,5 @@ def only_if_ready(spec: str | Sequence[str]) -> frozenset[str]:
 
 
 def _parts(spec: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of a specification, each once."""
     parts = split_list(spec) if isinstance(spec, str) else list(spec)
     return tuple(dict.fromkeys(part for p in parts if (part := p.strip())))

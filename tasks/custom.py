@@ -53,9 +53,7 @@ _log = logging.getLogger(__name__)
 def task_file(name: str, known: Container[str] = ()) -> Path | None:
     """Return the ``task.yaml`` that a name means: the file itself, or the one in a folder.
 
-    Args:
-        name: as it was typed.
-        known: names that mean something else where there is no such file.
+    A name among ``known`` means something else where there is no such file.
 
     Returns:
         The file, which need not exist if the name ends as one; ``None`` if the name is not that of a file or folder.
@@ -96,9 +94,6 @@ def load_task(path: Path) -> Task:
     """Return the task that a ``task.yaml`` describes, with one edition, ``custom``.
 
     Missing splits are drawn here, and written into the task's ``tracks.csv`` when the task is loaded.
-
-    Args:
-        path: the yaml file.
 
     Raises:
         UsageError: a file is absent or wrong; the message names all that is wrong, with file, line and remedy.

@@ -87,15 +87,10 @@ _ARTIST = ("artist", "id")
 
 @dataclass(frozen=True)
 class Annotation:
-    """What the metadata say of one track.
+    """What the metadata say of one track."""
 
-    Attributes:
-        genres: every genre's name, parents included.
-        group: the artist, or ``None`` if unknown.
-    """
-
-    genres: frozenset[str]
-    group: str | None
+    genres: frozenset[str]  # every genre's name, parents included
+    group: str | None  # the artist, or ``None`` if unknown
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
@@ -159,14 +154,12 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
 
 
 def _archive(folder: Path, name: str) -> Download:
-    """Return one of the two archives."""
     size, digest = ARCHIVES[name]
     licence = "CC BY 4.0" if "metadata" in name else "the artist's Creative Commons licence, track by track"
     return Download(f"{ARCHIVES_AT}/{name}", folder / name, licence, size, digest)
 
 
 def _lists_compared(folder: Path) -> str:
-    """Say in a sentence whether the ids of the lists are the published ones."""
     found = {name: hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest() for name, ids in _lists(folder).items()}
     others = [name for name in SPLITS if found[name] != LIST_SHA256[name]]
     if not others:
@@ -178,7 +171,6 @@ def _lists_compared(folder: Path) -> str:
 
 
 def _check_lists(folder: Path, context: PrepareContext) -> None:
-    """Compare the ids of every list with the published ones and say what was found."""
     context.tell(_lists_compared(folder))
 
 
@@ -189,17 +181,12 @@ def _unpack_metadata(archive: Download, context: PrepareContext) -> None:
 
 
 def _unpack_clips(archive: Download, context: PrepareContext) -> None:
-    """Unpack the clips; the archive is kept."""
     count = unpack([archive.path], archive.path.parent, lambda name: name.endswith(".mp3"), context.progress)
     context.tell(f"{count} clips are unpacked; {archive.path.name} is not needed any more and may be removed.")
 
 
 def track_id(entry: str, where: Path) -> str:
     """Return an id as its six digits: ``2`` and ``000002`` are the same track.
-
-    Args:
-        entry: the id as it is written.
-        where: the file or folder that it was read from, for the message.
 
     Raises:
         UsageError: the entry is not a whole number of at most six digits.
@@ -229,10 +216,6 @@ def read_tracks(table: Path, wanted: Collection[str]) -> dict[str, Annotation]:
 
     The genres are those of ``track.genres_all``, which has every genre's parents. In the published labels no genre
     occurs without its parent, which ``track.genres`` would not give.
-
-    Args:
-        table: ``fma_metadata/tracks.csv``: two header lines (group, name), a third with the index' name.
-        wanted: six-digit ids; the file has 106,574 tracks, FMA-medium 25,000.
 
     Raises:
         UsageError: a file is not the official one.
@@ -287,7 +270,6 @@ def _genre_table(folder: Path) -> Path | None:
 
 
 def _lists(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Return the ids of every split, six digits each."""
     where = folder / "split"
     return {name: tuple(track_id(entry, where) for entry in entries) for name, entries in read_lists(folder).items()}
 
@@ -312,7 +294,6 @@ def _annotations(folder: Path, table: Path, wanted: Collection[str]) -> dict[str
 
 
 def _absent_genres(task: Task, folder: Path) -> Missing:
-    """Say that the genres are missing."""
     return Missing(
         what=f"labels of {task.name} (fma_metadata/tracks.csv and genres.csv, or metadata.tsv)",
         where=str(folder / "fma_metadata"),
@@ -323,7 +304,6 @@ def _absent_genres(task: Task, folder: Path) -> Missing:
 
 
 def _absent_audio(task: Task, folder: Path) -> Missing:
-    """Say that there is no audio."""
     return Missing(
         what=f"audio of {task.name} (25000 clips)",
         where=f"{folder / 'fma_medium'} (folders 000 to 155)",

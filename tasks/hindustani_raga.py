@@ -6,10 +6,7 @@ with the names of ``ragaId_to_ragaName_mapping.json``. Counting gives 10 recordi
 
 from __future__ import annotations
 
-from .base import Edition, Task
-from .compmusic.raga import ACCESS, CITATION, FOLDER, LICENCE, Half
-from .fetching.published import families_by_prefix
-from .mini import mini_edition
+from .compmusic.raga import Half
 
 HALF = Half(
     tradition="Hindustani",
@@ -49,35 +46,15 @@ HALF = Half(
     draw="c511c61e8f2a4868ddde9164578a707b8fc345ec7751237194d241a7959df5a6",
     has_works=False,
 )
-LABELS = HALF.labels
 SUPPORT = (
     2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 2, 2, 2, 2, 2,
     2, 2, 2, 2, 4, 2, 2, 2, 2, 2,
 )  # fmt: skip
-"""Recordings in the test split of our draw, in the order of the labels."""
+"""Recordings in the test split of our draw, in the order of their labels."""
 
-TASK = Task(
-    name="hindustani_raga",
-    title="Hindustani raga",
-    tradition="hindustani",
-    description="The raga of Hindustani recordings, one of 30.",
-    labels=LABELS,
-    families=families_by_prefix(LABELS),
-    licence=LICENCE,
-    citation=CITATION,
-    access=ACCESS,
-    editions={"full": Edition("full", LABELS, HALF.load, drawn=True), "mini": mini_edition("hindustani_raga", LABELS)},
-    single_label=True,
-    folder=FOLDER,
-    prepare=HALF.prepare,
-    # 116 h by the publisher.
-    mean_seconds=1392.0,
-    counts={"train": 212, "valid": 27, "test": 61},
-    test_support=dict(zip(LABELS, SUPPORT, strict=True)),
-    notes=(
-        "One raga a recording. The publisher gives no split: this is our draw, in which no concert is in two splits.",
-        "`--split performer-safe` keeps the 56 artists apart; the list names no compositions, so `work-safe` is none.",
-    ),
-    group_kind="concert",
-    group_source="the folders of the published list (artist, concert)",
+TASK = HALF.task(
+    1392.0,  # 116 h by the publisher.
+    {"train": 212, "valid": 27, "test": 61},
+    SUPPORT,
+    ("`--split performer-safe` keeps the 56 artists apart; the list names no compositions, so `work-safe` is none.",),
 )

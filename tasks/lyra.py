@@ -116,11 +116,8 @@ def load_full(task: Task, context: LoadContext) -> Splits:
 def read_pieces(task: Task, table: Path, audio: dict[str, Path]) -> tuple[Track, ...]:
     """Return the pieces of one published table, in its order.
 
-    Args:
-        task: gives the labels.
-        table: ``training.tsv`` or ``test.tsv``.
-        audio: files by name without ending. A piece's own file (named by its ``id``) is used whole; else the file of
-            its video (named by its ``youtube-id``) is used from ``start-ts`` to ``end-ts``, seconds.
+    ``audio`` are files by name without ending. A piece's own file (named by its ``id``) is used whole; else that of its
+    video (named by its ``youtube-id``) is used from ``start-ts`` to ``end-ts``, seconds.
 
     Raises:
         UsageError: a row cannot be read.
@@ -145,10 +142,6 @@ def named_audio(audio: Mapping[str, Path], rows: Sequence[Mapping[str, str]]) ->
     """Return the files by the piece or video that they hold, and those of none.
 
     A program that fetches videos ends the name with the video's id, alone, after a hyphen or in brackets.
-
-    Args:
-        audio: files by name without ending.
-        rows: of the published tables.
     """
     listed = {row[column] for row in rows for column in ("id", "youtube-id")}
     found = {name: path for name, path in audio.items() if name in listed}
@@ -164,7 +157,6 @@ def named_audio(audio: Mapping[str, Path], rows: Sequence[Mapping[str, str]]) ->
 
 @cache
 def _tell_strangers(folder: Path, names: tuple[str, ...]) -> None:
-    """Say once which files in the folder belong to no piece."""
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     logging.getLogger(__name__).warning(
         "%s: %d files belong to no piece or video of the tables and are not used (%s); name a file as the `id` of its "
@@ -249,7 +241,6 @@ def _missing_audio(task: Task, folder: Path, tables: Sequence[Path]) -> list[Mis
 
 
 def _seconds(table: Path, line: int, cell: str) -> float:
-    """Read a time in seconds."""
     try:
         return float(cell)
     except ValueError as error:
@@ -257,7 +248,6 @@ def _seconds(table: Path, line: int, cell: str) -> float:
 
 
 def _absent_table(task: Task, path: Path) -> Missing:
-    """Say that a published table is missing."""
     return Missing(
         what=f"labels and split of {task.name} ({path.name})",
         where=str(path),
@@ -277,7 +267,6 @@ def _beside(folder: Path) -> str:
 
 
 def _absent_audio(task: Task, folder: Path) -> Missing:
-    """Say that there is no audio at all."""
     return Missing(
         what=f"audio of {task.name} ({sum(task.counts.values())} pieces of 74 videos)",
         where=f"{folder}{_beside(folder)}",

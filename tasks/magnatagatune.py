@@ -159,7 +159,6 @@ def _clips(
 def _tracks(
     root: Path, clips: Mapping[str, tuple[str, ...]], paths: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[Track, ...]]:
-    """Return the tracks of every split from the clips' paths."""
     return {
         name: tuple(Track(path, root / path, clips[path], album(path), seconds=CLIP_SECONDS) for path in paths[name])
         for name in SPLITS
@@ -191,7 +190,6 @@ def prepare(task: Task, context: PrepareContext) -> Plan:
 
 
 def _unpack(parts: Sequence[Path], folder: Path, context: PrepareContext) -> None:
-    """Unpack the clips; the parts are kept."""
     count = unpack(parts, folder, lambda name: name.endswith(".mp3"), context.progress)
     context.tell(f"{count} clips are unpacked; mp3.zip.001 to .003 are not needed any more and may be removed.")
 
@@ -241,12 +239,10 @@ def _listed_paths(folder: Path, clips: Mapping[str, tuple[str, ...]]) -> dict[st
 
 
 def _holds_clips(root: Path) -> bool:
-    """Tell whether ``root`` has one of the sixteen folders of clips."""
     return any((root / name).is_dir() for names in FOLDERS.values() for name in names)
 
 
 def _absent_annotations(task: Task, table: Path) -> Missing:
-    """Say that the annotations are missing."""
     return Missing(
         what=f"labels of {task.name} (annotations_final.csv)",
         where=str(table),
@@ -257,7 +253,6 @@ def _absent_annotations(task: Task, table: Path) -> Missing:
 
 
 def _absent_audio(task: Task, folder: Path) -> Missing:
-    """Say that there are no clips."""
     return Missing(
         what=f"audio of {task.name} (25863 clips)",
         where=f"{folder} (folders 0 to f)",

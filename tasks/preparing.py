@@ -19,96 +19,61 @@ Ask = Callable[[str], str]
 """``ask(prompt)`` returns what the user types, unseen; for a secret, which is never written to a file."""
 
 
-def _tell_nobody(text: str) -> None:
-    """Say nothing."""
-
-
 @dataclass(frozen=True)
 class PrepareContext:
-    """What a preparation may use.
+    """What a preparation may use."""
 
-    Attributes:
-        data_root: folder that holds one folder per task; need not exist.
-        ask: asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer.
-        tell: prints one line for the user.
-        progress: ``progress(what, done, total)``, called with how far a download (bytes) or a step (files)
-            is; a total of 0 means that it is not known.
-        offline: never touch the network.
-        source: another source than the usual one, where a task knows several (``saraga``); ``None`` for the usual.
-        wait: sleeps for some seconds, between attempts.
-    """
-
-    data_root: Path
-    ask: Ask
-    tell: Callable[[str], None] = _tell_nobody
+    data_root: Path  # folder that holds one folder per task; need not exist
+    ask: Ask  # asks for a secret (a token); raises :class:`cmbench.errors.UsageError` where nobody can answer
+    tell: Callable[[str], None] = lambda text: None  # prints one line for the user
+    # ``progress(what, done, total)``, called with how far a download (bytes) or a step (files) is; a total of 0 means
+    # that it is not known
     progress: Progress = silent
-    offline: bool = False
+    offline: bool = False  # never touch the network
+    # another source than the usual one, where a task knows several (``saraga``); ``None`` for the usual
     source: str | None = None
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[[float], None] = time.sleep  # sleeps for some seconds, between attempts
 
 
 @dataclass(frozen=True)
 class Download:
-    """One public file.
+    """One public file."""
 
-    Attributes:
-        url: where it is.
-        path: where it will lie.
-        licence: under what terms.
-        size: bytes; ``None`` if the publisher states none.
-        digest: ``algorithm:hex`` as pooch has it (``sha256:…``, ``sha1:…``, ``md5:…``); ``None`` if none is published.
-    """
-
-    url: str
-    path: Path
-    licence: str
-    size: int | None = None
+    url: str  # where it is
+    path: Path  # where it will lie
+    licence: str  # under what terms
+    size: int | None = None  # bytes; ``None`` if the publisher states none
+    # ``algorithm:hex`` as pooch has it (``sha256:…``, ``sha1:…``, ``md5:…``); ``None`` if none is published
     digest: str | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something done after the downloads: unpacking, converting, or fetching what needs a token.
+    """Something done after the downloads: unpacking, converting, or fetching what needs a token."""
 
-    Attributes:
-        what: said before it is asked for, for example ``"unpack 25863 clips"``.
-        run: does it; goes on where an earlier run of it stopped, and does nothing if all is done.
-        size: bytes that it adds to the disk; ``None`` if that is not known.
-        licence: of what it fetches; empty if it fetches nothing.
-        fetches: whether it needs the network.
-        source: where it fetches from; empty if it fetches nothing.
-        files: how many it fetches.
-        estimate: bytes of them, worked out where nobody states a size; ``None`` where that cannot be done.
-        asks: the secret that it will ask for: what it is, where to get it, how to give it beforehand; empty if none.
-    """
-
-    what: str
+    what: str  # said before it is asked for, for example ``"unpack 25863 clips"``
+    # does it; goes on where an earlier run of it stopped, and does nothing if all is done
     run: Callable[[PrepareContext], None]
-    size: int | None = None
-    licence: str = ""
-    fetches: bool = False
-    source: str = ""
-    files: int = 0
+    size: int | None = None  # bytes that it adds to the disk; ``None`` if that is not known
+    licence: str = ""  # of what it fetches; empty if it fetches nothing
+    fetches: bool = False  # whether it needs the network
+    source: str = ""  # where it fetches from; empty if it fetches nothing
+    files: int = 0  # how many it fetches
+    # bytes of them, worked out where nobody states a size; ``None`` where that cannot be done
     estimate: int | None = None
+    # the secret that it will ask for: what it is, where to get it, how to give it beforehand; empty if none
     asks: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a preparation will do, and what it cannot do.
+    """What a preparation will do, and what it cannot do."""
 
-    Attributes:
-        downloads: public files that are not there yet, in order.
-        steps: what is done after all downloads, in order.
-        missing: what only the user has; everything else is done all the same.
-        notes: sentences to read before agreeing.
-        estimate: bytes of all downloads together, worked out where no source states them; 0 where that cannot be done.
-    """
-
-    downloads: tuple[Download, ...] = ()
-    steps: tuple[Step, ...] = ()
-    missing: tuple[Missing, ...] = ()
-    notes: tuple[str, ...] = ()
+    downloads: tuple[Download, ...] = ()  # public files that are not there yet, in order
+    steps: tuple[Step, ...] = ()  # what is done after all downloads, in order
+    missing: tuple[Missing, ...] = ()  # what only the user has; everything else is done all the same
+    notes: tuple[str, ...] = ()  # sentences to read before agreeing
+    # bytes of all downloads together, worked out where no source states them; 0 where that cannot be done
     estimate: int = 0
 
     @property

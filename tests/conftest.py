@@ -46,6 +46,26 @@ settings.load_profile("cmbench")
 # What is printed must not depend on who runs the tests: parallel workers state a width.
 os.environ.pop("COLUMNS", None)
 
+# Files that take more than half a minute on two cores, longest first.
+LONG = (
+    "rehearsal/test_story",
+    "commands/test_run",
+    "house/test_contributing",
+    "views/test_scope",
+    "pretraining/test_pretrain",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first, so that none of them is alone at the end."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.with_suffix("").as_posix()
+        return next((n for n, name in enumerate(LONG) if path.endswith(name)), len(LONG))
+
+    items.sort(key=place)
+
+
 LABELS = ("instrument--low", "instrument--high", "usul--slow")
 
 

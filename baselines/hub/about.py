@@ -54,14 +54,7 @@ _FILES, _MASK = "files_sha256", "mask_vector_sha256"
 
 
 def with_hashes(facts: str, folder: Path, names: Iterable[str], mask_vector: Tensor | None) -> str:
-    """Return the text of one of :data:`FACTS` with the hashes of the files beside it, sealed.
-
-    Args:
-        facts: a JSON object.
-        folder: of the files.
-        names: of them.
-        mask_vector: as it is stored; ``None`` if the model has none.
-    """
+    """Return the text of one of :data:`FACTS` with the hashes of the files beside it, sealed."""
     said = json.loads(facts) | {_FILES: {name: file_sha256(folder / name) for name in sorted(names)}}
     if mask_vector is not None:
         said[_MASK] = weights_sha256({"": mask_vector.float()})
@@ -85,10 +78,7 @@ _REMEDY = "Copy the folder again or make it again; if it was changed on purpose,
 def require_stated_files(folder: Path, mask_vector: Tensor | None = None, card: bool = False) -> None:
     """Check that what lies beside a folder's weights is what cmbench wrote there, if it did.
 
-    Args:
-        folder: of the model.
-        mask_vector: as it was read, where it is used.
-        card: whether the model card, too, must be as it was written.
+    ``mask_vector`` is given where it is used; ``card`` asks for the model card as it was written, too.
 
     Raises:
         UsageError: something is not, or the configuration is gone, or the file that says so is damaged.
@@ -110,9 +100,7 @@ def require_stated_files(folder: Path, mask_vector: Tensor | None = None, card: 
 def require_stated_weights(folder: Path, digest: str) -> None:
     """Check that a folder's weights are those that cmbench wrote there, if it did.
 
-    Args:
-        folder: of the model.
-        digest: :func:`weights_sha256` of what was read.
+    ``digest`` is :func:`weights_sha256` of what was read.
 
     Raises:
         UsageError: they are others, or the file that says so is damaged.

@@ -21,18 +21,12 @@ _CACHED, _SNAPSHOTS = "models--", "snapshots"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a model's files are, and how it is called.
+class ModelPlace:
+    """Where a model's files are, and how it is called."""
 
-    Attributes:
-        folder: with ``config.json``.
-        name: for results.
-        source: ``hf:owner/name@commit`` in the hub's cache, else ``a local folder``.
-    """
-
-    folder: Path
-    name: str
-    source: str
+    folder: Path  # with ``config.json``
+    name: str  # for results
+    source: str  # ``hf:owner/name@commit`` in the hub's cache, else ``a local folder``
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -116,7 +110,7 @@ def front_end(folder: Path) -> tuple[dict[str, object], Path] | None:
     return found[0] if found else None
 
 
-def find_model(folder: Path) -> Place:
+def find_model(folder: Path) -> ModelPlace:
     """Return where the model is that a folder stands for.
 
     Raises:
@@ -142,8 +136,8 @@ def find_model(folder: Path) -> Place:
     if absent:
         _refuse_what_it_is(folder)
     if repository:
-        return Place(folder, repository, f"hf:{repository}@{here.name}")
-    return Place(folder, cache.name if cache and here != given else here.name, "a local folder")
+        return ModelPlace(folder, repository, f"hf:{repository}@{here.name}")
+    return ModelPlace(folder, cache.name if cache and here != given else here.name, "a local folder")
 
 
 def _in_cache(here: Path) -> Path:
@@ -174,7 +168,6 @@ def _repository(cache: Path) -> str:
 
 
 def _snapshot(cache: Path) -> Path:
-    """Return the snapshot of a model in the hub's cache that its main branch names, or the only one."""
     found = sorted(one for one in (cache / _SNAPSHOTS).iterdir() if one.is_dir() and not one.name.startswith("."))
     main = cache / "refs" / "main"
     if main.is_file():
@@ -227,9 +220,5 @@ def _refuse_what_it_is(folder: Path) -> None:
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
     """Return folders whose whole name has a number, by that number."""
-    found = [(int(m[1]), one) for one in _entries(folder) if (m := re.fullmatch(pattern, one.name)) and one.is_dir()]
+    found = [(int(m[1]), one) for one in folder.glob("*/") if (m := re.fullmatch(pattern, one.name))]
     return [one for _, one in sorted(found)]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []

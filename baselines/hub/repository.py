@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import Missing, MissingError
-from ...files import read_json
 from ...paths import models_root
 from ..base import LoadOptions
 from .about import has_weights
-from .layout import front_end
+from .layout import front_end, weight_files
 
 # The model card (README.md) is fetched for its licence. Nothing executable is ever fetched.
 # The indices say which shards there are.
@@ -32,19 +31,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Repository:
-    """A model on the hub.
+    """A model on the hub."""
 
-    Attributes:
-        name: how cmbench calls it, and its folder under the models folder.
-        repository: ``owner/name`` on the hub.
-        revision: commit, branch or tag; ``None`` is the main branch.
-        licence: of the weights, as far as it is known before they are here.
-    """
-
-    name: str
-    repository: str
-    revision: str | None = None
-    licence: str = "see the model card"
+    name: str  # how cmbench calls it, and its folder under the models folder
+    repository: str  # ``owner/name`` on the hub
+    revision: str | None = None  # commit, branch or tag; ``None`` is the main branch
+    licence: str = "see the model card"  # of the weights, as far as it is known before they are here
 
     @property
     def source(self) -> str:
@@ -71,15 +63,10 @@ class Repository:
 
 @dataclass(frozen=True)
 class Located:
-    """A model that is on this machine.
+    """A model that is on this machine."""
 
-    Attributes:
-        folder: with its files.
-        source: ``hf:owner/name@commit``; without the commit where a folder does not tell it.
-    """
-
-    folder: Path
-    source: str
+    folder: Path  # with its files
+    source: str  # ``hf:owner/name@commit``; without the commit where a folder does not tell it
 
 
 def locate(wanted: Repository, options: LoadOptions) -> Located:
@@ -121,16 +108,6 @@ def _commit_of_copy(folder: Path) -> str | None:
     return note.read_text(encoding="utf-8").split("\n", 1)[0].strip() or None if note.is_file() else None
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a snapshot has its configuration and all its weights: a fetch may have been cut off between shards."""
-    for index in folder.glob("*.index.json"):
-        shards = read_json(index).get("weight_map")
-        names = set(shards.values()) if isinstance(shards, dict) else set()
-        if not all(isinstance(name, str) and (folder / name).is_file() for name in names):
-            return False
-    return has_weights(folder)
-
-
 def _cached(wanted: Repository) -> Located | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -143,8 +120,10 @@ def _cached(wanted: Repository) -> Located | None:
         )
     except LocalEntryNotFoundError:
         return None
+    # A fetch may have been cut off between shards.
+    whole = has_weights(folder) and all(file.is_file() for file in weight_files(folder))
     # A snapshot's folder is named after its commit.
-    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if _is_whole(folder) else None
+    return Located(folder, f"hf:{wanted.repository}@{folder.name}") if whole else None
 
 
 def _fetch(wanted: Repository) -> Located:

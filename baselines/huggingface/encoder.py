@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CmbenchError, UsageError
-from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, require_audio
+from ...errors import UsageError
+from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
 from ..hub.repository import Repository, locate
 from .kinds import KINDS, Kind
 
@@ -46,55 +46,29 @@ HEADS = (
 
 @dataclass(frozen=True)
 class TransformersEncoder:
-    """A frozen encoder of transformers; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen encoder of transformers; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        kind: how it is run.
-        model: the encoder's module.
-        extractor: its front end.
-        longest: samples of the longest window that it takes at once, or ``None``.
-    """
-
-    card: EncoderCard
-    kind: Kind
-    model: Any
-    extractor: Any
-    longest: int | None
+    card: EncoderCard  # who it is
+    kind: Kind  # how it is run
+    model: Any  # the encoder's module
+    extractor: Any  # its front end
+    longest: int | None  # samples of the longest window that it takes at once, or ``None``
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every hidden state, clip by clip.
 
         A window longer than the model takes is cut into equal parts, each as long as the others (they overlap by a few
-        samples if need be), whose features are averaged.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at ``card.sample_rate``.
-
-        Returns:
-            ``[batch, layers, dim]`` float32; states shorter than the longest are filled up with zeros.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
-            CmbenchError: a feature is not finite.
+        samples if need be), whose features are averaged. States shorter than the longest are filled up with zeros.
         """
         import numpy as np
 
-        require_audio(audio)
-        shortest = round(self.card.min_seconds * self.card.sample_rate)
-        if audio.shape[1] < shortest:
-            raise UsageError(
-                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s ({shortest} samples); "
-                f"this one has {audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
         for row, window in zip(features, audio, strict=True):
             parts = [_states(self.kind, self.model, self.extractor, part) for part in equal_parts(window, self.longest)]
             for layer, values in enumerate(np.mean(states, axis=0) for states in zip(*parts, strict=True)):
                 row[layer, : len(values)] = values
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def equal_parts(window: NDArray[np.float32], longest: int | None) -> list[NDArray[np.float32]]:
@@ -302,17 +276,11 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Published:
-    """A model on the hub that others are often compared with.
+    """A model on the hub that others are often compared with."""
 
-    Attributes:
-        hub: where it is.
-        summary: one sentence.
-        trained_on: corpora of its pre-training.
-    """
-
-    hub: Repository
-    summary: str
-    trained_on: tuple[str, ...]
+    hub: Repository  # where it is
+    summary: str  # one sentence
+    trained_on: tuple[str, ...]  # corpora of its pre-training
 
 
 # Corpora and licences: the model cards on the hub.

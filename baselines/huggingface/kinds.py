@@ -14,25 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """How one ``model_type`` is run.
+    """How one ``model_type`` is run."""
 
-    Attributes:
-        model: class of transformers.
-        extractor: class of transformers that holds the front end's settings.
-        part: attribute of the encoder inside the model; empty for the whole.
-        states: ``(encoder, extractor, one window [samples]) -> [layers][dim]``, each the mean over time.
-        seconds: ``(extractor) -> `` longest window that the model takes at once, seconds; ``None`` for any.
-        shortest: ``(configuration, extractor) -> `` samples of the shortest window.
-        words: ``(extractor) -> `` the preprocessing, for the card.
-    """
-
-    model: str
-    extractor: str
-    part: str
+    model: str  # class of transformers
+    extractor: str  # class of transformers that holds the front end's settings
+    part: str  # attribute of the encoder inside the model; empty for the whole
+    # ``(encoder, extractor, one window [samples]) -> [layers][dim]``, each the mean over time
     states: Callable[[Any, Any, NDArray[np.float32]], list[Tensor]]
+    # ``(extractor) -> `` longest window that the model takes at once, seconds; ``None`` for any
     seconds: Callable[[Any], float | None]
-    shortest: Callable[[Any, Any], int]
-    words: Callable[[Any], str]
+    shortest: Callable[[Any, Any], int]  # ``(configuration, extractor) -> `` samples of the shortest window
+    words: Callable[[Any], str]  # ``(extractor) -> `` the preprocessing, for the card
 
 
 def _on_device(model: Any, array: NDArray[np.float32]) -> Tensor:

@@ -44,7 +44,6 @@ def unwrapped_tensors(folder: Path) -> dict[str, Tensor] | None:
 
 
 def _stored_names(folder: Path, files: list[Path]) -> list[str]:
-    """Return the names of a folder's tensors as they are stored."""
     from safetensors import SafetensorError, safe_open
 
     if any(file.suffix != ".safetensors" for file in files):

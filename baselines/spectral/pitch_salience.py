@@ -65,38 +65,24 @@ _KERNEL_REACH = 4
 
 @dataclass(frozen=True)
 class Pitches:
-    """What sounds, frame by frame. Cents are above 55 Hz; strengths have no unit and grow with the gain.
+    """What sounds, frame by frame. Cents are above 55 Hz; strengths have no unit and grow with the gain."""
 
-    Attributes:
-        level: magnitude of each frame between 50 Hz and 5 kHz, float64 ``[frames]``.
-        total: summed strength of its partials, float64 ``[frames]``.
-        melody_cents: float64 ``[frames]``.
-        melody_strength: salience of the melody over the steady sound, float64 ``[frames]``; 0 where nothing was found.
-        voice_cents: the most salient pitches, strongest first, float64 ``[frames, 5]``.
-        voice_strength: their salience, float64 ``[frames, 5]``; 0 where there are fewer.
-        partial_frame: frame of each spectral peak, int64 ``[peaks]``.
-        partial_cents: its frequency, float64 ``[peaks]``.
-        partial_strength: float64 ``[peaks]``.
-    """
-
-    level: NDArray[np.float64]
-    total: NDArray[np.float64]
-    melody_cents: NDArray[np.float64]
+    level: NDArray[np.float64]  # magnitude of each frame between 50 Hz and 5 kHz, float64 ``[frames]``
+    total: NDArray[np.float64]  # summed strength of its partials, float64 ``[frames]``
+    melody_cents: NDArray[np.float64]  # float64 ``[frames]``
+    # salience of the melody over the steady sound, float64 ``[frames]``; 0 where nothing was found
     melody_strength: NDArray[np.float64]
-    voice_cents: NDArray[np.float64]
-    voice_strength: NDArray[np.float64]
-    partial_frame: NDArray[np.int64]
-    partial_cents: NDArray[np.float64]
-    partial_strength: NDArray[np.float64]
+    voice_cents: NDArray[np.float64]  # the most salient pitches, strongest first, float64 ``[frames, 5]``
+    voice_strength: NDArray[np.float64]  # their salience, float64 ``[frames, 5]``; 0 where there are fewer
+    partial_frame: NDArray[np.int64]  # frame of each spectral peak, int64 ``[peaks]``
+    partial_cents: NDArray[np.float64]  # its frequency, float64 ``[peaks]``
+    partial_strength: NDArray[np.float64]  # float64 ``[peaks]``
 
 
 def track_pitches(samples: NDArray[np.float32]) -> Pitches:
-    """Find melody, voices and partials of one window.
+    """Find melody, voices and partials of one window: mono at 24 kHz, at least one frame of 4,096.
 
     Memory is bounded: spectra exist for 256 frames (6.4 s) at a time, the salience for all (96 kB per second).
-
-    Args:
-        samples: mono at 24 kHz, ``[samples]``, at least one frame of 4,096.
     """
     import numpy as np
 
@@ -135,7 +121,6 @@ def _block(frames: NDArray[np.float32], first: int) -> tuple[NDArray[np.generic]
 
 @cache
 def _window() -> NDArray[np.float32]:
-    """Return the periodic Hann window ``[4096]``."""
     import numpy as np
 
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)).astype(np.float32)

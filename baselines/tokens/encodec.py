@@ -26,27 +26,16 @@ BANDWIDTH = 6.0
 
 @dataclass(frozen=True, eq=False)
 class EncodecTokeniser:
-    """A frozen EnCodec model; satisfies :class:`.base.Tokeniser`.
+    """A frozen EnCodec model; satisfies :class:`.base.Tokeniser`."""
 
-    Attributes:
-        name: who it is, with its source and the bandwidth.
-        fingerprint: SHA-256 of the weights, with the bandwidth.
-        sample_rate: of the audio that it takes, Hz.
-        hop: samples between frames.
-        codebook_size: tokens of each codebook.
-        levels: codebooks at this bandwidth.
-        bandwidth: kbit/s.
-        model: of transformers.
-    """
-
-    name: str
-    fingerprint: str
-    sample_rate: int
-    hop: int
-    codebook_size: int
-    levels: int
-    bandwidth: float
-    model: Any
+    name: str  # who it is, with its source and the bandwidth
+    fingerprint: str  # SHA-256 of the weights, with the bandwidth
+    sample_rate: int  # of the audio that it takes, Hz
+    hop: int  # samples between frames
+    codebook_size: int  # tokens of each codebook
+    levels: int  # codebooks at this bandwidth
+    bandwidth: float  # kbit/s
+    model: Any  # of transformers
 
     def tokens(self, audio: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the tokens ``[levels, frames]`` of mono audio ``[samples]``, those of encoding it in one go.
@@ -104,10 +93,6 @@ def _embedded(model: Any, audio: Any, hop: int) -> Any:
 
 def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     """Load EnCodec as a tokeniser.
-
-    Args:
-        name: a folder, ``hf:owner/name@revision``, or ``encodec-24khz``.
-        options: device and network policy.
 
     Raises:
         UsageError: it is no EnCodec model for mono audio, or the quantiser's tensors are not in its weights.

@@ -45,15 +45,9 @@ FRAMES_PER_TOKEN = 10
 
 
 def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return 64 mel levels in bels, 75 frames per second, with the mean over the whole taken off.
+    """Return mel levels of 24 kHz mono in bels ``[frames, 64]``, 75 frames per second, less the mean over the whole.
 
-    Without the mean, how loud a record was cut would tell corpora apart before any music does.
-
-    Args:
-        audio: mono at 24 kHz ``[samples]``.
-
-    Returns:
-        ``[frames, 64]``.
+    With the mean, how loud a record was cut would tell corpora apart before any music does.
     """
     import numpy as np
 
@@ -62,14 +56,7 @@ def log_mel(audio: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def log_frequency(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log power in 216 bands, 36 to an octave from 82.4 Hz, 75 frames per second, less the mean over the whole.
-
-    Args:
-        audio: mono at 24 kHz ``[samples]``.
-
-    Returns:
-        ``[frames, 216]``.
-    """
+    """Return log power of 24 kHz mono ``[frames, 216]``, 36 bands to an octave from 82.4 Hz, as :func:`log_mel` is."""
     import numpy as np
     import torch
 
@@ -88,25 +75,16 @@ FEATURES: Mapping[str, tuple[str, Callable[[NDArray[np.float32]], NDArray[np.flo
 
 @dataclass(frozen=True, eq=False)
 class ResidualKMeans:
-    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.base.Tokeniser`.
+    """Codebooks, each fitted on what the ones before leave over; satisfies :class:`.base.Tokeniser`."""
 
-    Attributes:
-        codebooks: ``[levels, size, bands]``.
-        mean: taken off every frame ``[bands]``.
-        deviation: every frame is divided by ``[bands]``.
-        errors: mean squared residual of the frames it was fitted on, before the first level and after each.
-        seed: of the fit.
-        fit: version of the fit; 1 was cmbench's own, 2 is scikit-learn's.
-        features: that it was fitted on, one of :data:`FEATURES`.
-    """
-
-    codebooks: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    deviation: NDArray[np.float32]
+    codebooks: NDArray[np.float32]  # ``[levels, size, bands]``
+    mean: NDArray[np.float32]  # taken off every frame ``[bands]``
+    deviation: NDArray[np.float32]  # every frame is divided by ``[bands]``
+    # mean squared residual of the frames it was fitted on, before the first level and after each
     errors: tuple[float, ...]
-    seed: int
-    fit: int = FIT
-    features: str = "log_mel"
+    seed: int  # of the fit
+    fit: int = FIT  # version of the fit; 1 was cmbench's own, 2 is scikit-learn's
+    features: str = "log_mel"  # that it was fitted on, one of :data:`FEATURES`
 
     @property
     def name(self) -> str:
@@ -150,11 +128,7 @@ class ResidualKMeans:
         return self.quantise(FEATURES[self.features][1](audio))[0]
 
     def quantise(self, frames: Floats) -> tuple[NDArray[np.int64], tuple[float, ...]]:
-        """Return tokens ``[levels, frames]`` and the mean squared residual before and after each level.
-
-        Args:
-            frames: spectra ``[frames, bands]``.
-        """
+        """Return tokens ``[levels, frames]`` and the mean squared residual before and after each level."""
         import numpy as np
 
         residual = ((frames - self.mean) / self.deviation).astype(np.float32)
@@ -172,12 +146,7 @@ def fit_residual_kmeans(
 ) -> ResidualKMeans:
     """Fit codebooks one after the other.
 
-    Args:
-        frames: spectra ``[frames, bands]``, as many of each tradition.
-        size: tokens of each codebook.
-        seed: of the initial centres.
-        levels: codebooks.
-        features: what the frames are, one of :data:`FEATURES`.
+    ``frames`` are spectra ``[frames, bands]``, as many of each tradition, made by ``features`` (:data:`FEATURES`).
 
     Raises:
         UsageError: there are fewer than ten frames for each token, or the frames do not differ.

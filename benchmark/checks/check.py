@@ -12,29 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at or tried.
+    """One thing that was looked at or tried."""
 
-    Attributes:
-        subject: what; of an encoder the promise that it must keep.
-        text: what came out; where it is not well also what to do.
-        well: whether it is as it must be; ``None`` if it could not be tried here.
-    """
-
-    subject: str
-    text: str
-    well: bool | None = True
+    subject: str  # what; of an encoder the promise that it must keep
+    text: str  # what came out; where it is not well also what to do
+    well: bool | None = True  # whether it is as it must be; ``None`` if it could not be tried here
 
 
 def print_checks(checks: Iterable[Check], console: Console, good: str, bad: str, width: int) -> bool:
-    """Print checks line by line as they are made; return whether all is well.
-
-    Args:
-        checks: each was tried.
-        console: where.
-        good: mark of what is well.
-        bad: mark of the rest, as wide.
-        width: of the subjects.
-    """
+    """Print checks line by line as they are made; return whether all is well."""
     from rich.markup import escape
 
     well = True

@@ -36,9 +36,7 @@ Forward = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 def check_device(device: str = "auto", shape: HubertShape | None = None) -> Iterator[Check]:
     """Compare a device with the processor, in float32 and, where it has such units, in bfloat16.
 
-    Args:
-        device: as for ``cmbench run``.
-        shape: of the network; the 95M size if not given.
+    The network is of the 95M size if no other shape is given.
 
     Raises:
         UsageError: there is no such device.
@@ -88,9 +86,7 @@ def forward_on(ready: Mapping[str, Tensor], shape: HubertShape, place: torch.dev
 def deviation(found: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     """Largest over hidden states: root mean square of the deviation by the spread between sounds.
 
-    Args:
-        found: ``[sounds, layers, dim]``.
-        truth: the same, on the processor.
+    Both are ``[sounds, layers, dim]``.
     """
     import numpy as np
 
@@ -162,12 +158,7 @@ def refused(
 ) -> Iterator[Check]:
     """Yield whether the batch of a run fits, and whether a refusal leaves the device as it was.
 
-    Args:
-        forward: the network.
-        sounds: of one batch of a run.
-        peak: GiB that were in use at most.
-        limit: lets the process have a share of the memory only.
-        scarce: a share that is too small for the batch.
+    ``peak`` GiB were in use at most; ``limit`` lets the process have the share ``scarce`` of the memory only.
     """
     import torch
 

@@ -41,23 +41,14 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast the MERT network runs here, beside what the machine's matrix products allow.
+    """How fast the MERT network runs here, beside what the machine's matrix products allow."""
 
-    Attributes:
-        device: for example ``cpu`` or ``cuda:0``.
-        precision: of the arithmetic.
-        ceiling: of one large matrix product, operations per second.
-        seconds: of one forward pass over a 30 s window at the 95M size, or over several together.
-        operations: of that pass.
-        windows: in that pass: one on a processor, as many as a run takes together on an accelerator.
-    """
-
-    device: str
-    precision: str
-    ceiling: float
-    seconds: float
-    operations: int
-    windows: int = 1
+    device: str  # for example ``cpu`` or ``cuda:0``
+    precision: str  # of the arithmetic
+    ceiling: float  # of one large matrix product, operations per second
+    seconds: float  # of one forward pass over a 30 s window at the 95M size, or over several together
+    operations: int  # of that pass
+    windows: int = 1  # in that pass: one on a processor, as many as a run takes together on an accelerator
 
     @property
     def share(self) -> float:
@@ -121,9 +112,6 @@ def measure(device: str = "auto") -> Iterator[Speed]:
     """Measure matrix products and the 95M-sized network, in float32 and, where the device gains from it, bfloat16.
 
     Weights are random: they do not change the time. Each figure is the best of several passes.
-
-    Args:
-        device: as for ``cmbench run``.
 
     Raises:
         UsageError: there is no such device.

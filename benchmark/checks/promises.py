@@ -30,9 +30,7 @@ Floats = NDArray[np.float32]
 def mini_clips(seconds: float, rate: int) -> Floats:
     """Render one clip of each ``mini`` task.
 
-    Args:
-        seconds: length; shorter tracks are repeated.
-        rate: sample rate, Hz.
+    Tracks shorter than ``seconds`` are repeated.
 
     Returns:
         ``[6, seconds * rate]``.
@@ -56,9 +54,6 @@ def check_encoder(encoder: Encoder) -> Iterator[Check]:
 
     After a broken promise without which the others mean nothing (the card, the shape), no more are checked. Whatever
     the encoder raises breaks the promise that was being checked, and nothing else.
-
-    Args:
-        encoder: the model.
     """
     card = encoder.card
     yield (first := _consistent(card))

@@ -21,6 +21,5 @@ def tasks(incomplete: str) -> list[str]:
 
 
 def _last(incomplete: str, names: Iterable[str]) -> list[str]:
-    """Complete what stands behind the last comma."""
     head, comma, begun = incomplete.rpartition(",")
     return [f"{head}{comma}{name}" for name in names if name.startswith(begun)]

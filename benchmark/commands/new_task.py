@@ -18,7 +18,7 @@ from .options import option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...tasks.own.corpus import Problem, Proposal
+    from ...tasks.own.corpus import Proposal, TableProblem
 
 MOST_LOST = 0.1
 """Share of the rows that may be left out without being asked for."""
@@ -131,7 +131,7 @@ def _print_columns(found: Proposal, screen: Console) -> None:
     screen.print()
 
 
-def _print_problems(problems: tuple[Problem, ...], screen: Console) -> None:
+def _print_problems(problems: tuple[TableProblem, ...], screen: Console) -> None:
     for kind, count in Counter(problem.kind for problem in problems).items():
         mine = [problem for problem in problems if problem.kind == kind]
         screen.print(f"[bold]{count} × {escape(kind)}[/] ({escape(mine[0].remedy)})", highlight=False, soft_wrap=True)
@@ -172,7 +172,6 @@ def _print_labels(found: Proposal, screen: Console) -> None:
 
 
 def _print_use(found: Proposal, screen: Console) -> None:
-    """Say where the rows and the recordings that are not used went."""
     lost: Counter[str] = Counter()
     for problem in found.problems:
         lost[problem.kind] += problem.loses
@@ -192,11 +191,7 @@ def _lacking(splits: list[str]) -> str:
 
 
 def _require_usable(found: Proposal, leave_out: bool) -> None:
-    """Check that what is left is a task.
-
-    Raises:
-        UsageError: it is not; nothing was written.
-    """
+    """Raise :class:`UsageError` if what is left is no task; nothing was written."""
     if not found.tracks or not found.labels:
         what = "recording can be used" if not found.tracks else "label is left"
         raise UsageError(f"No {what}; nothing was written. Mend what is listed above, and start again.")

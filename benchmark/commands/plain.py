@@ -56,16 +56,7 @@ def command_of(
     epilog: str | None = None,
     show_help: bool = False,
 ) -> Any:
-    """Return a command that takes parameters and calls a function with them.
-
-    Args:
-        name: of the command.
-        call: takes them by name.
-        parameters: annotated as typer has it.
-        help: of the command.
-        epilog: at the end of the help, as of :func:`examples`.
-        show_help: show the help where no word is given.
-    """
+    """Return a command that takes parameters and calls a function with them."""
 
     def called(**given: Any) -> None:
         call(**given)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ...tasks.fetching.room import spoken_bytes
 from ..needs import Need
-from ..plan import Cell, Expected, RunPlan
+from ..plan import Expected, PlannedCell, RunPlan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ def _line(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _print_cells(cells: Sequence[Cell], console: Console) -> None:
+def _print_cells(cells: Sequence[PlannedCell], console: Console) -> None:
     table = Table(
         "model", "task", "state", "tracks", "stored", "audio, h", "to encode, h", box=None, header_style="bold"
     )
@@ -71,7 +71,6 @@ def _size(need: Need) -> str:
 
 
 def _need(need: Need) -> str:
-    """Say what is to be got, how much, from whom and under what terms."""
     count = f"{need.files} file{'s' * (need.files != 1)}" if need.files and need.what == "files" else need.what
     whose = " · only with your account, or from you" if need.yours else ""
     optional = "" if need.blocks else " · not here; the run goes on without"

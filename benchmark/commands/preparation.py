@@ -72,7 +72,6 @@ def _sum(plan: Plan) -> str:
 
 
 def _print(console: Console, title: str, text: str) -> None:
-    """Print one entry, its lines under each other."""
     first, *more = escape(text).splitlines()
     console.print(f"[bold]{title:<9}[/] {first}", highlight=False, soft_wrap=True)
     for line in more:
@@ -86,7 +85,6 @@ def print_notes(plan: Plan, console: Console) -> None:
 
 
 def _size(download: Download) -> str:
-    """Say how much is to come."""
     if download.path.is_file():
         return "there already"
     size = spoken_bytes(download.size) if download.size is not None else "size not stated"
@@ -95,7 +93,6 @@ def _size(download: Download) -> str:
 
 
 def _check(download: Download) -> str:
-    """Say what the file will be compared with."""
     if download.digest is None:
         return "no hash published, so not checked"
     return f"checked by {download.digest.partition(':')[0]}"

@@ -42,11 +42,7 @@ def _roughly(seconds: float) -> str:
 
 
 class TerminalObserver(ProgressBar, Observer):
-    """Shows a run on a console: which cell of how many, about how long it takes; in a file a line now and then.
-
-    Args:
-        console: where bars and messages go (standard error, so that results can be piped).
-    """
+    """Shows a run on a console: which cell of how many, about how long it takes; in a file a line now and then."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console, left=False)

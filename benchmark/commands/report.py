@@ -45,6 +45,7 @@ class ReportGroup(TyperGroup):
 
     @commands.setter
     def commands(self, own: dict[str, Any]) -> None:
+        """Keep what is defined here."""
         self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -124,7 +125,6 @@ def html(
 
 
 def _records_below(places: Sequence[Path], base: str | None) -> list[Record]:
-    """Return the records below some places, the base's among them."""
     from ..records.folder import iter_records
 
     records = list(iter_records(*places))
@@ -183,13 +183,7 @@ def view_command(view: View[Any]) -> Any:
 
 
 def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:
-    """Read what a view reads; print and write what it makes of it.
-
-    Args:
-        view: to show.
-        shared: values of :func:`_shared`'s parameters, those that the command has.
-        own: of the view's options.
-    """
+    """Read what a view reads; print and write what it makes of it."""
     from ..records.evidence import choose_records
     from ..views.base import write_view
 

@@ -2,33 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...errors import UsageError
 from ...terminal import console
-from ..protocol import DEFAULT_PROTOCOL
 from ..request import PLANNED, RunRequest, as_yaml, keep, read_request
 from . import completing
 from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers, option
+from .plain import examples
 
 if TYPE_CHECKING:
     from ..records.record import Record
     from ..records.sections import Section
 
-RUN_EXAMPLES = (
-    "**Examples**\n\n"
-    "`cmbench run --model CultureMERT-95M --tasks all --plan`\n\n"
-    "`cmbench run --model mfcc,chroma --tasks all --edition mini`\n\n"
-    "`cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora`\n\n"
-    "`cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results`\n\n"
-    "`cmbench run run.yaml model=mfcc tasks=lyra`"
+RUN_EXAMPLES = examples(
+    "cmbench run --model CultureMERT-95M --tasks all --plan",
+    "cmbench run --model mfcc,chroma --tasks all --edition mini",
+    "cmbench run --model CultureMERT-95M --tasks turkish,lyra --data-root ~/corpora",
+    "cmbench run --model ./my-mert --tasks my-corpus/task.yaml --out results",
+    "cmbench run run.yaml model=mfcc tasks=lyra",
 )
 
+_TASKS = (
+    "`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' tasks), names, "
+    "a tradition, or paths to a task.yaml; several with commas."
+)
+_SPLITS = "`group-safe` (no album or artist is in two), or another split by name."
 
+OPTIONS: Mapping[str, Any] = {
+    "model": Annotated[
+        list[str],
+        option(
+            "--model",
+            "-m",
+            help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+            autocompletion=completing.models,
+        ),
+    ],
+    "tasks": Annotated[list[str], option("--tasks", "-t", help=_TASKS, autocompletion=completing.tasks)],
+    "edition": RunEdition,
+    "split": Annotated[str | None, option(help=_SPLITS)],
+    "protocol": RunProtocol,
+    "data_root": DataRoot,
+    "out": Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")],
+    "device": Device,
+    "precision": Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")],
+    "seeds": Seeds,
+    "offline": Offline,
+    "force": Annotated[bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")],
+    "workers": Workers,
+    "mini_scale": MiniScale,
+    "mini_seed": MiniSeed,
+    "limit": Annotated[
+        int | None,
+        typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
+    ],
+    "executor": Annotated[str, typer.Option(help="`local`, or `ray` for a cluster (docs/scale.md).")],
+    "ray_address": Annotated[
+        str | None, option(help="Of the Ray cluster; `auto` for the one of this machine; one of its own if not given.")
+    ],
+    "cpus_per_worker": Annotated[int | None, option(min=1, help="Of a cluster; 4 if not given.")],
+    "gpus_per_worker": Annotated[
+        float | None, option(min=0.0, help="Of a cluster, fractions too; 1 if not given and there are any.")
+    ],
+    "batch_seconds": Annotated[
+        float | None, option(min=1.0, help="Audio that an encoder takes at once, seconds; by its device if not given.")
+    ],
+}
+"""How the fields of :class:`.request.RunRequest` are said as options; their defaults are the request's."""
+
+
+def _with_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a run behind its words."""
+    first, words, *others, _ = signature(command, eval_str=True).parameters.values()
+    asked = RunRequest()
+    own = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=getattr(asked, name), annotation=annotation)
+        for name, annotation in OPTIONS.items()
+    ]
+    command.__signature__ = Signature([first, words, *own, *others])  # type: ignore[attr-defined]
+    command.__annotations__ = {}
+    return command
+
+
+@_with_request
 def run(
     context: typer.Context,
     words: Annotated[
@@ -40,71 +102,19 @@ def run(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
-            autocompletion=completing.models,
-            show_default=False,
-        ),
-    ] = None,
-    tasks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tasks",
-            "-t",
-            help="`all` (the paper's six), `ready` (those of the six whose data is here), `installed` (also others' "
-            "tasks), names, a tradition, or paths to a task.yaml; several with commas.",
-            autocompletion=completing.tasks,
-            show_default=False,
-        ),
-    ] = None,
-    edition: RunEdition = None,
-    split: Annotated[
-        str | None,
-        typer.Option(help="`group-safe` (no album or artist is in two), or another split by name.", show_default=False),
-    ] = None,
-    protocol: RunProtocol = DEFAULT_PROTOCOL,
-    data_root: DataRoot = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")] = Path("results"),
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
-    seeds: Seeds = None,
-    offline: Offline = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")
-    ] = False,
-    workers: Workers = None,
-    mini_scale: MiniScale = 1.0,
-    mini_seed: MiniSeed = 0,
-    limit: Annotated[
-        int | None,
-        typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
-    ] = None,
-    executor: Annotated[str, typer.Option(help="`local`, or `ray` for a cluster (docs/scale.md).")] = "local",
-    ray_address: Annotated[
-        str | None, option(help="Of the Ray cluster; `auto` for the one of this machine; one of its own if not given.")
-    ] = None,
-    cpus_per_worker: Annotated[int | None, option(min=1, help="Of a cluster; 4 if not given.")] = None,
-    gpus_per_worker: Annotated[
-        float | None, option(min=0.0, help="Of a cluster, fractions too; 1 if not given and there are any.")
-    ] = None,
-    batch_seconds: Annotated[
-        float | None, option(min=1.0, help="Audio that an encoder takes at once, seconds; by its device if not given.")
-    ] = None,
+    *,
     plan: Annotated[
         bool,
         typer.Option(
             "--plan", help="Only say what would be done: cells, bytes to fetch, hours, the order. Writes nothing."
         ),
     ] = False,
-    title: Annotated[str, typer.Option(help="Heading of the page.", show_default=False)] = "",
+    title: Annotated[str, option(help="Heading of the page.")] = "",
     details: Annotated[
         bool, typer.Option("--details", help="Print every score with its interval, what was left out, and equity.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --plan: as JSON.")] = False,
+    **_: Any,
 ) -> None:
     """Evaluate models on tasks: records, a table and a page.
 
@@ -112,7 +122,8 @@ def run(
     """
     if as_json and not plan:
         raise UsageError("--json goes with --plan; a run writes its records as JSON in any case.")
-    typed = {key: value for key, value in context.params.items() if _is_typed(context, key)}
+    sources = {key: context.get_parameter_source(key) for key in OPTIONS}
+    typed = {key: context.params[key] for key, source in sources.items() if source and source.name != "DEFAULT"}
     asked = read_request(words or (), typed)
     if plan and asked.limit is not None:
         raise UsageError("--plan counts the whole of each task; leave out --limit, whose run is a first look.")
@@ -136,12 +147,6 @@ def run(
     if words:
         keep(asked)
     _show(records, Path(asked.out), title, details)
-
-
-def _is_typed(context: typer.Context, key: str) -> bool:
-    """Whether a key of a run was given as an option."""
-    source = context.get_parameter_source(key)
-    return key in RunRequest.__dataclass_fields__ and source is not None and source.name != "DEFAULT"
 
 
 def _show(records: Sequence[Record], out: Path, title: str, details: bool) -> None:
@@ -192,6 +197,6 @@ def schema() -> None:
     """Print the JSON Schema of a record."""
     import json
 
-    from ..records.record import json_schema
+    from ..records.record import Record
 
-    typer.echo(json.dumps(json_schema(), indent=1, sort_keys=True))
+    typer.echo(json.dumps(Record.model_json_schema(), indent=1, sort_keys=True))

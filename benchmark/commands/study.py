@@ -24,11 +24,7 @@ Plan = Annotated[bool, typer.Option("--plan", help="Only say what it would take.
 
 
 def study_commands(**named: str) -> dict[str, Any]:
-    """Return the commands of studies, by name.
-
-    Args:
-        named: name of a command -> name of its study; every study under its own name if not given.
-    """
+    """Return the commands of studies, by name."""
     from ..studies.registry import studies
 
     there = studies()
@@ -94,12 +90,6 @@ def _carried_out(study: Study[Any, Any], plan: bool = False, **given: Any) -> No
 
 def carry_out(study: Study[Any, Any], request: Any, out: Path | None, plan: bool = False) -> None:
     """State what a study takes, answer the request, print the answer and write its files.
-
-    Args:
-        study: to carry out.
-        request: what is asked for.
-        out: folder of the files; ``None`` writes none.
-        plan: only state what it takes.
 
     Raises:
         Exit: something is not as it should be, by the answer.

@@ -122,7 +122,6 @@ def _one_record(place: Path) -> Path:
 
 
 def _recordings(files: Sequence[str]) -> list[Path]:
-    """Return the files, and the recordings below the folders."""
     from ...tasks.own.recordings import find_recordings
     from ...written import find_path
 

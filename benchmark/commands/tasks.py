@@ -214,7 +214,6 @@ def audit_task(
 
 
 def _root(named: Path | None) -> Path:
-    """Return the data root, which need not exist yet."""
     from ...paths import data_root
 
     root = data_root(named)
@@ -226,27 +225,16 @@ def _root(named: Path | None) -> Path:
 
 
 def _has_terminal() -> bool:
-    """Whether there is somebody to ask."""
     return sys.stdin.isatty()
 
 
 def _require_agreement() -> None:
-    """Ask whether to go on.
-
-    Raises:
-        UsageError: there is nobody to ask.
-    """
     if not _has_terminal():
         raise UsageError("Nothing was fetched: there is no terminal to ask at. Add --yes to agree to the list above.")
     typer.confirm("Go on?", abort=True, err=True)
 
 
 def _ask_secret(prompt: str) -> str:
-    """Ask for a secret, unseen.
-
-    Raises:
-        UsageError: there is nobody to ask.
-    """
     if not _has_terminal():
         raise UsageError(f"There is no terminal to ask at: {prompt}")
     return str(typer.prompt(prompt, hide_input=True, err=True))

@@ -190,6 +190,8 @@ def _task_change(first: Evidence, second: Evidence, resamples: int, bound: float
     first, second, notes = on_common_tracks(first, second)
     task = first.record.task
     one, other = replicate(first, resamples), replicate(second, resamples)
+    if first.models > 1 or second.models > 1:
+        one, other = one.beside(other), other.beside(one, second=True)
     sample = fewest([one.sample, other.sample])
     macro = {metric: (one.macro(metric), other.macro(metric)) for metric in (*RANKED, "prevalence")}
     return TaskChange(

@@ -71,7 +71,8 @@ def equity(found: Sequence[Evidence], resamples: int = RESAMPLES) -> Equity | No
     sample = fewest([e.sample for e in found])
     model, setting, _ = kinds.pop()
     table = np.stack(list(scores.values()))
-    drawn = table[:, 1:][:, ~np.isnan(table[:, 1:]).any(axis=0)]
+    drawn = table[:, 1 : table.shape[1] - sample.following]
+    drawn = drawn[:, ~np.isnan(drawn).any(axis=0)]
     worst = int(table[:, 0].argmin()) if np.ptp(table[:, 0]) > ROUNDING else None
     return Equity(
         model=model,

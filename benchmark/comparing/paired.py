@@ -2,9 +2,10 @@
 
 Both models are scored on the same resamples of whole groups, so what makes a resample easy or hard cancels. Where the
 chosen probes were also trained on resamples of the training groups, the same for both, each resample of the test split
-is moved by what one of these trainings changes: errors are then of both samples. The interval of a difference is that
-of a score by the first rules (:func:`..scoring.bootstrap.interval`). How often these intervals hold is simulated by the
-tests; docs/statistics.md has the figures.
+is moved by what one of these trainings changes, and where few groups chose the input by what that may have cost
+(:mod:`.choice`): errors are then of both samples. The interval of a difference is that of a score by the first rules
+(:func:`..scoring.bootstrap.interval`). Of several pre-trainings the error takes in the spread. How often these
+intervals hold is simulated by the tests; docs/statistics.md has the figures.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,6 +26,7 @@ from ..records.record import RANKED as RANKED
 from ..scoring.bootstrap import cluster_weights, interval, offset, student
 from ..scoring.intervals import Sample, label_groups, missing, rules_of, training_spread, training_turns
 from ..scoring.metrics import Doubles, defined_labels, mean_of_defined, ranking_scores, sort_scores, weighted_scores
+from .choice import choice_cost
 
 LEVEL = 0.95
 """Of the intervals; tests are at one minus this."""
@@ -53,17 +56,19 @@ class Replicates:
     """Scores of one model on a test split (row 0) and on its resamples, mean over seeds.
 
     Attributes:
-        scores: metric -> ``[1 + resamples, labels]``, NaN where a label lacks a positive or a negative; and as
-            ``prevalence`` the share of positives.
+        scores: metric -> ``[1 + resamples + 1, labels]``, NaN where a label lacks a positive or a negative; and as
+            ``prevalence`` the share of positives. The last row is what another choice may have given.
         defined: labels that the split itself defines, ``[labels]``.
         sample: what was drawn from.
         held: groups that speak of each label, by the record's rules of intervals, ``[labels]``.
+        each: metric -> scores of every pre-training on the split, ``[models, labels]``.
     """
 
     scores: dict[str, Doubles]
     defined: tuple[bool, ...]
     sample: Sample
     held: tuple[float, ...]
+    each: dict[str, Doubles]
 
     def macro(self, metric: str, labels: Sequence[int] | None = None) -> Doubles:
         """Return the macro mean over the labels that each resample defines, ``[1 + resamples]``.
@@ -74,6 +79,24 @@ class Replicates:
         """
         columns = [k for k in (range(len(self.defined)) if labels is None else labels) if self.defined[k]]
         return mean_of_defined(self.scores[metric][:, columns])
+
+    def beside(self, other: Replicates, second: bool = False) -> Replicates:
+        """Return these as one of a pair: the scores of several pre-trainings follow, those of either model.
+
+        Args:
+            other: of the pair.
+            second: whether these are of the second model.
+        """
+        models = [len(side.each[RANKED[0]]) for side in ((other, self) if second else (self, other))]
+        sample = replace(self.sample, models=(models[0], models[1]))
+        mine = np.repeat([not second, second], [count if count > 1 else 0 for count in models])
+        scores = {}
+        for metric, rows in self.scores.items():
+            following = np.repeat(rows[:1], len(mine), axis=0)
+            if metric in self.each and mine.any():
+                following[mine] = self.each[metric]
+            scores[metric] = np.concatenate([rows, following])
+        return replace(self, scores=scores, sample=sample)
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,7 @@ class Difference:
         equivalent: whether the change is shown to lie within the bound (two one-sided tests at 5 %).
         reason: why something is ``None``.
         trainings: resamples of the training tracks that the error takes in; with 0 it is of the test sample only.
+        models: pre-trainings of either model that it is the mean over.
     """
 
     before: float | None
@@ -124,6 +148,12 @@ class Difference:
     equivalent: bool = False
     reason: str | None = None
     trainings: int = 0
+    models: tuple[int, int] = (1, 1)
+
+    @property
+    def rules(self) -> int:
+        """Version of the rules of verdicts: by the second, errors take in the training sample and the choice."""
+        return 2 if self.trainings else 1
 
     @property
     def judgement(self) -> str:
@@ -182,26 +212,32 @@ def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     weights = cluster_weights(evidence.groups, resamples, resample_seed(evidence))
     weights = np.concatenate([np.ones((1, weights.shape[1]), weights.dtype), weights])
     total = {metric: np.zeros((1 + resamples, evidence.targets.shape[1])) for metric in RANKED}
+    alone: dict[str, list[Doubles]] = {metric: [] for metric in RANKED}
     for probabilities in evidence.probabilities:
         prepared = sort_scores(evidence.targets, probabilities, evidence.record.task.labels, evidence.known)
         roc_auc, precision = weighted_scores(prepared, weights)
-        total["roc_auc"] += roc_auc
         # Average precision exists without negatives; a label without them is not judged by either metric.
-        total["average_precision"] += np.where(np.isnan(roc_auc), np.nan, precision)
+        for metric, found in zip(RANKED, (roc_auc, np.where(np.isnan(roc_auc), np.nan, precision)), strict=True):
+            total[metric] += found
+            alone[metric].append(found[0])
     defined, _ = defined_labels(evidence.targets, evidence.known)
     seeds = len(evidence.probabilities)
     scores = {metric: sums / seeds for metric, sums in total.items()}
+    shape = (evidence.models, -1, evidence.targets.shape[1])
+    each = {metric: np.reshape(rows, shape).mean(axis=1) for metric, rows in alone.items()}
+    cost = choice_cost(evidence, np.mean([mean_of_defined(scores[metric][1:]) for metric in RANKED], axis=0))
     if evidence.resampled is not None:
         turns = training_turns(resamples, evidence.sample.trainings, resample_seed(evidence))
         spread = np.array([ranking_scores(evidence.targets, p, known=evidence.known) for p in evidence.resampled])
         for k, metric in enumerate(RANKED):
-            scores[metric][1:] += training_spread(spread[:, k])[turns]
+            scores[metric][1:] += training_spread(spread[:, k].reshape(shape).mean(axis=0))[turns]
     known = np.ones((weights.shape[1], 1)) if evidence.known is None else evidence.known.astype(np.float64)
     prevalence = (weights @ evidence.targets.astype(np.float64)) / np.maximum(weights @ known, 1)
     scores["prevalence"] = np.where(np.isnan(total["roc_auc"]), np.nan, prevalence)
     version = rules_of(evidence.record.protocol.settings)
+    scores = {name: np.concatenate([rows, rows[:1] + cost * (name in RANKED)]) for name, rows in scores.items()}
     held = label_groups(version, evidence.targets, evidence.groups, evidence.known).tolist()
-    return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held))
+    return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held), each)
 
 
 def level(samples: Doubles, sample: Sample) -> Level:
@@ -213,9 +249,12 @@ def level(samples: Doubles, sample: Sample) -> Level:
     """
     if math.isnan(samples[0]):
         return Level(None, reason=NOTHING_DEFINED)
-    value, drawn = float(samples[0]), samples[1:]
+    value, (drawn, _, each) = float(samples[0]), _parts(samples, sample)
     if reason := missing(drawn, sample.groups):
         return Level(value, reason=reason)
+    if each.size:
+        error, count = _with_models(_error(drawn, sample.fewer), sample.fewer, each, sample.models)
+        return Level(value, *_about(value, error, count, LEVEL))
     return Level(value, *interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.fewer))
 
 
@@ -230,22 +269,29 @@ def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) ->
     """
     groups, trainings = sample.fewer, sample.trainings
     if math.isnan(before[0]) or math.isnan(after[0]):
-        return Difference(None, None, None, reason=NOTHING_DEFINED, trainings=trainings)
+        return Difference(None, None, None, reason=NOTHING_DEFINED, trainings=trainings, models=sample.models)
     first, second = float(before[0]), float(after[0])
     change = second - first
-    drawn = (after - before)[1:]
+    drawn, gained, each = _parts(after - before, sample)
     if reason := missing(drawn, sample.groups):
-        return Difference(first, second, change, reason=reason, trainings=trainings)
+        return Difference(first, second, change, reason=reason, trainings=trainings, models=sample.models)
     kept = drawn[~np.isnan(drawn)]
-    error = float(kept.std()) * math.sqrt(groups / (groups - 1))
+    error = _error(kept, groups)
+    if gained.size and error > ROUNDING:
+        # Only the model that scores less can have been robbed of its lead by its choice.
+        side = before if change > 0 else after
+        both = math.hypot(error, float(_parts(side, sample)[1][0] - side[0]))
+        kept, error = change + (kept - change) * (both / error), both
+    if each.size:
+        error, groups = _with_models(error, groups, each, sample.models)
     if error < ROUNDING:
         # Every resample shows the same change: none between equal rankings, half of the scale from a constant to a
         # perfect one. Student's t of a change over no error is without bounds.
         none = abs(change) < ROUNDING
         exact = Difference(first, second, change, change, change, 0.0, float(none), None, 0.0, none and bound > 0)
-        return replace(exact, trainings=trainings)
-    low, high = interval(kept, change, LEVEL, groups)
-    inner = interval(kept, change, 1 - 2 * (1 - LEVEL), groups)
+        return replace(exact, trainings=trainings, models=sample.models)
+    between = partial(_about, change, error, groups) if each.size else partial(_moved, kept, change, groups)
+    (low, high), inner = between(LEVEL), between(1 - 2 * (1 - LEVEL))
     return Difference(
         before=first,
         after=second,
@@ -253,23 +299,60 @@ def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) ->
         low=low,
         high=high,
         standard_error=error,
-        p_value=_p_value(kept, change, groups, error),
+        p_value=_p_value(kept[:0] if each.size else kept, change, groups, error),
         detectable=MARGIN * error * (student(groups, 0.5 + LEVEL / 2) + student(groups, POWER)),
         equivalent=-bound < inner[0] and inner[1] < bound,
         trainings=trainings,
+        models=sample.models,
     )
+
+
+def _parts(samples: Doubles, sample: Sample) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the draws, what another choice may have given (one number or none), and that of each pre-training."""
+    end = len(samples) - sample.following
+    return samples[1:end], samples[end : end + sample.choice], samples[end + sample.choice :]
+
+
+def _error(drawn: Doubles, groups: float) -> float:
+    return float(np.nanstd(drawn)) * math.sqrt(groups / (groups - 1))
+
+
+def _with_models(error: float, groups: float, each: Doubles, models: tuple[int, int]) -> tuple[float, float]:
+    """Let an error take in the spread of pre-trainings.
+
+    The variance of a mean over ``n`` models is theirs over ``n``. Degrees of freedom of the sum of variances are those
+    of Satterthwaite (1946), as in Welch's test of two means.
+
+    Returns:
+        The error, and one more than its degrees of freedom.
+    """
+    sides = np.split(each, [models[0] if models[0] > 1 else 0])
+    parts = [(error**2, groups - 1)] + [(side.var(ddof=1) / len(side), len(side) - 1) for side in sides if side.size]
+    total = sum(part for part, _ in parts)
+    if total < ROUNDING**2:
+        return 0.0, groups
+    return math.sqrt(total), 1 + total**2 / sum(part**2 / freedom for part, freedom in parts)
+
+
+def _about(value: float, error: float, groups: float, level: float) -> tuple[float, float]:
+    away = student(groups, 0.5 + level / 2) * error
+    return value - away, value + away
+
+
+def _moved(drawn: Doubles, value: float, groups: float, level: float) -> tuple[float, float]:
+    return interval(drawn, value, level, groups)
 
 
 def _p_value(samples: Doubles, value: float, groups: float, error: float) -> float:
     """Two-sided p-value of no change: the larger of what the samples and what Student's t say.
 
     By the samples it is the smallest level at which the interval of the change leaves out zero; beyond the last sample,
-    where a share cannot tell any more, t alone counts.
+    where a share cannot tell any more, t alone counts. So it does without samples.
     """
     from scipy.stats import t
 
     away = abs(value) / error
-    if samples.min() <= 0 <= samples.max():
+    if samples.size and samples.min() <= 0 <= samples.max():
         away = min(away, abs(offset(samples, 0.0) - offset(samples, value)) / math.sqrt(groups / (groups - 1)))
     return float(2 * t.sf(away, groups - 1))
 

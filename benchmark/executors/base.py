@@ -25,20 +25,14 @@ OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an executor works, and how large its workers are; the local one is the process itself.
+class WorkerSettings:
+    """Where an executor works, and how large its workers are; the local one is the process itself."""
 
-    Attributes:
-        threads: that decode in one worker; as many as it has processors if not given.
-        address: of a cluster; ``auto`` for the one of this machine, ``None`` for one that is started and ended.
-        cpus: of one worker.
-        gpus: of one worker, fractions too.
-    """
-
-    threads: int | None = None
+    threads: int | None = None  # that decode in one worker; as many as it has processors if not given
+    # of a cluster; ``auto`` for the one of this machine, ``None`` for one that is started and ended
     address: str | None = None
-    cpus: int | None = None
-    gpus: float | None = None
+    cpus: int | None = None  # of one worker
+    gpus: float | None = None  # of one worker, fractions too
 
 
 class Executor(Protocol):
@@ -48,7 +42,7 @@ class Executor(Protocol):
     threads: int
     """Decoding threads of one worker."""
 
-    def __init__(self, encoders: Encoders, place: Place) -> None:
+    def __init__(self, encoders: Encoders, place: WorkerSettings) -> None:
         """Be ready for work.
 
         Raises:
@@ -69,19 +63,15 @@ class Executor(Protocol):
     def each(self, work: Callable[[Encoders, Sequence[S]], Iterator[T]], items: Sequence[S]) -> Iterator[T]:
         """Yield what a function makes of every item, each once, in any order.
 
-        Args:
-            work: of the encoders and some items; doing an item again does no harm.
-            items: each of which may be done in another process.
+        Each may be done in another process; doing one again does no harm.
         """
         ...
 
     def start(self, work: Callable[[OnProgress], T], then: Callable[[T], R], progress: OnProgress) -> Callable[[], R]:
-        """Begin something, and return what waits for its end.
+        """Begin something pure, and return what waits for its end.
 
-        Args:
-            work: a pure function of how to tell its progress.
-            then: takes what it returned, in this process, as soon as may be and once.
-            progress: hears how far it is, where that can be told.
+        ``then`` takes what it returned, in this process, as soon as may be and once; ``progress`` hears how far it is,
+        where that can be told.
         """
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from .base import OnProgress, Place, R, S, T
+from .base import OnProgress, R, S, T, WorkerSettings
 
 if TYPE_CHECKING:
     from ..models import Encoders
@@ -18,7 +18,7 @@ class Local:
 
     name = "local"
 
-    def __init__(self, encoders: Encoders, place: Place) -> None:
+    def __init__(self, encoders: Encoders, place: WorkerSettings) -> None:
         self._encoders = encoders
         self.threads = place.threads or os.cpu_count() or 1
 

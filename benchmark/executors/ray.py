@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from ...errors import CmbenchError, UsageError
-from .base import OnProgress, Place, R, S, T
+from .base import OnProgress, R, S, T, WorkerSettings
 
 if TYPE_CHECKING:
     from ..models import Encoders
@@ -79,7 +79,7 @@ class OnRay:
 
     name = "ray"
 
-    def __init__(self, encoders: Encoders, place: Place) -> None:
+    def __init__(self, encoders: Encoders, place: WorkerSettings) -> None:
         try:
             import ray
         except ModuleNotFoundError as error:
@@ -110,11 +110,10 @@ class OnRay:
         self._encoders = ray.put(encoders)
 
     def _nodes(self) -> list[dict[str, float]]:
-        """Return what every living node has."""
         nodes = self._ray.nodes()  # type: ignore[no-untyped-call]
         return [node["Resources"] for node in nodes if node["Alive"]]
 
-    def _measure(self, place: Place) -> dict[str, float]:
+    def _measure(self, place: WorkerSettings) -> dict[str, float]:
         """Return what one worker takes of its node."""
         nodes = self._nodes()
         most = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in ("CPU", "GPU")}
@@ -208,11 +207,7 @@ class OnRay:
         return list(done)
 
     def _arrived(self, hand: _Hand) -> None:
-        """Take a worker that has its place into account.
-
-        Raises:
-            CmbenchError: several in a row could not be started.
-        """
+        """Take a worker that has its place into account; raise :class:`CmbenchError` if several in a row had none."""
         try:
             self._get(hand.arriving)
         except self._ray.exceptions.RayActorError as error:
@@ -258,7 +253,6 @@ class OnRay:
         return result
 
     def _settle(self) -> None:
-        """Take the results that are there."""
         for begun in self._begun:
             if not begun.done and self._ray.wait([begun.ref], timeout=0)[0]:
                 begun.result, begun.done = begun.then(self._get(begun.ref)), True
@@ -277,7 +271,6 @@ def _do(work: Callable[[OnProgress], T], folder: str) -> T:
 
 
 def _room(node: dict[str, float], needs: dict[str, float]) -> int:
-    """Workers that fit on a node."""
     asked = ((node.get(kind, 0.0), needs[need]) for kind, need in (("CPU", "num_cpus"), ("GPU", "num_gpus")))
     return min(int(there / take + 1e-9) for there, take in asked if take)
 

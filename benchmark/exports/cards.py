@@ -75,10 +75,6 @@ def eval_results(records: Sequence[Record], dataset: str) -> list[dict[str, obje
     ranks what has the same task id, so edition, split and protocol are part of it: a score on ``mini`` is never beside
     one on real data.
 
-    Args:
-        records: of one model.
-        dataset: ``owner/name`` of the benchmark's data set.
-
     Raises:
         UsageError: a record is of a sample of its tracks.
     """

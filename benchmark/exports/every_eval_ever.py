@@ -37,10 +37,8 @@ METRICS = {
 def eee_files(found: Sequence[Section], organisation: str, relationship: str) -> dict[str, dict[str, object]]:
     """Return evaluations by their path in such a store: ``data/benchmark/developer/model/uuid.json``.
 
-    Args:
-        found: the sections; a model without a single defined score is left out.
-        organisation: who evaluated.
-        relationship: of who evaluated to the models: ``first_party``, ``third_party``, ``collaborative``, ``other``.
+    ``relationship`` is of ``organisation`` to the models: ``first_party``, ``third_party``, ``collaborative``,
+    ``other``.
 
     Raises:
         CmbenchError: a record's moment of creation cannot be read.

@@ -18,7 +18,7 @@ from ...errors import CmbenchError, UsageError
 from ...files import safe_name
 from ...tasks.splits.names import SPLITS
 from ..cell import extract_all, open_store
-from ..executors.base import Place
+from ..executors.base import WorkerSettings
 from ..executors.local import Local
 from ..features.windows import window_spans
 from ..records.setting import warning_of
@@ -36,20 +36,14 @@ FORMATS = ("npz", "parquet")
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Features of the usable tracks of a task.
+    """Features of the usable tracks of a task."""
 
-    Attributes:
-        facts: what they are of: model, task, edition and what identifies both.
-        layer_names: of the hidden states.
-        columns: by name, one value a row: ``id``, ``split``, ``group``, ``labels``, ``window`` (-1 for a whole track),
-            ``start`` and ``end`` in the file, seconds.
-        features: float16 ``[rows, layers, dim]``.
-    """
-
-    facts: Mapping[str, str]
-    layer_names: tuple[str, ...]
+    facts: Mapping[str, str]  # what they are of: model, task, edition and what identifies both
+    layer_names: tuple[str, ...]  # of the hidden states
+    # by name, one value a row: ``id``, ``split``, ``group``, ``labels``, ``window`` (-1 for a whole track), ``start``
+    # and ``end`` in the file, seconds
     columns: Mapping[str, NDArray[Any]]
-    features: NDArray[np.float16]
+    features: NDArray[np.float16]  # float16 ``[rows, layers, dim]``
 
 
 def stored_features(
@@ -64,15 +58,6 @@ def stored_features(
 ) -> FeatureTable:
     """Return the features of every usable track, in the order of the splits; what is not in the store is encoded.
 
-    Args:
-        encoders: has the encoder.
-        name: of the encoder.
-        data: the tracks.
-        windowing: of the protocol.
-        workers: decoding threads.
-        watch: notified of how it goes.
-        by_track: one row a track rather than one a window.
-
     Raises:
         CmbenchError: no track is usable, the encoder misbehaves, or the store holds other windows than the windowing
             makes.
@@ -81,7 +66,7 @@ def stored_features(
     windowing = windowing.of(card.max_seconds)
     store = open_store(card, data, windowing)
     store.describe(card, task, data.edition, windowing)
-    entries, _ = extract_all(encoders, name, data, store, windowing, Local(encoders, Place(workers)), watch)
+    entries, _ = extract_all(encoders, name, data, store, windowing, Local(encoders, WorkerSettings(workers)), watch)
     usable = [(split, t) for split in SPLITS for t in data.splits[split] if entries[t.id].track.failure is None]
     if not usable:
         raise CmbenchError(f"Task {task.name} ({data.edition}): no track can be used; there is nothing to export.")
@@ -106,7 +91,6 @@ def stored_features(
 def _spans(
     track: Track, entry: ShardTrack, card: EncoderCard, windowing: Windowing, count: int
 ) -> list[tuple[float, float]]:
-    """Return start and end of every window in the file, seconds."""
     samples = round(entry.track.seconds * card.sample_rate)
     spans = window_spans(samples, card.sample_rate, windowing, card.min_seconds)
     if len(spans) != count:

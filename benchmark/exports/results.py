@@ -22,12 +22,7 @@ def result_files(
 ) -> dict[str, bytes]:
     """Return the files of an export, by relative path; a single one for ``latex``, ``csv`` and ``markdown``.
 
-    Args:
-        records: what to export.
-        form: ``latex``, ``csv``, ``markdown``, ``eee`` or ``eval-results``.
-        dataset: for ``eval-results``: ``owner/name`` of the benchmark's data set on the hub.
-        organisation: for ``eee``: who evaluated.
-        relationship: for ``eee``: of who evaluated to the models.
+    ``form`` is ``latex``, ``csv``, ``markdown``, ``eee`` or ``eval-results``; ``dataset`` is for the latter.
 
     Raises:
         UsageError: there are no records, the format has nothing to say of any, two contradict each other, or
@@ -59,11 +54,6 @@ def result_files(
 
 def write_results(files: Mapping[str, bytes], out: Path, *, folder: bool) -> list[Path]:
     """Write an export and return the paths.
-
-    Args:
-        files: by relative path.
-        out: the folder, or the one file.
-        folder: which of the two.
 
     Raises:
         UsageError: ``out`` is a file where a folder is needed, or the other way round.

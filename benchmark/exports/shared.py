@@ -34,19 +34,12 @@ LARGEST_FILE = 1 << 30
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of a fetch.
+    """What came of a fetch."""
 
-    Attributes:
-        commit: that was fetched.
-        written: paths of the records.
-        known: records that were here already, the same to the byte.
-        refused: what is wrong with the others, a sentence each.
-    """
-
-    commit: str
-    written: tuple[Path, ...]
-    known: int
-    refused: tuple[str, ...]
+    commit: str  # that was fetched
+    written: tuple[Path, ...]  # paths of the records
+    known: int  # records that were here already, the same to the byte
+    refused: tuple[str, ...]  # what is wrong with the others, a sentence each
 
 
 def place_of(record: Record) -> str:
@@ -59,12 +52,6 @@ def files_to_send(
     places: Sequence[Path], edition: str | None = None, split: str | None = None, protocol: str | None = None
 ) -> dict[str, bytes]:
     """Return records, their predictions and the data set's card, by path.
-
-    Args:
-        places: records, or folders of records.
-        edition: only records of it; all if not given.
-        split: only records on it; all if not given.
-        protocol: only records under it; all if not given.
 
     Raises:
         UsageError: there is no such record, or two that differ are of one cell.
@@ -104,11 +91,8 @@ def card(records: Sequence[Record]) -> str:
 def send(files: Mapping[str, bytes], repository: str, private: bool = False, request: bool = False) -> str:
     """Send files to a data set of the hub in one commit, and return its address.
 
-    Args:
-        files: of :func:`files_to_send`.
-        repository: ``owner/name`` with an optional ``@`` and branch; it is made if it is not there.
-        private: whether one that is made is seen by its owner only.
-        request: open a pull request in place of a commit.
+    ``repository`` is ``owner/name`` with an optional ``@`` and branch; it is made if it is not there. ``request`` opens
+    a pull request in place of a commit.
 
     Raises:
         UsageError: it is not the name of a repository.
@@ -134,10 +118,7 @@ def send(files: Mapping[str, bytes], repository: str, private: bool = False, req
 def fetch(repository: str, out: Path, edition: str | None = None) -> Fetched:
     """Fetch the records of a data set of the hub with their predictions, and write those that are sound.
 
-    Args:
-        repository: ``owner/name`` with an optional ``@`` and commit, branch or tag.
-        out: folder that they are written into, a folder for each model.
-        edition: only records of it; all if not given.
+    ``repository`` is ``owner/name`` with an optional ``@`` and commit, branch or tag.
 
     Raises:
         UsageError: it is not the name of a repository, or another record lies where one should go.

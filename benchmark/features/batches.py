@@ -42,19 +42,11 @@ def _stacked(group: list[tuple[int, Window]]) -> tuple[list[int], Window]:
 
 
 class Ahead:
-    """Windows that another thread takes while those before them are encoded.
-
-    Args:
-        windows: each ``[samples]``; taken by one thread at a time, in their order.
-        samples: how many it takes ahead, about.
-
-    Attributes:
-        waited: seconds for which the windows were waited for.
-    """
+    """Windows that another thread takes while those before them are encoded."""
 
     def __init__(self, windows: Iterable[Window], samples: int) -> None:
         self._windows, self._samples = iter(windows), samples
-        self.waited = 0.0
+        self.waited = 0.0  # seconds for which the windows were waited for
 
     def __iter__(self) -> Iterator[Window]:
         """Yield the windows once."""

@@ -43,19 +43,12 @@ _BYTES_PER_SECOND = 16_000.0
 
 @dataclass(frozen=True)
 class Extracted:
-    """How far an extraction is.
+    """How far an extraction is."""
 
-    Attributes:
-        tracks: done so far.
-        total: of all.
-        audio_seconds: encoded in this call.
-        share: of the expected audio that is done, 0 to 1.
-    """
-
-    tracks: int
-    total: int
-    audio_seconds: float
-    share: float
+    tracks: int  # done so far
+    total: int  # of all
+    audio_seconds: float  # encoded in this call
+    share: float  # of the expected audio that is done, 0 to 1
 
 
 OnExtracted = Callable[[Extracted], None]
@@ -107,30 +100,21 @@ def _decode(track: Track, rate: int, min_seconds: float, windowing: Windowing, c
 
 @dataclass
 class BatchSize:
-    """How much audio is encoded at once; halved for good where a device has no room for it.
+    """How much audio is encoded at once; halved for good where a device has no room for it."""
 
-    Attributes:
-        seconds: audio of one batch at most, seconds.
-        fixed: whether it stays so: on a processor, where it would change bits.
-    """
-
-    seconds: float
-    fixed: bool = True
+    seconds: float  # audio of one batch at most, seconds
+    fixed: bool = True  # whether it stays so: on a processor, where it would change bits
 
 
 def encode_windows(
-    encoder: Encoder,
+    encoder: Encoder,  # the model
+    # each ``[samples]``; lengths may differ between windows, never within a batch
     windows: Iterable[NDArray[np.float32]],
-    batch: BatchSize,
+    batch: BatchSize,  # audio of one batch, of one window at least; smaller afterwards if the device had no room for it
+    # held while the encoder computes, and not while windows are waited for; entered again for each batch
     turn: AbstractContextManager[object] | None = None,
 ) -> NDArray[np.float16]:
     """Encode windows in batches of equal length, each as soon as it is full.
-
-    Args:
-        encoder: the model.
-        windows: each ``[samples]``; lengths may differ between windows, never within a batch.
-        batch: audio of one batch, of one window at least; smaller afterwards if the device had no room for it.
-        turn: held while the encoder computes, and not while windows are waited for; entered again for each batch.
 
     Returns:
         ``[windows, layers, dim]`` float16, in the order given.
@@ -197,49 +181,32 @@ def _encode_batch(encoder: Encoder, audio: NDArray[np.float32], batch: BatchSize
 
 @dataclass(frozen=True)
 class Extraction:
-    """How shards become features, whoever does it.
+    """How shards become features, whoever does it."""
 
-    Attributes:
-        store: where features go.
-        windowing: of the protocol.
-        max_seconds: cap of the task on each track, seconds.
-        workers: decoding threads of one process.
-    """
-
-    store: FeatureStore
-    windowing: Windowing
-    max_seconds: float | None
-    workers: int
+    store: FeatureStore  # where features go
+    windowing: Windowing  # of the protocol
+    max_seconds: float | None  # cap of the task on each track, seconds
+    workers: int  # decoding threads of one process
 
 
 @dataclass(frozen=True)
 class StoredShard:
-    """One shard that is in the store now.
+    """One shard that is in the store now."""
 
-    Attributes:
-        shard: its tracks.
-        entries: of these tracks, by id.
-        batch_seconds: audio of one batch at most, seconds; ``None`` if another process had encoded the shard.
-    """
-
-    shard: Shard
-    entries: dict[str, ShardTrack]
+    shard: Shard  # its tracks
+    entries: dict[str, ShardTrack]  # of these tracks, by id
+    # audio of one batch at most, seconds; ``None`` if another process had encoded the shard
     batch_seconds: float | None
 
 
 def extract(
-    tracks: Sequence[Track],
-    how: Extraction,
+    tracks: Sequence[Track],  # of all splits
+    how: Extraction,  # shards become features
+    # brings shards into the store and yields each once, in any order; see :func:`encode_shards`
     encode: Callable[[Sequence[Shard]], Iterator[StoredShard]],
-    progress: OnExtracted,
+    progress: OnExtracted,  # called after each shard, and at the start
 ) -> tuple[dict[str, ShardTrack], float | None]:
     """Bring the features of every track into the store; what the store has already is not computed again.
-
-    Args:
-        tracks: of all splits.
-        how: shards become features.
-        encode: brings shards into the store and yields each once, in any order; see :func:`encode_shards`.
-        progress: called after each shard, and at the start.
 
     Returns:
         The entries of the tracks by id, failures included, and the smallest batch of this call, seconds; ``None`` if
@@ -267,23 +234,16 @@ def extract(
 
 
 def encode_shards(
-    encoder: Encoder,
-    shards: Sequence[Shard],
-    how: Extraction,
-    batch: BatchSize,
-    turn: AbstractContextManager[object],
+    encoder: Encoder,  # the model
+    shards: Sequence[Shard],  # see :func:`plan_shards`
+    how: Extraction,  # they become features
+    batch: BatchSize,  # audio of one batch; smaller afterwards if the device had no room for it
+    turn: AbstractContextManager[object],  # held while the encoder computes, where several threads share it
 ) -> Iterator[StoredShard]:
     """Bring shards into the store, and yield each once it is there.
 
     Decoding runs in threads one shard ahead of the encoder (the decoder and the resampler release the interpreter
     lock).
-
-    Args:
-        encoder: the model.
-        shards: see :func:`plan_shards`.
-        how: they become features.
-        batch: audio of one batch; smaller afterwards if the device had no room for it.
-        turn: held while the encoder computes, where several threads share it.
 
     Raises:
         CmbenchError: the encoder misbehaves; see :func:`encode_windows`.
@@ -370,7 +330,6 @@ def _released(work: _Work) -> Iterator[_Work]:
 def _encode_shard(
     encoder: Encoder, store: FeatureStore, work: _Work, batch: BatchSize, turn: AbstractContextManager[object]
 ) -> dict[str, ShardTrack]:
-    """Encode one decoded shard and write it."""
     tracks: list[StoredTrack] = []
 
     def windows() -> Iterator[NDArray[np.float32]]:

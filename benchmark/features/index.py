@@ -62,18 +62,12 @@ _TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 
 
 @dataclass(frozen=True)
-class Sums:
-    """What a store has as a whole.
+class StoreSums:
+    """What a store has as a whole."""
 
-    Attributes:
-        tracks: noted in whole pieces.
-        windows: of these.
-        bytes: of all files of the folder.
-    """
-
-    tracks: int
-    windows: int
-    bytes: int
+    tracks: int  # noted in whole pieces
+    windows: int  # of these
+    bytes: int  # of all files of the folder
 
 
 def index_files(folder: Path) -> tuple[Path, Path]:
@@ -85,9 +79,6 @@ def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
     """Return the pieces of a store, by name, and what is wrong with those that cannot be used, one line each.
 
     Where much of a large store is not indexed, it is.
-
-    Args:
-        folder: of the store.
     """
     problems: list[str] = []
     there = _listed(folder)
@@ -109,23 +100,23 @@ def read_pieces(folder: Path) -> tuple[list[Piece], list[str]]:
     return pieces, problems
 
 
-def read_sums(folder: Path) -> tuple[Sums, list[str]]:
+def read_sums(folder: Path) -> tuple[StoreSums, list[str]]:
     """Return the sums of a store and what is wrong with it, one line each.
 
     Of a large one they are noted: nothing but its folder is looked at until that changes.
     """
     about, now, listed_ns = _about(folder), file_version(folder), time.time_ns()
     if about is not None and now is not None and about["folder"] == list(now):
-        return Sums(about["tracks"], about["windows"], about["bytes"]), []
+        return StoreSums(about["tracks"], about["windows"], about["bytes"]), []
     there = _listed(folder)
     size = sum(entry.stat().st_size for entry in os.scandir(folder))
     problems: list[str] = []
     if about is not None and about["listing"] == _listing_sha256(there):
-        sums = Sums(about["tracks"], about["windows"], size)
+        sums = StoreSums(about["tracks"], about["windows"], size)
     else:
         pieces, problems = read_pieces(folder)
         about = _about(folder)
-        sums = Sums(sum(len(p.tracks) for p in pieces), sum(p.windows for p in pieces), size)
+        sums = StoreSums(sum(len(p.tracks) for p in pieces), sum(p.windows for p in pieces), size)
     # What came within the tick of a clock might not show.
     is_settled = now is not None and now[1] < listed_ns - _SETTLED_NS
     if about is not None and not problems:
@@ -141,7 +132,6 @@ def forget(folder: Path) -> None:
 
 
 def _listed(folder: Path) -> dict[str, FileVersion]:
-    """Return the versions of the files of a store's pieces, by name in order."""
     found = {path.name: file_version(path) for path in sorted(folder.glob(f"*{_INDEX}"))}
     return {name: version for name, version in found.items() if version is not None}
 

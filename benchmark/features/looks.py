@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 
 from ...files import SEAL, file_version, seal_is_broken, sealed, write_atomically
 from ...opening import decoders
-from ...sound import PLAIN, STRAIGHT
+from .stored import AS_IT_IS
 
 if TYPE_CHECKING:
     from ...tasks.base import Track
     from .stored import StoredTrack
 
 logger = logging.getLogger(__name__)
-
-_AS_IT_IS = (None, PLAIN, STRAIGHT)
 
 
 def looks_sha256(tracks: Iterable[Track]) -> str:
@@ -63,7 +61,7 @@ def note_audio(file: Path, looks: str, audio: str, known: Iterable[StoredTrack])
             machine where one of them cannot be used, or is not read by libsndfile as it is.
     """
     # Asking for them loads what decodes, which a run that finds all done does without.
-    rests = any(t.failure or t.decoder not in _AS_IT_IS or t.warnings for t in known)
+    rests = any(t.failure or t.decoder not in AS_IT_IS or t.warnings for t in known)
     facts = {"looks": looks, "audio": audio, "decoders": sorted(decoders()) if rests else None}
     try:
         write_atomically(file, json.dumps(sealed(facts)).encode())

@@ -34,19 +34,12 @@ _REMEDY = "push it again from where it was made, or let `cmbench run` compute it
 
 @dataclass(frozen=True)
 class Copied:
-    """What a push or a pull did.
+    """What a push or a pull did."""
 
-    Attributes:
-        stores: looked at.
-        shards: copied.
-        there: shards that were there already.
-        bytes: of the shards that were copied.
-    """
-
-    stores: int
-    shards: int
-    there: int
-    bytes: int
+    stores: int  # looked at
+    shards: int  # copied
+    there: int  # shards that were there already
+    bytes: int  # of the shards that were copied
 
 
 class RemoteError(CmbenchError):
@@ -138,11 +131,7 @@ def _content(system: AbstractFileSystem, path: str) -> bytes:
 
 
 def _read_about(system: AbstractFileSystem, path: str) -> dict[str, Any]:
-    """Return what a remote store says of itself, if its folder is named after the encoder that it names.
-
-    Raises:
-        RemoteError: it is damaged or forged.
-    """
+    """Return what a remote store says of itself, if its folder is named after the encoder that it names."""
     place = PurePosixPath(path).parent
     try:
         facts: dict[str, Any] = json.loads(_content(system, path))
@@ -187,11 +176,7 @@ def _is_sound(path: Path) -> bool:
 
 
 def _fetch(system: AbstractFileSystem, shard: str, part: Path, piece: Piece) -> None:
-    """Copy a shard to this machine and compare it with the hash of its piece.
-
-    Raises:
-        RemoteError: it is another, or is not there.
-    """
+    """Copy a shard to this machine and compare it with the hash of its piece."""
     held = 0
     try:
         with system.open(shard, "rb") as source, part.open("wb") as file:
@@ -208,11 +193,7 @@ def _fetch(system: AbstractFileSystem, shard: str, part: Path, piece: Piece) -> 
 
 
 def _require_features(shard: str, part: Path, piece: Piece, encoder: dict[str, Any]) -> None:
-    """Check that a shard holds the features that its piece and its store speak of.
-
-    Raises:
-        RemoteError: it does not.
-    """
+    """Check that a shard holds the features that its piece and its store speak of."""
     from safetensors import SafetensorError, safe_open
 
     try:

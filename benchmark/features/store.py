@@ -34,9 +34,8 @@ from ...files import (
     sha256_of,
     write_atomically,
 )
-from ...sound import PLAIN, STRAIGHT
 from .index import read_pieces
-from .stored import _INDEX, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
+from .stored import _INDEX, AS_IT_IS, Piece, _only_looks_new, _still_true, identify, piece_bytes, read_piece, shard_file
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from .stored import StoredTrack
 
 logger = logging.getLogger(__name__)
-
-_AS_IT_IS = (None, PLAIN, STRAIGHT)
-"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
 
 _TENSOR = "features"
 _OPEN_SHARDS = 256
@@ -116,18 +112,12 @@ def _locks_work(folder: Path) -> bool:
 
 
 class FeatureStore:
-    """One folder of features.
-
-    Args:
-        folder: where it is; made when first written to.
-        layers: hidden states per window.
-        dim: length of each.
-    """
+    """One folder of features, made when first written to."""
 
     def __init__(self, folder: Path, layers: int, dim: int) -> None:
         self.folder = folder
-        self.layers = layers
-        self.dim = dim
+        self.layers = layers  # hidden states per window
+        self.dim = dim  # length of each
 
     def describe(self, card: EncoderCard, task: Task, edition: str, windowing: Windowing) -> None:
         """Write ``about.json``, for people and for ``cmbench cache``."""
@@ -156,11 +146,7 @@ class FeatureStore:
         """Those of ``tracks`` whose stored features still belong to the audio on disk, by id.
 
         A file whose path and :func:`cmbench.files.file_version` are the same is taken as unchanged; otherwise its hash
-        decides.
-
-        Args:
-            tracks: which.
-            sound: only those whose shard is as it was written; see :meth:`sound`.
+        decides. With ``sound``, only those whose shard is as it was written.
         """
         wanted = {t.id: t for t in tracks}
         found: dict[str, ShardTrack] = {}
@@ -219,11 +205,8 @@ class FeatureStore:
     ) -> Piece:
         """Write one shard and then its index piece.
 
-        Args:
-            shard: its name, from :func:`shard_name`.
-            features: ``[windows, layers, dim]``.
-            tracks: whose rows they are, failures included.
-            encode_seconds: wall-clock seconds that the encoder took, seconds.
+        ``shard`` is from :func:`shard_name`; ``features`` are ``[windows, layers, dim]`` of ``tracks``, failures
+        included.
 
         Raises:
             ValueError: the shape of the features is not that of the store.
@@ -243,27 +226,18 @@ class FeatureStore:
         return read_piece(piece.path)
 
     def view(self, entries: Sequence[ShardTrack]) -> FeatureView:
-        """Features of some usable tracks, read through memory maps.
-
-        Args:
-            entries: in the order of the rows of a label matrix.
-        """
+        """Features of some usable tracks, read through memory maps."""
         return FeatureView(self, entries)
 
 
 class FeatureView:
-    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for.
-
-    Attributes:
-        layers: hidden states per window.
-        dim: length of each.
-        track_of_window: position of each window's track among the given ones ``[windows]``.
-    """
+    """The windows of some tracks, in order: ``[windows, layers, dim]``, read as they are asked for."""
 
     def __init__(self, store: FeatureStore, entries: Sequence[ShardTrack]) -> None:
         self.layers = store.layers
         self.dim = store.dim
         counts = [e.track.rows[1] - e.track.rows[0] for e in entries]
+        # Position of each window's track among the given ones ``[windows]``.
         self.track_of_window: NDArray[np.int64] = np.repeat(np.arange(len(entries)), counts)
         pieces = {e.piece.path: e.piece for e in entries}
         shards = {path: i for i, path in enumerate(pieces)}
@@ -294,7 +268,6 @@ def damage(piece: Piece) -> str | None:
 
 
 def _place(piece: Piece) -> tuple[Path, str]:
-    """Path and hash of a piece's shard."""
     return piece.path.parent / piece.shard, piece.sha256
 
 
@@ -327,21 +300,19 @@ def _open_shard(path: Path, sha256: str) -> NDArray[np.float16]:
 def audio_sha256(tracks: Iterable[Track], known: dict[str, ShardTrack]) -> str:
     """Hash of the audio of some tracks, missing files included as missing, and of decoders that give other samples.
 
-    Args:
-        tracks: in any order.
-        known: valid entries of a store, whose hashes are not computed again.
+    What ``known`` has is not computed again.
     """
     lines = []
     for track in sorted(tracks, key=lambda t: t.id):
         stored = known[track.id].track if track.id in known else identify(track)
-        reading = f"\t{stored.decoder}" if stored.decoder not in _AS_IT_IS else ""
+        reading = f"\t{stored.decoder}" if stored.decoder not in AS_IT_IS else ""
         lines.append(f"{track.id}\t{stored.sha256 or 'missing'}{reading}\n")
     return sha256_of("".join(lines).encode())
 
 
 def used_decoders(entries: Iterable[ShardTrack]) -> dict[str, str]:
     """Return the versions, by name, of decoders that gave other samples than libsndfile as it is."""
-    named = {e.track.decoder for e in entries if e.track.failure is None} - set(_AS_IT_IS)
+    named = {e.track.decoder for e in entries if e.track.failure is None} - set(AS_IT_IS)
     return dict(sorted(name.rsplit(" ", 1) for name in named if name))
 
 

@@ -16,39 +16,31 @@ from ...sound import PLAIN, STRAIGHT
 if TYPE_CHECKING:
     from ...tasks.base import Track
 
+AS_IT_IS = (None, PLAIN, STRAIGHT)
+"""Decoders of files of which libsndfile reads all: their bytes say what their samples are."""
+
 _INDEX = ".index.json"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTrack:
-    """What the store knows of one track.
+    """What the store knows of one track."""
 
-    Attributes:
-        id: of the track.
-        path: of the audio file, resolved.
-        start: of the excerpt, seconds.
-        end: of the excerpt, seconds, or ``None``.
-        stat: :func:`cmbench.files.file_version` of the audio file when it was read (size and time alone in files of
-            0.1.0); ``None`` if it was absent.
-        sha256: of the audio file; ``None`` if it was absent.
-        rows: first row and row after the last in the shard; both 0 for a track that could not be used.
-        seconds: audio that was encoded.
-        failure: why the track could not be used; ``None`` if it could.
-        warnings: what a reader should know of a usable track.
-        decoder: of the audio file when it was read, see :func:`cmbench.opening.decoder_of`; the piece of a file whose
-            header is believed does not mention it, nor do pieces written before 0.2.
-    """
-
-    id: str
-    path: str
-    start: float
-    end: float | None
+    id: str  # of the track
+    path: str  # of the audio file, resolved
+    start: float  # of the excerpt, seconds
+    end: float | None  # of the excerpt, seconds, or ``None``
+    # :func:`cmbench.files.file_version` of the audio file when it was read (size and time alone in files of 0.1.0);
+    # ``None`` if it was absent
     stat: FileVersion | None
-    sha256: str | None
+    sha256: str | None  # of the audio file; ``None`` if it was absent
+    # first row and row after the last in the shard; both 0 for a track that could not be used
     rows: tuple[int, int] = (0, 0)
-    seconds: float = 0.0
-    failure: str | None = None
-    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0  # audio that was encoded
+    failure: str | None = None  # why the track could not be used; ``None`` if it could
+    warnings: tuple[str, ...] = ()  # what a reader should know of a usable track
+    # of the audio file when it was read, see :func:`cmbench.opening.decoder_of`; the piece of a file whose header is
+    # believed does not mention it, nor do pieces written before 0.2
     decoder: str | None = None
 
 

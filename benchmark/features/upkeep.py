@@ -71,12 +71,8 @@ def collect_garbage(
 ) -> tuple[tuple[Path, ...], int]:
     """Remove what no run can use: broken shards, leavings of killed runs and, if asked, stores long unused.
 
-    Leavings younger than an hour stay: another process may be about to name them.
-
-    Args:
-        root: the cache root.
-        unused_days: stores that no run has touched for so many days go as a whole; ``None`` keeps them.
-        dry_run: remove nothing.
+    Leavings younger than an hour stay: another process may be about to name them. Stores that no run has touched for
+    ``unused_days`` go as a whole; ``None`` keeps them.
 
     Returns:
         What was removed, or would be, and its bytes.

@@ -50,44 +50,28 @@ _OFFSET = 0.1
 
 @dataclass(frozen=True)
 class AudioWindows:
-    """One track, ready to be encoded.
+    """One track, ready to be encoded."""
 
-    Attributes:
-        windows: each ``[samples]`` float32, mono, at the encoder's rate; of equal length but for the last one under
-            ``tail="keep"`` and for the only one of a short track. They may share memory: do not write to them.
-            Those of a long track are decoded whenever they are iterated over.
-        seconds: from the start of the track to the end of its last window.
-        warnings: what a reader of the result should know.
-    """
-
+    # each ``[samples]`` float32, mono, at the encoder's rate; of equal length but for the last one under
+    # ``tail="keep"`` and for the only one of a short track. They may share memory: do not write to them. Those of a
+    # long track are decoded whenever they are iterated over
     windows: tuple[NDArray[np.float32], ...] | LongWindows
-    seconds: float
-    warnings: tuple[str, ...]
+    seconds: float  # from the start of the track to the end of its last window
+    warnings: tuple[str, ...]  # what a reader of the result should know
 
 
 @dataclass(frozen=True)
 class LongWindows:
-    """The windows of a long stretch, cut as its file is decoded.
+    """The windows of a long stretch, cut as its file is decoded."""
 
-    Attributes:
-        path: of the file.
-        version: of the file when it was judged.
-        stretch: what to read.
-        channel: use this one alone; ``None`` for the mean over all.
-        sample_rate: of the windows, Hz.
-        resampler: name of soxr's quality.
-        spans: where each window begins and ends, in samples.
-        samples: of the stretch, at the rate of the windows.
-    """
-
-    path: Path
-    version: FileVersion | None
-    stretch: Stretch
-    channel: int | None
-    sample_rate: int
-    resampler: str
-    spans: tuple[tuple[int, int], ...]
-    samples: int
+    path: Path  # of the file
+    version: FileVersion | None  # of the file when it was judged
+    stretch: Stretch  # what to read
+    channel: int | None  # use this one alone; ``None`` for the mean over all
+    sample_rate: int  # of the windows, Hz
+    resampler: str  # name of soxr's quality
+    spans: tuple[tuple[int, int], ...]  # where each window begins and ends, in samples
+    samples: int  # of the stretch, at the rate of the windows
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -109,15 +93,10 @@ class LongWindows:
 
 
 class _Levels:
-    """Statistics of a stretch, added up while it is decoded.
-
-    Attributes:
-        frames: decoded.
-        peak: largest absolute sample of any channel.
-    """
+    """Statistics of a stretch, added up while it is decoded."""
 
     def __init__(self, channels: int) -> None:
-        self.frames, self.peak = 0, 0.0
+        self.frames, self.peak = 0, 0.0  # decoded; largest absolute sample of any channel
         self._sums = np.zeros((channels + 1, 2))  # a row per channel and one for the mix: sum, sum of squares
 
     def add(self, channels: NDArray[np.float32], mix: NDArray[np.float32]) -> None:
@@ -143,13 +122,13 @@ class _Levels:
 
 
 def read_windows(
-    path: Path,
-    start: float,
-    end: float | None,
-    max_seconds: float | None,
-    sample_rate: int,
-    windowing: Windowing,
-    min_seconds: float,
+    path: Path,  # the file; its contents decide the format, not its name
+    start: float,  # seconds from the beginning of the file
+    end: float | None,  # seconds from the beginning of the file; ``None`` for the end of the file
+    max_seconds: float | None,  # use at most this much from ``start``; ``None`` for no cap
+    sample_rate: int,  # of the windows, Hz
+    windowing: Windowing,  # how to cut and resample
+    min_seconds: float,  # shortest audio that the encoder can take
 ) -> AudioWindows:
     """Decode a stretch of a file and cut it into windows.
 
@@ -157,15 +136,6 @@ def read_windows(
     stereo), the channel with the most power (the first of equals) is used alone and a warning says so. Start and end
     are rounded to whole frames of the file and cut before resampling, so that a stretch gives the same samples as
     decoding everything.
-
-    Args:
-        path: the file; its contents decide the format, not its name.
-        start: seconds from the beginning of the file.
-        end: seconds from the beginning of the file; ``None`` for the end of the file.
-        max_seconds: use at most this much from ``start``; ``None`` for no cap.
-        sample_rate: of the windows, Hz.
-        windowing: how to cut and resample.
-        min_seconds: shortest audio that the encoder can take.
 
     Raises:
         UnusableAudio: missing, empty, not audio, damaged, cut short, not finite, silent, or too short.
@@ -210,14 +180,9 @@ def window_spans(
     """Return where each window begins and ends, in samples.
 
     The remainder is what lies after the last whole window (and after its hop, where windows leave gaps). Under
-    ``tail="end"`` it gets a whole window that ends with the track, under ``keep`` a window of its own length; one
-    that is shorter than ``min_tail_seconds`` gets none. A track shorter than a window is one window.
-
-    Args:
-        samples: length of the track, at least 1.
-        sample_rate: Hz.
-        windowing: lengths in seconds, and the tail rule.
-        min_seconds: a kept remainder is never shorter than this.
+    ``tail="end"`` it gets a whole window that ends with the track, under ``keep`` a window of its own length; one that
+    is shorter than ``min_tail_seconds`` gets none. A track shorter than a window is one window. A kept remainder is
+    never shorter than ``min_seconds``.
 
     Raises:
         UsageError: the tail rule is neither ``end`` nor ``keep``.
@@ -242,12 +207,7 @@ def _mono(
 ) -> Iterator[NDArray[np.float32]]:
     """Decode a stretch block by block into mono ``[frames]``.
 
-    Args:
-        path: of the file.
-        sound: the open file.
-        stretch: what to read.
-        channel: use this one alone; ``None`` for the mean over all.
-        levels: what is added up on the way.
+    ``channel`` is used alone; ``None`` for the mean over all. ``levels`` is what is added up on the way.
     """
     for block in blocks(path, sound, stretch):
         channels = np.ascontiguousarray(block.T)

@@ -26,41 +26,25 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One recording.
+class Answered:
+    """One recording."""
 
-    Attributes:
-        name: of the file.
-        address: of the file as seen from the page; empty where it is not near.
-        said: the likeliest label of the family.
-        probability: of that label.
-        truth: the recording's labels of the family, each with its place among the family's labels.
-    """
-
-    name: str
-    address: str
-    said: str
-    probability: float
-    truth: str
+    name: str  # of the file
+    address: str  # of the file as seen from the page; empty where it is not near
+    said: str  # the likeliest label of the family
+    probability: float  # of that label
+    truth: str  # the recording's labels of the family, each with its place among the family's labels
 
 
 @dataclass(frozen=True)
 class FamilyAnswers:
-    """The most confident answers about one family.
+    """The most confident answers about one family."""
 
-    Attributes:
-        family: of labels.
-        hits: the likeliest label is true.
-        misses: it is not.
-        right: how many recordings the likeliest label is true of.
-        judged: recordings with a label of the family.
-    """
-
-    family: str
-    hits: tuple[Heard, ...]
-    misses: tuple[Heard, ...]
-    right: int
-    judged: int
+    family: str  # of labels
+    hits: tuple[Answered, ...]  # the likeliest label is true
+    misses: tuple[Answered, ...]  # it is not
+    right: int  # how many recordings the likeliest label is true of
+    judged: int  # recordings with a label of the family
 
 
 @dataclass(frozen=True)
@@ -73,11 +57,9 @@ class Answers:
 
 
 def answers(found: Sequence[Evidence], page: Path) -> tuple[Answers, ...]:
-    """Return what is shown of records whose answers lie beside them; nothing of rendered music.
+    """Return what ``page`` shows of records whose answers lie beside them; nothing of rendered music.
 
-    Args:
-        found: records with their predictions; those of the first :data:`DRAWN_MODELS` models are shown.
-        page: where the page will be.
+    Those of the first :data:`DRAWN_MODELS` models are shown.
     """
     real = [one for one in found if one.record.task.edition != "mini" and answers_path(one.path).is_file()]
     models = list(dict.fromkeys(one.record.model.name for one in real))[:DRAWN_MODELS]
@@ -91,37 +73,28 @@ def answers(found: Sequence[Evidence], page: Path) -> tuple[Answers, ...]:
 
 @dataclass(frozen=True)
 class _Family:
-    """The answers of one record about one family.
+    """The answers of one record about one family."""
 
-    Attributes:
-        evidence: the record with its predictions.
-        name: of the family.
-        mine: which labels are of it ``[labels]``.
-        probabilities: mean over seeds ``[tracks, labels]``.
-        files: of the tracks, by id.
-        page: where the page will be.
-    """
-
-    evidence: Evidence
-    name: str
-    mine: NDArray[np.bool_]
-    probabilities: NDArray[np.float64]
-    files: Mapping[str, Path]
-    page: Path
+    evidence: Evidence  # the record with its predictions
+    name: str  # of the family
+    mine: NDArray[np.bool_]  # which labels are of it ``[labels]``
+    probabilities: NDArray[np.float64]  # mean over seeds ``[tracks, labels]``
+    files: Mapping[str, Path]  # of the tracks, by id
+    page: Path  # where the page will be
 
     def best(self, row: int) -> int:
         """Return the likeliest label of a track."""
         places = np.flatnonzero(self.mine)
         return int(places[self.probabilities[row, self.mine].argmax()])
 
-    def heard(self, row: int) -> Heard:
+    def heard(self, row: int) -> Answered:
         """Return what is shown of a track."""
         labels, best = self.evidence.record.task.labels, self.best(row)
         prefix = f"{self.name}--"
         within = ranks(np.where(self.mine, self.probabilities[row], -1.0))
         true = np.flatnonzero(self.evidence.targets[row] & self.mine).tolist()
         file = self.files.get(self.evidence.track_ids[row])
-        return Heard(
+        return Answered(
             name=self.evidence.track_ids[row] if file is None else file.name,
             address="" if file is None else near(file, self.page),
             said=labels[best].removeprefix(prefix),
@@ -160,6 +133,5 @@ def near(file: Path, page: Path) -> str:
 
 
 def _files(table: Path) -> dict[str, Path]:
-    """Return the file of every track by its id, as a table of answers names it."""
     rows = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8-sig"), newline=""))
     return {row["id"]: Path(row["file"]) for row in rows if row.get("id") and row.get("file")}

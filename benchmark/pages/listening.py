@@ -20,9 +20,8 @@ from ...tasks.mini.edition import render_track, tradition
 from ...tasks.mini.modes import MODES, Mode
 from ...tasks.mini.oscillator import RATE
 from ...tasks.mini.stage import open_stage
-from ...terminal import shown
 from ..views.figures import INK, empty_figure, style
-from .svg import TEMPLATES
+from .svg import environment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,36 +43,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeardTrack:
-    """What the page shows of a track.
+    """What the page shows of a track."""
 
-    Attributes:
-        spec: the track.
-        families: family -> labels that hold.
-        facts: title -> text: what is played, and for modal music the scale's degrees.
-        audio: ``data:`` address of 16-bit FLAC.
-        picture: ``data:`` address of the spectrogram.
-        width: of the spectrogram, pixels.
-        height: of the spectrogram, pixels.
-        description: alternative text of the spectrogram.
-    """
-
-    spec: TrackSpec
-    families: Mapping[str, tuple[str, ...]]
-    facts: Mapping[str, str]
-    audio: str
-    picture: str
-    width: int
-    height: int
-    description: str
+    spec: TrackSpec  # the track
+    families: Mapping[str, tuple[str, ...]]  # family -> labels that hold
+    facts: Mapping[str, str]  # title -> text: what is played, and for modal music the scale's degrees
+    audio: str  # ``data:`` address of 16-bit FLAC
+    picture: str  # ``data:`` address of the spectrogram
+    width: int  # of the spectrogram, pixels
+    height: int  # of the spectrogram, pixels
+    description: str  # alternative text of the spectrogram
 
 
 def choose_tracks(specs: Sequence[TrackSpec], count: int) -> list[TrackSpec]:
-    """Return tracks of different albums that together show as many labels as they can, one by one.
-
-    Args:
-        specs: of one task, in order; the first wins where several would do.
-        count: how many; fewer if there are fewer albums.
-    """
+    """Return tracks of different albums that together show as many labels as they can, one by one."""
     chosen: list[TrackSpec] = []
     shown: set[str] = set()
     for _ in range(count):
@@ -93,9 +76,6 @@ def log_spectrogram(audio: Floats) -> Floats:
     A constant-Q transform in steps of an octave: windows of about :data:`QUALITY` periods, rounded to a power of two,
     scaled so that a steady sine has the same level in each (after Brown, "Calculation of a constant Q spectral
     transform", JASA 89(1), 1991).
-
-    Args:
-        audio: mono at :data:`cmbench.tasks.mini.oscillator.RATE`, ``[samples]``.
 
     Returns:
         ``[bands, frames]``, lowest band first, in [-:data:`RANGE_DB`, 0].
@@ -127,8 +107,6 @@ def _between(magnitude: Floats, place: float) -> Floats:
 
 
 def _degrees(mode: Mode) -> str:
-    """Write a scale as cents, its descent too where it differs."""
-
     def listed(notes: Sequence[float]) -> str:
         return " ".join(f"{note:g}" for note in notes)
 
@@ -157,10 +135,7 @@ LEFT, WIDE = 0.068, 0.85
 def draw_spectrogram(audio: Floats, tonic: float | None, degrees: Sequence[float]) -> tuple[bytes, int, int]:
     """Draw a spectrogram as WebP; where there is a scale, its degrees are marked at the right.
 
-    Args:
-        audio: ``[samples]``.
-        tonic: Hz, or ``None`` where there is no scale to mark.
-        degrees: cents above the tonic.
+    ``degrees`` are cents above ``tonic`` (Hz), if there is a scale to mark.
 
     Returns:
         the file, its width and its height in pixels.
@@ -222,27 +197,12 @@ def _hear(task: Task, spec: TrackSpec) -> HeardTrack:
         f"logarithmic axis. Played: {facts['played']}, by {facts['by']}."
         + (f" The scale's degrees above the tonic, {tonic:.0f} Hz, are marked at the right." if modes else "")
     )
-    return HeardTrack(
-        spec,
-        families,
-        facts,
-        _address("audio/flac", file.getvalue()),
-        _address("image/webp", picture),
-        width,
-        height,
-        description,
-    )
+    addresses = (_address("audio/flac", file.getvalue()), _address("image/webp", picture))
+    return HeardTrack(spec, families, facts, *addresses, width, height, description)
 
 
 def heard_tracks(task: Task, count: int, seed: int, scale: float) -> Iterator[HeardTrack]:
-    """Render tracks of a task's test split, as :func:`choose_tracks` picks them.
-
-    Args:
-        task: one with a ``mini`` edition.
-        count: how many.
-        seed: of the edition.
-        scale: of the edition.
-    """
+    """Render tracks of a task's test split, as :func:`choose_tracks` picks them."""
     size = {"test": counts(scale)["test"]}
     for spec in choose_tracks(plan(task.name, tradition(task.name), seed, size), count):
         yield _hear(task, spec)
@@ -252,13 +212,6 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
     """Write players, spectrograms and labels of some tracks of each task as one HTML file that needs no network.
 
     The audio is what a run of the same seed and scale reads, to the sample.
-
-    Args:
-        tasks: whose.
-        out: the file.
-        count: tracks of each task.
-        seed: of the edition.
-        scale: of the edition.
 
     Returns:
         ``out``.
@@ -274,19 +227,11 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
         raise UsageError(f"The scale of the mini edition must be positive, not {scale}.")
     if out.is_dir():
         raise UsageError(f"--out: {out} is a folder, where a file is needed.")
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     parts = [(task, list(heard_tracks(task, count, seed, scale))) for task in tasks]
-    page = environment.get_template("listen.html").render(
-        parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}", left=LEFT, wide=WIDE
+    page = (
+        environment()
+        .get_template("listen.html")
+        .render(parts=parts, warning=MINI_LABEL, seed=seed, range_db=f"{RANGE_DB:g}", left=LEFT, wide=WIDE)
     )
     write_atomically(out, page.encode())
     return out

@@ -13,7 +13,6 @@ from itertools import groupby
 from pathlib import Path
 
 from ...files import code_sha256, file_sha256, sha256_of, write_atomically
-from ...terminal import shown as visible
 from ...version import __version__
 from ..comparing.compare import RESAMPLES
 from ..comparing.lineage import is_control
@@ -34,7 +33,7 @@ from ..views.reported.rows import WARNING
 from ..views.scope import scope_of
 from ..views.words import coverage_text, percent, points
 from .answers import Answers, answers
-from .svg import TEMPLATES, Picture, svg_of, with_shared_styles
+from .svg import Picture, environment, svg_of, with_shared_styles
 
 ORDER = (
     "headline",
@@ -78,71 +77,43 @@ class Failure:
 
 @dataclass(frozen=True)
 class BlockView:
-    """A view with its figures drawn.
+    """A view with its figures drawn."""
 
-    Attributes:
-        block: its words and tables.
-        pictures: figures that are always in sight.
-        parts: what is folded away, each with its figures.
-    """
-
-    block: Block
-    pictures: tuple[Picture, ...]
-    parts: tuple[tuple[Part, tuple[Picture, ...]], ...]
+    block: Block  # its words and tables
+    pictures: tuple[Picture, ...]  # figures that are always in sight
+    parts: tuple[tuple[Part, tuple[Picture, ...]], ...]  # what is folded away, each with its figures
 
 
 @dataclass(frozen=True)
 class SectionView:
-    """What the template shows of a section, and cannot ask it directly.
+    """What the template shows of a section, and cannot ask it directly."""
 
-    Attributes:
-        id: prefix of the section's anchors.
-        section: the scores.
-        failures: each track once.
-        examples: for each column, a record of it: for what is the same for every model.
-        settings: the protocol's values, flat.
-        software: what the records were made with, each combination once.
-        blocks: of the views, each with its pictures.
-        devices: that the records were made on, each once.
-        cost: those that differ between runs.
-        answers: single recordings to listen to.
-    """
-
-    id: str
-    section: Section
-    failures: tuple[Failure, ...]
-    examples: tuple[Record, ...]
-    settings: tuple[tuple[str, str], ...]
-    software: tuple[str, ...]
-    devices: tuple[str, ...]
-    blocks: tuple[BlockView, ...]
-    cost: tuple[BlockView, ...]
-    answers: tuple[Answers, ...]
+    id: str  # prefix of the section's anchors
+    section: Section  # the scores
+    failures: tuple[Failure, ...]  # each track once
+    examples: tuple[Record, ...]  # for each column, a record of it: for what is the same for every model
+    settings: tuple[tuple[str, str], ...]  # the protocol's values, flat
+    software: tuple[str, ...]  # what the records were made with, each combination once
+    devices: tuple[str, ...]  # that the records were made on, each once
+    blocks: tuple[BlockView, ...]  # of the views, each with its pictures
+    cost: tuple[BlockView, ...]  # those that differ between runs
+    answers: tuple[Answers, ...]  # single recordings to listen to
 
 
 def write_page(
+    # editions, splits and protocols, each a section of its own; the audits of their splits are told where they have
+    # them (:func:`..records.sections.audited`)
     shown: Sequence[Section],
-    out: Path,
-    found: Sequence[Evidence] = (),
+    out: Path,  # the file
+    found: Sequence[Evidence] = (),  # those of them whose predictions are there, for what is judged on predictions
     *,
-    title: str = "",
-    base: str | None = None,
-    resamples: int = RESAMPLES,
-    distances: Sequence[Distances] = (),
-    key: str = "",
+    title: str = "",  # heading of the page; how many models and traditions there are if not given
+    base: str | None = None,  # model that the others are compared with; by lineage in each section if not given
+    resamples: int = RESAMPLES,  # of the paired bootstrap
+    distances: Sequence[Distances] = (),  # between traditions, shown in the sections of their edition
+    key: str = "",  # of what the page is drawn from (:func:`page_key`)
 ) -> Path:
     """Write what some records say as one HTML file that needs no network: first a picture and the conclusion.
-
-    Args:
-        shown: editions, splits and protocols, each a section of its own; the audits of their splits are told where
-            they have them (:func:`..records.sections.audited`).
-        out: the file.
-        found: those of them whose predictions are there, for what is judged on predictions.
-        title: heading of the page; how many models and traditions there are if not given.
-        base: model that the others are compared with; by lineage in each section if not given.
-        resamples: of the paired bootstrap.
-        distances: between traditions, shown in the sections of their edition.
-        key: of what the page is drawn from (:func:`page_key`).
 
     Returns:
         ``out``.
@@ -161,10 +132,6 @@ def page_key(folder: Path, *facts: str) -> str:
     """Return the hash of what a page of all records below a folder is drawn from.
 
     That is their bytes and those beside them, the code that judges and draws, and the views of other distributions.
-
-    Args:
-        folder: of the records.
-        facts: what else the page shows or depends on.
     """
     code = code_sha256(Path(__file__).parents[1], "*.py", "*.html", "*.css", "*.js")
     others = sorted((p.name, p.value, p.dist.version if p.dist else "") for p in entry_points(group=ENTRY_POINTS))
@@ -202,20 +169,12 @@ def _title(shown: Sequence[Section]) -> str:
 
 
 def _render(found: Sequence[SectionView], title: str, key: str) -> str:
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        finalize=visible,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
-    environment.tests["unsettled"] = unsettled
-    environment.globals.update(
+    templates = environment()
+    templates.filters.update(percent=percent, points=points, coverage=coverage_text, by_tradition=_by_tradition)
+    templates.tests["unsettled"] = unsettled
+    templates.globals.update(
         device_words=device_words,
         titles=METRIC_TITLES,
         headline=HEADLINE,
@@ -230,7 +189,7 @@ def _render(found: Sequence[SectionView], title: str, key: str) -> str:
     said = [asdict(block.data) for block in blocks if isinstance(block.data, Conclusion)]
     # No text of a user may end the element that holds it.
     kept = Markup(json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704
-    page = environment.get_template("page.html")
+    page = templates.get_template("page.html")
     return with_shared_styles(page.render(views=found, title=title, shows=key, conclusions=kept))
 
 
@@ -314,7 +273,6 @@ def _failures(section: Section) -> Iterator[Failure]:
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested settings as ``probe.hidden`` and their values as text."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

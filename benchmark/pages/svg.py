@@ -9,27 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...terminal import shown
 from ..views.figures import COLUMN_WIDTH, INK, LINE
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+def environment(*folders: Path) -> Environment:
+    """Return the environment of templates in some folders, then in that of the page; every text is escaped."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
+        autoescape=True,
+        finalize=shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the page.
+    """A figure of the page."""
 
-    Attributes:
-        svg: the element.
-        title: short alternative text.
-        caption: printed below the figure.
-    """
-
-    svg: str
-    title: str
-    caption: str
+    svg: str  # the element
+    title: str  # short alternative text
+    caption: str  # printed below the figure
 
 
 def svg_of(figure: Figure, prefix: str, title: str, description: str) -> str:

@@ -34,11 +34,7 @@ def answers_path(record: Path) -> Path:
 def write_answers(record: Path, model: str, data: TaskData, *, again: bool = True) -> None:
     """Write the answers of a record beside it, from the predictions that are there.
 
-    Args:
-        record: its path.
-        model: its name.
-        data: the task's tracks.
-        again: also where they are there already, and none of their files was moved since.
+    With ``again``, also where they are there already, and none of their files was moved since.
     """
     if not again and answers_path(record).exists():
         with answers_path(record).open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -53,11 +49,8 @@ def write_answers(record: Path, model: str, data: TaskData, *, again: bool = Tru
 def answers_csv(model: str, data: TaskData, arrays: Mapping[str, NDArray[np.generic]]) -> str:
     """Return the table: a row a test track, a column for every label's probability behind the answers.
 
-    Args:
-        model: its name.
-        data: the task's tracks; those of the predictions are among its test tracks.
-        arrays: ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]``, ``probabilities``
-            ``[seeds, tracks, labels]``.
+    The arrays are ``track_ids`` ``[tracks]``, ``labels`` ``[labels]``, ``targets`` ``[tracks, labels]`` and
+    ``probabilities`` ``[seeds, tracks, labels]``.
     """
     labels = [str(label) for label in arrays["labels"]]
     families = [data.task.families[label] for label in labels]

@@ -17,6 +17,7 @@ from ...errors import UsageError, quoted
 from ...files import write_atomically
 from ...tasks.base import LoadContext, Task
 from ...tasks.splits.names import SPLITS
+from .folder import record_files
 
 FILE = "corpora.jsonl"
 
@@ -34,37 +35,40 @@ def claim(out: Path, tasks: Iterable[Task]) -> None:
     """Note that a folder's records of custom tasks are of these corpora.
 
     A corpus is the same at the same place, whatever was changed in it, and elsewhere if its content is the same: moved
-    or copied, it takes its results along.
-
-    Args:
-        out: folder of the records; made if there is something to note.
-        tasks: of a run; those without a description of the user's own are left out.
+    or copied, it takes its results along. Tasks without a description of the user's own are left out. What a corpus
+    holds is read again only where results came since it was noted: called before a run and after it, a run that finds
+    all done reads no recording.
 
     Raises:
         UsageError: the folder holds results of another corpus of one of these names.
     """
-    noted = _read(out / FILE)
+    noted, settled = _read(out / FILE), _is_newest(out)
     after = dict(noted)
     for task in tasks:
         if task.described_in is None:
             continue
-        here = (str(task.described_in.resolve()), content_sha256(task))
+        place = str(task.described_in.resolve())
+        if settled and all(noted.get(task.name, ("", ""))) and noted[task.name][0] == place:
+            continue
+        here = (place, content_sha256(task))
         other = noted.get(task.name, here)
         if other[0] != here[0]:
             _require_same(out, task.name, here, other)
         after[task.name] = here
-    if after != noted:
+    if after != noted or (after and not settled):
         rows = ({"name": name, "file": file, "content": content} for name, (file, content) in sorted(after.items()))
         lines = (json.dumps(row, ensure_ascii=False) for row in rows)
         write_atomically(out / FILE, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _require_same(out: Path, name: str, here: Corpus, other: Corpus) -> None:
-    """Check that a corpus at another place than the one noted is the same.
+def _is_newest(out: Path) -> bool:
+    """Whether a folder holds results, and what is noted of their corpora came after them."""
+    made = [file.stat().st_mtime_ns for file in record_files(out)] if out.is_dir() else []
+    return bool(made) and (out / FILE).is_file() and (out / FILE).stat().st_mtime_ns > max(made)
 
-    Raises:
-        UsageError: it is another.
-    """
+
+def _require_same(out: Path, name: str, here: Corpus, other: Corpus) -> None:
+    """Raise :class:`UsageError` unless a corpus at another place than the one noted is the same."""
     (file, content), (there, noted) = here, other
     if noted == content:
         return
@@ -93,7 +97,6 @@ def content_sha256(task: Task) -> str:
 
 
 def _sample(path: Path) -> bytes:
-    """Return size, first and last bytes of a file; nothing of what is no file or cannot be read."""
     try:
         if not path.is_file():
             return b"-"

@@ -35,13 +35,7 @@ def _processor() -> str:
 def describe_environment(
     device: str, decoders: Mapping[str, str] | None = None, batch_seconds: float | None = None
 ) -> EnvironmentPart:
-    """Describe where and when a cell was computed.
-
-    Args:
-        device: resolved device, for example ``cpu`` or ``cuda:0``.
-        decoders: versions of those that read some of the audio otherwise than libsndfile does.
-        batch_seconds: smallest batch of audio that was encoded, seconds; ``None`` if all features were there.
-    """
+    """Describe where and when a cell was computed; ``decoders`` are those that gave other samples than libsndfile."""
     import torch
 
     from ...version import __version__

@@ -25,33 +25,26 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """A record and its predictions on the test tracks.
+    """A record and its predictions on the test tracks."""
 
-    Attributes:
-        record: the scores.
-        path: of the record.
-        track_ids: of the test tracks.
-        groups: of the test tracks; ``None`` where unknown.
-        targets: ``[tracks, labels]``.
-        probabilities: ``[seeds, tracks, labels]``.
-        resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
-            ``None`` where it was not.
-        known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
-    """
-
-    record: Record
-    path: Path
-    track_ids: tuple[str, ...]
-    groups: tuple[str | None, ...]
-    targets: Bools
-    probabilities: Floats
+    record: Record  # the scores
+    path: Path  # of the record
+    track_ids: tuple[str, ...]  # of the test tracks
+    groups: tuple[str | None, ...]  # of the test tracks; ``None`` where unknown
+    targets: Bools  # ``[tracks, labels]``
+    probabilities: Floats  # ``[seeds, tracks, labels]``
+    # of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``; ``None`` where it
+    # was not
     resampled: Floats | None = None
+    # ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known
     known: Bools | None = None
+    models: int = 1  # pre-trainings that the predictions are of, one after the other, each with as many
 
     @property
     def sample(self) -> Sample:
         """What intervals and differences are drawn from."""
-        return Sample(cluster_count(self.groups), 0 if self.resampled is None else len(self.resampled))
+        trainings = 0 if self.resampled is None else len(self.resampled) // self.models
+        return Sample(cluster_count(self.groups), trainings, choice=True)
 
     def judged(self, label: int) -> NDArray[np.intp]:
         """Return the rows of the tracks of which it is known whether they have a label."""
@@ -97,11 +90,6 @@ class Evidence:
 def iter_evidence(*places: Path, edition: str | None = None, protocol: str | None = None) -> Iterator[Evidence]:
     """Yield every record in the given files and below the given folders, with its predictions.
 
-    Args:
-        places: files and folders.
-        edition: only records of this one; ``None`` for all.
-        protocol: only records under the protocol of this name; ``None`` for all.
-
     Raises:
         UsageError: a place does not exist.
         CmbenchError: a file is not a record, or its predictions are missing, changed or damaged.
@@ -134,12 +122,6 @@ def choose_records(
 ) -> dict[Path, Record]:
     """Return the records in the given files and below the given folders by their paths, models as they were evaluated.
 
-    Args:
-        places: files and folders.
-        edition: only records of it; all if not given.
-        split: only records on it; all if not given.
-        protocol: only records under it; all if not given.
-
     Raises:
         UsageError: a place does not exist, or there is no such record.
         CmbenchError: a file is not a record.
@@ -159,10 +141,6 @@ def choose_records(
 
 def evidence_of(records: Sequence[Record], place: Path) -> list[Evidence]:
     """Return the evidence of some records; others may lie beside them, of other music, models or numbers of seeds.
-
-    Args:
-        records: as :func:`..run.run` returned them.
-        place: folder that they were written into.
 
     Raises:
         CmbenchError: one of them is not there, or its predictions are missing, changed or damaged.
@@ -195,12 +173,7 @@ def read_evidence(path: Path) -> Evidence:
 def make_evidence(record: Record, path: Path, content: bytes, file: Path, largest: int = LARGEST) -> Evidence:
     """Put a record and its predictions together.
 
-    Args:
-        record: the scores.
-        path: of the record.
-        content: of the predictions file.
-        file: path of the predictions file, for messages.
-        largest: bytes that its arrays may take.
+    ``largest``: bytes that the arrays may take.
 
     Raises:
         CmbenchError: it is not a predictions file, or does not fit the record's labels.
@@ -244,11 +217,7 @@ def make_evidence(record: Record, path: Path, content: bytes, file: Path, larges
 
 
 def _shares(probabilities: NDArray[np.generic], file: Path) -> Floats:
-    """Return probabilities as float32.
-
-    Raises:
-        CmbenchError: one is not in [0, 1].
-    """
+    """Return probabilities as float32; raise :class:`CmbenchError` if one is not in [0, 1]."""
     # Before the conversion, which would turn a number too large for it into infinity with a warning.
     values = probabilities.astype(np.float64)
     if not (np.isfinite(values).all() and (values >= 0).all() and (values <= 1).all()):
@@ -257,11 +226,7 @@ def _shares(probabilities: NDArray[np.generic], file: Path) -> Floats:
 
 
 def _known(known: NDArray[np.generic] | None, targets: NDArray[np.generic], record: Record, file: Path) -> Bools | None:
-    """Return which targets are known.
-
-    Raises:
-        CmbenchError: it does not fit the targets, or the record's protocol knows no unknown labels.
-    """
+    """Return which targets are known; raise :class:`CmbenchError` if it does not fit the targets or the protocol."""
     if known is None:
         return None
     if record.protocol.settings.get("unknown", "negative") != "masked":

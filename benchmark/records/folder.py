@@ -50,10 +50,6 @@ def by_evaluation(found: Iterable[T], record_of: Callable[[T], Record]) -> list[
 
     ``cmbench run`` evaluates models one after the other as they were named, and the folder's file names have lost that
     order. The records of a model stay in theirs; models that were begun in the same second do too.
-
-    Args:
-        found: records, or what holds one.
-        record_of: the record of an element.
     """
     found = list(found)
     begun: dict[tuple[str, str], str] = {}

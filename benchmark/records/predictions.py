@@ -49,7 +49,6 @@ def read_predictions(content: bytes, where: Path, largest: int = LARGEST) -> dic
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Return a member's content; never more of it is unpacked than the archive says that there is."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Python's bzip2 and LZMA readers unpack a whole block whatever they are asked for.
         raise ValueError(f"{member.filename} is compressed by a method that NumPy does not write")
@@ -62,25 +61,17 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 
 def predictions_bytes(
-    track_ids: Iterable[str],
-    groups: Iterable[str | None],
-    labels: Iterable[str],
-    targets: NDArray[np.bool_],
-    probabilities: NDArray[np.float32],
+    track_ids: Iterable[str],  # of the test tracks
+    groups: Iterable[str | None],  # of the test tracks; an unknown group is stored as an empty string
+    labels: Iterable[str],  # ordered label names
+    targets: NDArray[np.bool_],  # ``[tracks, labels]``
+    probabilities: NDArray[np.float32],  # float32 ``[seeds, tracks, labels]``
+    # ``[trainings, tracks, labels]``, stored as float16; left out if there is none
     resampled: NDArray[np.float32] | None = None,
+    # ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known
     known: NDArray[np.bool_] | None = None,
 ) -> bytes:
-    """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content.
-
-    Args:
-        track_ids: of the test tracks.
-        groups: of the test tracks; an unknown group is stored as an empty string.
-        labels: ordered label names.
-        targets: ``[tracks, labels]``.
-        probabilities: float32 ``[seeds, tracks, labels]``.
-        resampled: ``[trainings, tracks, labels]``, stored as float16; left out if there is none.
-        known: ``[tracks, labels]``, false where nobody knows whether the target holds; ``None`` if all are known.
-    """
+    """Return a predictions file: ``.npz`` without pickle, the same bytes for the same content."""
     arrays = {
         "track_ids": np.array(list(track_ids), dtype=np.str_),
         "groups": np.array([g or "" for g in groups], dtype=np.str_),

@@ -340,10 +340,6 @@ def read_record(path: Path) -> Record:
 def parse_record(content: bytes, path: Path) -> Record:
     """Return the record that a file's content is.
 
-    Args:
-        content: of the file.
-        path: of the file, for the message.
-
     Raises:
         CmbenchError: it is not a record of a schema version that this cmbench reads.
     """
@@ -355,9 +351,8 @@ def parse_record(content: bytes, path: Path) -> Record:
             raise CmbenchError(_other_version(path, version)) from error
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the top level"
-        raise CmbenchError(
-            f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
-        ) from error
+        told = f"{path} is not a cmbench record of schema {SCHEMA_VERSION}: {first['msg']} at {place}."
+        raise CmbenchError(told) from error
     if record.schema_version not in READ_VERSIONS:
         raise CmbenchError(_other_version(path, record.schema_version))
     if empty := next(_empty_parts(record), ""):
@@ -403,8 +398,3 @@ def _stated_version(content: bytes) -> object:
     except (ValueError, RecursionError):
         return None
     return stated.get("schema_version") if isinstance(stated, dict) else None
-
-
-def json_schema() -> dict[str, object]:
-    """JSON Schema of a record."""
-    return Record.model_json_schema()

@@ -47,54 +47,34 @@ _BLOCK = 1 << 19
 
 @dataclass(frozen=True)
 class RecordScores:
-    """The parts of a record that are computed from predictions.
+    """The parts of a record that are computed from predictions."""
 
-    Attributes:
-        metrics: ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro``
-            pools the decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where
-            each track has one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one.
-        defined_labels: how many have a positive and a negative.
-        total_labels: how many there are.
-        undefined_labels: the others, with the reason.
-        labels: in the order of the targets' columns.
-        families: in the order in which the labels name them.
-    """
-
+    # ``roc_auc``, ``average_precision`` and ``f1_macro`` are means over the defined labels; ``f1_micro`` pools the
+    # decisions on all labels, as a false alarm on a label that no test track has is still wrong. Where each track has
+    # one label, ``accuracy`` and ``argmax_f1_macro`` judge the most probable one
     metrics: dict[str, Metric]
-    defined_labels: int
-    total_labels: int
-    undefined_labels: dict[str, str]
-    labels: tuple[LabelScore, ...]
-    families: tuple[FamilyScore, ...]
+    defined_labels: int  # how many have a positive and a negative
+    total_labels: int  # how many there are
+    undefined_labels: dict[str, str]  # the others, with the reason
+    labels: tuple[LabelScore, ...]  # in the order of the targets' columns
+    families: tuple[FamilyScore, ...]  # in the order in which the labels name them
 
 
 def score_predictions(
-    targets: NDArray[np.bool_],
-    probabilities: NDArray[np.float32],
-    groups: Sequence[str | None],
+    targets: NDArray[np.bool_],  # ``[tracks, labels]``
+    probabilities: NDArray[np.float32],  # ``[seeds, tracks, labels]``; ties are those of the stored values
+    groups: Sequence[str | None],  # of the tracks; ``None`` or ``""`` where unknown
     labels: Sequence[str],
-    families: Mapping[str, str],
-    train_support: Sequence[int],
-    protocol: Protocol,
+    families: Mapping[str, str],  # of each label
+    train_support: Sequence[int],  # positives of each label among the training tracks
+    protocol: Protocol,  # its rules of intervals, resamples and threshold
     *,
+    # of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``
     resampled: NDArray[np.float32] | None = None,
-    known: NDArray[np.bool_] | None = None,
-    single_label: bool = False,
+    known: NDArray[np.bool_] | None = None,  # ``[tracks, labels]``, false where nobody knows whether the target holds
+    single_label: bool = False,  # each track has exactly one label; adds :data:`.record.SINGLE_LABEL`
 ) -> RecordScores:
     """Score the predictions on a test split.
-
-    Args:
-        targets: ``[tracks, labels]``.
-        probabilities: ``[seeds, tracks, labels]``; ties are those of the stored values.
-        groups: of the tracks; ``None`` or ``""`` where unknown.
-        labels: ordered names.
-        families: label -> family.
-        train_support: positives of each label among the training tracks.
-        protocol: its rules of intervals, resamples and threshold.
-        resampled: of the probe trained again on resamples of the training tracks, ``[trainings, tracks, labels]``;
-            their spread is added to that of the draws. None if not given.
-        known: ``[tracks, labels]``, false where nobody knows whether the target holds; all are known if not given.
-        single_label: whether each track has exactly one label; adds :data:`.record.SINGLE_LABEL`.
 
     Raises:
         CmbenchError: shapes do not fit, there is no track or no seed, or a probability is NaN.
@@ -104,51 +84,32 @@ def score_predictions(
     truth, counts = positives_of(truth, known), known_counts(truth, known)
     defined, reasons = defined_labels(truth, known)
     version = rules_of(protocol.settings)
-    draws = _Draws(
-        version,
-        label_groups(version, truth, groups, known),
-        cluster_count(groups),
-        0 if resampled is None else len(resampled),
-        protocol,
-    )
+    trainings = 0 if resampled is None else len(resampled)
+    draws = _Draws(version, label_groups(version, truth, groups, known), cluster_count(groups), trainings, protocol)
     weights = cluster_weights(groups, protocol.resamples, protocol.bootstrap_seed)
     given = (labels, protocol.f1_threshold, known, single_label)
     scores, pooled = _resample(truth, values, weights, *given)
-    if resampled is not None and len(resampled):
-        turns = training_turns(len(weights), len(resampled), protocol.bootstrap_seed)
+    if resampled is not None and trainings:
+        turns = training_turns(len(weights), trainings, protocol.bootstrap_seed)
         for drawn, again in zip((scores, pooled), _resample(truth, resampled, weights[:0], *given), strict=True):
             for name, values_of in drawn.items():
                 values_of[:, 1:] += training_spread(again[name][:, 0])[turns]
-
     metrics = {name: draws.macro(name, scores[name]) for name in RANKED}
-    metrics["f1_micro"] = draws.estimate(
-        "f1", pooled["f1_micro"], None if defined.any() else NOTHING_DEFINED, draws.clusters
-    )
+    nothing = None if defined.any() else NOTHING_DEFINED
+    metrics["f1_micro"] = draws.estimate("f1", pooled["f1_micro"], nothing, draws.clusters)
     metrics["f1_macro"] = draws.macro("f1", scores["f1"])
     if single_label:
         metrics[ACCURACY] = draws.estimate(ACCURACY, pooled[ACCURACY], None, draws.clusters)
         metrics[ARGMAX_F1] = draws.macro(ARGMAX_F1, scores[ARGMAX_F1])
     by_label = []
     for k, label in enumerate(labels):
-        positives = int(truth[:, k].sum())
-        fewer = min(positives, int(counts[k]) - positives)
-        found = {
-            name: draws.estimate(name, scores[name][:, :, k], reasons[k], draws.held[k], fewer)
-            for name in (*RANKED, "f1")
-        }
-        by_label.append(
-            LabelScore(
-                label=label,
-                family=families[label],
-                support=positives,
-                train_support=int(train_support[k]),
-                known=None if known is None else int(counts[k]),
-                prevalence=positives / max(1, int(counts[k])),
-                f1=found["f1"].value,
-                reason=reasons[k] or found["roc_auc"].reason,
-                **_ranked(found),
-            )
-        )
+        positives, count = int(truth[:, k].sum()), int(counts[k])
+        about = (reasons[k], draws.held[k], min(positives, count - positives))
+        found = {name: draws.estimate(name, scores[name][:, :, k], *about) for name in (*RANKED, "f1")}
+        facts: dict[str, Any] = {"label": label, "family": families[label], "known": None if known is None else count}
+        facts |= {"support": positives, "train_support": int(train_support[k]), "prevalence": positives / max(1, count)}
+        facts |= {"f1": found["f1"].value, "reason": reasons[k] or found["roc_auc"].reason, **_ranked(found)}
+        by_label.append(LabelScore(**facts))
     undefined = {label: reason for label, reason in zip(labels, reasons, strict=True) if reason is not None}
     by_family = _family_scores(draws, scores, [families[label] for label in labels], defined)
     return RecordScores(metrics, int(defined.sum()), len(labels), undefined, tuple(by_label), by_family)
@@ -157,7 +118,6 @@ def score_predictions(
 def _family_scores(
     draws: _Draws, scores: Mapping[str, Doubles], families: Sequence[str], defined: Bools
 ) -> tuple[FamilyScore, ...]:
-    """Return the means over the labels of each family, by first appearance."""
     members: dict[str, list[int]] = {}
     for k, family in enumerate(families):
         members.setdefault(family, []).append(k)

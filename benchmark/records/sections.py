@@ -43,25 +43,15 @@ ModelKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Column:
-    """A task as a column: the same name with other labels or another split is another column.
+    """A task as a column: the same name with other labels or another split is another column."""
 
-    Attributes:
-        key: name, split hash, label-set hash.
-        name: the task's name, with the start of its hashes where two columns would be called the same.
-        title: the task's title.
-        tradition: of the task.
-        test_tracks: number of tracks in the test split that were scored.
-        defined: labels with a score; ``None`` where it differs between the models.
-        total: labels of the task.
-    """
-
-    key: TaskKey
-    name: str
-    title: str
-    tradition: str
-    test_tracks: int
-    defined: int | None
-    total: int
+    key: TaskKey  # name, split hash, label-set hash
+    name: str  # the task's name, with the start of its hashes where two columns would be called the same
+    title: str  # the task's title
+    tradition: str  # of the task
+    test_tracks: int  # number of tracks in the test split that were scored
+    defined: int | None  # labels with a score; ``None`` where it differs between the models
+    total: int  # labels of the task
 
     @property
     def label_count(self) -> str:
@@ -73,54 +63,33 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model as a row.
+    """A model as a row."""
 
-    Attributes:
-        key: name and fingerprint.
-        name: the model's name, with the start of its fingerprint where two rows would be called the same.
-    """
-
-    key: ModelKey
-    name: str
+    key: ModelKey  # name and fingerprint
+    name: str  # the model's name, with the start of its fingerprint where two rows would be called the same
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A plain mean over cells, or how many of them there are.
+    """A plain mean over cells, or how many of them there are."""
 
-    Attributes:
-        value: in [0, 1]; ``None`` unless every cell is there.
-        present: cells with a value.
-        total: cells that the mean needs.
-    """
-
-    value: float | None
-    present: int
-    total: int
+    value: float | None  # in [0, 1]; ``None`` unless every cell is there
+    present: int  # cells with a value
+    total: int  # cells that the mean needs
 
 
 @dataclass(frozen=True)
 class Section:
-    """Records of one edition, split and protocol.
+    """Records of one edition, split and protocol."""
 
-    Attributes:
-        edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
-        protocol: name.
-        protocol_sha256: hash of the protocol's values.
-        columns: tasks, by tradition.
-        rows: models, in the order in which they were given.
-        cells: the records.
-        audits: task -> what the audit of its split found, in one line; only of those that :func:`audited` was given.
-    """
-
-    edition: str
-    split: str
-    protocol: str
-    protocol_sha256: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    cells: Mapping[tuple[ModelKey, TaskKey], Record]
+    edition: str  # ``full``, ``mini`` or ``custom``
+    split: str  # ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one
+    protocol: str  # name
+    protocol_sha256: str  # hash of the protocol's values
+    columns: tuple[Column, ...]  # tasks, by tradition
+    rows: tuple[Row, ...]  # models, in the order in which they were given
+    cells: Mapping[tuple[ModelKey, TaskKey], Record]  # the records
+    # task -> what the audit of its split found, in one line; only of those that :func:`audited` was given
     audits: Mapping[TaskKey, str] = field(default_factory=dict)
 
     @property
@@ -210,12 +179,7 @@ class Section:
 
 
 def audited(found: Iterable[Section], root: Path) -> tuple[Section, ...]:
-    """Return sections with what the audits that a cache keeps found of their tasks' splits.
-
-    Args:
-        found: sections.
-        root: of the cache.
-    """
+    """Return sections with what the audits that a cache keeps found of their tasks' splits."""
     from ...tasks.audit.audit import find_audit, summary
 
     told = []

@@ -13,17 +13,11 @@ from .record import Record
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What numbers were measured on and how.
+    """What numbers were measured on and how."""
 
-    Attributes:
-        edition: ``full``, ``mini`` or ``custom``.
-        split: ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one.
-        protocol: its name.
-    """
-
-    edition: str
-    split: str
-    protocol: str
+    edition: str  # ``full``, ``mini`` or ``custom``
+    split: str  # ``official``, ``own`` where no publication fixed it, ``group-safe``, or another published one
+    protocol: str  # its name
 
     @classmethod
     def of(cls, record: Record) -> Setting:

@@ -42,10 +42,19 @@ class Sample:
         groups: of the test split.
         trainings: resamples of the training tracks whose spread the draws carry; with 0 they tell of the test sample
             only.
+        choice: whether a number follows the draws: the one that another choice of the input may have given.
+        models: pre-trainings of either model of a pair. Where they are several, the number of each follows then.
     """
 
     groups: float
     trainings: int = 0
+    choice: bool = False
+    models: tuple[int, int] = (1, 1)
+
+    @property
+    def following(self) -> int:
+        """Numbers that follow the draws."""
+        return self.choice + sum(count for count in self.models if count > 1)
 
     @property
     def fewer(self) -> float:
@@ -55,7 +64,8 @@ class Sample:
 
 def fewest(samples: Sequence[Sample]) -> Sample:
     """Return what the draws of a mean over several splits tell of: no more than those of the poorest."""
-    return Sample(min(one.groups for one in samples), min(one.trainings for one in samples))
+    groups, trainings = min(one.groups for one in samples), min(one.trainings for one in samples)
+    return Sample(groups, trainings, samples[0].choice, samples[0].models)
 
 
 def rules_of(settings: Mapping[str, object]) -> int:

@@ -204,7 +204,7 @@ def _cell(
 ) -> Cell:
     """Open the features of a measured cell; what is not in the store any more is encoded again."""
     from ..cell import extract_all, open_store
-    from ..executors.base import Place, get_executor
+    from ..executors.base import WorkerSettings, get_executor
     from ..judge import probe_split
 
     for other in others:
@@ -216,7 +216,7 @@ def _cell(
     entries = store.valid_entries(tracks)
     if len(entries) < len(tracks):
         store.describe(card, data.task, data.edition, windowing)
-        with get_executor("local")(encoders, Place()) as executor:
+        with get_executor("local")(encoders, WorkerSettings()) as executor:
             entries, _ = extract_all(encoders, name, data, store, windowing, executor, observer)
     opened = {split: probe_split(data, split, store, entries) for split in SPLITS}
     seen = set(evidence.track_ids).intersection(*(other.track_ids for other in others))

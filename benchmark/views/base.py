@@ -54,80 +54,49 @@ DRAWN_MODELS = 4
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of the page, drawn when it is needed.
+    """A figure of the page, drawn when it is needed."""
 
-    Attributes:
-        title: alternative text.
-        draw: makes the figure.
-        caption: printed below it; the title if not given.
-        description: long alternative text.
-    """
-
-    title: str
-    draw: Callable[[], Figure]
-    caption: str = ""
-    description: str = "The numbers are in the tables below."
+    title: str  # alternative text
+    draw: Callable[[], Figure]  # makes the figure
+    caption: str = ""  # printed below it; the title if not given
+    description: str = "The numbers are in the tables below."  # long alternative text
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is shown of one task, folded away until it is opened.
+    """What is shown of one task, folded away until it is opened."""
 
-    Attributes:
-        title: name of the task, or what the table is.
-        drawings: its figures.
-        tables: its tables.
-    """
-
-    title: str
-    drawings: tuple[Drawing, ...]
-    tables: tuple[ViewTable, ...]
+    title: str  # name of the task, or what the table is
+    drawings: tuple[Drawing, ...]  # its figures
+    tables: tuple[ViewTable, ...]  # its tables
 
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a section of the page.
+    """A part of a section of the page."""
 
-    Attributes:
-        id: part of its anchor.
-        title: its heading.
-        text: what it shows, in a sentence or two.
-        drawings: figures that are always in sight.
-        parts: the rest, most often one for each task.
-        template: of :mod:`..pages.templates`, for what is not text, figures and tables of text.
-        data: what such a template shows.
-        open: whether it is in sight; else it is folded away under its title.
-    """
-
-    id: str
-    title: str
-    text: str = ""
-    drawings: tuple[Drawing, ...] = ()
-    parts: tuple[Part, ...] = ()
-    template: str = "block.html"
-    data: Any = None
-    open: bool = False
+    id: str  # part of its anchor
+    title: str  # its heading
+    text: str = ""  # what it shows, in a sentence or two
+    drawings: tuple[Drawing, ...] = ()  # figures that are always in sight
+    parts: tuple[Part, ...] = ()  # the rest, most often one for each task
+    template: str = "block.html"  # of :mod:`..pages.templates`, for what is not text, figures and tables of text
+    data: Any = None  # what such a template shows
+    open: bool = False  # whether it is in sight; else it is folded away under its title
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One section of the page, as the views see it.
+    """One section of the page, as the views see it."""
 
-    Attributes:
-        section: the scores.
-        evidence: those of its records whose predictions are there, under the names of its rows and columns.
-        alike: those of them that can be compared: on each task they agree on tracks, labels and groups.
-        unlike: why the others cannot.
-        base: model of ``alike`` that the others are compared with; empty without any.
-        resamples: of the bootstrap.
-    """
-
-    section: Section
+    section: Section  # the scores
+    # those of its records whose predictions are there, under the names of its rows and columns
     evidence: tuple[Evidence, ...]
+    # those of them that can be compared: on each task they agree on tracks, labels and groups
     alike: tuple[Evidence, ...]
-    unlike: tuple[str, ...]
-    base: str
-    resamples: int
+    unlike: tuple[str, ...]  # why the others cannot
+    base: str  # model of ``alike`` that the others are compared with; empty without any
+    resamples: int  # of the bootstrap
 
     @property
     def records(self) -> list[Record]:

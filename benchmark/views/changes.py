@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...tasks.splits.names import is_sample
-from ...terminal import new_table
+from ...terminal import new_table, print_heading, say
 from ..comparing.compare import Comparison, LabelChange, TaskChange, compare
 from ..comparing.paired import TEST_ONLY, Difference
+from ..comparing.pretrainings import as_one
 from ..comparing.ties import Standing, standings
 from ..records.evidence import Evidence
 from ..records.sections import ABSENT
+from ..scoring.intervals import Sample
 from .base import Block, Bound, Labels, Resamples, Scope, View
 from .words import percent, points, span
 
@@ -46,28 +48,18 @@ def _short(reason: str) -> str:
 
 
 def print_comparison(comparison: Comparison, console: Console, *, labels: bool = True) -> None:
-    """Print every change: tasks, then families and labels of each task.
-
-    Args:
-        comparison: what to print.
-        console: where.
-        labels: whether to print families and labels too.
-    """
-    from rich.text import Text
-
+    """Print every change: tasks, then families and labels of each task."""
     setting = comparison.setting
-    console.print(Text(f"{comparison.before} → {comparison.after}   ({setting.title})", style="bold"))
-    if setting.warning:
-        console.print(Text(setting.warning, style="yellow"))
+    print_heading(console, f"{comparison.before} → {comparison.after}   ({setting.title})", setting.warning)
     legend = (
         "Percent points, paired cluster bootstrap on the same tracks. q: false discovery rate among the rows of a "
         "block. detectable: smallest change found with 80 % power. kept: shown to be within "
         f"±{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}. no interval: fewer than five "
         "groups, or positives in too few of them. test sample only: the training tracks are "
         "taken as given. DeLong p: of the seeds' mean probabilities, taking tracks for "
-        "independent."
+        f"independent.{pretrainings_said([task.sample for task in comparison.tasks])}"
     )
-    console.print(Text(legend, style="dim"))
+    say(console, legend, "dim")
     for metric, title in TITLES:
         rows = [(f"{t.task} (n={t.tracks}, {t.groups} groups)", t.metrics[metric]) for t in comparison.tasks]
         print_block(f"{title} by task", rows, console)
@@ -76,10 +68,23 @@ def print_comparison(comparison: Comparison, console: Console, *, labels: bool =
             print_task(task, console)
     for task in comparison.tasks:
         for note in task.notes:
-            console.print(Text(f"{task.task}: {note}.", style="yellow"))
-    for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
-        if tasks:
-            console.print(Text(f"Only {name} has records of {', '.join(tasks)}: not compared.", style="yellow"))
+            say(console, f"{task.task}: {note}.", "yellow")
+    for line in not_compared(comparison):
+        say(console, line, "yellow")
+
+
+def not_compared(comparison: Comparison) -> list[str]:
+    """Name the tasks that only one of the two has."""
+    sides = ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after))
+    return [f"Only {name} has records of {', '.join(tasks)}: not compared." for name, tasks in sides if tasks]
+
+
+def pretrainings_said(samples: Sequence[Sample]) -> str:
+    """Return a sentence on how many pre-trainings a verdict knows of either model."""
+    first, second = samples[0].models
+    if first == second == 1:
+        return " One model of each: of other pre-trainings nothing is said."
+    return f" Pre-trainings: {first} and {second}; a mean over several, whose spread is in the error."
 
 
 def print_families(task: TaskChange, console: Console) -> None:
@@ -113,8 +118,9 @@ def change_rows(comparison: Comparison) -> list[dict[str, object]]:
             for metric, _ in TITLES:
                 judged = changes[metric]
                 about = {"task": task.task, "tracks": task.tracks, "groups": task.groups, "level": level, "name": name}
-                beside = {"support": support, "metric": metric, "verdict": judged.verdict}
-                numbers = asdict(judged) | {"delong_p_value": delong if metric == "roc_auc" else None}
+                beside = {"support": support, "metric": metric, "verdict": judged.verdict, "rules": judged.rules}
+                numbers = asdict(judged) | {"models": "{} {}".format(*judged.models)}
+                numbers["delong_p_value"] = delong if metric == "roc_auc" else None
                 rows.append(facts | about | beside | numbers)
     return rows
 
@@ -162,7 +168,15 @@ def print_standings(found: Sequence[Standing], console: Console) -> None:
         "once. Pairs are told apart by the paired bootstrap at a false discovery rate of 5 %"
         f"{'' if all(one.trainings for one in found) else f', {TEST_ONLY}'}."
     )
-    console.print(Text(legend, style="dim"))
+    say(console, legend, "dim")
+
+
+def side(read: Read, place: Path) -> list[Evidence]:
+    """Read the records of a model; of folders with commas between them those of its pre-trainings, as one."""
+    if place.exists() or "," not in str(place):
+        return read([place])
+    members = [read([Path(one)]) for one in str(place).split(",")]
+    return as_one(members, "+".join(dict.fromkeys(e.record.model.name for member in members for e in member)))
 
 
 Found = Comparison | tuple[Standing, ...]
@@ -171,16 +185,21 @@ Found = Comparison | tuple[Standing, ...]
 
 def _compute(
     read: Read,
-    first: Annotated[Path, typer.Argument(help="Records of the first model, or their folder.", metavar="A")],
+    first: Annotated[
+        Path,
+        typer.Argument(
+            help="Records of the first model, or their folder; S1,S2,… of its pre-trainings, seeds of one.", metavar="A"
+        ),
+    ],
     others: Annotated[list[Path], typer.Argument(help="The same of each model to compare with it.", metavar="B…")],
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
     labels: Labels = True,
 ) -> Iterator[Found]:
-    sides = [read([place]) for place in (first, *others)]
+    sides = [side(read, place) for place in (first, *others)]
     for other in sides[1:]:
         yield compare(sides[0], other, resamples=resamples, bound=bound / 100, labels=labels)
-    if len(sides) > 2 and not any(is_sample(e.record.task.split) for side in sides for e in side):
+    if len(sides) > 2 and not any(is_sample(e.record.task.split) or e.models > 1 for one in sides for e in one):
         yield standings(sides, resamples)
 
 
@@ -221,5 +240,8 @@ VIEW = View(
     stem=lambda found: "",
     show=_show,
     blocks=_blocks,
-    examples=("cmbench compare results/mfcc results/chroma --no-labels",),
+    examples=(
+        "cmbench compare results/mfcc results/chroma --no-labels",
+        "cmbench compare results/mert-s1,results/mert-s2,results/mert-s3 results/mine-s1,results/mine-s2",
+    ),
 )

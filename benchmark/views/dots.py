@@ -37,19 +37,13 @@ Dot = tuple[float | None, Interval | None]
 
 @dataclass(frozen=True)
 class DotLine:
-    """One line of the figure.
+    """One line of the figure."""
 
-    Attributes:
-        name: left of it.
-        note: right of it, for example how many tracks carry the label.
-        dots: metric -> one dot for each model; without it the line is a heading.
-        chance: metric -> score of chance, where it is known, as a fraction.
-    """
-
-    name: str
-    note: str = ""
+    name: str  # left of it
+    note: str = ""  # right of it, for example how many tracks carry the label
+    # metric -> one dot for each model; without it the line is a heading
     dots: Mapping[str, Sequence[Dot]] | None = None
-    chance: Mapping[str, float] | None = None
+    chance: Mapping[str, float] | None = None  # metric -> score of chance, where it is known, as a fraction
 
     @property
     def head(self) -> bool:
@@ -66,14 +60,8 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     """Draw ROC-AUC and AP, a panel each, one line for each family or label.
 
     With few models and lines, the models of a line stand one below the other with their intervals; else they share the
-    line, without intervals. Models differ by colour and by marker.
-
-    Args:
-        section: what the scores belong to.
-        title: what is shown.
-        lines: from top to bottom.
-        models: names, at most as many as there are markers.
-        key: what the notes and marks mean, below the figure.
+    line, without intervals. Models differ by colour and by marker. ``key`` says below the figure what notes and marks
+    mean; there are at most as many models as markers.
     """
     spread = sum(not line.head for line in lines) * (0.1 * len(models) + 0.08) <= TALLEST
     step = max(0.17, 0.1 * len(models) + 0.08) if spread else 0.17
@@ -92,7 +80,9 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     for i, metric in enumerate(HEADLINE):
         at = left + i * (panel + 0.25)
         axes = figure.add_axes((at / width, foot / height, panel / width, sum(tall) / height))
-        _prepare(axes, metric, lines, sum(tall), spread)
+        dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ())]
+        lows = [100 * (span.low if spread and span else value) for value, span in dots if value is not None]
+        prepare_panel(axes, metric, f"{METRIC_TITLES[metric]}, percent", lows, sum(tall), beyond=1)
         top = 0.0
         for line, inches in zip(lines, tall, strict=True):
             _draw_line(axes, line, metric, top, inches, spread)
@@ -110,19 +100,18 @@ def dots_figure(section: Section, title: str, lines: Sequence[DotLine], models: 
     return figure
 
 
-def _prepare(axes: Axes, metric: str, lines: Sequence[DotLine], tall: float, spread: bool) -> None:
-    dots = [dot for line in lines for dot in (line.dots or {}).get(metric, ())]
-    lows = [100 * (span.low if spread and span else value) for value, span in dots if value is not None]
+def prepare_panel(axes: Axes, metric: str, title: str, lows: Sequence[float], tall: float, beyond: float = 0.0) -> None:
+    """Prepare a panel of scores (percent) with room for the lowest, from top to bottom; ``beyond`` its ends, marks."""
     start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
     axes.set_ylim(tall, 0)
-    axes.set_xlim(start - 1, 101)
+    axes.set_xlim(start - beyond, 100 + beyond)
     axes.set_yticks([])
     axes.set_xticks([t for t in range(0, 101, 10 if start >= 30 else 20) if t >= start])
     axes.tick_params(labelsize=6.5, length=2, width=0.5)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=LINE, linewidth=0.5)
     axes.set_axisbelow(True)
-    axes.set_title(f"{METRIC_TITLES[metric]}, percent", size=7.5, pad=3)
+    axes.set_title(title, size=7.5, pad=3)
     if metric == "roc_auc":
         axes.axvline(50, color=FAINT, linewidth=0.9)
 
@@ -141,11 +130,6 @@ def _draw_line(axes: Axes, line: DotLine, metric: str, top: float, inches: float
             continue
         y = top + inches * ((k + 0.9) / (len(dots) + 0.8) if spread else 0.5)
         if spread and span:
-            axes.plot(
-                [100 * span.low, 100 * span.high],
-                [y, y],
-                color=COLOURS[k % len(COLOURS)],
-                linewidth=0.9,
-                solid_capstyle="butt",
-            )
+            low, high, colour = 100 * span.low, 100 * span.high, COLOURS[k % len(COLOURS)]
+            axes.plot([low, high], [y, y], color=colour, linewidth=0.9, solid_capstyle="butt")
         axes.plot([100 * value], [y], **model_mark(k), markersize=3.6, markeredgecolor="white", markeredgewidth=0.4)

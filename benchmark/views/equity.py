@@ -99,7 +99,6 @@ def _compute(evidence: Sequence[Evidence], resamples: Resamples = 1000) -> list[
 
 
 def _rows(judged: Sequence[Equity]) -> Rows:
-    """Return one row for each model and number, as fractions."""
     rows = []
     for one, lacks in _with_lacks(judged):
         over_all = {"mean": one.mean, "spread": one.spread, "gap": one.gap}

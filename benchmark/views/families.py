@@ -21,7 +21,6 @@ DIFFER = "labels scored differ"
 
 
 def _scores(record: Record | None) -> dict[str, FamilyScore]:
-    """Return the scores of every family, in the order in which the labels name them, and of all labels."""
     if record is None:
         return {}
     whole = {m: record.metrics[m] for m in HEADLINE}
@@ -60,7 +59,6 @@ def family_tables(section: Section) -> list[ViewTable]:
 
 
 def _notes(section: Section, column: Column) -> list[str]:
-    """Say what is absent, and why."""
     notes = [*not_run(section, column)]
     for _, record in section.records_on(column):
         notes += not_scored(record)
@@ -99,13 +97,7 @@ def family_rows(section: Section) -> Rows:
 
 
 def family_figure(section: Section, column: Column, rows: Sequence[Row] | None = None) -> Figure:
-    """Draw the scores of one task by family, with intervals.
-
-    Args:
-        section: the records.
-        column: the task.
-        rows: the models to draw, as many as there are markers at most; all of them if not given.
-    """
+    """Draw the scores of one task by family, with intervals."""
     rows = section.rows if rows is None else rows
     found = [_scores(section.record(row, column)) for row in rows]
     lines = [

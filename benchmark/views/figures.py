@@ -163,14 +163,7 @@ def draw_bar(
 ) -> None:
     """Draw a colour scale below a map: the values at its ends and between; places and lengths in inches.
 
-    Args:
-        figure: with the map.
-        ends: of the scale.
-        colours: the colour map, or its name.
-        left: of the bar.
-        bottom: of the bar.
-        length: of the bar.
-        low: what stands at the lower end, if not its value.
+    ``low`` stands at the lower end in place of its value.
     """
     import numpy as np
 
@@ -237,27 +230,21 @@ def draw_legend(
 
 
 def scale_ends(values: Iterable[float | None], metric: str) -> tuple[float, float]:
-    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score.
-
-    Args:
-        values: scores, fractions.
-        metric: ``roc_auc`` or ``average_precision``.
-    """
+    """Return the ends of the colour scale, percent: from chance (ROC-AUC) or 0 to the next ten above the best score."""
     best, low = max((100 * value for value in values if value is not None), default=0.0), FLOORS[metric]
     return low, min(100.0, max(low + 20.0, 10.0 * (best // 10 + 1)))
 
 
-def in_parts(rows: Sequence[Row]) -> list[Sequence[Row]]:
-    """Models by as many as one figure of layer curves can tell apart."""
-    size = len(MARKERS)
+def in_parts(rows: Sequence[Row], size: int = len(MARKERS)) -> list[Sequence[Row]]:
+    """Models by as many as one figure can tell apart."""
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 def figures_by_task(
-    section: Section, draw: Callable[[Column, Sequence[Row]], Figure]
+    section: Section, draw: Callable[[Column, Sequence[Row]], Figure], size: int = len(MARKERS)
 ) -> dict[str, Callable[[], Figure]]:
     """Return what draws each task, for as many models at a time as a figure can tell apart, by ends of file names."""
-    parts = in_parts(section.rows)
+    parts = in_parts(section.rows, size)
     return {
         f"{column.name}{f'-{i}' if len(parts) > 1 else ''}": partial(draw, column, rows)
         for column in section.columns

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...terminal import print_heading, say
 from ..comparing.compare import LabelChange
 from ..comparing.equity import Equity, equities
 from ..comparing.forgetting import Forgetting, forgetting
@@ -23,9 +24,12 @@ from .changes import (
     Read,
     change_files,
     label_name,
+    not_compared,
+    pretrainings_said,
     print_block,
     print_comparison,
     print_task,
+    side,
 )
 from .equity import print_equity
 from .words import points, span
@@ -45,24 +49,23 @@ NAMED_LABELS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What further training made of a model, or how evenly all serve the traditions.
+    """What further training made of a model, or how evenly all serve the traditions."""
 
-    Attributes:
-        report: of one model; ``None`` for the equities.
-        details: whether more than the conclusion is printed.
-        equities: of all models.
-    """
-
-    report: Forgetting | None
-    details: bool
-    equities: tuple[Equity, ...] = ()
+    report: Forgetting | None  # of one model; ``None`` for the equities
+    details: bool  # whether more than the conclusion is printed
+    equities: tuple[Equity, ...] = ()  # of all models
 
 
 def _compute(
     read: Read,
-    before: Annotated[list[Path], typer.Option("--before", help="Records of the model before, or their folder.")],
+    before: Annotated[
+        list[Path],
+        typer.Option(
+            "--before", help="Records of the model before, or their folder; S1,S2,… of its pre-trainings, seeds of one."
+        ),
+    ],
     after: Annotated[
-        list[Path], typer.Option("--after", help="Records of the model after; again for each further model.")
+        list[Path], typer.Option("--after", help="The same of the model after; again for each further model.")
     ],
     resamples: Resamples = 1000,
     bound: Bound = 1.0,
@@ -70,7 +73,8 @@ def _compute(
         bool, typer.Option("--details", help="Also every task, family and label, and equity over traditions.")
     ] = False,
 ) -> Iterator[Outcome]:
-    first, others = read(before), [read([place]) for place in after]
+    first = side(read, before[0]) if len(before) == 1 else read(before)
+    others = [side(read, place) for place in after]
     for other in others:
         yield Outcome(forgetting(first, other, resamples=resamples, bound=bound / 100), details)
     if details:
@@ -85,32 +89,21 @@ def _show(found: Outcome, console: Console) -> None:
 
 
 def print_forgetting(report: Forgetting, console: Console, *, details: bool = False) -> None:
-    """Print what was gained and forgotten, a line for each tradition, and which labels most.
-
-    Args:
-        report: what to print.
-        console: where.
-        details: whether to print every task, family and label after it.
-    """
-    from rich.text import Text
-
+    """Print what was gained and forgotten, a line for each tradition, and which labels most."""
     comparison, setting = report.comparison, report.comparison.setting
-    console.print(Text(f"{comparison.before} → {comparison.after}   ({setting.title})", style="bold"))
-    if setting.warning:
-        console.print(Text(setting.warning, style="yellow"))
+    print_heading(console, f"{comparison.before} → {comparison.after}   ({setting.title})", setting.warning)
     rows = [(tradition.capitalize(), change) for tradition, change in report.traditions.items()]
     print_block("Percent of the way from chance to a perfect ranking", rows, console)
     console.print()
     for line in _conclusion(report):
-        console.print(Text(line))
+        say(console, line)
     if details:
         _print_details(report, console)
     else:
-        console.print(Text("Tasks, families, labels and equity: --details.", style="dim"))
+        say(console, "Tasks, families, labels and equity: --details.", "dim")
 
 
 def _conclusion(report: Forgetting) -> Iterator[str]:
-    """Yield what is left of the Western score, and which labels changed."""
     comparison = report.comparison
     if report.retention is not None:
         yield f"Western retention: {span(report.retention)} % of the score above chance."
@@ -122,13 +115,11 @@ def _conclusion(report: Forgetting) -> Iterator[str]:
     kept, untold = report.count("kept"), report.count("cannot tell")
     bound = f"{100 * comparison.bound:g} point{'' if comparison.bound == 0.01 else 's'}"
     yield f"{kept} of {total} labels kept within {bound}; {untold} cannot be told{only}."
-    for name, tasks in ((comparison.before, comparison.only_before), (comparison.after, comparison.only_after)):
-        if tasks:
-            yield f"Only {name} has records of {', '.join(tasks)}: not compared."
+    yield pretrainings_said([task.sample for task in comparison.tasks]).strip()
+    yield from not_compared(comparison)
 
 
 def _print_details(report: Forgetting, console: Console) -> None:
-    """Print balances, tasks, families, labels, and at the end those that pay and that gain."""
     console.print()
     print_comparison(report.comparison, console, labels=False)
     for metric, title in TITLES:
@@ -141,13 +132,12 @@ def _print_details(report: Forgetting, console: Console) -> None:
 
 
 def _print_labels(title: str, found: Sequence[tuple[str, LabelChange]], console: Console) -> None:
-    from rich.text import Text
 
     if found:
         print_block(title, [(f"{task}: {label_name(label)}", label.roc_auc) for task, label in found], console)
     else:
         console.print()
-        console.print(Text(f"No {title} at a false discovery rate of 5 %.", style="dim"))
+        say(console, f"No {title} at a false discovery rate of 5 %.", "dim")
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:

@@ -13,15 +13,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Judged(Generic[T]):
-    """What was found in the records of one edition, split and protocol.
+class ByCell(Generic[T]):
+    """What was found in the records of one edition, split and protocol."""
 
-    Attributes:
-        section: the records.
-        found: model and task -> what was found, most often one thing for each family.
-    """
-
-    section: Section
+    section: Section  # the records
+    # model and task -> what was found, most often one thing for each family
     found: Mapping[tuple[Row, Column], tuple[T, ...]]
 
     def of(self, row: Row, column: Column) -> tuple[T, ...]:
@@ -37,7 +33,7 @@ class Judged(Generic[T]):
         return ((column, row, one) for column in self.section.columns for row, one in self.on(column))
 
 
-def judged(evidence: Sequence[Evidence], judge: Callable[[Evidence], tuple[T, ...]]) -> tuple[Judged[T], ...]:
+def judged(evidence: Sequence[Evidence], judge: Callable[[Evidence], tuple[T, ...]]) -> tuple[ByCell[T], ...]:
     """Judge every record by its predictions, for every edition, split and protocol.
 
     Raises:
@@ -45,7 +41,7 @@ def judged(evidence: Sequence[Evidence], judge: Callable[[Evidence], tuple[T, ..
     """
     by_record = {id(one.record): one for one in evidence}
     return tuple(
-        Judged(
+        ByCell(
             section,
             {(row, c): judge(by_record[id(r)]) for c in section.columns for row, r in section.records_on(c)},
         )

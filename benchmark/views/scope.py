@@ -17,11 +17,7 @@ from .base import Scope
 def scope_of(section: Section, found: Sequence[Evidence], base: str | None, resamples: int) -> Scope:
     """Return a section as the views see it.
 
-    Args:
-        section: the records.
-        found: records with predictions, of this section and others.
-        base: model that the others are compared with; by lineage if not given or not in the section.
-        resamples: of the bootstrap.
+    Without ``base``, or one of another section, the others are compared with the base by lineage.
     """
     mine = _of_section(section, found)
     models = {e.record.model.name: e.record.model for e in mine}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ...terminal import visible
+from ...terminal import print_heading, say, visible
 from ..records.record import Interval, Record
 from ..records.sections import ABSENT, Column, Row, Section
 
@@ -54,26 +54,16 @@ class Titled(Protocol):
 
 @dataclass(frozen=True)
 class ViewTable:
-    """A table of one section, as text.
+    """A table of one section, as text."""
 
-    Attributes:
-        title: what it shows, with the unit.
-        source: edition, split and protocol in words; empty where they stand above already.
-        warning: what must stand beside every number; empty for real data.
-        columns: heads; a line break may part them.
-        rows: as many cells as columns each.
-        keys: leading columns that name the row; they are repeated where a wide table is continued below.
-        notes: what is absent, and why; what to mind.
-        best: rows and columns of the cells that are best in their column, from 0: bold in LaTeX.
-    """
-
-    title: str
-    source: str
-    warning: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    keys: int = 1
-    notes: tuple[str, ...] = ()
+    title: str  # what it shows, with the unit
+    source: str  # edition, split and protocol in words; empty where they stand above already
+    warning: str  # what must stand beside every number; empty for real data
+    columns: tuple[str, ...]  # heads; a line break may part them
+    rows: tuple[tuple[str, ...], ...]  # as many cells as columns each
+    keys: int = 1  # leading columns that name the row; they are repeated where a wide table is continued below
+    notes: tuple[str, ...] = ()  # what is absent, and why; what to mind
+    # rows and columns of the cells that are best in their column, from 0: bold in LaTeX
     best: frozenset[tuple[int, int]] = frozenset()
 
     @classmethod
@@ -121,27 +111,24 @@ def not_scored(record: Record) -> tuple[str, ...]:
 def print_tables(tables: Sequence[ViewTable], console: Console) -> None:
     """Print tables one below the other; a change of edition, split or protocol gets a heading.
 
-    A table that is too wide for the console is continued below, with its key columns again.
+    A table that is too wide for the console is set closer, or continued below with its key columns again.
     """
-    from rich.text import Text
-
     source = None
     for table in tables:
         if table.source and table.source != source:
             source = table.source
-            console.print(Text(table.source, style="bold"))
-            if table.warning:
-                console.print(Text(table.warning, style="yellow"))
+            print_heading(console, table.source, table.warning)
         console.print()
         label = f" ({table.warning.partition(':')[0]})" if table.warning else ""
-        console.print(Text(table.title + label, style="bold"))
-        for columns in _blocks(table, console):
-            console.print(_grid(table, columns))
+        say(console, table.title + label, "bold")
+        gap, blocks = min(((gap, _blocks(table, gap, console)) for gap in (1, 0)), key=lambda found: len(found[1]))
+        for columns in blocks:
+            console.print(_grid(table, columns, gap))
         for note in table.notes:
-            console.print(Text(note, style="dim"))
+            say(console, note, "dim")
 
 
-def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
+def _blocks(table: ViewTable, gap: int, console: Console) -> list[list[int]]:
     """Split the columns into blocks that fit the console, each with at least one column beside the keys."""
     from rich.measure import Measurement
 
@@ -150,19 +137,22 @@ def _blocks(table: ViewTable, console: Console) -> list[list[int]]:
     blocks = [keys]
     for column in range(table.keys, len(table.columns)):
         longer = [*blocks[-1], column]
-        if blocks[-1] == keys or Measurement.get(console, unlimited, _grid(table, longer)).maximum <= console.width:
+        if (
+            blocks[-1] == keys
+            or Measurement.get(console, unlimited, _grid(table, longer, gap)).maximum <= console.width
+        ):
             blocks[-1] = longer
         else:
             blocks.append([*keys, column])
     return blocks
 
 
-def _grid(table: ViewTable, columns: Sequence[int]) -> Table:
+def _grid(table: ViewTable, columns: Sequence[int], gap: int) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, show_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), collapse_padding=True, show_edge=False)
     for c in columns:
         key = c < table.keys
         grid.add_column(Text(table.columns[c]), justify="left" if key else "right", overflow="fold", no_wrap=not key)
@@ -185,20 +175,15 @@ def latex_tables(tables: Sequence[ViewTable]) -> str:
             [f"\\textbf{{{escaped(cell)}}}" if (y, x) in table.best else escaped(cell) for x, cell in enumerate(row)]
             for y, row in enumerate(table.rows)
         ]
-        lines += latex_lines(table.columns, rows, table.keys, table.warning)
+        lines += _latex_lines(table.columns, rows, table.keys, table.warning)
     return "\n".join([*lines, ""])
 
 
-def latex_lines(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int = 1, warning: str = ""
-) -> Iterator[str]:
+def _latex_lines(columns: Sequence[str], rows: Iterable[Sequence[str]], keys: int, warning: str) -> Iterator[str]:
     """Yield the lines of a table for LaTeX, made smaller where it is wider than the column it stands in.
 
-    Args:
-        columns: heads; a line break may part them.
-        rows: as many cells as heads each, escaped already.
-        keys: leading columns of words.
-        warning: what must stand in the table, so that it is there in print.
+    A line break may part a head; cells are escaped already; ``warning`` stands in the table, so that it is there in
+    print.
     """
     yield "\\begin{adjustbox}{max width=\\linewidth}"
     yield f"\\begin{{tabular}}{{{'l' * keys}{'r' * (len(columns) - keys)}}}"

@@ -35,6 +35,7 @@ def _board(board: Board, listed: Mapping[str, Listed]) -> dict[str, object]:
         "split": board.split,
         "protocol": board.protocol,
         "protocol_sha256": board.protocol_sha256,
+        "tasks": board.suite or "all",
         "data_sha256": board.data_sha256 or None,
         "missing_anchors": list(board.missing_anchors),
         "places": [_place(place) | {"badge": listed[place.name].badge} for place in board.places],
@@ -124,7 +125,6 @@ def compare_json(board: Board, differences: bool) -> dict[str, object]:
 
 
 def _rows(board: Board) -> dict[str, list[str]]:
-    """Return the numbers that two entries are compared in: what each is called, and where an entry has it."""
     rows = {"score": ["score, mean over traditions", "score"]}
     rows |= {name: [f"score, {name}", "traditions", name] for name in board.traditions}
     for metric in HEADLINE:

@@ -17,21 +17,14 @@ STOPS = 9
 
 @dataclass(frozen=True)
 class Matrix:
-    """What is above chance.
+    """What is above chance."""
 
-    Attributes:
-        tasks: a record of each, tradition by tradition.
-        rows: places, best first, each with its score (a fraction; ``None`` where there is none) on every task.
-        top: upper end of the colours, percent.
-        bar: colours from 0 to there.
-        control: mark of what has learnt nothing.
-    """
-
-    tasks: tuple[Record, ...]
+    tasks: tuple[Record, ...]  # a record of each, tradition by tradition
+    # places, best first, each with its score (a fraction; ``None`` where there is none) on every task
     rows: tuple[tuple[Place, tuple[tuple[Record, float | None], ...]], ...]
-    top: float
-    bar: str
-    control: str = CONTROL
+    top: float  # upper end of the colours, percent
+    bar: str  # colours from 0 to there
+    control: str = CONTROL  # mark of what has learnt nothing
 
 
 def matrix(board: Board) -> Matrix:

@@ -29,9 +29,7 @@ class _Handler(SimpleHTTPRequestHandler):
 def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     """Return a server of a built board, not yet serving.
 
-    Args:
-        folder: that ``cmbench leaderboard build`` wrote.
-        port: of this machine; any free one if 0.
+    Port 0 is any free one.
 
     Raises:
         UsageError: there is no board in the folder, or the port is taken.

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...benchmark.pages.svg import TEMPLATES as PAGE_TEMPLATES
+from ...benchmark.pages.svg import environment
 from ...benchmark.records.record import Record
 from ...benchmark.records.sections import HEADLINE, METRIC_TITLES
 from ...benchmark.views.equity import worst
@@ -23,11 +23,11 @@ from ...benchmark.views.reported.rows import WARNING
 from ...benchmark.views.words import percent, span
 from ...errors import UsageError
 from ...files import whole_folder
-from ...tasks.base import MINI_LABEL, PAPER_TASKS
+from ...tasks.base import MINI_LABEL
 from ..claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED, WAY_OUT
 from ..entry import Submission
 from ..listing import Listed, Site, canonical, read_site
-from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place
+from ..ranking import RESAMPLES, WHY_EVERY_TRACK, Board, Place, suites_of
 from .board_json import board_json, compare_json
 from .card import card_html
 from .matrix import coloured, matrix
@@ -53,10 +53,7 @@ BADGE_TITLES: Mapping[str, str] = {
 def build(root: Path, out: Path, resamples: int = RESAMPLES) -> Site:
     """Write the pages of all entries below a folder.
 
-    Args:
-        root: folder of entries.
-        out: folder of the pages; one that this function made is replaced.
-        resamples: of the bootstrap.
+    A folder that this function made is replaced.
 
     Raises:
         UsageError: ``out`` holds something else.
@@ -121,15 +118,7 @@ class _Drawing:
     """The templates with what all pages share."""
 
     def __init__(self, site: Site) -> None:
-        import jinja2
-
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([TEMPLATES, PAGE_TEMPLATES]),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment(TEMPLATES)
         self._environment.filters.update(
             percent=percent,
             span=span,
@@ -175,7 +164,6 @@ class _Drawing:
 
 
 def _entry_name(key: str) -> str:
-    """Return ``name`` and ``version`` with a space between, as they are read."""
     return key.replace("/", " ")
 
 
@@ -189,7 +177,6 @@ def _shade(value: float, chance: float) -> str:
 
 
 def _row_data(entry: Listed, anchor: str) -> Any:
-    """Return what a row can be filtered by, as attributes."""
     from markupsafe import Markup
 
     said = entry.submission
@@ -230,8 +217,10 @@ def _is_for(said: Submission, board: Board) -> bool:
 
 
 def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
-    places = {place.name: (board, place) for board in site.boards for place in board.places}
-    lacking = {found.name: (board, found) for board in site.boards for found in board.incomplete}
+    # The board of the paper's six comes before that of all tasks, and is the one that an entry's page names.
+    boards = site.boards[::-1]
+    places = {place.name: (board, place) for board in boards for place in board.places}
+    lacking = {found.name: (board, found) for board in boards for found in board.incomplete}
     board, place = places.get(one.key, (None, None))
     apart, incomplete = lacking.get(one.key, (None, None))
     run, compare = reproducing(one)
@@ -248,7 +237,8 @@ def _entry_facts(site: Site, one: Listed) -> dict[str, object]:
 def reproducing(one: Listed) -> tuple[str, str]:
     """Return the command that runs an entry's model as the entry did, and the one that compares the two."""
     said, model = one.submission, one.records[0].model
-    tasks = "all" if set(said.tasks) == PAPER_TASKS else ",".join(said.tasks)
+    whole = {tasks: suite or "all" for suite, tasks in suites_of(said.tasks)}
+    tasks = whole.get(frozenset(said.tasks), ",".join(said.tasks))
     run = ["cmbench", "run", "--model", model.name, "--tasks", tasks, "--edition", said.board.edition]
     if said.board.split not in ("official", "own"):
         run += ["--split", said.board.split]
@@ -262,7 +252,6 @@ _Cell = tuple[float | None, bool]
 
 
 def _layers(records: Sequence[Record]) -> list[tuple[str, list[_Cell]]]:
-    """Return for every layer its validation score on each task, and whether it was chosen there."""
     names = dict.fromkeys(score.layer for record in records for score in record.layers)
     scores = [{score.layer: score.score for score in record.layers} for record in records]
     return [

@@ -45,19 +45,12 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two entries have in common.
+    """What two entries have in common."""
 
-    Attributes:
-        residuals: correlation of the seeds' residuals over all tasks, the higher of ranks and probabilities.
-        means: the same of the means over the seeds.
-        labels: labels whose residuals agree from :data:`LABEL` on.
-        compared: labels that both entries say something about.
-    """
-
-    residuals: float
-    means: float
-    labels: int
-    compared: int
+    residuals: float  # correlation of the seeds' residuals over all tasks, the higher of ranks and probabilities
+    means: float  # the same of the means over the seeds
+    labels: int  # labels whose residuals agree from :data:`LABEL` on
+    compared: int  # labels that both entries say something about
 
     @property
     def is_copy(self) -> bool:

@@ -18,40 +18,27 @@ Severity = Literal["error", "flag", "unverified"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """One thing that was found."""
 
-    Attributes:
-        severity: ``error``: the entry is refused. ``flag``: a maintainer should run the model. ``unverified``: it could
-            not be checked here.
-        check: a word for what was checked: form, board, tracks, labels, scores, identities, training, suspicious,
-            history, reproduction.
-        where: an entry, a task or a file.
-        message: for people.
-    """
-
+    # ``error``: the entry is refused. ``flag``: a maintainer should run the model. ``unverified``: it could not be
+    # checked here
     severity: Severity
+    # a word for what was checked: form, board, tracks, labels, scores, identities, training, suspicious, history,
+    # reproduction
     check: str
-    where: str
-    message: str
+    where: str  # an entry, a task or a file
+    message: str  # for people
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for one folder.
+    """The result for one folder."""
 
-    Attributes:
-        entry: ``name/version``, or the folder where it could not be read.
-        badge: what the entry's scores rest on; ``None`` if it is refused.
-        tasks: task -> whether the labels were compared with the task's own.
-        findings: everything that was found.
-        unverified: what remains a claim of the submitter (:mod:`..claims`).
-    """
-
-    entry: str
-    badge: Badge | None
-    tasks: Mapping[str, str]
-    findings: tuple[Finding, ...]
-    unverified: tuple[str, ...] = ()
+    entry: str  # ``name/version``, or the folder where it could not be read
+    badge: Badge | None  # what the entry's scores rest on; ``None`` if it is refused
+    tasks: Mapping[str, str]  # task -> whether the labels were compared with the task's own
+    findings: tuple[Finding, ...]  # everything that was found
+    unverified: tuple[str, ...] = ()  # what remains a claim of the submitter (:mod:`..claims`)
 
     @property
     def sound(self) -> bool:

@@ -20,10 +20,6 @@ _ENTRY_FILE = "submission.json"
 def check_history(place: Path, base: str) -> Iterator[Finding]:
     """Compare the entries in a folder with those that a revision has there.
 
-    Args:
-        place: an entry, or a folder of entries, in a git checkout.
-        base: the revision, for example ``origin/main``.
-
     Raises:
         UsageError: the folder is in no checkout, or there is no such revision.
     """
@@ -80,11 +76,7 @@ def _check_versions(place: Path, entries: Collection[Path]) -> Iterator[Finding]
 def _check_confirmed(root: Path, base: str, commit: str, entries: Collection[Path]) -> Iterator[Finding]:
     """Yield confirmations of successors that came since a revision: never with the entry that they are of.
 
-    Args:
-        root: folder of entries; beside an entry's own folder there is no such file.
-        base: the revision as it was named.
-        commit: the revision.
-        entries: that it has.
+    Beside the folder of one entry there is no such file.
     """
     file = successors_file(root)
     top = _top(root)
@@ -109,11 +101,7 @@ def _check_confirmed(root: Path, base: str, commit: str, entries: Collection[Pat
 
 
 def _in_checkout(place: Path) -> tuple[Path, Path]:
-    """Return a folder's absolute path and the checkout it is in.
-
-    Raises:
-        UsageError: it is in none, or behind a link, where the revision's own files could not be found again.
-    """
+    """Return a folder's absolute path and its checkout; raise where it is in none, or behind a link."""
     # Not `resolve`: a link in the place of the entries' folder would lead away from what must not change.
     path = Path(os.path.abspath(place))  # noqa: PTH100
     top = _top(path)
@@ -132,7 +120,6 @@ def _top(path: Path) -> Path | None:
 
 
 def _changed(path: Path, blob: str) -> str | None:
-    """Return what became of a file, or ``None`` if it is the same."""
     if path.is_symlink() or not path.is_file():
         return "was removed"
     try:

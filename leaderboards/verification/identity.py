@@ -13,13 +13,7 @@ from .findings import Finding
 
 
 def check_names(root: Path, folders: Sequence[Path], known: Sequence[Entry]) -> Iterator[Finding]:
-    """Check the names of entries against one another, and their versions against what maintainers confirmed.
-
-    Args:
-        root: folder of entries.
-        folders: of the entries, by name and version.
-        known: those of them that could be read.
-    """
+    """Check the names of entries against one another, and their versions against what maintainers confirmed."""
     for key, other in same_names(f"{path.parent.name}/{path.name}" for path in folders).items():
         yield Finding("error", "form", key, f"{key} and {other} {SAME_NAME}; one of the two must go.")
     try:

@@ -26,11 +26,6 @@ from another processor does not give the same numbers to the last digit (docs/pr
 def reproduce(folder: Path, places: Sequence[Path], maintainer: str) -> Reproduction:
     """Compare a maintainer's own records with an entry and write them beside it.
 
-    Args:
-        folder: the entry.
-        places: records of the maintainer's own run, or their folder.
-        maintainer: who ran it.
-
     Returns:
         What was written as ``reproduction/reproduction.json``.
 
@@ -67,12 +62,7 @@ def reproduce(folder: Path, places: Sequence[Path], maintainer: str) -> Reproduc
 
 
 def signing_commands(folder: Path, maintainer: str) -> tuple[str, ...]:
-    """Return what a maintainer types to vouch for a reproduction: the signature is git's, of the commit that adds it.
-
-    Args:
-        folder: of the entry, as the commands should name it.
-        maintainer: who ran the model.
-    """
+    """Return what a maintainer types to vouch for a reproduction: git signs the commit that adds it."""
     import shlex
 
     name = "/".join(folder.resolve().parts[-2:])

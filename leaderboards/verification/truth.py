@@ -24,11 +24,7 @@ NOWHERE = Path("no-cache")
 def own_data(task: str, edition: str, split: str, labels: Path | None) -> TaskData | None:
     """Return a task's own tracks and labels, without audio; ``None`` where they are not on this machine.
 
-    Args:
-        task: name of a built-in task.
-        edition: ``full`` or ``mini``.
-        split: by name.
-        labels: folder with one sub-folder per data set, as a data root has them; audio is not needed.
+    ``labels`` is a folder as a data root is; audio is not needed.
 
     Raises:
         CmbenchError: the labels are there and cannot be read.
@@ -81,9 +77,7 @@ def check_coverage(evidence: Evidence) -> Iterator[Finding]:
 def check_labels(evidence: Evidence, data: TaskData | None) -> Iterator[Finding]:
     """Compare a submitter's tracks, groups and targets with the task's own.
 
-    Args:
-        evidence: record and predictions.
-        data: the task's own; ``None`` where they are not on this machine.
+    ``data`` are the task's own; ``None`` where they are not on this machine.
     """
     record, where = evidence.record, evidence.record.task.name
     if data is None:

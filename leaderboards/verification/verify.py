@@ -33,10 +33,8 @@ from .truth import check_coverage, check_labels, check_same_split, check_task, k
 def verify(place: Path, *, labels: Path | None = None, base: str | None = None) -> list[Verification]:
     """Verify an entry, all versions of one name, or every entry in a folder of them.
 
-    Args:
-        place: ``<name>/<version>``, ``<name>``, or a folder of such.
-        labels: folder of labels, one sub-folder per data set as in a data root; audio is not needed.
-        base: git revision whose entries may not change.
+    ``place`` is ``<name>/<version>``, ``<name>``, or a folder of such; ``labels`` a folder as a data root is, without
+    audio; entries of the git revision ``base`` may not change.
 
     Returns:
         One result for each entry; one more, for the folder, where its history or layout is broken.
@@ -88,7 +86,6 @@ def _read(path: Path) -> Entry | CmbenchError:
 def _verified(
     path: Path, entry: Entry | CmbenchError, known: Sequence[Entry], labels: Path | None, history: Sequence[Finding]
 ) -> Verification:
-    """Return the result for one entry, with what its history says of it."""
     key = "/".join(path.resolve().parts[-2:])
     mine = [f for f in history if f.where == key]
     if isinstance(entry, CmbenchError):
@@ -102,11 +99,7 @@ def verify_entry(
 ) -> Verification:
     """Verify an entry that could be read.
 
-    Args:
-        entry: which.
-        others: entries to compare it with.
-        labels: folder of labels; see :func:`verify`.
-        further: findings about it from elsewhere.
+    ``further``: findings about it from elsewhere.
     """
     findings = [*further]
     tasks = {}

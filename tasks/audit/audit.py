@@ -60,10 +60,7 @@ class Audit(BaseModel):
 def audit(data: TaskData, audio: AudioFindings | None = None, reason: str | None = None) -> Audit:
     """Judge a split.
 
-    Args:
-        data: the split.
-        audio: what the sound tells; ``None`` if it was not compared.
-        reason: why it was not.
+    ``audio`` is what the sound tells; if it was not compared, ``reason`` says why.
     """
     from ...version import __version__
 
@@ -82,13 +79,7 @@ def audit(data: TaskData, audio: AudioFindings | None = None, reason: str | None
 
 
 def audit_with_audio(data: TaskData, workers: int, progress: Progress) -> Audit:
-    """Judge a split, its sound included as far as the files are there.
-
-    Args:
-        data: the split.
-        workers: decoding threads.
-        progress: called with how many tracks are decoded.
-    """
+    """Judge a split, its sound included as far as the files are there."""
     audio = compare_audio(
         data, workers, lambda done, total: progress(f"Comparing the audio of {data.task.name}", done, total)
     )

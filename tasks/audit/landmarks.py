@@ -78,17 +78,13 @@ _FINE = 64
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The landmarks of one recording.
+    """The landmarks of one recording."""
 
-    Attributes:
-        names: ``[landmarks]`` uint32, each a pair of peaks: 9 bits of frequency, 9 bits of frequency, 6 bits of time.
-        times: ``[landmarks]`` int32, frames of :data:`HOP` samples from the start to the first peak of the pair.
-        fine: ``[landmarks, 2]`` uint16, the two frequencies in parts of a bin.
-    """
-
+    # ``[landmarks]`` uint32, each a pair of peaks: 9 bits of frequency, 9 bits of frequency, 6 bits of time
     names: NDArray[np.uint32]
+    # ``[landmarks]`` int32, frames of :data:`HOP` samples from the start to the first peak of the pair
     times: NDArray[np.int32]
-    fine: NDArray[np.uint16]
+    fine: NDArray[np.uint16]  # ``[landmarks, 2]`` uint16, the two frequencies in parts of a bin
 
     def at(self, factor: float) -> NDArray[np.uint32]:
         """Return the names of the landmarks if all frequencies were higher by a factor."""
@@ -101,33 +97,19 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Match:
-    """Two recordings that hold the same sound.
+    """Two recordings that hold the same sound."""
 
-    Attributes:
-        first: place of the one in the list of fingerprints.
-        second: place of the other, after the first.
-        shared: landmarks that they share at one shift in time.
-        share: the same relative to the landmarks of the recording that has fewer, 0 to 1.
-        shift: seconds by which the sound is later in the first.
-        pitch: by what factor the sound is lower in the first; 1 if it is not.
-        speed: by what factor it is slower in the first; 1 if it is not.
-    """
-
-    first: int
-    second: int
-    shared: int
-    share: float
-    shift: float
-    pitch: float = 1.0
-    speed: float = 1.0
+    first: int  # place of the one in the list of fingerprints
+    second: int  # place of the other, after the first
+    shared: int  # landmarks that they share at one shift in time
+    share: float  # the same relative to the landmarks of the recording that has fewer, 0 to 1
+    shift: float  # seconds by which the sound is later in the first
+    pitch: float = 1.0  # by what factor the sound is lower in the first; 1 if it is not
+    speed: float = 1.0  # by what factor it is slower in the first; 1 if it is not
 
 
 def fingerprint(samples: NDArray[np.float32]) -> Fingerprint:
-    """Find the landmarks of a recording.
-
-    Args:
-        samples: ``[samples]`` mono at :data:`RATE`.
-    """
+    """Find the landmarks of a recording, mono at :data:`RATE`."""
     times, fine = _peaks(samples)
     bins = np.rint(fine / _FINE).astype(np.uint32)
     names: list[NDArray[np.uint32]] = [np.empty(0, np.uint32)]
@@ -200,8 +182,7 @@ def _spectrogram(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def matches(prints: Sequence[Fingerprint]) -> Iterator[Match]:
     """Yield every pair of recordings that hold the same sound, by place.
 
-    Args:
-        prints: of all recordings; one with fewer than :data:`LEAST_LANDMARKS` landmarks matches nothing.
+    A recording of fewer than :data:`LEAST_LANDMARKS` landmarks matches nothing.
     """
     owners = np.repeat(np.arange(len(prints), dtype=np.int32), [len(p.names) for p in prints])
     names = np.concatenate([p.names for p in prints]) if prints else np.empty(0, np.uint32)
@@ -270,9 +251,7 @@ def _matches_at(
 def _best_shift(shifts: NDArray[np.int32], landmarks: NDArray[np.int64]) -> tuple[int, int]:
     """Return the shift in frames at which most landmarks agree to within a frame, and how many do.
 
-    Args:
-        shifts: ``[found]`` of every pair of equal landmarks.
-        landmarks: ``[found]`` which landmark of the first recording it is; each counts once.
+    ``shifts`` are of every pair of equal landmarks; each of ``landmarks`` counts once.
     """
     values, counts = np.unique(shifts, return_counts=True)
     around = np.array([counts[abs(values - v) <= 1].sum() for v in values])

@@ -24,69 +24,44 @@ NO_NEGATIVE = "no negative"
 
 @dataclass(frozen=True)
 class SharedGroup:
-    """A group with tracks in several splits.
+    """A group with tracks in several splits."""
 
-    Attributes:
-        group: its name.
-        tracks: number of its tracks by split; only splits that have some.
-    """
-
-    group: str
-    tracks: Mapping[str, int]
+    group: str  # its name
+    tracks: Mapping[str, int]  # number of its tracks by split; only splits that have some
 
 
 @dataclass(frozen=True)
 class SplitGroups:
-    """The groups of one split.
+    """The groups of one split."""
 
-    Attributes:
-        tracks: of the split.
-        known: tracks whose group is known.
-        groups: number of groups.
-        leaking_tracks: tracks that share a group with an earlier split (valid: with train; test: with train or valid).
-        leaking_groups: groups that an earlier split has too.
-    """
-
-    tracks: int
-    known: int
-    groups: int
+    tracks: int  # of the split
+    known: int  # tracks whose group is known
+    groups: int  # number of groups
+    # tracks that share a group with an earlier split (valid: with train; test: with train or valid)
     leaking_tracks: int
-    leaking_groups: int
+    leaking_groups: int  # groups that an earlier split has too
 
 
 @dataclass(frozen=True)
 class UndefinedLabel:
-    """A label that no score can judge in a split.
+    """A label that no score can judge in a split."""
 
-    Attributes:
-        split: which.
-        label: which.
-        reason: :data:`NO_POSITIVE` or :data:`NO_NEGATIVE`.
-    """
-
-    split: str
-    label: str
-    reason: str
+    split: str  # which
+    label: str  # which
+    reason: str  # :data:`NO_POSITIVE` or :data:`NO_NEGATIVE`
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the lists of a split tell.
+    """What the lists of a split tell."""
 
-    Attributes:
-        groups: by split.
-        shared: every group that is in several splits, by name.
-        identical: sets of labels that every track has all or none of; labels that no track has are not compared.
-        undefined: labels without a positive or without a negative, by split.
-        unlabelled: tracks without any label, by split.
-        alike: sets of groups whose names differ only in case or spaces. They count as different, and may be one.
-    """
-
-    groups: Mapping[str, SplitGroups]
-    shared: tuple[SharedGroup, ...]
+    groups: Mapping[str, SplitGroups]  # by split
+    shared: tuple[SharedGroup, ...]  # every group that is in several splits, by name
+    # sets of labels that every track has all or none of; labels that no track has are not compared
     identical: tuple[tuple[str, ...], ...]
-    undefined: tuple[UndefinedLabel, ...]
-    unlabelled: Mapping[str, int]
+    undefined: tuple[UndefinedLabel, ...]  # labels without a positive or without a negative, by split
+    unlabelled: Mapping[str, int]  # tracks without any label, by split
+    # sets of groups whose names differ only in case or spaces. They count as different, and may be one
     alike: tuple[tuple[str, ...], ...] = ()
 
 
@@ -147,9 +122,7 @@ def shared_groups(splits: Mapping[str, Sequence[Track]]) -> tuple[SharedGroup, .
 def identical_labels(matrix: NDArray[np.bool_], labels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return the sets of labels that no track tells apart, in the order of the labels.
 
-    Args:
-        matrix: ``[tracks, labels]``.
-        labels: names of the columns. Those that no track has are left out: they are undefined, not identical.
+    ``matrix`` is ``[tracks, labels]``; labels that no track has are undefined, not identical.
     """
     alike: dict[bytes, list[str]] = defaultdict(list)
     for label, column in zip(labels, matrix.T, strict=True):
@@ -163,11 +136,7 @@ def undefined_labels(
 ) -> list[UndefinedLabel]:
     """Return the labels that cannot be judged in a split.
 
-    Args:
-        split: its name.
-        matrix: ``[tracks, labels]``.
-        labels: names of the columns.
-        known: ``[tracks, labels]``, false where nobody knows; all are known if not given.
+    ``matrix`` and ``known`` are ``[tracks, labels]``.
     """
     found = []
     for k, (label, column) in enumerate(zip(labels, matrix.T, strict=True)):

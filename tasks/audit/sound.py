@@ -41,23 +41,14 @@ class TrackInSplit:
 
 @dataclass(frozen=True)
 class NearCopy:
-    """Two tracks that hold the same sound though not the same samples.
+    """Two tracks that hold the same sound though not the same samples."""
 
-    Attributes:
-        first: the one in the earlier split.
-        second: the other.
-        share: landmarks they share, relative to the track with fewer, 0 to 1; 0.3 to 0.5 is usual for a copy.
-        shift: seconds by which the sound is later in the first.
-        pitch: by what factor the sound is lower in the first; 1 if it is not.
-        speed: by what factor it is slower in the first; 1 if it is not.
-    """
-
-    first: TrackInSplit
-    second: TrackInSplit
-    share: float
-    shift: float
-    pitch: float = 1.0
-    speed: float = 1.0
+    first: TrackInSplit  # the one in the earlier split
+    second: TrackInSplit  # the other
+    share: float  # landmarks they share, relative to the track with fewer, 0 to 1; 0.3 to 0.5 is usual for a copy
+    shift: float  # seconds by which the sound is later in the first
+    pitch: float = 1.0  # by what factor the sound is lower in the first; 1 if it is not
+    speed: float = 1.0  # by what factor it is slower in the first; 1 if it is not
 
 
 @dataclass(frozen=True)
@@ -70,38 +61,26 @@ class Unheard:
 
 @dataclass(frozen=True)
 class AudioFindings:
-    """What the sound of a split's tracks tells.
+    """What the sound of a split's tracks tells."""
 
-    Attributes:
-        method: version of the fingerprint.
-        compared: tracks that were decoded, by split.
-        exact: sets of tracks with the same samples.
-        near: pairs of tracks with the same sound; of a set of exact copies only the first is compared.
-        leaking_tracks: by split, tracks with an exact or near copy in an earlier split, directly or over others.
-        unheard: tracks that were not compared at all.
-        plain: tracks with too little going on for a fingerprint; exact copies of them are found all the same.
-    """
-
-    method: str
-    compared: Mapping[str, int]
-    exact: tuple[tuple[TrackInSplit, ...], ...]
+    method: str  # version of the fingerprint
+    compared: Mapping[str, int]  # tracks that were decoded, by split
+    exact: tuple[tuple[TrackInSplit, ...], ...]  # sets of tracks with the same samples
+    # pairs of tracks with the same sound; of a set of exact copies only the first is compared
     near: tuple[NearCopy, ...]
+    # by split, tracks with an exact or near copy in an earlier split, directly or over others
     leaking_tracks: Mapping[str, int]
-    unheard: tuple[Unheard, ...]
+    unheard: tuple[Unheard, ...]  # tracks that were not compared at all
+    # tracks with too little going on for a fingerprint; exact copies of them are found all the same
     plain: tuple[TrackInSplit, ...]
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What is kept of a decoded track.
+    """What is kept of a decoded track."""
 
-    Attributes:
-        sha256: of sample rate, number of channels and every sample as float32.
-        print: its fingerprint.
-    """
-
-    sha256: str
-    print: Fingerprint
+    sha256: str  # of sample rate, number of channels and every sample as float32
+    print: Fingerprint  # its fingerprint
 
 
 def hear(track: Track, max_seconds: float | None) -> Heard:
@@ -129,13 +108,7 @@ def hear(track: Track, max_seconds: float | None) -> Heard:
 
 
 def compare_audio(data: TaskData, workers: int, progress: DecodeProgress) -> AudioFindings:
-    """Decode every track of a split and compare each with each.
-
-    Args:
-        data: the split.
-        workers: decoding threads.
-        progress: called with how many tracks are decoded.
-    """
+    """Decode every track of a split and compare each with each."""
     heard: dict[TrackInSplit, Heard] = {}
     unheard: list[Unheard] = []
     for member, result in _results(data, workers, progress):
@@ -204,8 +177,7 @@ def near_copies(prints: Mapping[TrackInSplit, Fingerprint]) -> tuple[NearCopy, .
 def leaking(copies: Iterable[Sequence[TrackInSplit]]) -> dict[str, int]:
     """Count, for each split, its tracks with a copy in an earlier split.
 
-    Args:
-        copies: sets of tracks with the same sound; a track in two of them joins them.
+    A track in two of the sets joins them.
     """
     home: dict[TrackInSplit, set[TrackInSplit]] = {}
     for some in copies:

@@ -73,7 +73,6 @@ def _print_audio(audio: AudioFindings, console: Console) -> None:
 
 
 def _bent(copy: NearCopy) -> str:
-    """Say that the second is higher, or faster, than the first."""
     factors = {"pitch": copy.pitch, "speed": copy.speed}
     return "".join(f", {what} {100 * (factor - 1):+.1f} %" for what, factor in factors.items() if factor != 1.0)
 

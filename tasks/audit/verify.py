@@ -49,44 +49,26 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Fault:
-    """A track that is not as it should be.
+    """A track that is not as it should be."""
 
-    Attributes:
-        split: whose it is.
-        id: of the track.
-        file: its path.
-        fault: one of :data:`FAULTS`.
-        reason: more exactly.
-    """
-
-    split: str
-    id: str
-    file: str
-    fault: str
-    reason: str
+    split: str  # whose it is
+    id: str  # of the track
+    file: str  # its path
+    fault: str  # one of :data:`FAULTS`
+    reason: str  # more exactly
 
 
 @dataclass(frozen=True)
 class SplitFinding:
-    """What a split's audio is like.
+    """What a split's audio is like."""
 
-    Attributes:
-        asked: tracks that the split lists.
-        published: tracks that the published split has; ``None`` if there is no such number.
-        present: tracks whose file is there.
-        usable: tracks that a run can use: there, decoded to their end, not silent, not under :data:`LEAST_SECONDS`.
-        faults: number of tracks by fault; every fault of :data:`FAULTS` is there.
-        seconds: of audio in the usable tracks, up to the task's cap.
-        sha256: of the lines ``id <tab> SHA-256 of the file`` in the split's order; ``-`` stands for a missing file.
-    """
-
-    asked: int
-    published: int | None
-    present: int
-    usable: int
-    faults: Mapping[str, int]
-    seconds: float
-    sha256: str
+    asked: int  # tracks that the split lists
+    published: int | None  # tracks that the published split has; ``None`` if there is no such number
+    present: int  # tracks whose file is there
+    usable: int  # tracks that a run can use: there, decoded to their end, not silent, not under :data:`LEAST_SECONDS`
+    faults: Mapping[str, int]  # number of tracks by fault; every fault of :data:`FAULTS` is there
+    seconds: float  # of audio in the usable tracks, up to the task's cap
+    sha256: str  # of the lines ``id <tab> SHA-256 of the file`` in the split's order; ``-`` stands for a missing file
 
     @property
     def coverage(self) -> float:
@@ -96,25 +78,15 @@ class SplitFinding:
 
 @dataclass(frozen=True)
 class VerifiedTask:
-    """What a task's audio is like.
+    """What a task's audio is like."""
 
-    Attributes:
-        task: name.
-        edition: name.
-        split_name: which way of splitting.
-        split_sha256: of ids, labels, groups and excerpts (:attr:`cmbench.tasks.base.TaskData.split_sha256`).
-        splits: by name.
-        sha256: of the lines ``split <tab> its checksum``, in the order train, valid, test: the checksum of the whole.
-        faults: every track that is not as it should be, in the order of the splits.
-    """
-
-    task: str
-    edition: str
-    split_name: str
-    split_sha256: str
-    splits: Mapping[str, SplitFinding]
-    sha256: str
-    faults: tuple[Fault, ...]
+    task: str  # name
+    edition: str  # name
+    split_name: str  # which way of splitting
+    split_sha256: str  # of ids, labels, groups and excerpts (:attr:`cmbench.tasks.base.TaskData.split_sha256`)
+    splits: Mapping[str, SplitFinding]  # by name
+    sha256: str  # of the lines ``split <tab> its checksum``, in the order train, valid, test: the checksum of the whole
+    faults: tuple[Fault, ...]  # every track that is not as it should be, in the order of the splits
 
     @property
     def is_sound(self) -> bool:
@@ -139,11 +111,6 @@ class _Checked:
 
 def verify(data: TaskData, workers: int = 1, progress: Progress = silent) -> VerifiedTask:
     """Decode and hash every file of a task.
-
-    Args:
-        data: the tracks; their audio may be missing.
-        workers: threads; decoding and hashing leave Python's lock alone.
-        progress: ``progress(task, files done, files)``.
 
     Returns:
         The finding; the same for any number of workers.
@@ -214,11 +181,7 @@ def _check_track(track: Track, cap: float | None) -> _Checked:
 
 
 def _decoded_seconds(track: Track, cap: float | None) -> float:
-    """Decode a track in blocks and return its length.
-
-    Raises:
-        UnusableAudio: it cannot be decoded to its end, or is silent.
-    """
+    """Decode a track in blocks and return its length; raise if it cannot be decoded to its end, or is silent."""
     with opened(track.path) as sound:
         stretch = find_stretch(track.path, sound, track.start, track.end, cap)
         frames, sums = 0, np.zeros((sound.channels, 2))
@@ -234,7 +197,6 @@ def _decoded_seconds(track: Track, cap: float | None) -> float:
 def _summary(
     tracks: Sequence[Track], checked: Mapping[str, _Checked], hashes: Mapping[Path, str], published: int | None
 ) -> SplitFinding:
-    """Count what was found of one split."""
     states = [checked[track.id] for track in tracks]
     usable = [state for state in states if state.seconds is not None and state.seconds >= LEAST_SECONDS]
     counted = Counter(state.fault for state in states)
@@ -250,7 +212,6 @@ def _summary(
 
 
 def _lines_sha256(lines: Iterator[str]) -> str:
-    """Return the SHA-256 of lines, each with a line feed."""
     digest = hashlib.sha256()
     for line in lines:
         digest.update(f"{line}\n".encode())

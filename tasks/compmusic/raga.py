@@ -16,15 +16,16 @@ mirdata's loader is not used: its index 1.0 (md5 f4b2c4d1…) lists 477 of the 4
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import Missing, MissingError, UsageError
 from ...untrusted import LARGEST_TABLE, read_object
-from ..base import LoadContext, Splits, Task, Track
+from ..base import Edition, LoadContext, Splits, Task, Track
 from ..fetching.carry_out import pending, require_usual_source
-from ..fetching.published import prepare_command, require_published_support, task_folder
+from ..fetching.published import families_by_prefix, prepare_command, require_published_support, task_folder
+from ..mini import mini_edition
 from ..preparing import Download, Plan, PrepareContext
 from ..splits.draw import draw_splits
 from ..splits.group_safe import draw_sha256
@@ -50,26 +51,43 @@ _MBID = re.compile(r"_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$")
 
 @dataclass(frozen=True)
 class Half:
-    """One of the two data sets.
+    """One of the two data sets."""
 
-    Attributes:
-        tradition: the folder's name.
-        ragas: raga's id -> name, of the publisher's ``ragaId_to_ragaName_mapping.json``.
-        lists: bytes and SHA-256 of its ``path_mbid_ragaid.json``.
-        draw: of the published recordings (:func:`..splits.group_safe.draw_sha256`).
-        has_works: whether a recording's folder names a composition.
-    """
+    tradition: str  # the folder's name
+    ragas: Mapping[str, str]  # raga's id -> name, of the publisher's ``ragaId_to_ragaName_mapping.json``
+    lists: tuple[int, str]  # bytes and SHA-256 of its ``path_mbid_ragaid.json``
+    draw: str  # of the published recordings (:func:`..splits.group_safe.draw_sha256`)
+    has_works: bool  # whether a recording's folder names a composition
 
-    tradition: str
-    ragas: Mapping[str, str]
-    lists: tuple[int, str]
-    draw: str
-    has_works: bool
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """One for each raga, by name."""
-        return tuple(f"raga--{name}" for name in sorted(self.ragas.values()))
+    def task(self, seconds: float, counts: Mapping[str, int], support: Sequence[int], notes: tuple[str, ...]) -> Task:
+        """Return the task of this half: its mean length, and sizes, test positives and traps of our draw."""
+        labels = tuple(f"raga--{name}" for name in sorted(self.ragas.values()))
+        name = f"{self.tradition.lower()}_raga"
+        return Task(
+            name=name,
+            title=f"{self.tradition} raga",
+            tradition=self.tradition.lower(),
+            description=f"The raga of {self.tradition} recordings, one of {len(labels)}.",
+            labels=labels,
+            families=families_by_prefix(labels),
+            licence=LICENCE,
+            citation=CITATION,
+            access=ACCESS,
+            editions={"full": Edition("full", labels, self.load, drawn=True), "mini": mini_edition(name, labels)},
+            single_label=True,
+            folder=FOLDER,
+            prepare=self.prepare,
+            mean_seconds=seconds,
+            counts=counts,
+            test_support=dict(zip(labels, support, strict=True)),
+            notes=(
+                "One raga a recording. The publisher gives no split: this is our draw, in which no concert is in two "
+                "splits.",
+                *notes,
+            ),
+            group_kind="concert",
+            group_source="the folders of the published list (artist, concert)",
+        )
 
     def load(self, task: Task, context: LoadContext) -> Splits:
         """Read the recordings and draw their splits: no concert is in two.
@@ -138,6 +156,5 @@ class Half:
 
 
 def _absent(task: Task, path: Path, what: str, *, fetchable: bool) -> Missing:
-    """Say what is missing, and how it is got."""
     command = prepare_command(task, path.parents[4] / task.name) if fetchable else ACCESS
     return Missing(f"{what} of {task.name}", str(path), ACCESS, task.licence, command)

@@ -47,27 +47,16 @@ def family_of_label(label: str) -> str:
 
 @dataclass(frozen=True)
 class Description:
-    """What a ``task.yaml`` says.
+    """What a ``task.yaml`` says."""
 
-    Attributes:
-        path: of the file.
-        name: of the task.
-        labels: composed (NFC), in the file's order; those that are no text for YAML as they are written.
-        families: of every label.
-        texts: the other keys that are texts, where they are given.
-        max_track_seconds: cap on every track.
-        single_label: whether each track has exactly one label.
-        problems: what is wrong, by line.
-    """
-
-    path: Path
-    name: str
-    labels: tuple[str, ...]
-    families: Mapping[str, str]
-    texts: Mapping[str, str]
-    max_track_seconds: float | None
-    single_label: bool
-    problems: tuple[Problem, ...]
+    path: Path  # of the file
+    name: str  # of the task
+    labels: tuple[str, ...]  # composed (NFC), in the file's order; those that are no text for YAML as they are written
+    families: Mapping[str, str]  # of every label
+    texts: Mapping[str, str]  # the other keys that are texts, where they are given
+    max_track_seconds: float | None  # cap on every track
+    single_label: bool  # whether each track has exactly one label
+    problems: tuple[Problem, ...]  # what is wrong, by line
 
 
 def read_description(path: Path) -> Description:

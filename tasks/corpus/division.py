@@ -90,7 +90,6 @@ def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Write a file wholly or not at all, with the rights that it had."""
     descriptor, new = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -23,17 +23,11 @@ _MOST_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a file.
+    """One thing that is wrong in a file."""
 
-    Attributes:
-        kind: what several problems of one sort share, for example ``label``.
-        text: what is wrong and what helps; no full stop at its end.
-        line: where, counted from 1; ``None`` for the file as a whole.
-    """
-
-    kind: str
-    text: str
-    line: int | None = None
+    kind: str  # what several problems of one sort share, for example ``label``
+    text: str  # what is wrong and what helps; no full stop at its end
+    line: int | None = None  # where, counted from 1; ``None`` for the file as a whole
 
 
 def require_sound(path: Path, problems: Sequence[Problem]) -> None:
@@ -86,7 +80,6 @@ def _told(path: Path, problem: Problem) -> str:
 
 
 def _recurrence(same: Sequence[Problem]) -> str:
-    """Name the lines of a problem that stands in several."""
     lines = [str(one.line) for one in same if one.line is not None]
     if len(lines) < 2:
         return ""

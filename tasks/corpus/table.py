@@ -1,13 +1,5 @@
 """Tables as people's programs write them: any separator, any encoding, any end of line; and the way back.
 
-How to use it::
-
-    table = read_table(Path("songs.csv"), "the list of songs", expected=("file", "title"))
-    require_sound(table.path, table.problems)            # one error with every problem; or look at them yourself
-    for row, line in zip(table.rows, table.lines, strict=True):
-        row["title"], line                               # cells by column, and the line for messages
-    table.separator, table.encoding, table.guessed       # what was found; `guessed`: the encoding needs evidence
-
 Nothing is taken from one hint: the separator is the one under which header and rows agree, whatever a line ``sep=;``
 or the file's ending says. An encoding is told by its byte-order mark, by zero bytes (UTF-16 without one) or by being
 valid UTF-8; anything else is a guess that the caller must confirm by what the texts should be, or refuse
@@ -61,49 +53,30 @@ _EXCEL_SEPARATOR = re.compile(r'"?sep=(\\t|.)"?[,;\t|]*(?:\r\n|\r|\n|$)', re.IGN
 
 @dataclass(frozen=True)
 class Text:
-    """The text of a file, and how it is stored.
+    """The text of a file, and how it is stored."""
 
-    Attributes:
-        text: without a byte-order mark.
-        mark: the byte-order mark, or nothing.
-        encoding: name of the codec.
-        guessed: whether the encoding is one of several that would do.
-        content: the file's bytes.
-    """
-
-    text: str
-    mark: bytes
-    encoding: str
-    guessed: bool
-    content: bytes
+    text: str  # without a byte-order mark
+    mark: bytes  # the byte-order mark, or nothing
+    encoding: str  # name of the codec
+    guessed: bool  # whether the encoding is one of several that would do
+    content: bytes  # the file's bytes
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it stands in its file.
+    """A table as it stands in its file."""
 
-    Attributes:
-        path: of the file.
-        columns: names in the file's order; columns without a name at the end are left out.
-        rows: the cells of each row by column, without spaces around them.
-        lines: where each row ends in the file, counted from 1.
-        cells: the same rows as in the file, the first one with the names: every cell, nothing removed.
-        separator: between cells.
-        newline: how most lines end.
-        head: what stands before the line of the names (Excel's ``sep=;``), with its end of line.
-        source: how the text is stored.
-        problems: what is wrong with the table's form, by line; rows with a problem are not in ``rows``.
-    """
-
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[Mapping[str, str], ...]
-    lines: tuple[int, ...]
+    path: Path  # of the file
+    columns: tuple[str, ...]  # names in the file's order; columns without a name at the end are left out
+    rows: tuple[Mapping[str, str], ...]  # the cells of each row by column, without spaces around them
+    lines: tuple[int, ...]  # where each row ends in the file, counted from 1
+    # the same rows as in the file, the first one with the names: every cell, nothing removed
     cells: tuple[tuple[str, ...], ...]
-    separator: str
-    newline: str
-    head: str
-    source: Text
+    separator: str  # between cells
+    newline: str  # how most lines end
+    head: str  # what stands before the line of the names (Excel's ``sep=;``), with its end of line
+    source: Text  # how the text is stored
+    # what is wrong with the table's form, by line; rows with a problem are not in ``rows``
     problems: tuple[Problem, ...]
 
     @property
@@ -141,10 +114,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 def read_text(path: Path, what: str, encoding: str | None = None) -> Text:
     """Read a text in whatever encoding it has; see :class:`Text`.
 
-    Args:
-        path: of the file.
-        what: it should be, for messages.
-        encoding: that the user states; it counts where the file itself does not tell. ``None`` to find it out.
+    ``encoding`` counts where the file itself does not tell.
 
     Raises:
         UsageError: the file is absent, is no text (a workbook, a pointer of Git LFS), or contradicts ``encoding``.
@@ -216,11 +186,7 @@ def read_table(
 ) -> Table:
     """Read a table, whatever its separator, encoding and ends of lines; blank lines are left out.
 
-    Args:
-        path: of the file.
-        what: it should be, for messages about a file that is not there.
-        expected: names of columns that it may have, in lower case; the separator that yields most of them wins.
-        encoding: that the user states; it counts where the file itself does not tell. ``None`` to find it out.
+    Of the separators, that wins which yields most of the columns that are ``expected`` (lower case).
 
     Returns:
         The table, with everything that is wrong with its form as problems. Names of columns are not judged, but that
@@ -307,7 +273,6 @@ def _clean(name: str) -> str:
 
 
 def _trimmed(row: Sequence[str]) -> list[str]:
-    """Leave out empty cells at the end."""
     kept = list(row)
     while kept and not kept[-1].strip():
         kept.pop()

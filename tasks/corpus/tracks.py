@@ -52,17 +52,11 @@ def check_columns(table: Table) -> list[Problem]:
 
 @dataclass(frozen=True)
 class Reader:
-    """Makes tracks of the rows of a table.
+    """Makes tracks of the rows of a table."""
 
-    Attributes:
-        table: the rows.
-        folder: that paths start from.
-        labels: of the task.
-    """
-
-    table: Table
-    folder: Path
-    labels: tuple[str, ...]
+    table: Table  # the rows
+    folder: Path  # that paths start from
+    labels: tuple[str, ...]  # of the task
 
     def tracks(self) -> tuple[list[Track], list[Problem]]:
         """Return the tracks in the table's order, and everything that is wrong with their rows."""
@@ -171,10 +165,11 @@ def with_files_of_any_case(tracks: Sequence[Track]) -> tuple[list[Track], list[s
         The tracks, and the files that were taken.
     """
     # Path.exists raises for a name that is too long, and is slower.
-    there = {t.path for t in tracks if os.path.exists(t.path) or is_there(str(t.path))}  # noqa: PTH110
-    if all(track.path in there for track in tracks):
+    lacking = {t.path for t in tracks if not (os.path.exists(t.path) or is_there(str(t.path)))}  # noqa: PTH110
+    if not lacking:
         return list(tracks), []
-    meant = {path: find_path(str(path), any_case=True) for path in {track.path for track in tracks} - there}
+    there = {track.path for track in tracks} - lacking
+    meant = {path: find_path(str(path), any_case=True) for path in lacking}
     counts = Counter(meant.values())
     taken = {
         path: file

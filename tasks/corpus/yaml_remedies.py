@@ -27,9 +27,7 @@ def flow_list(parts: Iterable[str]) -> str:
 def remedy(text: str, lines: Iterable[int]) -> tuple[str, int]:
     """Return what helps against a syntax error, and the line that it is about, counted from 1.
 
-    Args:
-        text: that is not YAML.
-        lines: where the error may come from, counted from 1, the likeliest first.
+    ``lines`` are those that the error may come from, the likeliest first.
     """
     written = text.splitlines()
     numbers = [line for line in dict.fromkeys(lines) if 0 < line <= len(written)]

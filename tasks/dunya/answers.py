@@ -84,7 +84,6 @@ def _hide_headers(answer: Response, hide: Callable[[str], str]) -> None:
 
 
 def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
-    """Return a JSON value with every text in it, names included, gone through ``hide``."""
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, list):
@@ -95,11 +94,7 @@ def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
 
 
 def _object(answer: Response, hide: Callable[[str], str]) -> dict[str, Any]:
-    """Return the JSON object that an answer holds, without the token.
-
-    Raises:
-        TryAgain: it holds none.
-    """
+    """Return the JSON object that an answer holds, without the token; raise :class:`TryAgain` if there is none."""
     body = bytearray()
     for chunk in answer.iter_content(_CHUNK):
         body += chunk

@@ -62,36 +62,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Patience:
-    """How a client bears with a server; all times in seconds.
+    """How a client bears with a server; all times in seconds."""
 
-    Attributes:
-        attempts: how often one thing is asked for.
-        first_wait: before the second attempt; doubled before each further one.
-        longest_wait: no longer wait than this, except that ``Retry-After`` is honoured up to ``longest_request``.
-        longest_request: if ``Retry-After`` is longer than this, stop and say so.
-        between: at least this much between two requests.
-        connect: time to reach the server.
-        read: time without a single byte, after which a connection counts as cut.
-    """
-
-    attempts: int = 6
-    first_wait: float = 2.0
+    attempts: int = 6  # how often one thing is asked for
+    first_wait: float = 2.0  # before the second attempt; doubled before each further one
+    # no longer wait than this, except that ``Retry-After`` is honoured up to ``longest_request``
     longest_wait: float = 60.0
-    longest_request: float = 900.0
-    between: float = 0.25
-    connect: float = 15.0
-    read: float = 90.0
+    longest_request: float = 900.0  # if ``Retry-After`` is longer than this, stop and say so
+    between: float = 0.25  # at least this much between two requests
+    connect: float = 15.0  # time to reach the server
+    read: float = 90.0  # time without a single byte, after which a connection counts as cut
 
 
 class DunyaClient:
     """Asks Dunya, patiently.
-
-    Args:
-        token: the user's personal token.
-        url: address of the server.
-        patience: attempts, waits and time-outs.
-        wait: sleeps for some seconds.
-        clock: seconds that only grow.
 
     Raises:
         UsageError: the token or the address cannot be one.
@@ -99,11 +83,11 @@ class DunyaClient:
 
     def __init__(
         self,
-        token: str,
+        token: str,  # the user's own
         url: str = DUNYA,
         patience: Patience | None = None,
         wait: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,  # seconds that only grow
     ) -> None:
         import requests
 
@@ -134,10 +118,8 @@ class DunyaClient:
     ) -> Iterator[tuple[Mapping[str, Any], ...]]:
         """Yield a collection's recordings with their details, page by page.
 
-        Args:
-            collection: the collection's part of an address.
-            start_at: query of the first page to ask for: that of a page after which the list was broken off.
-            reached: told the query of the page after each one that was yielded and dealt with; ``None`` after the last.
+        ``start_at`` is the query of the page after which the list was broken off; ``reached`` hears that of the page
+        after each one that was yielded and dealt with, ``None`` after the last.
 
         Raises:
             TokenRefusedError: the token is not accepted.
@@ -254,7 +236,6 @@ class DunyaClient:
         raise DunyaUnavailableError(f"{address}: {said} ({self._patience.attempts} attempts).")
 
     def _keep_pace(self) -> None:
-        """Wait until the next request may be sent."""
         if self._last is not None and (early := self._last + self._patience.between - self._clock()) > 0:
             self._wait(early)
         self._last = self._clock()

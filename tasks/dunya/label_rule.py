@@ -28,22 +28,14 @@ def top_labels(counts: Mapping[str, int], number: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class LabelComparison:
-    """A label list made by the rule beside the published one.
+    """A label list made by the rule beside the published one."""
 
-    Attributes:
-        published: labels in the published order.
-        found: labels that the rule gives.
-        train: training tracks whose tags are known, and training tracks in all.
-        test: the same of the test split.
-        tied: tags outside the list that are as frequent as the last label inside.
-        supports: label -> test tracks found and published, where they differ; published labels only.
-    """
-
-    published: tuple[str, ...]
-    found: tuple[str, ...]
-    train: tuple[int, int]
-    test: tuple[int, int]
-    tied: tuple[str, ...]
+    published: tuple[str, ...]  # labels in the published order
+    found: tuple[str, ...]  # labels that the rule gives
+    train: tuple[int, int]  # training tracks whose tags are known, and training tracks in all
+    test: tuple[int, int]  # the same of the test split
+    tied: tuple[str, ...]  # tags outside the list that are as frequent as the last label inside
+    # label -> test tracks found and published, where they differ; published labels only
     supports: Mapping[str, tuple[int, int]]
 
     @property
@@ -105,14 +97,7 @@ class LabelComparison:
 def compare_labels(
     tags: Tags, train: Collection[str], test: Collection[str], published: Mapping[str, int]
 ) -> LabelComparison:
-    """Make a label list by the rule and set it beside the published one.
-
-    Args:
-        tags: of every track whose tags are known.
-        train: ids of the training split.
-        test: ids of the test split.
-        published: positives in the test split by label, in the published order.
-    """
+    """Make a label list by the rule and set it beside the published one."""
     counts = tag_counts(tags, train)
     found = top_labels(counts, len(published))
     last = counts[found[-1]] if found else 0
@@ -128,6 +113,5 @@ def compare_labels(
 
 
 def _shortened(parts: Sequence[str], most: int) -> str:
-    """Join at most so many parts and say how many more there are."""
     more = len(parts) - most
     return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")

@@ -48,16 +48,11 @@ _AUDIO_FOLDERS = ("audio", "audios")
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What the metadata table says of one recording.
+class TaggedRecording:
+    """What the metadata table says of one recording."""
 
-    Attributes:
-        tags: every tag, also those that are not labels of the task.
-        group: the release or concert, several joined with ``|``; ``None`` if the table does not say.
-    """
-
-    tags: frozenset[str]
-    group: str | None
+    tags: frozenset[str]  # every tag, also those that are not labels of the task
+    group: str | None  # the release or concert, several joined with ``|``; ``None`` if the table does not say
 
 
 def load_full(task: Task, context: LoadContext) -> Splits:
@@ -72,7 +67,7 @@ def load_full(task: Task, context: LoadContext) -> Splits:
     lists_at = f"{LISTS_REPOSITORY}/tree/main/data/{LIST_FOLDERS.get(task.name, task.name)}/split"
     missing = absent_lists(task, folder, lists_at, fetchable=True)
     lists = {} if missing else read_lists(folder)
-    recordings: Mapping[str, Recording] = {}
+    recordings: Mapping[str, TaggedRecording] = {}
     if table.is_file():
         recordings = read_recordings(task, table)
         missing += unlabelled(task, lists, recordings.keys(), table) if lists else []
@@ -104,7 +99,7 @@ def audio_files(folder: Path) -> dict[str, Path]:
     return {stem: path for name in reversed(_AUDIO_FOLDERS) for stem, path in audio_by_stem(folder / name).items()}
 
 
-def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
+def read_recordings(task: Task, table: Path) -> dict[str, TaggedRecording]:
     """Return what ``metadata.tsv`` says, by MusicBrainz recording id.
 
     Columns: ``mbid``, ``tags`` (joined with ``|``; may be empty), and optionally ``group``; others are not read.
@@ -112,7 +107,7 @@ def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
     Raises:
         UsageError: a row cannot be read, an id has two rows, or no tag of any row is one of the task's labels.
     """
-    found: dict[str, Recording] = {}
+    found: dict[str, TaggedRecording] = {}
     seen_tags: set[str] = set()
     for line, row in read_table(table, ("mbid", "tags")):
         mbid = row["mbid"].strip().lower()
@@ -122,7 +117,7 @@ def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
             raise UsageError(f"{table}, line {line}: {mbid} has a row already; keep one row per recording.")
         tags = frozenset(cell_values(row["tags"]))
         seen_tags |= tags
-        found[mbid] = Recording(tags=tags, group=row.get("group", "").strip() or None)
+        found[mbid] = TaggedRecording(tags=tags, group=row.get("group", "").strip() or None)
     if found and seen_tags.isdisjoint(task.labels):
         raise UsageError(
             f"{table}: no tag is a label of {task.name}. Tags look like {task.labels[0]!r}; found "
@@ -132,7 +127,6 @@ def read_recordings(task: Task, table: Path) -> dict[str, Recording]:
 
 
 def _absent_table(task: Task, table: Path) -> Missing:
-    """Say that the table of tags is missing."""
     return Missing(
         what=f"labels of {task.name} (metadata.tsv)",
         where=str(table),
@@ -143,7 +137,6 @@ def _absent_table(task: Task, table: Path) -> Missing:
 
 
 def _absent_audio(task: Task, folder: Path) -> Missing:
-    """Say that there is no audio of this task at all."""
     return Missing(
         what=f"audio of {task.name} ({sum(task.counts.values())} recordings)",
         where=f"{folder / _AUDIO_FOLDERS[0]} (<mbid>{', <mbid>'.join(AUDIO_SUFFIXES[:4])}, …)",

@@ -26,7 +26,7 @@ from .lists import absent, compare, list_downloads, write_report
 from .recordings import (
     COLLECTIONS,
     RECORDING_ID,
-    Collection,
+    DunyaCollection,
     DunyaRecording,
     Rows,
     UnreadableDetailsError,
@@ -152,15 +152,11 @@ def fetch(task: Task, folder: Path, context: PrepareContext) -> None:
 
 @dataclass
 class Unfetched:
-    """What could not be fetched: ``(what, recording id) -> reason``.
+    """What could not be fetched: ``(what, recording id) -> reason``."""
 
-    Attributes:
-        missing: Dunya does not have it; asking again soon would not help.
-        failed: it may be there another time.
-    """
-
+    # Dunya does not have it; asking again soon would not help
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
-    failed: dict[tuple[str, str], str] = field(default_factory=dict)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)  # it may be there another time
     in_a_row: int = 0
 
     def note(self, what: str, mbid: str, error: CmbenchError | UnreadableDetailsError) -> None:
@@ -266,7 +262,7 @@ def fetch_tags(
             write_rows(table, rows)
 
 
-def _pages(client: DunyaClient, collection: Collection, kept: Path) -> Iterator[tuple[Mapping[str, Any], ...]]:
+def _pages(client: DunyaClient, collection: DunyaCollection, kept: Path) -> Iterator[tuple[Mapping[str, Any], ...]]:
     """Yield a collection's pages; after a list that was broken off, those behind the last one that was dealt with.
 
     Where the list is, is kept beside the table, whose rows are what the pages before said.
@@ -300,7 +296,7 @@ def _place_in_list(kept: Path, url: str) -> str | None:
 
 
 def _readable(
-    collection: Collection, page: Iterable[Mapping[str, Any]], wanted: Container[str]
+    collection: DunyaCollection, page: Iterable[Mapping[str, Any]], wanted: Container[str]
 ) -> Iterator[DunyaRecording]:
     """Yield the wanted recordings of a page that have readable details; others are asked for by themselves."""
     for entry in page:

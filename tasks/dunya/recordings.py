@@ -27,20 +27,13 @@ COLUMNS = ("mbid", "tags", "group", "releases", "duration_s")
 
 
 @dataclass(frozen=True)
-class Collection:
-    """How one of Dunya's collections spells a recording's details.
+class DunyaCollection:
+    """How one of Dunya's collections spells a recording's details."""
 
-    Attributes:
-        path: the collection's part of an address, ``/api/<path>/recording``.
-        tags: ``(field, family, key of the name)`` of each list that becomes tags.
-        performances: field that lists who plays what.
-        releases: field that lists releases or concerts.
-    """
-
-    path: str
-    tags: tuple[tuple[str, str, str], ...]
-    performances: str
-    releases: str
+    path: str  # the collection's part of an address, ``/api/<path>/recording``
+    tags: tuple[tuple[str, str, str], ...]  # ``(field, family, key of the name)`` of each list that becomes tags
+    performances: str  # field that lists who plays what
+    releases: str  # field that lists releases or concerts
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -48,17 +41,17 @@ class Collection:
         return (*(field for field, _, _ in self.tags), self.performances, self.releases)
 
 
-COLLECTIONS: Mapping[str, Collection] = {
-    "turkish_makam": Collection(
+COLLECTIONS: Mapping[str, DunyaCollection] = {
+    "turkish_makam": DunyaCollection(
         "makam", (("makamlist", "makam", "name"), ("usullist", "usul", "name")), "performers", "releases"
     ),
-    "carnatic": Collection(
+    "carnatic": DunyaCollection(
         "carnatic",
         (("raaga", "raga", "common_name"), ("taala", "tala", "common_name"), ("form", "form", "name")),
         "artists",
         "concert",
     ),
-    "hindustani": Collection(
+    "hindustani": DunyaCollection(
         "hindustani",
         (("raags", "raga", "common_name"), ("taals", "tala", "common_name"), ("forms", "form", "common_name")),
         "artists",
@@ -100,27 +93,20 @@ class UnreadableDetailsError(ValueError):
 
 @dataclass(frozen=True)
 class DunyaRecording:
-    """One recording of a collection.
+    """One recording of a collection."""
 
-    Attributes:
-        mbid: MusicBrainz recording id.
-        tags: ``family--name``, sorted; also those that are not labels of the task.
-        releases: MusicBrainz ids of the releases or concerts it is on, sorted.
-        seconds: its length; ``None`` where it is not stated (the makam collection does not).
-    """
-
-    mbid: str
-    tags: tuple[str, ...]
-    releases: tuple[str, ...]
-    seconds: float | None = None
+    mbid: str  # MusicBrainz recording id
+    tags: tuple[str, ...]  # ``family--name``, sorted; also those that are not labels of the task
+    releases: tuple[str, ...]  # MusicBrainz ids of the releases or concerts it is on, sorted
+    seconds: float | None = None  # its length; ``None`` where it is not stated (the makam collection does not)
 
 
-def has_details(collection: Collection, entry: Mapping[str, Any]) -> bool:
+def has_details(collection: DunyaCollection, entry: Mapping[str, Any]) -> bool:
     """Whether an entry of a list of recordings has what :func:`read_details` reads."""
     return all(field in entry for field in collection.fields)
 
 
-def read_details(collection: Collection, details: object) -> DunyaRecording:
+def read_details(collection: DunyaCollection, details: object) -> DunyaRecording:
     """Return the recording that details describe.
 
     Raises:
@@ -169,7 +155,6 @@ def _name(entry: Mapping[str, Any], key: str, field: str) -> str:
 
 
 def _seconds(milliseconds: object) -> float | None:
-    """Return a length that Dunya states in milliseconds, in seconds."""
     if isinstance(milliseconds, int | float) and 0 < milliseconds < 1e12:  # 30 years; a whole number may be any
         return milliseconds / 1000
     return None

@@ -65,15 +65,10 @@ Files = Mapping[str, Callable[[], IO[bytes]]]
 
 @dataclass(frozen=True)
 class SaragaRecording:
-    """One recording of Saraga.
+    """One recording of Saraga."""
 
-    Attributes:
-        recording: what Dunya's details say of it.
-        mix: path of its mp3 in the source; ``None`` if there is not exactly one.
-    """
-
-    recording: DunyaRecording
-    mix: str | None
+    recording: DunyaRecording  # what Dunya's details say of it
+    mix: str | None  # path of its mp3 in the source; ``None`` if there is not exactly one
 
 
 def prepare(task: Task, context: PrepareContext) -> Plan:
@@ -148,7 +143,6 @@ def _tell_coverage(
     not_taken: list[dict[str, str]],
     tell: Callable[[str], None],
 ) -> None:
-    """Write the report and the covered part as a task, and say how much of the lists is covered."""
     part = {name: [mbid for mbid in ids if mbid in covered] for name, ids in lists.items()}
     unseen = [label for label in task.labels if not any(label in e.recording.tags for e in covered.values())]
     audio = audio_files(folder)
@@ -176,10 +170,6 @@ def saraga_recordings(task: Task, files: Files) -> tuple[dict[str, SaragaRecordi
 
     JSON files that are no recording's details (without a field ``mbid``) are passed over. Of two copies of one
     recording that with a mix is returned.
-
-    Args:
-        task: whose collection it is.
-        files: of the copy.
     """
     beside: dict[PurePosixPath, list[str]] = defaultdict(list)
     for name in files:
@@ -243,7 +233,7 @@ def files_of(place: Path) -> Iterator[Files]:
                 members = [member for member in archive.namelist() if not member.endswith("/")]
                 found.update({f"{name}/{member}": partial(archive.open, member) for member in members})
             elif path.is_file():
-                found[name] = partial(_open, path)
+                found[name] = partial[IO[bytes]](path.open, "rb")
         yield {name: opener for name, opener in found.items() if not _hidden(name)}
 
 
@@ -293,7 +283,6 @@ def _hidden(name: str) -> bool:
 
 
 def _has_source(place: Path) -> bool:
-    """Whether a copy of Saraga, or what may be one, lies in a folder."""
     return place.is_dir() and any(path.suffix.lower() in (".zip", ".json") for path in place.rglob("*"))
 
 
@@ -308,11 +297,6 @@ def _lacking(task: Task, folder: Path) -> bool:
     return not covered or not done or not (folder / REPORT).is_file()
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open a file to read its bytes."""
-    return path.open("rb")
-
-
 def _not_in_saraga(task: Task, folder: Path) -> tuple[Missing, ...]:
     """Return what is missing of the labels of the whole task once Saraga was taken."""
     if not (folder / REPORT).is_file() or not (folder / "metadata.tsv").is_file():
@@ -322,11 +306,7 @@ def _not_in_saraga(task: Task, folder: Path) -> tuple[Missing, ...]:
 
 
 def _copy(opener: Callable[[], IO[bytes]], path: Path) -> None:
-    """Copy a file under a temporary name, then give it its own.
-
-    Raises:
-        CmbenchError: it is broken in its archive, or cannot be written.
-    """
+    """Copy a file under a temporary name, then give it its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.part")
     try:

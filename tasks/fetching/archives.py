@@ -29,11 +29,7 @@ percent, a table by ten times."""
 
 
 class JoinedParts(io.RawIOBase):
-    """Files read as one, in the order given, as ``cat`` would join them; nothing is copied.
-
-    Args:
-        parts: the files, none of which may change while this is read.
-    """
+    """Files read as one, in the order given, as ``cat`` would join them; nothing is copied."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._files: list[IO[bytes]] = []
@@ -89,16 +85,11 @@ def unpack(
 ) -> int:
     """Unpack a zip archive into a folder and return how many files of it are there now.
 
-    Each file is written under another name and renamed when it is whole and its check sum is right, so that a file
-    that is there with the right length was unpacked before and is passed over. Nothing is written if a member would
-    land outside the folder, is a link or is encrypted, if two differ and have one name, or if the archive is a bomb.
-    Damaged members are passed over and named at the end.
-
-    Args:
-        parts: the archive, or its parts in order.
-        folder: where the members go; made if it is not there.
-        wanted: told a member's name; others are not unpacked.
-        progress: ``progress(what, files done, files)``.
+    Each file is written under another name and renamed when it is whole and its check sum is right, so that a file that
+    is there with the right length was unpacked before and is passed over. Nothing is written if a member would land
+    outside the folder, is a link or is encrypted, if two differ and have one name, or if the archive is a bomb. Damaged
+    members are passed over and named at the end. ``parts`` are in order; ``wanted`` is told a member's name, and others
+    are not unpacked.
 
     Raises:
         CmbenchError: the archive or a member is damaged.
@@ -171,7 +162,6 @@ def _of_one_name_each(archive: str, members: Sequence[zipfile.ZipInfo]) -> list[
 
 
 def _require_no_bomb(archive: str, unpacked: int, packed: int) -> None:
-    """Refuse an archive that is much larger unpacked than any real one."""
     if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * packed):
         raise UsageError(
             f"{archive}: {spoken_bytes(packed)} would become {spoken_bytes(unpacked)}, as no real data do; nothing "
@@ -180,7 +170,6 @@ def _require_no_bomb(archive: str, unpacked: int, packed: int) -> None:
 
 
 def _is_there(target: Path, member: zipfile.ZipInfo) -> bool:
-    """Whether a member was unpacked before."""
     return target.is_file() and target.stat().st_size == member.file_size
 
 

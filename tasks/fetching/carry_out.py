@@ -38,12 +38,8 @@ def require_usual_source(task: Task, context: PrepareContext) -> None:
 def carry_out(plan: Plan, context: PrepareContext, folder: Path) -> None:
     """Fetch every download, then do every step; what is finished is kept whatever happens.
 
-    A download that fails does not keep the others from being fetched, but no step is done then.
-
-    Args:
-        plan: what to do.
-        context: how.
-        folder: the task's folder; made if it is not there, and locked against a second preparation.
+    A download that fails does not keep the others from being fetched, but no step is done then. The folder is locked
+    against a second preparation.
 
     Raises:
         CmbenchError: downloads failed; every one of them is named.
@@ -95,6 +91,5 @@ def _fetch_all(plan: Plan, context: PrepareContext) -> None:
 
 
 def _bytes_there(download: Download) -> int:
-    """Bytes of a download that are on the disk already, at most its stated size."""
     there = (download.path, download.path.with_name(f"{download.path.name}.part"))
     return min(download.size or 0, sum(path.stat().st_size for path in there if path.is_file()))

@@ -50,21 +50,13 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is known of a fetched file; kept beside it as ``<name>.download.json``.
+    """What is known of a fetched file; kept beside it as ``<name>.download.json``."""
 
-    Attributes:
-        url: where it came from.
-        digest: ``algorithm:hex``.
-        size: bytes.
-        checked: whether ``digest`` was published; if not, it is that of the first download.
-        date: of the download or check, UTC.
-    """
-
-    url: str
-    digest: str
-    size: int
-    checked: bool
-    date: str
+    url: str  # where it came from
+    digest: str  # ``algorithm:hex``
+    size: int  # bytes
+    checked: bool  # whether ``digest`` was published; if not, it is that of the first download
+    date: str  # of the download or check, UTC
 
 
 def receipt_path(path: Path) -> Path:
@@ -140,7 +132,6 @@ def announced_size(download: Download, context: PrepareContext) -> int | None:
 
 
 def _retrieve(download: Download, context: PrepareContext) -> None:
-    """Let pooch download, check and move the file."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -160,7 +151,6 @@ def _retrieve(download: Download, context: PrepareContext) -> None:
 
 
 def _leave_receipt(download: Download, context: PrepareContext) -> None:
-    """Write the receipt of a file that is there."""
     import pooch
 
     path = download.path
@@ -238,7 +228,6 @@ class _Resuming:
 
 
 def _refused(url: str, answer: requests.Response) -> NoReturn:
-    """Raise for an answer that is an error, of which some pass."""
     story = f"the server answered {answer.status_code} {answer.reason}".rstrip()
     if answer.status_code in _TRANSIENT:
         asked = retry_after(answer.headers.get("Retry-After"))
@@ -262,5 +251,4 @@ def retry_after(value: str | None) -> float | None:
 
 
 def _one_line(error: Exception) -> str:
-    """Return an error's text on one line."""
     return " ".join(str(error).split()).rstrip(".")

@@ -28,11 +28,6 @@ LAYOUT = "layout: docs/data.md"
 def task_folder(task: Task, context: LoadContext, source: str) -> Path:
     """Return the folder of a task's data, which need not exist.
 
-    Args:
-        task: the task.
-        context: the loader's context.
-        source: where the data come from, for the message.
-
     Raises:
         MissingError: no data root is configured.
     """
@@ -63,15 +58,7 @@ def prepare_command(task: Task, folder: Path) -> str:
 def absent_lists(
     task: Task, folder: Path, source: str, licence: str = LISTS_LICENCE, *, fetchable: bool = False
 ) -> list[Missing]:
-    """Return what is missing of the id lists ``split/{train,valid,test}`` in ``folder``: nothing or one entry.
-
-    Args:
-        task: whose lists.
-        folder: of the task's data.
-        source: where the lists come from.
-        licence: of the lists.
-        fetchable: whether ``cmbench tasks prepare`` fetches them.
-    """
+    """Return what is missing of the id lists ``split/{train,valid,test}`` in ``folder``: nothing or one entry."""
     names = [name for name in SPLITS if list_file(folder / "split", name) is None]
     if not names:
         return []
@@ -109,12 +96,7 @@ def unlabelled(task: Task, lists: Mapping[str, Iterable[str]], labelled: Collect
     """Return what is missing of the labels: nothing, or one entry that counts and samples the listed ids without any.
 
     A listed track without a row cannot be scored: to treat it as a track without tags would be a wrong label.
-
-    Args:
-        task: the task.
-        lists: ids by split.
-        labelled: ids that have a row (it may have no tags).
-        table: file that should have a row for every id.
+    ``labelled`` are ids that have a row, of tags or of none.
     """
     ids = [track_id for name in SPLITS for track_id in lists[name]]
     without = [track_id for track_id in ids if track_id not in labelled]
@@ -146,10 +128,7 @@ def labels_among(task: Task, tags: Collection[str]) -> tuple[str, ...]:
 def unannotated(task: Task, tags: Collection[str], families: Collection[str] | None = None) -> tuple[str, ...]:
     """Return the task's labels of families in which a recording has no tag at all: nobody knows whether they hold.
 
-    Args:
-        task: whose labels.
-        tags: all of the recording's, ``family--name``, also those that are not labels of the task.
-        families: that are asked about; all of the task's if not given.
+    ``tags`` are all of the recording's, also those that are no labels.
     """
     annotated = {tag.split("--", 1)[0] for tag in tags}
     asked = set(task.families.values() if families is None else families)

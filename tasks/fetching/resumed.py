@@ -29,34 +29,21 @@ _BLOCK = 2**13
 """Bytes that may be lost where a connection is cut."""
 
 
-def _nobody(done: int, total: int) -> None:
-    """Report nothing."""
-
-
 class TryAgain(Exception):  # noqa: N818 - it says what to do
-    """An attempt failed in a way that another may not.
-
-    Attributes:
-        seconds: the wait that the server asked for; ``None`` if it did not.
-    """
+    """An attempt failed in a way that another may not."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
-        self.seconds = seconds
+        self.seconds = seconds  # the wait that the server asked for; ``None`` if it did not
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A file on its way, in ``<name>.part``; what its server calls this version of it is in ``<name>.part.json``.
+    """A file on its way, in ``<name>.part``; what its server calls this version of it is in ``<name>.part.json``."""
 
-    Attributes:
-        path: of the whole file.
-        url: where it comes from.
-        trusted: whether its hash would tell a wrong whole: then a part of unknown version is gone on with, too.
-    """
-
-    path: Path
-    url: str
+    path: Path  # of the whole file
+    url: str  # where it comes from
+    # whether its hash would tell a wrong whole: then a part of unknown version is gone on with, too
     trusted: bool = False
 
     @property
@@ -87,13 +74,13 @@ class Resumed:
             return ""
         return " ".join(str(noted.get("version", "")).split()) if noted.get("url") == self.url else ""
 
-    def receive(self, answer: Response, report: Callable[[int, int], None] = _nobody, refused: bytes = b"") -> None:
+    def receive(
+        self, answer: Response, report: Callable[[int, int], None] = lambda done, total: None, refused: bytes = b""
+    ) -> None:
         """Write the body of an answer with status 200, 206 or 416 to the part.
 
-        Args:
-            answer: to a request with :meth:`headers`.
-            report: told the bytes that are there and those of the whole file, 0 if the server does not say.
-            refused: signs that the file does not begin with, as a page of text does.
+        ``report`` hears the bytes that are there and those of the whole file, 0 if unknown; a file does not begin with
+        a sign of ``refused``, as a page of text does.
 
         Raises:
             TryAgain: it is cut, empty, or another stretch than was asked for.

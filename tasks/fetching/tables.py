@@ -52,7 +52,6 @@ def read_list(path: Path) -> tuple[str, ...]:
 
 
 def _array_entries(path: Path) -> list[str]:
-    """Entries of an array file as text."""
     try:
         array = parse_npy(read_bytes(path, LARGEST_TABLE))
     except (ValueError, OSError) as error:
@@ -70,10 +69,7 @@ def _array_entries(path: Path) -> list[str]:
 def read_table(path: Path, columns: Sequence[str], delimiter: str = "\t") -> Iterator[tuple[int, dict[str, str]]]:
     """Yield ``(line number, row)`` of a UTF-8 table with a header; a row maps every column's name to its cell.
 
-    Args:
-        path: the file.
-        columns: names that the header must have; it may have others.
-        delimiter: between cells; a cell in double quotes may contain it.
+    A cell in double quotes may contain the delimiter.
 
     Raises:
         UsageError: the header lacks a column, a row has too few or too many cells, or the file is not such a table;
@@ -116,9 +112,7 @@ def cell_values(cell: str) -> tuple[str, ...]:
 def audio_by_stem(folder: Path, *, any_ending: bool = False) -> dict[str, Path]:
     """Return the audio files directly in ``folder`` by their name without the ending; none if there is no folder.
 
-    Args:
-        folder: to look in; hidden files are no data.
-        any_ending: take files of unknown endings too, after those of :data:`AUDIO_SUFFIXES`.
+    With ``any_ending``, files of unknown endings come after those of :data:`AUDIO_SUFFIXES`; hidden files are no data.
     """
     if not folder.is_dir():
         return {}

@@ -20,10 +20,6 @@ def mini_edition(task_name: str, labels: Sequence[str]) -> Edition:
     Its labels are an ordered subset of the task's. Its loader renders what the cache lacks: 120, 40 and 80 tracks of
     6 to 10 s at scale 1, 24 kHz mono FLAC.
 
-    Args:
-        task_name: of a task that cmbench ships.
-        labels: of the task.
-
     Raises:
         UsageError: no such task has a ``mini`` edition.
     """

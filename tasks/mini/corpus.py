@@ -38,60 +38,36 @@ def needed(weights: Mapping[str, float], prefix: str, need: Need) -> dict[str, f
 
 @dataclass(frozen=True)
 class Cast:
-    """What the tracks of one album share.
+    """What the tracks of one album share."""
 
-    Attributes:
-        style: a tradition's own name for the kind of music.
-        pool: parts (instruments) at hand.
-    """
-
-    style: str
-    pool: tuple[str, ...]
+    style: str  # a tradition's own name for the kind of music
+    pool: tuple[str, ...]  # parts (instruments) at hand
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What one track contains, in the words of its tradition's module.
+    """What one track contains, in the words of its tradition's module."""
 
-    Attributes:
-        style: kind of music.
-        form: kind of piece; may be empty.
-        modes: names of the modes, one after another.
-        cycle: name of the rhythmic cycle; empty if the music is free.
-        parts: instruments that sound.
-        labels: which of the edition's labels hold.
-    """
-
-    style: str
-    form: str
-    modes: tuple[str, ...]
-    cycle: str
-    parts: tuple[str, ...]
-    labels: tuple[str, ...]
+    style: str  # kind of music
+    form: str  # kind of piece; may be empty
+    modes: tuple[str, ...]  # names of the modes, one after another
+    cycle: str  # name of the rhythmic cycle; empty if the music is free
+    parts: tuple[str, ...]  # instruments that sound
+    labels: tuple[str, ...]  # which of the edition's labels hold
 
 
 @dataclass(frozen=True)
 class TrackSpec:
-    """Everything that decides the samples of a track.
+    """Everything that decides the samples of a track."""
 
-    Attributes:
-        task: whose track.
-        id: unique within the task.
-        split: ``train``, ``valid``, ``test`` or another name for unlabelled extra music.
-        group: the invented performer; shares instruments' timbres and the room.
-        seconds: length.
-        seed: of the edition.
-        content: what is played.
-        telling: 0, or the number of another telling of the same melody: by other instruments, in another key and room.
-    """
-
-    task: str
-    id: str
-    split: str
-    group: str
-    seconds: int
-    seed: int
-    content: Draw
+    task: str  # whose track
+    id: str  # unique within the task
+    split: str  # ``train``, ``valid``, ``test`` or another name for unlabelled extra music
+    group: str  # the invented performer; shares instruments' timbres and the room
+    seconds: int  # length
+    seed: int  # of the edition
+    content: Draw  # what is played
+    # 0, or the number of another telling of the same melody: by other instruments, in another key and room
     telling: int = 0
 
 
@@ -110,12 +86,7 @@ class Tradition:
 
 
 def of_one_mode(tradition: Tradition, modes: Mapping[str, str]) -> Tradition:
-    """Return a tradition of the same music, each track in one mode and labelled with nothing else.
-
-    Args:
-        tradition: of whom plays, and what besides the mode.
-        modes: label -> the mode's name.
-    """
+    """Return a tradition of the same music, each track in one mode and labelled with nothing else."""
 
     def draw(rng: np.random.Generator, cast: Cast, need: Need) -> Draw:
         drawn = tradition.draw(rng, cast, lambda _: 1.0)
@@ -176,12 +147,6 @@ def plan(task: str, tradition: Tradition, seed: int, sizes: Mapping[str, int]) -
 
     Each split is drawn up to :data:`ATTEMPTS` times until every label has :data:`WANTED` positives and negatives
     (less in proportion for smaller splits); the best drawing is taken.
-
-    Args:
-        task: name of the task.
-        tradition: draws casts and tracks.
-        seed: of the edition.
-        sizes: split -> number of tracks.
     """
     return [spec for split, total in sizes.items() for spec in _planned(task, tradition, seed, split, total)]
 

@@ -78,7 +78,6 @@ def render_track(spec: TrackSpec) -> NDArray[np.float32]:
 
 
 def _write(folder: Path, spec: TrackSpec) -> None:
-    """Render a track to 16-bit FLAC."""
     import numpy as np
     import soundfile
 
@@ -187,11 +186,7 @@ def _by_split(folder: Path, rows: Sequence[Row]) -> dict[str, list[Track]]:
 def _render_missing(
     what: str, folder: Path, specs: Sequence[TrackSpec], broken: Iterable[Path], context: LoadContext
 ) -> None:
-    """Render the tracks that a folder lacks or that are broken, and write the manifest.
-
-    Raises:
-        CmbenchError: it cannot be written.
-    """
+    """Render the tracks that a folder lacks or that are broken, and write the manifest."""
     again = set(broken)
     paths = [folder / f"{s.id}.flac" for s in specs]
     missing = [s for s, path in zip(specs, paths, strict=True) if path in again or not path.exists()]
@@ -218,10 +213,6 @@ def _render_missing(
 def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
     """Return the tracks of a task's ``mini`` edition; those that are not in the cache are rendered first.
 
-    Args:
-        task: name of a built-in task.
-        context: cache folder, processes, progress, scale and seed; without audio, nothing is rendered.
-
     Returns:
         split -> tracks.
 
@@ -247,14 +238,9 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
 def load_unlabelled(task: str, context: LoadContext, seconds: float, telling: int = 0) -> list[Track]:
     """Return music of a task's tradition that is in none of its splits: what a model is pre-trained on.
 
-    More of it begins with the same tracks, and a track does not depend on how much is asked for.
-
-    Args:
-        task: name of a built-in task.
-        context: cache folder, processes, progress and seed; without audio, nothing is rendered.
-        seconds: of music at least.
-        telling: 0, or the number of another telling of the same melodies, under the same ids: by other instruments, in
-            another key and room.
+    More of it begins with the same tracks, and a track does not depend on how much is asked for. ``telling`` is 0, or
+    the number of another telling of the same melodies, under the same ids: by other instruments, in another key and
+    room.
 
     Returns:
         Tracks without labels, with their lengths.

@@ -33,7 +33,7 @@ LEADS = ("Bouzouki", "Klarino", "Lyra", "Violin", "Kanonaki", "Accordion", "Sant
 
 
 @dataclass(frozen=True)
-class Style:
+class RegionalStyle:
     """A regional style: weight, labels, and what is likely in it (probabilities for parts, weights for the rest)."""
 
     weight: float
@@ -47,8 +47,8 @@ _TRADITIONAL, _NONE = "genres--Traditional", "place--None"
 _EPIRUS = ("genres--Epirotic", "place--Epirus")
 
 # Who plays what where: Lyra's instrument counts per genre guided the choice; the figures are this project's own.
-STYLES: Mapping[str, Style] = {
-    "aegean": Style(
+STYLES: Mapping[str, RegionalStyle] = {
+    "aegean": RegionalStyle(
         2.4,
         (_TRADITIONAL, "genres--Nisiotiko", "place--Aegean-sea"),
         {
@@ -63,21 +63,21 @@ STYLES: Mapping[str, Style] = {
         {"minor": 2, "rast": 2, "ousak": 1.5, "houseini": 1, "hitzaz": 0.7},
         {"syrtos 2/4": 3, "kalamatianos 7/8": 1},
     ),
-    "islands": Style(
+    "islands": RegionalStyle(
         1.3,
         (_TRADITIONAL, "genres--Nisiotiko", _NONE),
         {"Violin": 0.7, "Guitar": 0.7, "Laouto": 0.5, "Voice": 0.8, "Bass": 0.4, "Accordion": 0.4, "Percussion": 0.3},
         {"rast": 2, "minor": 2, "ousak": 1},
         {"syrtos 2/4": 2, "hasapiko 2/4": 1, "kalamatianos 7/8": 0.5},
     ),
-    "epirus": Style(
+    "epirus": RegionalStyle(
         1.6,
         (_TRADITIONAL, *_EPIRUS),
         {"Klarino": 0.9, "Violin": 0.6, "Laouto": 0.8, "Percussion": 0.65, "Voice": 0.6, "Accordion": 0.15},
         {"pentatonic": 1.6, "minor": 0.5, "houseini": 0.4},
         {"pogonisios 4/4": 2, "tsamikos 3/4": 1, "pentari 5/8": 0.6},
     ),
-    "asia minor": Style(
+    "asia minor": RegionalStyle(
         1.7,
         (_TRADITIONAL, "genres--Mikrasiatiko"),
         {"Violin": 0.6, "Kanonaki": 0.6, "Oud": 0.65, "Percussion": 0.6, "Voice": 0.7, "Lyra": 0.2, "Santouri": 0.2},
@@ -94,7 +94,7 @@ STYLES: Mapping[str, Style] = {
         },
         {"karsilamas 9/8": 2, "tsifteteli 4/4": 1.5, "syrtos 2/4": 1, "aptalikos 9/8": 0.6},
     ),
-    "rebetiko": Style(
+    "rebetiko": RegionalStyle(
         1.7,
         ("genres--Rebetiko", _NONE),
         {"Bouzouki": 0.92, "Guitar": 0.8, "Voice": 0.8, "Bass": 0.4, "Accordion": 0.25, "Oud": 0.1},
@@ -110,7 +110,7 @@ STYLES: Mapping[str, Style] = {
         },
         {"zeibekiko 9/8": 2, "hasapiko 2/4": 2, "tsifteteli 4/4": 1, "aptalikos 9/8": 0.5},
     ),
-    "macedonia": Style(
+    "macedonia": RegionalStyle(
         1.3,
         (_TRADITIONAL, "place--Macedonia"),
         {
@@ -126,14 +126,14 @@ STYLES: Mapping[str, Style] = {
         {"ousak": 1.5, "houseini": 1.2, "minor": 1.2, "kartzigar": 0.7, "hitzaz": 0.6},
         {"mantilatos 7/8": 2, "karsilamas 9/8": 1, "pentari 5/8": 1, "hasapiko 2/4": 0.6},
     ),
-    "mainland": Style(
+    "mainland": RegionalStyle(
         0.9,
         (_TRADITIONAL,),
         {"Klarino": 0.7, "Santouri": 0.5, "Violin": 0.5, "Laouto": 0.6, "Voice": 0.6, "Percussion": 0.4, "Guitar": 0.2},
         {"houseini": 1, "hitzaz": 1, "rast": 1, "nikriz": 0.7, "ousak": 1},
         {"kalamatianos 7/8": 1.5, "tsamikos 3/4": 1.5},
     ),
-    "crete": Style(
+    "crete": RegionalStyle(
         0.9,
         (_TRADITIONAL,),
         {"Lyra": 0.95, "Laouto": 0.9, "Voice": 0.7, "Percussion": 0.15},

@@ -201,7 +201,6 @@ _VOCAL = ("voice:male voice", "voice:female voice", "pad:choir")
 
 
 def _cast(rng: np.random.Generator, need: Need) -> Cast:
-    """Draw an artist: a style and the parts at hand."""
     name = draw_style(rng, STYLES, need)
     parts = STYLES[name].parts
     lacking = {p: max((need(t) for t in TAGS.get(p.split(":")[-1], ())), default=1.0) for p in parts}

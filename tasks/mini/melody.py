@@ -17,21 +17,13 @@ LONGEST = 1.5
 
 @dataclass(frozen=True)
 class Note:
-    """One note of one player.
+    """One note of one player."""
 
-    Attributes:
-        onset: seconds from the beginning of the track; may be a little negative.
-        duration: seconds until the next note or rest.
-        cents: pitch above the tonic.
-        accent: loudness, 0 to 1.
-        slurred: no new syllable, bow or tongue stroke.
-    """
-
-    onset: float
-    duration: float
-    cents: float
-    accent: float = 0.8
-    slurred: bool = False
+    onset: float  # seconds from the beginning of the track; may be a little negative
+    duration: float  # seconds until the next note or rest
+    cents: float  # pitch above the tonic
+    accent: float = 0.8  # loudness, 0 to 1
+    slurred: bool = False  # no new syllable, bow or tongue stroke
 
 
 @dataclass(frozen=True)
@@ -55,14 +47,7 @@ def metred(
 ) -> list[Beat]:
     """Onsets that follow a cycle: two one-cycle patterns in the order A A B A, strong strokes rarely left out.
 
-    Args:
-        cycle: the rhythmic cycle.
-        pulse: its pulse, seconds.
-        offset: where in the cycle the track begins, seconds.
-        seconds: length of the track.
-        density: how likely an average pulse carries a note.
-        split: how likely a pulse with a note is halved.
-        rng: draws the patterns.
+    An average pulse carries a note with probability ``density``, and is halved then with probability ``split``.
     """
     accents = cycle.accents
 
@@ -162,14 +147,9 @@ def walk(
 ) -> list[Note]:
     """Compose a melody on given beats.
 
-    Phrases of 5 to 11 notes lead to the tonic, the dominant or another note; each ends with a longer note and
-    often a rest; the last ends on the tonic.
-
-    Args:
-        mode: the mode, or several that follow one another in equal shares of time (a ragamalika).
-        beats: when there may be a note.
-        rng: draws everything.
-        closes: whether the last phrase must end on the tonic.
+    Phrases of 5 to 11 notes lead to the tonic, the dominant or another note; each ends with a longer note and often a
+    rest; the last ends on the tonic. Of several modes, each has an equal share of the time (a ragamalika); ``closes``:
+    the last phrase ends on the tonic.
     """
     modes = [mode] if isinstance(mode, Mode) else list(mode)
     total = max(beats[-1].onset, 1e-6)
@@ -199,11 +179,7 @@ def walk(
 def heterophony(notes: Sequence[Note], rng: np.random.Generator, looseness: float, skip: float = 0.08) -> list[Note]:
     """Give the same melody to another player: slightly early or late, some notes left out, accents of their own.
 
-    Args:
-        notes: the melody.
-        rng: draws the deviations.
-        looseness: standard deviation of the onsets, seconds.
-        skip: probability that a note is left out.
+    ``looseness``: standard deviation of the onsets, seconds; ``skip``: probability that a note is left out.
     """
     kept: list[Note] = []
     for n in notes:

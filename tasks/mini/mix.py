@@ -23,23 +23,14 @@ class Stem:
 
 @dataclass(frozen=True)
 class Room:
-    """Where and on what an album was recorded.
+    """Where and on what an album was recorded."""
 
-    Attributes:
-        reverb: seconds to fall by 60 dB.
-        wet: level of the reverberation relative to the direct sound.
-        damping: Hz above which the reverberation is dull.
-        band: Hz that the recording passes.
-        noise: level of hiss below the music, dB (negative).
-        tint: slope of a gentle tone control, dB per octave about 1 kHz.
-    """
-
-    reverb: float
-    wet: float
-    damping: float
-    band: tuple[float, float]
-    noise: float
-    tint: float
+    reverb: float  # seconds to fall by 60 dB
+    wet: float  # level of the reverberation relative to the direct sound
+    damping: float  # Hz above which the reverberation is dull
+    band: tuple[float, float]  # Hz that the recording passes
+    noise: float  # level of hiss below the music, dB (negative)
+    tint: float  # slope of a gentle tone control, dB per octave about 1 kHz
 
 
 def draw_room(rng: np.random.Generator, old: float = 0.25) -> Room:
@@ -95,12 +86,6 @@ def _reverberation(dry: Audio, room: Room, rng: np.random.Generator) -> Audio:
 
 def mixdown(stems: Sequence[Stem], room: Room, rng: np.random.Generator, spread: float = 3.0) -> Audio:
     """Balance, place in the room, and set a random level.
-
-    Args:
-        stems: parts of equal length.
-        room: the album's room and medium.
-        rng: balance, reverberation, noise and level of this track.
-        spread: standard deviation of each part's level, dB.
 
     Returns:
         ``[samples]`` in [-:data:`PEAK`, :data:`PEAK`].

@@ -22,25 +22,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Mode:
-    """A scale and how melodies move on it.
+    """A scale and how melodies move on it."""
 
-    Attributes:
-        name: as in the task's label, where it is one.
-        up: cents in [0, 1200) of the notes used when moving upwards, ascending from 0.
-        down: the same for moving downwards.
-        dominant: cents of the note that phrases lean on besides the tonic.
-        seyir: 1 if melodies begin low and climb, -1 if they begin high and descend, 0 otherwise.
-        gamaka: note (cents) -> lowest and highest cents between which it oscillates.
-        phrases: characteristic phrases, cents relative to the tonic.
-    """
-
-    name: str
-    up: tuple[float, ...]
-    down: tuple[float, ...]
-    dominant: float
-    seyir: int = 0
+    name: str  # as in the task's label, where it is one
+    up: tuple[float, ...]  # cents in [0, 1200) of the notes used when moving upwards, ascending from 0
+    down: tuple[float, ...]  # the same for moving downwards
+    dominant: float  # cents of the note that phrases lean on besides the tonic
+    seyir: int = 0  # 1 if melodies begin low and climb, -1 if they begin high and descend, 0 otherwise
+    # note (cents) -> lowest and highest cents between which it oscillates
     gamaka: Mapping[float, tuple[float, float]] = field(default_factory=dict)
-    phrases: tuple[tuple[float, ...], ...] = ()
+    phrases: tuple[tuple[float, ...], ...] = ()  # characteristic phrases, cents relative to the tonic
 
 
 def _mode(

@@ -29,17 +29,11 @@ _BLOCK = 6000
 
 @dataclass(frozen=True)
 class Controls:
-    """What a player does, at :data:`CONTROL` points per second, all ``[points]``.
+    """What a player does, at :data:`CONTROL` points per second, all ``[points]``."""
 
-    Attributes:
-        f0: fundamental, Hz.
-        amp: amplitude, 0 to about 1.
-        stage: age in seconds (plucked), vowel position in [0, 1] (voice), loudness in [0, 1] (others).
-    """
-
-    f0: Audio
-    amp: Audio
-    stage: Audio
+    f0: Audio  # fundamental, Hz
+    amp: Audio  # amplitude, 0 to about 1
+    stage: Audio  # age in seconds (plucked), vowel position in [0, 1] (voice), loudness in [0, 1] (others)
 
 
 def stage_ages(timbre: Timbre) -> Audio:
@@ -124,11 +118,7 @@ def _stage_position(timbre: Timbre, stage: Audio) -> Audio:
 def tone(timbre: Timbre, controls: Controls, samples: int, rng: np.random.Generator) -> Audio:
     """Sound of one player following control curves.
 
-    Args:
-        timbre: the player.
-        controls: curves, covering ``samples / RATE`` seconds.
-        samples: length of the result.
-        rng: phases and breath noise.
+    ``controls`` are curves over ``samples / RATE`` seconds.
 
     Returns:
         ``[samples]`` at :data:`RATE`, amplitude as the controls say (about 0.7 RMS of ``amp`` for held notes).

@@ -20,19 +20,13 @@ Modes = tuple[tuple[float, float, float], ...]
 
 @dataclass(frozen=True)
 class Stroke:
-    """One way of hitting one drum.
+    """One way of hitting one drum."""
 
-    Attributes:
-        hz: base frequency; negative: a multiple of the tonic instead.
-        modes: damped sinusoids.
-        noise: ``(low Hz, high Hz, amplitude, seconds to fall by 60 dB)``.
-        bend: cents by which the pitch starts above its end.
-    """
-
-    hz: float
-    modes: Modes
+    hz: float  # base frequency; negative: a multiple of the tonic instead
+    modes: Modes  # damped sinusoids
+    # ``(low Hz, high Hz, amplitude, seconds to fall by 60 dB)``
     noise: tuple[float, float, float, float] = (1000.0, 8000.0, 0.0, 0.1)
-    bend: float = 0.0
+    bend: float = 0.0  # cents by which the pitch starts above its end
 
 
 def _skin(decay: float, *levels: float) -> Modes:
@@ -167,11 +161,7 @@ def strokes_of(kit: str, syllable: str) -> tuple[str, ...]:
 def hit(stroke: Stroke, tonic: float, size: float, rng: np.random.Generator) -> Audio:
     """One stroke, ``[samples]``, peak about 1; pitch and decay vary by the generator.
 
-    Args:
-        stroke: what is hit.
-        tonic: Hz, for drums that are tuned.
-        size: factor on the pitch of drums that are not.
-        rng: variation and noise.
+    ``size`` is a factor on the pitch of drums that are not tuned to ``tonic`` (Hz).
     """
     base = -stroke.hz * tonic if stroke.hz < 0 else stroke.hz * size * float(np.exp(0.05 * rng.standard_normal()))
     longest = max(max(d for _, _, d in stroke.modes), stroke.noise[3])
@@ -202,13 +192,8 @@ def drum(
 ) -> Audio:
     """Play a drummer's part.
 
-    Args:
-        kit: a key of :data:`KITS`.
-        events: ``(onset in seconds, syllable, accent)``.
-        seconds: length of the track.
-        tonic: Hz, for drums that are tuned to it.
-        player: draws the drums.
-        rng: draws timing and force.
+    ``kit`` is a key of :data:`KITS`; ``events`` are ``(onset in seconds, syllable, accent)``; ``player`` draws the
+    drums, ``rng`` timing and force.
 
     Returns:
         ``[seconds * RATE]`` samples.

@@ -14,30 +14,18 @@ from .timbres import Timbre
 
 @dataclass(frozen=True)
 class Manner:
-    """A tradition's way of playing.
+    """A tradition's way of playing."""
 
-    Attributes:
-        vibrato: factor on the timbre's vibrato depth.
-        grace: probability of a grace note from the upper neighbour.
-        trill: probability of a short trill at the middle of a long note.
-        meend: probability of a long glide into a note.
-        meend_seconds: its duration.
-        gamaka: factor on the width of a mode's oscillating notes.
-        gamaka_rate: oscillations per second.
-        staccato: share of a note that is silent at its end.
-        drift: slow wandering of the intonation, cents.
-        oscillating: pitch class (cents) -> lowest and highest cents, as :attr:`cmbench.tasks.mini.modes.Mode.gamaka`.
-    """
-
-    vibrato: float = 1.0
-    grace: float = 0.0
-    trill: float = 0.0
-    meend: float = 0.0
-    meend_seconds: float = 0.25
-    gamaka: float = 0.0
-    gamaka_rate: float = 4.5
-    staccato: float = 0.04
-    drift: float = 3.0
+    vibrato: float = 1.0  # factor on the timbre's vibrato depth
+    grace: float = 0.0  # probability of a grace note from the upper neighbour
+    trill: float = 0.0  # probability of a short trill at the middle of a long note
+    meend: float = 0.0  # probability of a long glide into a note
+    meend_seconds: float = 0.25  # its duration
+    gamaka: float = 0.0  # factor on the width of a mode's oscillating notes
+    gamaka_rate: float = 4.5  # oscillations per second
+    staccato: float = 0.04  # share of a note that is silent at its end
+    drift: float = 3.0  # slow wandering of the intonation, cents
+    # pitch class (cents) -> lowest and highest cents, as :attr:`cmbench.tasks.mini.modes.Mode.gamaka`
     oscillating: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
 
@@ -77,7 +65,6 @@ def _bend(note: Note, before: float, t: Audio, timbre: Timbre, manner: Manner, r
 
 
 def _strike(t: Audio, f0: Audio, note: Note, timbre: Timbre, manner: Manner) -> Audio:
-    """Amplitude of a plucked note at times ``t``; the highest notes die fastest."""
     rate = np.log(1000.0) / timbre.decay * np.sqrt(f0[0] / 220.0)
     amp = np.asarray(note.accent * np.clip(t / timbre.attack, 0.0, 1.0) * np.exp(-rate * t), dtype=np.float64)
     if manner.staccato > 0.1:
@@ -86,7 +73,6 @@ def _strike(t: Audio, f0: Audio, note: Note, timbre: Timbre, manner: Manner) -> 
 
 
 def _hold(t: Audio, note: Note, timbre: Timbre, manner: Manner, slurred: bool) -> Audio:
-    """Amplitude of a held note at times ``t``."""
     length = note.duration * (1.0 - manner.staccato)
     fade = min(0.05, 0.3 * length)
     rise = np.clip(t / min(timbre.attack, 0.5 * length), 0.0, 1.0)
@@ -100,16 +86,7 @@ def _hold(t: Audio, note: Note, timbre: Timbre, manner: Manner, slurred: bool) -
 def controls(
     notes: Sequence[Note], seconds: float, tonic: float, timbre: Timbre, manner: Manner, rng: np.random.Generator
 ) -> Controls:
-    """Control curves of one line of notes that do not overlap.
-
-    Args:
-        notes: in order of onset.
-        seconds: length of the track.
-        tonic: Hz of 0 cents.
-        timbre: who plays.
-        manner: how.
-        rng: draws ornaments.
-    """
+    """Control curves of one line of notes that do not overlap."""
     points = int(seconds * CONTROL) + 2
     cents = np.full(points, notes[0].cents)
     amp = np.zeros(points)

@@ -15,19 +15,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cycle:
-    """A rhythmic cycle.
+    """A rhythmic cycle."""
 
-    Attributes:
-        name: as in the task's label, where it is one.
-        pulses: length in its shortest counted unit.
-        strokes: ``(pulse, syllable, accent)``, pulse in [0, pulses), may be fractional; accent in (0, 1].
-        pulse_seconds: shortest and longest pulse that is played.
-    """
-
-    name: str
-    pulses: int
+    name: str  # as in the task's label, where it is one
+    pulses: int  # length in its shortest counted unit
+    # ``(pulse, syllable, accent)``, pulse in [0, pulses), may be fractional; accent in (0, 1]
     strokes: tuple[tuple[float, str, float], ...]
-    pulse_seconds: tuple[float, float]
+    pulse_seconds: tuple[float, float]  # shortest and longest pulse that is played
 
     @property
     def accents(self) -> tuple[float, ...]:

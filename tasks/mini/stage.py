@@ -22,21 +22,13 @@ BACKGROUND = ("tambura", "drone", "bass", "strings", "guitar")
 
 @dataclass
 class Stage:
-    """One track being rendered.
+    """One track being rendered."""
 
-    Attributes:
-        spec: the track.
-        rng: the track's generator.
-        room: the album's room.
-        tonic: pitch class of the tonic as Hz in [110, 220).
-        stems: parts so far.
-    """
-
-    spec: TrackSpec
-    rng: np.random.Generator
-    room: Room
-    tonic: float
-    stems: list[Stem] = field(default_factory=list)
+    spec: TrackSpec  # the track
+    rng: np.random.Generator  # the track's generator
+    room: Room  # the album's room
+    tonic: float  # pitch class of the tonic as Hz in [110, 220)
+    stems: list[Stem] = field(default_factory=list)  # parts so far
 
     @property
     def seconds(self) -> float:
@@ -74,14 +66,8 @@ class Stage:
     ) -> None:
         """Let a drummer of the album play a cycle.
 
-        Args:
-            kit: a key of :data:`cmbench.tasks.mini.percussion.KITS`.
-            cycle: what.
-            pulse: its pulse, seconds.
-            offset: where in the cycle the track begins, seconds.
-            level: dB.
-            fill: probability of an extra light stroke on an empty pulse.
-            omit: probability that an unaccented stroke is left out.
+        ``level`` is in dB; ``fill`` and ``omit`` are probabilities of a light stroke on an empty pulse, and that an
+        unaccented one is left out.
         """
         events: list[tuple[float, str, float]] = []
         light = min(cycle.strokes, key=lambda s: s[2])[1]
@@ -104,9 +90,7 @@ class Stage:
 def open_stage(spec: TrackSpec, old: float) -> Stage:
     """Begin a track: its generator, its album's room, a tonic uniform over the octave.
 
-    Args:
-        spec: the track.
-        old: probability that the album is a historical recording.
+    ``old``: probability that the album is a historical recording.
     """
     rng = generator(spec.seed, spec.task, spec.id)
     key = float(rng.random())

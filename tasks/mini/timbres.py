@@ -24,45 +24,26 @@ VOWELS: tuple[tuple[float, float, float], ...] = (
 
 @dataclass(frozen=True)
 class Timbre:
-    """A player's sound.
+    """A player's sound."""
 
-    Attributes:
-        name: the instrument.
-        kind: ``plucked`` (rings and dies), ``bowed``, ``blown``, ``voice`` or ``keyed`` (held as long as the note).
-        centre: Hz near which the tonic is placed.
-        slope: spectral slope, dB per octave (negative).
-        even: level of the even harmonics relative to the odd ones.
-        peaks: body resonances ``(Hz, width Hz, gain)``, gain as an amplitude factor added to 1.
-        attack: seconds from silence to full.
-        decay: seconds in which a plucked note at 220 Hz falls by 60 dB.
-        damping: how much faster high harmonics die; decay rate grows by ``1 + damping * (harmonic - 1)``.
-        pluck: where the string is struck, as a fraction of its length; 0 for no comb.
-        course: detuning between the strings of a course, cents; 0 for single strings.
-        breath: level of breath, bow or hammer noise relative to the tone.
-        breath_band: Hz range of that noise.
-        vibrato: ``(rate Hz, depth cents)``.
-        glide: seconds from one note to the next when slurred.
-        formant: factor on the vowels' formants; 0 for instruments.
-        drive: strength of soft distortion; 0 for none.
-    """
-
-    name: str
-    kind: str
-    centre: float
-    slope: float = -9.0
-    even: float = 1.0
+    name: str  # the instrument
+    kind: str  # ``plucked`` (rings and dies), ``bowed``, ``blown``, ``voice`` or ``keyed`` (held as long as the note)
+    centre: float  # Hz near which the tonic is placed
+    slope: float = -9.0  # spectral slope, dB per octave (negative)
+    even: float = 1.0  # level of the even harmonics relative to the odd ones
+    # body resonances ``(Hz, width Hz, gain)``, gain as an amplitude factor added to 1
     peaks: tuple[tuple[float, float, float], ...] = ()
-    attack: float = 0.01
-    decay: float = 3.0
-    damping: float = 0.25
-    pluck: float = 0.0
-    course: float = 0.0
-    breath: float = 0.0
-    breath_band: tuple[float, float] = (1000.0, 6000.0)
-    vibrato: tuple[float, float] = (5.0, 0.0)
-    glide: float = 0.02
-    formant: float = 0.0
-    drive: float = 0.0
+    attack: float = 0.01  # seconds from silence to full
+    decay: float = 3.0  # seconds in which a plucked note at 220 Hz falls by 60 dB
+    damping: float = 0.25  # how much faster high harmonics die; decay rate grows by ``1 + damping * (harmonic - 1)``
+    pluck: float = 0.0  # where the string is struck, as a fraction of its length; 0 for no comb
+    course: float = 0.0  # detuning between the strings of a course, cents; 0 for single strings
+    breath: float = 0.0  # level of breath, bow or hammer noise relative to the tone
+    breath_band: tuple[float, float] = (1000.0, 6000.0)  # Hz range of that noise
+    vibrato: tuple[float, float] = (5.0, 0.0)  # ``(rate Hz, depth cents)``
+    glide: float = 0.02  # seconds from one note to the next when slurred
+    formant: float = 0.0  # factor on the vowels' formants; 0 for instruments
+    drive: float = 0.0  # strength of soft distortion; 0 for none
 
 
 _Peak = tuple[float, float, float]
@@ -170,12 +151,7 @@ TIMBRES: Mapping[str, Timbre] = {t.name: t for t in (*_PLUCKED, *_HELD)}
 
 
 def player(name: str, rng: np.random.Generator) -> Timbre:
-    """Draw one player's sound of an instrument: the mean model with every figure varied.
-
-    Args:
-        name: a key of :data:`TIMBRES`.
-        rng: the performer's generator.
-    """
+    """Draw one player's sound of an instrument: the mean model with every figure varied."""
     mean = TIMBRES[name]
 
     def about(value: float, spread: float) -> float:

@@ -25,25 +25,15 @@ BAR = Cycle("bar", 16, tuple((float(4 * i), "düm", 1.0 if i == 0 else 0.8) for 
 
 @dataclass(frozen=True)
 class Style:
-    """A kind of song.
+    """A kind of song."""
 
-    Attributes:
-        weight: how common it is.
-        labels: label -> probability that it is given.
-        bpm: slowest and fastest tempo, beats per minute.
-        modes: mode -> weight.
-        parts: ``role:sound`` -> probability.
-        pace: notes per second of leads.
-        swing: how far every second sixteenth is late, as a share of it.
-    """
-
-    weight: float
-    labels: Mapping[str, float]
-    bpm: tuple[float, float]
-    modes: Mapping[str, float]
-    parts: Mapping[str, float]
-    pace: float = 3.0
-    swing: float = 0.0
+    weight: float  # how common it is
+    labels: Mapping[str, float]  # label -> probability that it is given
+    bpm: tuple[float, float]  # slowest and fastest tempo, beats per minute
+    modes: Mapping[str, float]  # mode -> weight
+    parts: Mapping[str, float]  # ``role:sound`` -> probability
+    pace: float = 3.0  # notes per second of leads
+    swing: float = 0.0  # how far every second sixteenth is late, as a share of it
 
 
 COMPILED = 0.6
@@ -237,13 +227,7 @@ _ROLES: Mapping[str, Callable[[Stage, _Song, str], None]] = {
 
 
 def render_song(spec: TrackSpec, style: Style, old: float) -> Audio:
-    """Render a track ``[samples]``: each part of its content in turn.
-
-    Args:
-        spec: the track; ``content.parts`` are ``role:sound``.
-        style: tempo and density.
-        old: probability that its album is a historical recording.
-    """
+    """Render a track ``[samples]``: each part of its content in turn."""
     stage = open_stage(spec, old)
     song = _song(stage, style)
     for part in spec.content.parts:

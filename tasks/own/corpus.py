@@ -19,7 +19,7 @@ from ..corpus.tracks import UNKNOWN
 from ..splits.draw import blocks_of, draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
-from .recordings import Named
+from .recordings import Meant
 from .roles import Choices, Roles, family_of, is_true, propose, seconds
 from .sheet import Sheet
 from .sources import Source
@@ -32,51 +32,30 @@ BLOCKS_FOR_INTERVALS = 5
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Something that is wrong.
+class TableProblem:
+    """Something that is wrong."""
 
-    Attributes:
-        kind: what all problems of this kind have in common.
-        where: line of the table, file or label.
-        text: what is wrong.
-        remedy: what to do about all of this kind.
-        loses: tracks that are left out because of it.
-    """
-
-    kind: str
-    where: str
-    text: str
-    remedy: str
-    loses: int = 0
+    kind: str  # what all problems of this kind have in common
+    where: str  # line of the table, file or label
+    text: str  # what is wrong
+    remedy: str  # what to do about all of this kind
+    loses: int = 0  # tracks that are left out because of it
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A task as it would be written.
+    """A task as it would be written."""
 
-    Attributes:
-        source: what was brought.
-        roles: which column is what.
-        rows: of the table.
-        tracks: those that can be used.
-        labels: ordered by family and support.
-        families: label -> family.
-        split_of: track id -> split; empty where no split can be drawn.
-        drawn: splits that were drawn here rather than given.
-        problems: what is wrong.
-        notes: what a reader should know, and nothing is wrong with.
-    """
-
-    source: Source
-    roles: Roles
-    rows: int
-    tracks: tuple[Track, ...]
-    labels: tuple[str, ...]
-    families: Mapping[str, str]
-    split_of: Mapping[str, str]
-    drawn: tuple[str, ...]
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
+    source: Source  # what was brought
+    roles: Roles  # which column is what
+    rows: int  # of the table
+    tracks: tuple[Track, ...]  # those that can be used
+    labels: tuple[str, ...]  # ordered by family and support
+    families: Mapping[str, str]  # label -> family
+    split_of: Mapping[str, str]  # track id -> split; empty where no split can be drawn
+    drawn: tuple[str, ...]  # splits that were drawn here rather than given
+    problems: tuple[TableProblem, ...]  # what is wrong
+    notes: tuple[str, ...]  # what a reader should know, and nothing is wrong with
 
     @property
     def lost(self) -> int:
@@ -93,18 +72,13 @@ def propose_task(
 ) -> Proposal:
     """Turn what was brought into a task.
 
-    Args:
-        source: what was brought.
-        choices: what the user says of the columns.
-        fewest: groups of a label that is kept.
-        workers: threads that open the recordings.
-        check_audio: open every recording to see whether it can be read.
+    A label of fewer than ``fewest`` groups is left out; ``workers`` threads open the recordings.
 
     Raises:
         UsageError: no column names recordings, or none holds labels.
     """
     roles, named = propose(source.sheet, source.recordings, choices, source.path_column)
-    problems: list[Problem] = []
+    problems: list[TableProblem] = []
     notes: list[str] = []
     labels_of, families = _labels(source.sheet, roles, problems, notes)
     paths = _paths(source, roles, named, problems, notes)
@@ -126,7 +100,7 @@ def propose_task(
 
 
 def _labels(
-    sheet: Sheet, roles: Roles, problems: list[Problem], notes: list[str]
+    sheet: Sheet, roles: Roles, problems: list[TableProblem], notes: list[str]
 ) -> tuple[list[tuple[str, ...]], dict[str, str]]:
     """Return the labels of every row, those that are not known behind a question mark, and the family of every label.
 
@@ -145,7 +119,7 @@ def _labels(
         for row, values in enumerate(cells):
             for value in values:
                 if not value.isprintable():
-                    problems.append(Problem("labels with control characters", sheet.where(row), quoted(value),
+                    problems.append(TableProblem("labels with control characters", sheet.where(row), quoted(value),
                                             "write the label anew in the table"))  # fmt: skip
                     continue
                 doubt, value = (UNKNOWN, value[1:].strip()) if value.startswith(UNKNOWN) else ("", value)
@@ -169,7 +143,7 @@ def _labels(
     for label in families:
         alike[re.sub(r"[\W_]+", "", label.casefold())].append(label)
     problems += [
-        Problem("labels that differ only in case, blanks or signs", ", ".join(map(quoted, same)),
+        TableProblem("labels that differ only in case, blanks or signs", ", ".join(map(quoted, same)),
                 "counted as different", "write them alike in the table, if they are the same")
         for same in alike.values() if len(same) > 1
     ]  # fmt: skip
@@ -177,16 +151,15 @@ def _labels(
 
 
 def _paths(
-    source: Source, roles: Roles, named: Sequence[Named], problems: list[Problem], notes: list[str]
+    source: Source, roles: Roles, named: Sequence[Meant], problems: list[TableProblem], notes: list[str]
 ) -> list[Path | None]:
-    """Return the recording of every row, where it is clear."""
     sheet, cells = source.sheet, source.sheet.column(roles.path)
     used = {one.path for one in named}
     extra = [path for path in source.recordings.paths if source.recordings.folder / path not in used]
     free = {composed(path.name): str(path) for path in extra}
 
     def wrong(row: int, kind: str, text: str, remedy: str) -> None:
-        problems.append(Problem(kind, sheet.where(row), text, remedy, 1))
+        problems.append(TableProblem(kind, sheet.where(row), text, remedy, 1))
 
     folder = source.recordings.folder
     for row, (cell, one) in enumerate(zip(cells, named, strict=True)):
@@ -218,7 +191,7 @@ def _alike(cell: str, free: Mapping[str, str]) -> str:
     return f"; did you mean {quoted(free[close[0]])}?" if close else ""
 
 
-def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: list[Problem]) -> None:
+def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: list[TableProblem]) -> None:
     """Open every recording, and give up those that no decoder here opens."""
 
     def why(path: Path) -> str | None:
@@ -233,7 +206,7 @@ def _open_all(paths: list[Path | None], sheet: Sheet, workers: int, problems: li
         reasons = dict(zip(wanted, pool.map(why, wanted), strict=True))
     for row, path in enumerate(paths):
         if path is not None and (reason := reasons[path]):
-            problems.append(Problem("recordings that cannot be read", f"{sheet.where(row)}, {path.name}", reason,
+            problems.append(TableProblem("recordings that cannot be read", f"{sheet.where(row)}, {path.name}", reason,
                                     "replace the file, or convert it to FLAC or WAV", 1))  # fmt: skip
             paths[row] = None
 
@@ -243,7 +216,7 @@ def _tracks(
     roles: Roles,
     paths: Sequence[Path | None],
     labels_of: Sequence[tuple[str, ...]],
-    problems: list[Problem],
+    problems: list[TableProblem],
 ) -> tuple[list[Track], dict[str, str]]:
     """Return the tracks of the rows that can be used, and the split that the table gives each."""
     sheet = source.sheet
@@ -257,18 +230,18 @@ def _tracks(
         end = seconds(cells[roles.end]) if roles.end else None
         where = sheet.where(row)
         if end is not None and end <= start:
-            problems.append(Problem("excerpts without a length", where, f"from {start:g} s to {end:g} s",
+            problems.append(TableProblem("excerpts without a length", where, f"from {start:g} s to {end:g} s",
                                     "mend start and end", 1))  # fmt: skip
             continue
         if (other := seen.setdefault((path, start, end), row)) != row:
-            problems.append(Problem("recordings that stand in two rows", where,
+            problems.append(TableProblem("recordings that stand in two rows", where,
                                     f"{path.name} stands in {sheet.where(other)} already",
                                     "join the rows: several labels go into one cell with | between", 1))  # fmt: skip
             continue
         split = split_named(cells[roles.split]) if roles.split else ""
         if roles.split and cells[roles.split] and not split:
             problems.append(
-                Problem("unknown splits", where, quoted(cells[roles.split]), "write train, valid or test", 1)
+                TableProblem("unknown splits", where, quoted(cells[roles.split]), "write train, valid or test", 1)
             )
             continue
         id_ = cells[roles.id] if roles.id else _id_of(path, source.recordings.folder, start if roles.start else None)
@@ -298,7 +271,7 @@ def _group_of(cells: Mapping[str, str], columns: Sequence[str]) -> str | None:
 
 
 def _without_rare(
-    tracks: list[Track], families: Mapping[str, str], fewest: int, given: bool, problems: list[Problem]
+    tracks: list[Track], families: Mapping[str, str], fewest: int, given: bool, problems: list[TableProblem]
 ) -> list[Track]:
     """Take labels out that are in too few groups to be in every split; where the splits are given, they stay."""
     block_of = blocks_of(tracks)
@@ -313,12 +286,12 @@ def _without_rare(
     }
     kind = "group" if block_of else "recording"
     problems += [
-        Problem(f"labels of fewer than {counted(fewest, kind)}, left out", quoted(label),
+        TableProblem(f"labels of fewer than {counted(fewest, kind)}, left out", quoted(label),
                 counted(len(blocks[label]), kind),
                 "add recordings; with --fewest 1 they are kept, and not scored where a split lacks them")
         for label in sorted(rare)
     ] + [
-        Problem("labels that every recording has, left out", quoted(label), "nothing tells it apart",
+        TableProblem("labels that every recording has, left out", quoted(label), "nothing tells it apart",
                 "add recordings without it") for label in sorted(common)
     ]  # fmt: skip
     gone = rare | common | never
@@ -330,19 +303,20 @@ def _without_rare(
 
 
 def _splits(
-    tracks: Sequence[Track], given: Mapping[str, str], problems: list[Problem]
+    tracks: Sequence[Track], given: Mapping[str, str], problems: list[TableProblem]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the split of every track, and which splits were drawn; no split where none can be drawn."""
     without = [id_ for id_, split in given.items() if not split]
     problems += [
-        Problem("rows without a split", id_, "others have one", "fill in the split, or empty all") for id_ in without
+        TableProblem("rows without a split", id_, "others have one", "fill in the split, or empty all")
+        for id_ in without
     ]
     missing = tuple(split for split in SPLITS if split not in given.values())
     if not tracks or without or not missing:
         return ({} if without else dict(given)), ()
     pool = [t for t in tracks if given.get(t.id, "train") == "train"]
     if not pool:
-        problems.append(Problem("no recordings to learn from", "all recordings", "none is in train",
+        problems.append(TableProblem("no recordings to learn from", "all recordings", "none is in train",
                                 "fill the splits in anew, or have them drawn with --split none"))  # fmt: skip
         return {}, ()
     try:
@@ -352,16 +326,16 @@ def _splits(
         if any(track.group for track in pool):
             remedy += (", or let each recording stand for itself with --group none (if two of one group are in train "
                        "and test, scores then look better than they are)")  # fmt: skip
-        problems.append(Problem("no split can be drawn", "all recordings", str(error), remedy))
+        problems.append(TableProblem("no split can be drawn", "all recordings", str(error), remedy))
         return {}, ()
 
 
-def _require_choice(tracks: Sequence[Track], split_of: dict[str, str], problems: list[Problem]) -> None:
+def _require_choice(tracks: Sequence[Track], split_of: dict[str, str], problems: list[TableProblem]) -> None:
     """Give the splits up if a scored one has no label that one of its tracks has and another has not."""
     for split in ("valid", "test") if split_of else ():
         mine = [track.labels for track in tracks if split_of[track.id] == split]
         if not any(0 < sum(label in labels for labels in mine) < len(mine) for label in {*sum(mine, ())}):
-            problems.append(Problem("splits with nothing to compare", f"the split {split}",
+            problems.append(TableProblem("splits with nothing to compare", f"the split {split}",
                                     f"none of its {counted(len(mine), 'recording')} has a label that another of them "
                                     "lacks", "fill in the column of the splits anew, or have them drawn with --split "
                                     "none"))  # fmt: skip

@@ -35,7 +35,6 @@ def is_mark(cell: str) -> bool:
 
 
 def _unlisted(cell: str) -> str:
-    """Return ``['low', 'high']`` as ``low|high``; other cells as they are."""
     listed = _LIST.match(cell)
     if listed is None:
         return cell

@@ -30,18 +30,12 @@ _NOT_DATA = ("__MACOSX", "$RECYCLE.BIN")
 
 
 @dataclass(frozen=True)
-class Named:
-    """What a cell means.
+class Meant:
+    """What a cell means."""
 
-    Attributes:
-        paths: the recordings that it may mean; one if it is clear, none if there is no such file.
-        other_ending: whether the file has another ending than the cell says.
-        other_zeros: whether a number in the file's name has other zeros before it than in the cell.
-    """
-
-    paths: tuple[Path, ...]
-    other_ending: bool = False
-    other_zeros: bool = False
+    paths: tuple[Path, ...]  # the recordings that it may mean; one if it is clear, none if there is no such file
+    other_ending: bool = False  # whether the file has another ending than the cell says
+    other_zeros: bool = False  # whether a number in the file's name has other zeros before it than in the cell
 
     @property
     def path(self) -> Path | None:
@@ -51,25 +45,20 @@ class Named:
 
 @dataclass(frozen=True)
 class Recordings:
-    """The recordings of a folder.
+    """The recordings of a folder."""
 
-    Attributes:
-        folder: where they are.
-        paths: from the folder, by name.
-    """
-
-    folder: Path
-    paths: tuple[PurePosixPath, ...]
+    folder: Path  # where they are
+    paths: tuple[PurePosixPath, ...]  # from the folder, by name
     _ends: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _stems: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
     _numbers: dict[str, list[PurePosixPath]] = field(default_factory=dict, repr=False, compare=False)
 
-    def name(self, cells: Sequence[str]) -> list[Named]:
+    def name(self, cells: Sequence[str]) -> list[Meant]:
         """Return what each cell of a column means.
 
         Leading folders that only another machine has are left out of all cells alike: as many as let most be found.
         """
-        best: list[Named] = []
+        best: list[Meant] = []
         deepest = max((_written(cell).count("/") for cell in cells), default=0)
         for dropped in range(deepest + 1):
             found = [self._one(cell, dropped) for cell in cells]
@@ -79,28 +68,29 @@ class Recordings:
                 break
         return best
 
-    def _one(self, cell: str, dropped: int) -> Named:
+    def _one(self, cell: str, dropped: int) -> Meant:
         text = _written(cell)
         if not text:
-            return Named(())
-        if (_begins_at_root(cell) or text.startswith("~")) and is_there(cell) and (there := find_path(cell)).is_file():
-            return Named((there,))
+            return Meant(())
+        rooted = Path(cell).is_absolute() or cell.lower().startswith("file:") or text.startswith("~")
+        if rooted and is_there(cell) and (there := find_path(cell)).is_file():
+            return Meant((there,))
         parts = [part for part in text.split("/") if part not in ("", ".")]
         wanted = "/".join(parts[min(dropped, len(parts) - 1) :]) if parts else ""
         key = folded(wanted).strip()
         if found := self._ends.get(key):
-            return Named(self._those(found, wanted))
+            return Meant(self._those(found, wanted))
         if found := self._stems.get(key):
-            return Named(self._those(found, wanted))
+            return Meant(self._those(found, wanted))
         bare = PurePosixPath(key)
         if bare.suffix in ENDINGS and (found := self._stems.get(str(bare.with_suffix("")))):
-            return Named(self._those(found, wanted), other_ending=True)
+            return Meant(self._those(found, wanted), other_ending=True)
         stem = str(bare.with_suffix("")) if bare.suffix in ENDINGS else re.sub(r"^(\d+)\.0+$", r"\1", key)
         if found := self._numbers.get(_without_zeros(stem)):
-            return Named(self._those(found, wanted), other_zeros=True)
-        return Named(())
+            return Meant(self._those(found, wanted), other_zeros=True)
+        return Meant(())
 
-    def told_apart(self, named: Sequence[Named], cells: Sequence[str]) -> list[Named]:
+    def told_apart(self, named: Sequence[Meant], cells: Sequence[str]) -> list[Meant]:
         """Return what is meant where several recordings have a name, and a cell of another column names a folder."""
         return [
             replace(one, paths=here)
@@ -147,22 +137,16 @@ def recordings_of(folder: Path, paths: Iterable[PurePosixPath]) -> Recordings:
     return Recordings(folder, ordered, dict(ends), dict(stems), dict(numbers))
 
 
-def clear(found: Iterable[Named]) -> int:
+def clear(found: Iterable[Meant]) -> int:
     """Return how many cells name one recording and no other."""
     return sum(one.path is not None for one in found)
 
 
-def _begins_at_root(cell: str) -> bool:
-    return Path(cell).is_absolute() or cell.lower().startswith("file:")
-
-
-def _local(cell: str) -> str:
-    return unquote(cell.removeprefix("file://")) if cell.startswith("file://") else cell
-
-
 def _written(cell: str) -> str:
     """Write a cell as a path with ``/`` and composed letters."""
-    return unicodedata.normalize("NFC", _local(cell.strip())).replace("\\", "/").strip("/")
+    cell = cell.strip()
+    local = unquote(cell.removeprefix("file://")) if cell.startswith("file://") else cell
+    return unicodedata.normalize("NFC", local).replace("\\", "/").strip("/")
 
 
 def _without_zeros(key: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ...errors import UsageError, counted, quoted, unknown_name
 from ..corpus.tracks import UNKNOWN
 from ..splits.names import split_named
-from .recordings import Named, Recordings, clear
+from .recordings import Meant, Recordings, clear
 from .sheet import Sheet
 
 NONE = "none"
@@ -73,29 +73,17 @@ class Choices:
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of a table by their role.
+    """The columns of a table by their role."""
 
-    Attributes:
-        path: names the recording.
-        labels: hold labels, one or several in a cell.
-        marks: are a label each: a cell says whether it holds.
-        group: what must not straddle splits, joined.
-        split: train, valid or test.
-        id: of the track.
-        start: seconds.
-        end: seconds.
-        why: of every column of the table, in words.
-    """
-
-    path: str
-    labels: tuple[str, ...] = ()
-    marks: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
-    split: str | None = None
-    id: str | None = None
-    start: str | None = None
-    end: str | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
+    path: str  # names the recording
+    labels: tuple[str, ...] = ()  # hold labels, one or several in a cell
+    marks: tuple[str, ...] = ()  # are a label each: a cell says whether it holds
+    group: tuple[str, ...] = ()  # what must not straddle splits, joined
+    split: str | None = None  # train, valid or test
+    id: str | None = None  # of the track
+    start: str | None = None  # seconds
+    end: str | None = None  # seconds
+    why: Mapping[str, str] = field(default_factory=dict)  # of every column of the table, in words
 
 
 def plain_name(name: str) -> str:
@@ -106,14 +94,10 @@ def plain_name(name: str) -> str:
 
 def propose(
     sheet: Sheet, recordings: Recordings, choices: Choices, path: str | None = None
-) -> tuple[Roles, list[Named]]:
+) -> tuple[Roles, list[Meant]]:
     """Return the role of every column, and what each cell of the path's column means.
 
-    Args:
-        sheet: the table.
-        recordings: the audio files.
-        choices: what the user says.
-        path: column that names the recordings, where the source's form says so.
+    ``path`` names the recordings where the source's form says so.
 
     Raises:
         UsageError: a chosen column does not exist, or no column names recordings, or none holds labels.
@@ -156,7 +140,7 @@ def propose(
     return Roles(path, labels, marks, group, split, id_, start, end, why), named
 
 
-def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Named], str]:
+def _path_column(sheet: Sheet, recordings: Recordings, told: str | None) -> tuple[str, list[Meant], str]:
     """Return the column that names the recordings, what its cells mean, and the column that tells the folder, if any.
 
     Raises:
@@ -205,7 +189,7 @@ def _names_nothing(sheet: Sheet, recordings: Recordings, told: str | None) -> st
     )
 
 
-def _names_several(sheet: Sheet, recordings: Recordings, column: str, named: Sequence[Named]) -> str:
+def _names_several(sheet: Sheet, recordings: Recordings, column: str, named: Sequence[Meant]) -> str:
     row = next(row for row, one in enumerate(named) if one.paths)
     paths = [str(path.relative_to(recordings.folder)) for path in named[row].paths]
     folder = named[row].paths[0].parent
@@ -250,7 +234,6 @@ def _are_numbered(column: str, cells: Sequence[str]) -> bool:
 def _label_columns(
     sheet: Sheet, told: Sequence[str] | None, taken: set[str], why: dict[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns that hold labels, and those that are one."""
     free = [c for c in (told or sheet.columns) if c != NONE and (told is not None or (c not in taken and c not in why))]
     marks = tuple(c for c in free if _is_mark(sheet.column(c)) and plain_name(c) not in (*_GENERIC, *_MUSICAL))
     marks = marks if len(marks) > 1 or told is not None else ()

@@ -22,22 +22,15 @@ TABLES = (*TEXTS, *WORKBOOKS)
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table.
+    """A table."""
 
-    Attributes:
-        source: the file, or what the table was made of.
-        columns: by name, in order.
-        rows: cells without white space around them, by column; accented letters are composed (NFC), so that what looks
-            the same is the same.
-        lines: of each row in the file, counted from 1.
-        files: name of the file of each row, where several were joined.
-    """
-
-    source: Path
-    columns: tuple[str, ...]
+    source: Path  # the file, or what the table was made of
+    columns: tuple[str, ...]  # by name, in order
+    # cells without white space around them, by column; accented letters are composed (NFC), so that what looks the same
+    # is the same
     rows: tuple[Mapping[str, str], ...]
-    lines: tuple[int, ...]
-    files: tuple[str, ...] = ()
+    lines: tuple[int, ...]  # of each row in the file, counted from 1
+    files: tuple[str, ...] = ()  # name of the file of each row, where several were joined
 
     def where(self, row: int) -> str:
         """Return file and line of a row, for messages."""
@@ -51,10 +44,8 @@ class Sheet:
 def read_sheet(path: Path, recordings: Recordings | None = None, encoding: str | None = None) -> Sheet:
     """Read a table.
 
-    Args:
-        path: of the file.
-        recordings: that it should name, by which the encoding of a text is known that is not UTF-8.
-        encoding: of the text, if the user states it.
+    The encoding of a text that is not UTF-8 is known by ``recordings``, which it should name, if ``encoding`` is not
+    stated.
 
     Raises:
         UsageError: it cannot be read, or holds no rows; the message says why and what helps.

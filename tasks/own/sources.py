@@ -28,27 +28,16 @@ _AUDIO_KEY = "file_name"
 
 @dataclass(frozen=True)
 class Source:
-    """What was brought.
+    """What was brought."""
 
-    Attributes:
-        kind: in words.
-        name: what it is called; the start of a task's name.
-        sheet: the table.
-        recordings: the audio files.
-        folder: where the task is written unless another is named.
-        path_column: column that names the recordings, where that is known.
-        licence: as the source states it.
-        citation: as the source states it.
-    """
-
-    kind: str
-    name: str
-    sheet: Sheet
-    recordings: Recordings
-    folder: Path
-    path_column: str | None = None
-    licence: str = ""
-    citation: str = ""
+    kind: str  # in words
+    name: str  # what it is called; the start of a task's name
+    sheet: Sheet  # the table
+    recordings: Recordings  # the audio files
+    folder: Path  # where the task is written unless another is named
+    path_column: str | None = None  # column that names the recordings, where that is known
+    licence: str = ""  # as the source states it
+    citation: str = ""  # as the source states it
 
 
 def open_source(
@@ -56,11 +45,8 @@ def open_source(
 ) -> Source:
     """Find out what was brought.
 
-    Args:
-        named: a folder, a table, or ``mirdata:NAME``.
-        table: the table, where a folder holds several.
-        audio: folder of the recordings, if they are not beside the table; for mirdata, its data home.
-        encoding: of the table, if it is a text that is not UTF-8.
+    ``named`` is a folder, a table, or ``mirdata:NAME``; ``audio`` the folder of the recordings, for mirdata its data
+    home.
 
     Raises:
         UsageError: there is no such thing, or it holds no recordings or no table that names them.
@@ -122,7 +108,6 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _only(tables: Sequence[Path], recordings: Recordings, encoding: str | None) -> Path:
-    """Return the one table, or the one of several that names most recordings."""
     if len(tables) == 1:
         return tables[0]
     named: dict[Path, int] = {}
@@ -265,5 +250,4 @@ def _track_facts(track: Any) -> dict[str, str]:
 
 
 def _class_attributes(track: Any) -> list[tuple[str, object]]:
-    """Return the public attributes of a track's class and those above it."""
     return [(n, v) for cls in reversed(type(track).__mro__) for n, v in vars(cls).items() if not n.startswith("_")]

@@ -46,10 +46,7 @@ def task_name(wanted: str) -> str:
 def task_files(proposal: Proposal, about: About, folder: Path) -> dict[str, bytes]:
     """Return the two files of a task by name.
 
-    Args:
-        proposal: the task.
-        about: what the user says of it.
-        folder: where the files will be; paths are written from there where they lie below it.
+    Paths are written from ``folder`` where they lie below it.
     """
     import yaml
 
@@ -116,14 +113,8 @@ def _there_already(folder: Path, names: Sequence[str]) -> str:
 def write_task(proposal: Proposal, about: About, folder: Path, *, force: bool = False, dry: bool = False) -> list[Path]:
     """Write a task and return the paths of its files; none if they are there already, byte for byte.
 
-    What is written is read back first, in a folder of its own, so that a task that cannot be used is never left.
-
-    Args:
-        proposal: the task.
-        about: what the user says of it.
-        folder: where it goes; made if need be.
-        force: replace a task that is there.
-        dry: read it back, and write nothing.
+    What is written is read back first, in a folder of its own, so that a task that cannot be used is never left. With
+    ``dry`` it is read back, and nothing is written.
 
     Raises:
         UsageError: another task is there already, or this one would not be one.

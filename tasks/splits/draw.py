@@ -42,17 +42,11 @@ is dealt last finds small splits closed."""
 
 @dataclass(frozen=True)
 class _Unit:
-    """Tracks that must stay together.
+    """Tracks that must stay together."""
 
-    Attributes:
-        ids: of the tracks.
-        labels: tracks by label.
-        rank: position among units of the same size; arbitrary, but fixed.
-    """
-
-    ids: tuple[str, ...]
-    labels: Mapping[str, int]
-    rank: str
+    ids: tuple[str, ...]  # of the tracks
+    labels: Mapping[str, int]  # tracks by label
+    rank: str  # position among units of the same size; arbitrary, but fixed
 
 
 def draw_missing(tracks: Sequence[Track], missing: Sequence[str]) -> dict[str, str]:
@@ -60,10 +54,6 @@ def draw_missing(tracks: Sequence[Track], missing: Sequence[str]) -> dict[str, s
 
     They get their :data:`SHARES`. Where that leaves a split without a label to judge by, as in a corpus of a dozen
     tracks, they get a quarter each, or a third.
-
-    Args:
-        tracks: to draw from.
-        missing: splits that have no track; what is not drawn for them is for training.
 
     Raises:
         UsageError: there are too few tracks, groups or labels; in words, without a full stop or a remedy.
@@ -111,7 +101,6 @@ def _size(tracks: int, units: int) -> str:
 
 
 def _can_be_judged(tracks: Sequence[Track]) -> bool:
-    """Whether some label is at one of the tracks and absent from another."""
     support = Counter(label for track in tracks for label in set(track.labels))
     return any(count < len(tracks) for count in support.values())
 
@@ -121,10 +110,6 @@ def draw_splits(tracks: Sequence[Track], shares: Mapping[str, float] = SHARES) -
 
     Tracks of one block (:func:`blocks_of`) get one split; a track without a group is a block of its own. Every split
     gets at least one block; shares are met as closely as the blocks allow.
-
-    Args:
-        tracks: with unique ids, in any order.
-        shares: share of the tracks by split; positive, summing to 1.
 
     Raises:
         UsageError: there are fewer groups than splits.
@@ -199,11 +184,7 @@ def blocks_of(tracks: Iterable[Track]) -> dict[str, str]:
 
 
 def joined_groups(groups: Iterable[str | None]) -> list[str | None]:
-    """Return the block of each track: the first by name of the groups that are joined with its own, else ``None``.
-
-    Args:
-        groups: of each track, several joined with ``|``.
-    """
+    """Return the block of each track: the first by name of the groups that are joined with its own, else ``None``."""
     leader: dict[str, str] = {}
 
     def lead(group: str) -> str:

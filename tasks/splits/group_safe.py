@@ -40,28 +40,18 @@ OWN_DRAW = (
 
 @dataclass
 class _Block:
-    """Tracks that stay together.
+    """Tracks that stay together."""
 
-    Attributes:
-        name: of the block.
-        split: where they are.
-        tracks: their number.
-        labels: that any of them has.
-    """
-
-    name: str
-    split: str
-    tracks: int
-    labels: frozenset[str]
+    name: str  # of the block
+    split: str  # where they are
+    tracks: int  # their number
+    labels: frozenset[str]  # that any of them has
 
 
 def group_safe(data: TaskData, split: str = GROUP_SAFE, kind: str = "group") -> TaskData:
     """Return the same tracks in splits that share no group; a track's group is then its block.
 
-    Args:
-        data: the task's own split.
-        split: name of the new one.
-        kind: what its groups are called (``work``), where they are not the task's own.
+    ``kind``: what the groups are called (``work``), where they are not the task's own.
 
     Raises:
         MissingError: too many groups are unknown; the message says where they come from.
@@ -111,9 +101,7 @@ def draw_sha256(splits: Mapping[str, Sequence[Track]]) -> str:
 def _drawn(tracks: Sequence[Track], sizes: Mapping[str, int]) -> dict[str, str]:
     """Return the split of every track by its id.
 
-    Args:
-        tracks: of known group; the group is the block.
-        sizes: tracks that each split should have, about.
+    A group is a block; ``sizes``: tracks that each split should have, about.
     """
     split_of = draw_splits(tracks, {split: size / len(tracks) for split, size in sizes.items()})
     members: dict[str, list[Track]] = defaultdict(list)
@@ -175,11 +163,7 @@ def _unknown_groups(data: TaskData, split: str, kind: str, unknown: int, total: 
 
 
 def _require_fixed(data: TaskData) -> None:
-    """Check the draw against the published one where the tracks are the published ones.
-
-    Raises:
-        UsageError: it is another draw.
-    """
+    """Check the draw against the published one where the tracks are the published ones."""
     task = data.task
     published = data.edition == "full" and sum(map(len, data.splits.values())) == sum(task.counts.values())
     if published and task.group_safe_sha256 and draw_sha256(data.splits) != task.group_safe_sha256:

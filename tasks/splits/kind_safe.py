@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 def kind_safe(data: TaskData, split: str) -> TaskData:
     """Return the same tracks in splits that share no work, or no performer.
 
-    Args:
-        data: the task's own split.
-        split: one of :data:`.names.KIND_SAFE`.
-
     Raises:
         MissingError: too many works or performers are unknown.
         UsageError: there are too few of them.

@@ -29,11 +29,6 @@ def sample(data: TaskData, limit: int, seed: int = SEED) -> TaskData:
     sample holds a smaller one. A track of unknown group is a group of its own. Every split keeps at least one group, so
     that a small sample may be larger than asked for.
 
-    Args:
-        data: the task.
-        limit: tracks.
-        seed: of the order.
-
     Raises:
         UsageError: the limit is smaller than the number of splits.
     """

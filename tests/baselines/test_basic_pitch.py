@@ -68,7 +68,7 @@ def test_features_are_means_over_time_and_do_not_depend_on_the_batch() -> None:
         np.testing.assert_allclose(row[1, :88], notes.mean(0), rtol=1e-6)
         assert not row[1:, 88:].any()
     np.testing.assert_array_equal(features[2:], encoder().encode(audio[2:]))
-    with pytest.raises(UsageError, match=r"at least 0\.1 s, not 2000 samples"):
+    with pytest.raises(UsageError, match=r"at least 0\.1 s \(2205 samples\); this one has 2000"):
         encoder().encode(audio[:, :2000])
 
 

@@ -11,7 +11,7 @@ import pytest
 from cmbench.baselines.wheels import Wheel
 from cmbench.errors import CmbenchError, UsageError
 
-WHEEL = Wheel("some-package", "1.2", "some_package-1.2-py3-none-any.whl", "cmbench models prepare some")
+WHEEL = Wheel("some-package", "1.2", "some_package-1.2-py3-none-any.whl", "cmbench models prepare some", "MIT")
 CONTENT = b"weights"
 FACTS = ("some_package/data/w.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 

@@ -67,6 +67,7 @@ def test_four_copies_of_a_command_share_the_work(tmp_path: Path, own_cache: Path
     encoded = counted(notes, "encoded-*")
     assert (len(encoded), sum(encoded)) == (COPIES, 12), "each has a part, and nothing is encoded twice"
     assert counted(notes, "probed") == [1], "one of them trains the probes"
+    assert not list((tmp_path / "out").rglob("*.lock")), "a record needs no lock once it is there"
     monkeypatch.setenv("CMBENCH_CACHE", str(tmp_path / "another cache"))
     task = str(tmp_path / "task.yaml")
     (alone,) = cmbench.run(CountingEncoder(), task, protocol=QUICK, out=tmp_path / "alone", device="cpu", workers=1)

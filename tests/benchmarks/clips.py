@@ -134,7 +134,7 @@ def step(name: str, description: Path) -> dict[str, float]:
     import cmbench
     from cmbench.baselines.base import LoadOptions
     from cmbench.benchmark.cell import begin_cell
-    from cmbench.benchmark.executors.base import Place
+    from cmbench.benchmark.executors.base import WorkerSettings
     from cmbench.benchmark.executors.local import Local
     from cmbench.benchmark.features import upkeep
     from cmbench.benchmark.features.store import FeatureStore
@@ -161,7 +161,7 @@ def step(name: str, description: Path) -> dict[str, float]:
                 told.append(was_there)
 
         protocol, name = get_protocol(DEFAULT_PROTOCOL, 1), encoders.add("constant")
-        with Local(encoders, Place(threads=1)) as executor:
+        with Local(encoders, WorkerSettings(threads=1)) as executor:
             begin_cell(encoders, name, data, protocol, Watch(), executor, out=out, force=False)()
         assert told == [True]
 

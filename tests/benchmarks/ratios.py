@@ -59,6 +59,24 @@ ROWS = (
         {"test_once_scikit_learn": "scikit-learn, label by label", "test_once_torchmetrics": "torchmetrics"},
     ),
     Row("the CQT of an update at nano size", "nano, cqt", {"nano, step": "the whole update"}),
+    Row(
+        "3 clips of 30 s (mp3) to stored features of the shape of MERT-95M",
+        "ways, features",
+        {"ways, marble v1": "as MARBLE v1: `librosa.load`, eager, clip by clip"},
+    ),
+    Row(
+        "120 clips of 6 s to the best of 30 probes on a nano network",
+        "ways, whole",
+        {"ways, marble v2": "as MARBLE v2, one probe: the encoder at every epoch"},
+    ),
+    Row(
+        "18 probes (5 hidden states of 256 and their sum x 3 rates), 400 clips, until they stop",
+        "ways, bank",
+        {
+            "ways, scikit-learn": "a loop of scikit-learn's perceptrons (without the sum: 15)",
+            "ways, DataLoader": "a loop with torch's `DataLoader`",
+        },
+    ),
 )
 
 

@@ -34,16 +34,20 @@ Draw = np.random.Generator
 Disguise = Callable[[Draw, Floats, Floats], Floats]
 
 
-@cache
-def shipped() -> tuple[Entry, ...]:
-    """Of one board: what is forged here are predictions without trainings on resamples."""
-    return tuple(entry for entry in iter_entries(ENTRIES) if entry.submission.board.protocol == "cmbench-1")
+BOARDS = ("cmbench-1", "cmbench-2")
+"""Protocols whose entries are drawn: predictions without trainings on resamples, and with."""
 
 
 @cache
-def learned() -> tuple[Entry, ...]:
+def shipped(protocol: str = "cmbench-1") -> tuple[Entry, ...]:
+    """Of one board; what is forged on disk is of the first."""
+    return tuple(entry for entry in iter_entries(ENTRIES) if entry.submission.board.protocol == protocol)
+
+
+@cache
+def learned(protocol: str = "cmbench-1") -> tuple[Entry, ...]:
     """Entries whose predictions differ from track to track: what can be copied."""
-    return tuple(entry for entry in shipped() if entry.submission.name != "constant")
+    return tuple(entry for entry in shipped(protocol) if entry.submission.name != "constant")
 
 
 def noise(draw: Draw, victim: Floats, other: Floats) -> Floats:
@@ -78,35 +82,38 @@ def replaced_labels(draw: Draw, victim: Floats, other: Floats) -> Floats:
 DISGUISES: tuple[Disguise, ...] = (noise, blend, monotone, reordered_seeds, averaged_seeds, replaced_labels)
 
 
-def other_than(draw: Draw, victim: Entry) -> Entry:
-    rest = [entry for entry in learned() if entry is not victim]
+def other_than(draw: Draw, victim: Entry, protocol: str = "cmbench-1") -> Entry:
+    rest = [entry for entry in learned(protocol) if entry is not victim]
     return rest[draw.integers(len(rest))]
 
 
-def disguised(draw: Draw, disguise: Disguise) -> tuple[Entry, Entry]:
+def disguised(draw: Draw, disguise: Disguise, protocol: str) -> tuple[Entry, Entry]:
     """Return a victim, and an entry of another name with its predictions in disguise, on all tasks or on one."""
-    victim = learned()[draw.integers(len(learned()))]
-    other = other_than(draw, victim)
+    victim = learned(protocol)[draw.integers(len(learned(protocol)))]
+    other = other_than(draw, victim, protocol)
     spared = draw.integers(len(victim.evidence)) if draw.random() < 0.3 else None
     made = []
     for i, (e, o) in enumerate(zip(victim.evidence, other.evidence, strict=True)):
-        mine, theirs = e.probabilities.astype(np.float64), o.probabilities.astype(np.float64)
-        forged = theirs if i == spared else disguise(draw, mine, theirs)
-        made.append(replace(e, probabilities=np.clip(forged, 0, 1).astype(np.float32)))
+        kept = [(e.probabilities, o.probabilities)]
+        if e.resampled is not None and o.resampled is not None:
+            kept.append((e.resampled, o.resampled))
+        forged = [b if i == spared else disguise(draw, a.astype(np.float64), b.astype(np.float64)) for a, b in kept]
+        seeds, *trainings = (np.clip(one, 0, 1).astype(np.float32) for one in forged)
+        made.append(replace(e, probabilities=seeds, resampled=trainings[0] if trainings else None))
     said = victim.submission.model_copy(update={"name": "forged"})
     return victim, replace(victim, submission=said, evidence=tuple(made))
 
 
-def finds_copy(draw: Draw, disguise: Disguise) -> bool:
-    victim, forged = disguised(draw, disguise)
+def finds_copy(draw: Draw, disguise: Disguise, protocol: str) -> bool:
+    victim, forged = disguised(draw, disguise, protocol)
     copied = any(victim.key in found.message for found in check_copies(forged, [victim]))
     # Averaged seeds leave no residuals to compare, and are found by that where a task was spared.
     return copied or any(True for _ in check_seeds(forged))
 
 
-def finds_seeds(draw: Draw, many: int) -> bool:
+def finds_seeds(draw: Draw, many: int, protocol: str) -> bool:
     """Whether one seed that is counted five times, or a mean of several in the place of each, is found."""
-    entry = learned()[draw.integers(len(learned()))]
+    entry = learned(protocol)[draw.integers(len(learned(protocol)))]
     forged = []
     for e in entry.evidence:
         seeds = e.probabilities.astype(np.float64)
@@ -272,20 +279,20 @@ class Kind:
 
 
 def _kinds() -> tuple[Kind, ...]:
-    def copy(disguise: Disguise) -> Callable[[Draw, Path], bool]:
-        return lambda draw, _: finds_copy(draw, disguise)
+    def copy(disguise: Disguise, protocol: str) -> Callable[[Draw, Path], bool]:
+        return lambda draw, _: finds_copy(draw, disguise, protocol)
 
-    def seeds(many: int) -> Callable[[Draw, Path], bool]:
-        return lambda draw, _: finds_seeds(draw, many)
+    def seeds(many: int, protocol: str) -> Callable[[Draw, Path], bool]:
+        return lambda draw, _: finds_seeds(draw, many, protocol)
 
     on_disk: tuple[Any, ...] = (
         typed_fingerprint, edited_part, edited_layer, known_weights, anchor_name, released_name,
         borrowed_hash, unusable, invented, cheaper, displacing,
     )  # fmt: skip
     return (
-        *(Kind(disguise.__name__, copy(disguise)) for disguise in DISGUISES),
-        Kind("one seed five times", seeds(1)),
-        Kind("means of seeds", seeds(4)),
+        *(Kind(f"{disguise.__name__} {board}", copy(disguise, board)) for board in BOARDS for disguise in DISGUISES),
+        *(Kind(f"one seed five times {board}", seeds(1, board)) for board in BOARDS),
+        *(Kind(f"means of seeds {board}", seeds(4, board)) for board in BOARDS),
         *(Kind(function.__name__, function) for function in on_disk),
     )
 
@@ -317,6 +324,8 @@ def honest_flagged(entries: Iterable[Entry]) -> tuple[int, list[str]]:
 def test_every_kind_of_forgery_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, missed = attack(len(KINDS), tmp_path)
     pairs, flagged = honest_flagged(entry for entry in shipped() if entry.submission.version == "2")
+    more, taken = honest_flagged(shipped("cmbench-2"))
+    pairs, flagged = pairs + more, flagged + taken
     with capsys.disabled():
         print(f"\n{figures(len(KINDS), found, pairs, len(flagged))}")
     assert (missed, flagged) == ([], [])
@@ -326,7 +335,7 @@ def test_every_kind_of_forgery_is_found(tmp_path: Path, capsys: pytest.CaptureFi
 def test_many_forgeries_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found, missed = attack(LONG, tmp_path)
     pairs, flagged = honest_flagged(shipped())
-    flagged += [entry.key for entry in shipped() if list(check_seeds(entry))]
+    flagged += [entry.key for board in BOARDS for entry in shipped(board) if list(check_seeds(entry))]
     with capsys.disabled():
         print(f"\n{figures(LONG, found, pairs, len(flagged))}")
     assert (missed, flagged) == ([], [])

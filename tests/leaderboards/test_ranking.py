@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from cmbench.errors import CmbenchError
 from cmbench.leaderboards.entry import ENTRIES
 from cmbench.leaderboards.ranking import ANCHORS, WHY_EVERY_TRACK, Board, Entrant, boards
 from cmbench.leaderboards.reading import read_entry
+from cmbench.tasks.base import PAPER_TASKS
+from cmbench.tasks.registry import built_in
 
 RESAMPLES = 60
 
@@ -221,3 +224,24 @@ def test_what_is_no_entry_is_refused(tmp_path: Path) -> None:
 
 def test_no_entries_make_no_boards() -> None:
     assert boards([], RESAMPLES) == ()
+
+
+def test_all_tasks_that_ship_are_a_board_beside_that_of_the_six() -> None:
+    six = entrant("six", 1.0)
+    beyond = [
+        replace(e, record=e.record.model_copy(update={"task": e.record.task.model_copy(update={"name": name})}))
+        for name, e in zip(sorted(set(built_in()) - PAPER_TASKS), cycle(entrant("all", 2.0).found), strict=False)
+    ]
+    assert len(beyond) == 4
+    whole = Entrant("all", (*entrant("all", 2.0).found, *beyond))
+    lacking = Entrant("nine", (*entrant("nine", 1.5).found, *beyond[1:]))
+    paper, world = boards([six, whole, lacking], RESAMPLES)
+    assert (paper.suite, world.suite) == ("", "world")
+    assert [place.name for place in paper.places] == ["all", "nine", "six"]
+    assert [place.name for place in world.places] == ["all"]
+    assert len(world.tasks) == 10
+    (absent,) = world.incomplete
+    assert absent.why == f"no record of {beyond[0].record.task.name}."
+    assert world.slug == f"{world.slug.removesuffix('-world')}-world"
+    assert world.title.endswith(" · world")
+    assert paper.slug[:-6] == world.slug[: len(paper.slug) - 6], "the six keep their address"

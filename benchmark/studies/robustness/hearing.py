@@ -77,7 +77,7 @@ def _stored(
 ) -> tuple[FeatureStore, dict[str, ShardTrack]]:
     """Return a store and its entries of the test tracks in one form, by id; what it lacks is encoded first."""
     from ...cell import open_store
-    from ...executors.base import Place
+    from ...executors.base import WorkerSettings
     from ...executors.local import Local
     from ...features.extract import Extraction, encode_shards, extract
 
@@ -86,7 +86,9 @@ def _stored(
     card = card if alteration is None else altered_card(card, alteration)
     store = open_store(card, cell.data, windowing)
     store.describe(card, cell.data.task, cell.data.edition, windowing)
-    how = Extraction(store, windowing, cell.data.task.max_track_seconds, Local(encoders, Place(workers)).threads)
+    how = Extraction(
+        store, windowing, cell.data.task.max_track_seconds, Local(encoders, WorkerSettings(workers)).threads
+    )
 
     def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
         if shards:

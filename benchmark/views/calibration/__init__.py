@@ -11,7 +11,7 @@ from ..base import Block, Drawing, Part, Scope, View
 from ..figures import figures_by_task, in_parts
 from ..words import ALL
 from .calibration import LEGEND, bin_rows, calibration_rows, calibration_tables, calibration_views
-from .reliability import FEW, calibration_figure, overview_figure
+from .reliability import FEW, TOGETHER, calibration_figure, overview_figure
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
@@ -21,7 +21,8 @@ def _blocks(scope: Scope) -> Iterator[Block]:
     for view in calibration_views(scope.evidence, scope.resamples):
         for column, table in zip(view.section.columns, calibration_tables(view), strict=True):
             title = f"Reliability: {column.name}"
-            drawings = (Drawing(title, partial(calibration_figure, view, column)),) if scope.few else ()
+            some = in_parts(view.section.rows, TOGETHER) if scope.few else []
+            drawings = tuple(Drawing(title, partial(calibration_figure, view, column, rows)) for rows in some)
             rows = table.rows if scope.few else tuple(row for row in table.rows if row[1] == ALL)
             notes = tuple(note for note in table.notes if note != LEGEND)
             parts.append(Part(column.name, drawings, (replace(table, rows=rows, notes=notes),)))
@@ -47,7 +48,7 @@ VIEW = View(
     compute=calibration_views,
     tables=calibration_tables,
     rows=lambda view: {"": calibration_rows(view), "bins": bin_rows(view)},
-    figures=lambda view: figures_by_task(view.section, partial(calibration_figure, view)),
+    figures=lambda view: figures_by_task(view.section, partial(calibration_figure, view), TOGETHER),
     blocks=_blocks,
     examples=("cmbench report calibration results --out views",),
 )

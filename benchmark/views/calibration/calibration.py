@@ -31,7 +31,7 @@ from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS, MIN_DEFINED_SHARE, cluster_count, cluster_weights, interval
 from ...scoring.metrics import Doubles
 from ..base import Resamples
-from ..judged import Judged, judged
+from ..judged import ByCell, judged
 from ..tables import Rows, ViewTable, cell_facts, not_run
 from ..words import ALL, percent, points, span
 
@@ -40,70 +40,42 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Bin:
-    """The forecasts in one bin of probability.
+    """The forecasts in one bin of probability."""
 
-    Attributes:
-        forecasts: how many.
-        probability: their mean.
-        observed: share of them that came true.
-        low: lower end of its interval, cluster bootstrap; ``None`` where the test split gives none.
-        high: upper end.
-    """
-
-    forecasts: int
-    probability: float
-    observed: float
-    low: float | None
-    high: float | None
+    forecasts: int  # how many
+    probability: float  # their mean
+    observed: float  # share of them that came true
+    low: float | None  # lower end of its interval, cluster bootstrap; ``None`` where the test split gives none
+    high: float | None  # upper end
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How well the forecasts of some labels are calibrated. Brier score and its parts are squared probabilities.
+    """How well the forecasts of some labels are calibrated. Brier score and its parts are squared probabilities."""
 
-    Attributes:
-        family: of the labels, or :data:`ALL`.
-        labels: how many.
-        forecasts: tracks times labels.
-        positives: forecasts that came true.
-        bins: that hold a forecast, by rising probability.
-        ece: expected calibration error.
-        ece_floor: the error to be expected of so many forecasts if every probability were true, were they independent.
-        brier: Brier score, with its cluster-bootstrap interval where the test split gives one.
-        reliability: of the bins; 0 is best.
-        resolution: of the bins; more is better.
-        uncertainty: of the pooled truth.
-        within_bins: what differs within bins.
-        skill: Brier skill against prevalence; without a value where no label has both a positive and a negative.
-        reason: why there is no skill or no interval.
-    """
-
-    family: str
-    labels: int
-    forecasts: int
-    positives: int
-    bins: tuple[Bin, ...]
-    ece: float
+    family: str  # of the labels, or :data:`ALL`
+    labels: int  # how many
+    forecasts: int  # tracks times labels
+    positives: int  # forecasts that came true
+    bins: tuple[Bin, ...]  # that hold a forecast, by rising probability
+    ece: float  # expected calibration error
+    # the error to be expected of so many forecasts if every probability were true, were they independent
     ece_floor: float
-    brier: Level
-    reliability: float
-    resolution: float
-    uncertainty: float
-    within_bins: float
-    skill: Level
-    reason: str | None = None
+    brier: Level  # Brier score, with its cluster-bootstrap interval where the test split gives one
+    reliability: float  # of the bins; 0 is best
+    resolution: float  # of the bins; more is better
+    uncertainty: float  # of the pooled truth
+    within_bins: float  # what differs within bins
+    skill: Level  # Brier skill against prevalence; without a value where no label has both a positive and a negative
+    reason: str | None = None  # why there is no skill or no interval
 
 
-CalibrationView = Judged[Calibration]
+CalibrationView = ByCell[Calibration]
 """Calibration of every family, then of all labels."""
 
 
 def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAMPLES) -> tuple[CalibrationView, ...]:
     """Return the view for every edition, split and protocol.
-
-    Args:
-        evidence: records with their predictions.
-        resamples: of the cluster bootstrap.
 
     Raises:
         UsageError: there are no records, or two contradict each other.
@@ -112,12 +84,7 @@ def calibration_views(evidence: Sequence[Evidence], resamples: Resamples = RESAM
 
 
 def calibrations(evidence: Evidence, resamples: int = RESAMPLES) -> tuple[Calibration, ...]:
-    """Return the calibration of every family of a task, then of all its labels.
-
-    Args:
-        evidence: record and predictions.
-        resamples: of the cluster bootstrap.
-    """
+    """Return the calibration of every family of a task, then of all its labels."""
     task = evidence.record.task
     probabilities = evidence.probabilities.astype(np.float64).mean(axis=0)
     weights = _weights(evidence.groups, resamples, resample_seed(evidence))
@@ -137,23 +104,14 @@ def _weights(groups: tuple[str | None, ...], resamples: int, seed: int) -> Doubl
 
 
 def calibrate(
-    family: str,
-    targets: np.ndarray,
-    probabilities: Doubles,
-    weights: Doubles,
-    groups: int,
-    known: np.ndarray | None = None,
+    family: str,  # what the labels are called together
+    targets: np.ndarray,  # ``[tracks, labels]``
+    probabilities: Doubles,  # ``[tracks, labels]``, mean over seeds
+    weights: Doubles,  # ``[resamples, tracks]``, how often each track is in each resample
+    groups: int,  # that the resamples were drawn from
+    known: np.ndarray | None = None,  # ``[tracks, labels]``, the forecasts that can be judged; all if not given
 ) -> Calibration:
-    """Judge the forecasts of some labels.
-
-    Args:
-        family: what the labels are called together.
-        targets: ``[tracks, labels]``.
-        probabilities: ``[tracks, labels]``, mean over seeds.
-        weights: ``[resamples, tracks]``, how often each track is in each resample.
-        groups: that the resamples were drawn from.
-        known: ``[tracks, labels]``, the forecasts that can be judged; all if not given.
-    """
+    """Judge the forecasts of some labels."""
     truth, known = targets.astype(np.float64), np.ones(targets.shape, dtype=bool) if known is None else known
     forecasts = int(known.sum())
     place = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
@@ -209,11 +167,7 @@ def _why_not(skill: Level, enough: bool, groups: int) -> str | None:
 def _brier(truth: Doubles, probabilities: Doubles, weights: Doubles, known: np.ndarray) -> tuple[Doubles, Doubles]:
     """Return Brier score and skill of every resample, ``[resamples]``; skill is NaN where no label varies.
 
-    Args:
-        truth: ``[tracks, labels]``.
-        probabilities: ``[tracks, labels]``.
-        weights: ``[resamples, tracks]``.
-        known: ``[tracks, labels]``.
+    ``truth``, ``probabilities`` and ``known`` are ``[tracks, labels]``, ``weights`` ``[resamples, tracks]``.
     """
     judged = weights @ known.astype(np.float64)
     forecasts = judged.sum(axis=1)

@@ -30,30 +30,15 @@ FEW = 20
 """Forecasts in a bin below which its mark is hollow."""
 
 TOGETHER = 3
-"""Models that share a diagram: more would hide one another, so that each then has diagrams of its own."""
-
-LARGEST_SIDE = 1.35
-"""Inches of a diagram where each model has its own."""
+"""Models that share a diagram: more would hide one another."""
 
 
-def calibration_figure(view: CalibrationView, column: Column, rows: Sequence[Row] | None = None) -> Figure:
-    """Draw a reliability diagram for every family of a task.
+def calibration_figure(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
+    """Draw a reliability diagram for every family of a task, at most :data:`TOGETHER` models in each.
 
     On the diagonal, what is said comes true. Hollow marks rest on fewer than 20 forecasts and are neither joined
-    nor given an interval. Up to :data:`TOGETHER` models share the diagrams, with the number of forecasts in each bin
-    below; of more, each has a line of diagrams of its own, and the others are faint in the background.
-
-    Args:
-        view: the section's.
-        column: the task.
-        rows: the models to draw, as many as there are markers at most; all of them if not given.
+    nor given an interval. Below: the number of forecasts in each bin.
     """
-    rows = view.section.rows if rows is None else rows
-    return _shared(view, column, rows) if len(rows) <= TOGETHER else _apart(view, column, rows)
-
-
-def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
-    """Draw all models into the same diagrams, one for each family."""
     drawn = [(k, row, view.of(row, column)) for k, row in enumerate(rows)]
     families = list(dict.fromkeys(one.family for _, _, found in drawn for one in found))
     names = [_told(row, found) for _, row, found in drawn]
@@ -87,50 +72,10 @@ def _shared(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figur
     return figure
 
 
-def _apart(view: CalibrationView, column: Column, rows: Sequence[Row]) -> Figure:
-    """Draw families beside each other and models below, or beside each other too where families are few."""
-    found = [view.of(row, column) for row in rows]
-    families = list(dict.fromkeys(one.family for own in found for one in own))
-    left, gap, name = 0.52, 0.14, 0.2
-    side = min(LARGEST_SIDE, (TEXT_WIDTH - left - 0.1) / max(1, len(families)) - gap)
-    wide = left + len(families) * (side + gap)
-    beside = max(1, int(TEXT_WIDTH / wide))
-    lines = -(-len(rows) // beside)
-    head, foot, block = head_inches(view.section) + 0.28, 0.66, side + name + 0.08
-    height = head + block * lines + foot
-    figure = empty_figure(TEXT_WIDTH, height)
-    for k, (row, own) in enumerate(zip(rows, found, strict=True)):
-        start, top = left + k % beside * wide, head + k // beside * block + name
-        told = clipped(row.name) + ("" if own else " (no record)")
-        figure.text(start / TEXT_WIDTH, 1 - (top - 0.05) / height, told, va="bottom", size=7, weight="bold")
-        for x, family in enumerate(families):
-            at = start + x * (side + gap)
-            axes = figure.add_axes((at / TEXT_WIDTH, 1 - (top + side) / height, side / TEXT_WIDTH, side / height))
-            _frame(axes, first=x == 0)
-            axes.tick_params(labelbottom=k + beside >= len(rows))
-            if k + beside >= len(rows):
-                axes.set_xlabel("probability, percent", size=6, labelpad=1)
-            if k < beside:
-                axes.set_title(clipped(family, int(13 * side)), size=7.5, pad=14)
-            for one in (one for other in found if other is not own for one in other if one.family == family):
-                axes.plot(*_firm(one), color=FAINT, linewidth=0.6, alpha=0.6)
-            for one in (one for one in own if one.family == family):
-                _draw(axes, one, k)
-                axes.text(0.97, 0.04, f"ECE {percent(one.ece)}", transform=axes.transAxes, ha="right", size=6)
-    note = f"{_MARKS} Faint: the other models.\nECE: expected calibration error, percent."
-    figure.text(0.005, 0.03 / height, note, va="bottom", size=6, color=FAINT)
-    draw_title(figure, view.section, _title(column), height)
-    return figure
-
-
 def overview_figure(view: CalibrationView, rows: Sequence[Row]) -> Figure:
     """Draw one diagram for each task, of all its labels, with every model in it: as wide as a column or a phone.
 
     Bins of fewer than :data:`FEW` forecasts are left out, and so are intervals, which would hide the other models.
-
-    Args:
-        view: the section's.
-        rows: the models to draw, as many as there are markers at most.
     """
     names = [clipped(row.name) for row in rows]
     legend, left, top, gap, name = legend_columns(names, COLUMN_WIDTH), 0.4, 0.06, 0.14, 0.2

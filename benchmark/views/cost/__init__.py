@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 def _figures(view: CostView) -> dict[str, Callable[[], Figure]]:
-    """Return a figure for each device and measure."""
     figures: dict[str, Callable[[], Figure]] = {}
     for device in view.devices:
         for measure in MEASURES:

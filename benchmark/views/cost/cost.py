@@ -34,15 +34,10 @@ NO_TIME = "no time of encoding: the record counts no audio or no seconds"
 
 @dataclass(frozen=True)
 class CostPoint:
-    """A model on one device: on a task, or on all tasks, whose costs add up and whose scores are averaged.
+    """A model on one device: on a task, or on all tasks, whose costs add up and whose scores are averaged."""
 
-    Attributes:
-        row: the model.
-        records: of the task, or of every task.
-    """
-
-    row: Row
-    records: tuple[Record, ...]
+    row: Row  # the model
+    records: tuple[Record, ...]  # of the task, or of every task
 
     @property
     def audio_hours(self) -> float:
@@ -90,17 +85,11 @@ class CostPoint:
 
 @dataclass(frozen=True)
 class CostPanel:
-    """Models that were measured on one device, on one task or on all.
+    """Models that were measured on one device, on one task or on all."""
 
-    Attributes:
-        device: what they were measured on, in words.
-        points: one for each model.
-        column: the task; ``None`` for the mean over all.
-    """
-
-    device: str
-    points: tuple[CostPoint, ...]
-    column: Column | None
+    device: str  # what they were measured on, in words
+    points: tuple[CostPoint, ...]  # one for each model
+    column: Column | None  # the task; ``None`` for the mean over all
 
     @property
     def name(self) -> str:
@@ -115,8 +104,7 @@ class CostPanel:
 def unbeaten(points: Sequence[tuple[float | None, float | None]]) -> tuple[int, ...]:
     """Return the points that no other beats or equals in one of cost and score without losing in the other.
 
-    Args:
-        points: cost (less is better) and score (more is better) of each; a point without one of them is left out.
+    Less cost and more score are better; a point without one of them is left out.
 
     Returns:
         Positions, by rising cost.
@@ -131,14 +119,10 @@ def unbeaten(points: Sequence[tuple[float | None, float | None]]) -> tuple[int, 
 
 @dataclass(frozen=True)
 class CostView:
-    """Cost against score for the records of one edition, split and protocol.
+    """Cost against score for the records of one edition, split and protocol."""
 
-    Attributes:
-        section: the records.
-        panels: device by device, task by task; the mean over tasks first, where models were run on all of them there.
-    """
-
-    section: Section
+    section: Section  # the records
+    # device by device, task by task; the mean over tasks first, where models were run on all of them there
     panels: tuple[CostPanel, ...]
 
     @property

@@ -33,11 +33,6 @@ def cost_figure(view: CostView, device: str, measure: str = "encode_seconds_per_
     """Draw ROC-AUC against cost on one device, a panel for the mean over tasks and for each task.
 
     The line joins the models that no other beats: the Pareto front. The cost axis is logarithmic.
-
-    Args:
-        view: the section's.
-        device: one of the view's; times of different devices never share a figure.
-        measure: one of :data:`.cost.MEASURES`.
     """
     panels = [_of_learners(panel) for panel in view.panels if panel.device == device]
     models = list(dict.fromkeys(point.row for panel in panels for point in panel.points))

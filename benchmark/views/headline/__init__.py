@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ....tasks.splits.names import is_sample
+from ....terminal import new_table, print_heading, say
 from ...comparing.headline import Headline, headline
 from ...comparing.paired import Difference
 from ...records.evidence import Evidence
@@ -43,19 +44,12 @@ def _compute(
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A headline in words, as it is printed and kept in the page.
+    """A headline in words, as it is printed and kept in the page."""
 
-    Attributes:
-        title: edition, split and protocol.
-        warning: what must stand beside it; empty for real data.
-        table: heads, and a row for each tradition; empty where no model is said to lead.
-        sentences: of :func:`.sentences.sentences`.
-    """
-
-    title: str
-    warning: str
-    table: tuple[tuple[str, ...], ...]
-    sentences: tuple[str, ...]
+    title: str  # edition, split and protocol
+    warning: str  # what must stand beside it; empty for real data
+    table: tuple[tuple[str, ...], ...]  # heads, and a row for each tradition; empty where no model is said to lead
+    sentences: tuple[str, ...]  # of :func:`.sentences.sentences`
 
 
 def conclusion(found: Headline) -> Conclusion:
@@ -67,11 +61,7 @@ def print_conclusion(said: Conclusion, console: Console) -> None:
     """Print a line for each tradition, and what cannot be told."""
     from rich.text import Text
 
-    from ....terminal import new_table
-
-    console.print(Text(said.title, style="bold"))
-    if said.warning:
-        console.print(Text(said.warning, style="yellow"))
+    print_heading(console, said.title, said.warning)
     console.print()
     if said.table:
         heads, *rows = said.table
@@ -81,11 +71,11 @@ def print_conclusion(said: Conclusion, console: Console) -> None:
         for row in rows:
             grid.add_row(*map(Text, row))
         console.print(grid)
-        console.print(Text("score: 0 at chance, 100 for a perfect ranking", style="dim"))
+        say(console, "score: 0 at chance, 100 for a perfect ranking", "dim")
         console.print()
     # The table says in full what the first sentence says.
     for sentence in said.sentences[bool(said.table) :]:
-        console.print(Text(sentence))
+        say(console, sentence)
 
 
 def tradition_rows(found: Headline) -> list[tuple[str, ...]]:
@@ -125,7 +115,6 @@ def _change(change: Difference | None) -> str:
 
 
 def _rows(found: Headline) -> Rows:
-    """Return one row for each model and tradition, as fractions."""
     rows = []
     for one in found.contests:
         for model, score in one.scores.items():

@@ -28,13 +28,7 @@ if TYPE_CHECKING:
 
 
 def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = None) -> Figure:
-    """Draw the scores of one task by label.
-
-    Args:
-        section: the records.
-        column: the task.
-        rows: the models to draw, as many as there are markers at most; all of them if not given.
-    """
+    """Draw the scores of one task by label."""
     rows = section.rows if rows is None else rows
     found = [scores_of(section.record(row, column)) for row in rows]
     lines, family = [], None

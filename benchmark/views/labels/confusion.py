@@ -22,30 +22,20 @@ family with less there is no one right answer that others could be taken for."""
 
 @dataclass(frozen=True)
 class Confusion:
-    """The labels of one family against each other, on the test tracks of one record.
+    """The labels of one family against each other, on the test tracks of one record."""
 
-    Attributes:
-        family: its name.
-        labels: of the family, in the task's order.
-        tracks: test tracks that carry exactly one of them.
-        several: test tracks that carry more than one; left out.
-        support: of the tracks looked at, ``[labels]``.
-        probability: share of the family's probability that goes to each label, mean over the tracks that carry a label,
-            ``[true label][label]``; ``None`` for a label that no track carries.
-        counts: tracks by what they carry and what they are taken for, ``[true label][label]``.
-        undecided: tracks without a single highest probability, ``[true label]``.
-        reason: why the family has no confusion; the fields above are empty then.
-    """
-
-    family: str
-    labels: tuple[str, ...]
-    tracks: int = 0
-    several: int = 0
-    support: tuple[int, ...] = ()
+    family: str  # its name
+    labels: tuple[str, ...]  # of the family, in the task's order
+    tracks: int = 0  # test tracks that carry exactly one of them
+    several: int = 0  # test tracks that carry more than one; left out
+    support: tuple[int, ...] = ()  # of the tracks looked at, ``[labels]``
+    # share of the family's probability that goes to each label, mean over the tracks that carry a label, ``[true
+    # label][label]``; ``None`` for a label that no track carries
     probability: tuple[tuple[float, ...] | None, ...] = ()
+    # tracks by what they carry and what they are taken for, ``[true label][label]``
     counts: tuple[tuple[int, ...], ...] = ()
-    undecided: tuple[int, ...] = ()
-    reason: str | None = None
+    undecided: tuple[int, ...] = ()  # tracks without a single highest probability, ``[true label]``
+    reason: str | None = None  # why the family has no confusion; the fields above are empty then
 
     @property
     def right(self) -> int:
@@ -64,11 +54,7 @@ class Confusion:
 
 
 def confusions(evidence: Evidence) -> tuple[Confusion, ...]:
-    """Return the confusion of every family of a task, or the reason why it has none.
-
-    Args:
-        evidence: record and predictions.
-    """
+    """Return the confusion of every family of a task, or the reason why it has none."""
     families = evidence.record.task.columns()
     return tuple(_confusion(evidence, family, columns) for family, columns in families.items())
 

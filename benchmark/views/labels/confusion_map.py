@@ -17,12 +17,6 @@ def confusion_figure(section: Section, column: Column, row: Row, confusion: Conf
 
     Cells are coloured from white (0) to dark (the largest share, 50 at least), so the map reads in grey; right answers
     are outlined. Right of each row: tracks that carry the label, and how many of them are taken for it.
-
-    Args:
-        section: what the predictions belong to.
-        column: the task.
-        row: the model.
-        confusion: of a family that has one.
     """
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle

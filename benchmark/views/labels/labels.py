@@ -9,7 +9,7 @@ from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, NO_REASON, Column, Row, Section
 from ..base import DRAWN_MODELS
 from ..figures import short_label
-from ..judged import Judged, judged
+from ..judged import ByCell, judged
 from ..tables import Rows, ViewTable, cell_facts, ends, not_run, not_scored
 from ..words import with_interval
 from .confusion import Confusion, confusions
@@ -18,15 +18,12 @@ PAIRS = 10
 """Most confused pairs that a table lists; the CSV file has all."""
 
 
-LabelView = Judged[Confusion]
+LabelView = ByCell[Confusion]
 """Scores by label, with the confusion of every family."""
 
 
 def label_views(evidence: Sequence[Evidence]) -> tuple[LabelView, ...]:
     """Return the view for every edition, split and protocol.
-
-    Args:
-        evidence: records with their predictions.
 
     Raises:
         UsageError: there are no records, or two contradict each other.
@@ -90,7 +87,6 @@ def _scores_table(view: LabelView, column: Column) -> ViewTable:
 
 
 def _notes(view: LabelView, column: Column) -> Iterator[str]:
-    """Yield what is absent and why."""
     records = [record for _, record in view.section.records_on(column)]
     yield from not_run(view.section, column)
     for record in records:

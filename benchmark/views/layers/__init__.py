@@ -29,7 +29,6 @@ def _figures(view: LayerView) -> dict[str, Callable[[], Figure]]:
 
 
 def _blocks(scope: Scope) -> Iterator[Block]:
-    """Yield the curves of whole tasks, then the families."""
     section = scope.section
     # One hidden state makes no curve; such encoders are drawn, as a line, only beside others.
     curves = in_parts(section.rows) if any(len(r.layers) > 1 for r in section.cells.values()) else []

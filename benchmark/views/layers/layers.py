@@ -25,19 +25,12 @@ NOT_STORED = (
 
 @dataclass(frozen=True)
 class LayerLine:
-    """One family across the inputs of a model.
+    """One family across the inputs of a model."""
 
-    Attributes:
-        family: its name, or :data:`ALL`.
-        labels: how many it has.
-        defined: how many of them the validation split defines; ``None`` where the record does not say.
-        values: score of each input; ``None`` where there is none.
-    """
-
-    family: str
-    labels: int
-    defined: int | None
-    values: tuple[float | None, ...]
+    family: str  # its name, or :data:`ALL`
+    labels: int  # how many it has
+    defined: int | None  # how many of them the validation split defines; ``None`` where the record does not say
+    values: tuple[float | None, ...]  # score of each input; ``None`` where there is none
 
     @property
     def count(self) -> str:
@@ -47,27 +40,16 @@ class LayerLine:
 
 @dataclass(frozen=True)
 class LayerPanel:
-    """One model on one task.
+    """One model on one task."""
 
-    Attributes:
-        row: the model.
-        inputs: hidden states in the encoder's order, and the weighted sum if it was a candidate.
-        fused: position of the weighted sum; ``None`` if it was no candidate.
-        chosen: position of the input that validation chose; ``None`` if it is not among them.
-        valid_tracks: tracks of the validation split.
-        stored: whether the record holds scores by family.
-        lines: families, if they are stored, then all labels.
-        notes: what is absent and why.
-    """
-
-    row: Row
-    inputs: tuple[str, ...]
-    fused: int | None
-    chosen: int | None
-    valid_tracks: int
-    stored: bool
-    lines: tuple[LayerLine, ...]
-    notes: tuple[str, ...]
+    row: Row  # the model
+    inputs: tuple[str, ...]  # hidden states in the encoder's order, and the weighted sum if it was a candidate
+    fused: int | None  # position of the weighted sum; ``None`` if it was no candidate
+    chosen: int | None  # position of the input that validation chose; ``None`` if it is not among them
+    valid_tracks: int  # tracks of the validation split
+    stored: bool  # whether the record holds scores by family
+    lines: tuple[LayerLine, ...]  # families, if they are stored, then all labels
+    notes: tuple[str, ...]  # what is absent and why
 
     @property
     def states(self) -> list[int]:
@@ -82,17 +64,11 @@ class LayerPanel:
 
 @dataclass(frozen=True)
 class LayerView:
-    """Scores by hidden state for the records of one edition, split and protocol.
+    """Scores by hidden state for the records of one edition, split and protocol."""
 
-    Attributes:
-        section: the records.
-        metric: ``roc_auc`` or ``average_precision``.
-        panels: task -> a panel for each model with a record.
-    """
-
-    section: Section
-    metric: str
-    panels: Mapping[Column, tuple[LayerPanel, ...]]
+    section: Section  # the records
+    metric: str  # ``roc_auc`` or ``average_precision``
+    panels: Mapping[Column, tuple[LayerPanel, ...]]  # task -> a panel for each model with a record
 
 
 def layer_views(
@@ -102,10 +78,6 @@ def layer_views(
     ] = "roc_auc",
 ) -> tuple[LayerView, ...]:
     """Return the view for every edition, split and protocol.
-
-    Args:
-        records: what to show.
-        metric: families of any prevalence share the scale of ROC-AUC.
 
     Raises:
         UsageError: there are no records, or two contradict each other.

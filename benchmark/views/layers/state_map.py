@@ -50,11 +50,6 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
 
     The best hidden state of each family is outlined, a triangle marks the input that validation chose, and the weighted
     sum stands apart on the right. The colours are cividis, as in :func:`..scores.heat_map.heat_map`, on one scale.
-
-    Args:
-        view: the section's.
-        column: the task.
-        panels: the models to draw; all if not given.
     """
     shown = (value for panel in view.panels[column] for line in panel.lines for value in line.values)
     ends = scale_ends(shown, view.metric)

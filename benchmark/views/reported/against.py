@@ -31,17 +31,11 @@ VARIANTS = ("@bfloat16", "@marble-norm")
 
 @dataclass(frozen=True)
 class AgainstCell:
-    """One metric of one task.
+    """One metric of one task."""
 
-    Attributes:
-        metric: its name.
-        published: the value that was published, a fraction.
-        ours: the record's.
-    """
-
-    metric: str
-    published: float
-    ours: Metric
+    metric: str  # its name
+    published: float  # the value that was published, a fraction
+    ours: Metric  # the record's
 
     @property
     def verdict(self) -> str:
@@ -55,26 +49,16 @@ class AgainstCell:
 
 @dataclass(frozen=True)
 class Against:
-    """One record beside one published row.
+    """One record beside one published row."""
 
-    Attributes:
-        record: ours.
-        row: the published one.
-        cells: of every metric that was published for the task.
-        differences: what is known to differ, or is not known to be the same.
-    """
-
-    record: Record
-    row: Reported
-    cells: tuple[AgainstCell, ...]
-    differences: tuple[str, ...]
+    record: Record  # ours
+    row: Reported  # the published one
+    cells: tuple[AgainstCell, ...]  # of every metric that was published for the task
+    differences: tuple[str, ...]  # what is known to differ, or is not known to be the same
 
 
 def set_beside(records: Iterable[Record]) -> tuple[tuple[Against, ...], tuple[str, ...]]:
-    """Set records beside every published row of their model.
-
-    Args:
-        records: of any edition; only those on real data of the six tasks are compared.
+    """Set records beside every published row of their model; only those on real data of the six tasks.
 
     Returns:
         The comparisons, by published row, model and tradition; and in a sentence each, what has no counterpart.

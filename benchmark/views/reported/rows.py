@@ -17,25 +17,15 @@ WARNING = "reported: figures of others, not measured by cmbench, not comparable 
 
 @dataclass(frozen=True)
 class ReportedBlock:
-    """Rows of one protocol.
+    """Rows of one protocol."""
 
-    Attributes:
-        protocol: key of the protocol.
-        title: its title.
-        summary: how the figures came about, with what the source leaves open.
-        citation: of the source.
-        seeds: of the rows.
-        tasks: columns, by tradition.
-        rows: model by model.
-    """
-
-    protocol: str
-    title: str
-    summary: str
-    citation: str
-    seeds: str
-    tasks: tuple[str, ...]
-    rows: tuple[Reported, ...]
+    protocol: str  # key of the protocol
+    title: str  # its title
+    summary: str  # how the figures came about, with what the source leaves open
+    citation: str  # of the source
+    seeds: str  # of the rows
+    tasks: tuple[str, ...]  # columns, by tradition
+    rows: tuple[Reported, ...]  # model by model
 
     def cell(self, row: Reported, task: str, metric: str) -> str:
         """Return a score in percent, or a dash where it was not published."""
@@ -49,8 +39,7 @@ class ReportedBlock:
 def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, ...]:
     """Sort the reported rows by protocol.
 
-    Args:
-        tasks: the columns to show; all if not given. Rows that say nothing of them are left out.
+    Rows that say nothing of ``tasks`` are left out.
     """
     from ....tasks.registry import registry
 
@@ -80,11 +69,7 @@ def reported_blocks(tasks: Iterable[str] | None = None) -> tuple[ReportedBlock, 
 
 
 def reported_tables(tasks: Sequence[str] | None = None) -> list[ViewTable]:
-    """Return the reported figures, a table for each protocol, in percent: ROC-AUC / AP.
-
-    Args:
-        tasks: columns; all if not given.
-    """
+    """Return the reported figures, a table for each protocol, in percent: ROC-AUC / AP."""
     blocks = reported_blocks(tasks)
     titles = " / ".join(METRIC_TITLES[metric] for metric in HEADLINE)
     cells = f"Cells: {titles}, percent; mean: of the {2 * len(PAPER_TASKS)} cells."

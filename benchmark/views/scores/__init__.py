@@ -24,7 +24,6 @@ def _compute(records: Sequence[Record]) -> list[Sections]:
 
 
 def _figures(found: Sections) -> dict[str, Callable[[], Figure]]:
-    """Return curves along hidden states, and every record's labels."""
     from .curves import layer_curves
     from .label_bars import label_bars
 

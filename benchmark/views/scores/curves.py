@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...records.record import Record
 from ...records.sections import Row, Section
@@ -29,16 +29,14 @@ if TYPE_CHECKING:
 MARKS = 8
 """Marks on a curve of hidden states, about."""
 
+RING: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": INK}
+
 
 def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     """Draw the validation score by hidden state, one panel for each task.
 
     The fused sum stands apart on the right; the input that validation chose is ringed. An encoder with one hidden state
     is a dashed line across; states that do not follow one another (:func:`in_order`) are not joined.
-
-    Args:
-        section: records of one edition, split and protocol.
-        rows: the models to draw, as many as there are markers at most.
     """
     columns = section.columns
     across = min(3, len(columns))
@@ -50,14 +48,8 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     height = head + panel * down + foot - 0.3
     figure = empty_figure(width, height)
     grid = figure.subplots(down, across, sharey=True, sharex=True, squeeze=False)
-    figure.subplots_adjust(
-        left=0.5 / width,
-        right=1 - 0.1 / width,
-        top=1 - (head + 0.2) / height,
-        bottom=foot / height,
-        hspace=0.32,
-        wspace=0.08,
-    )
+    figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=1 - (head + 0.2) / height,
+                           bottom=foot / height, hspace=0.32, wspace=0.08)  # fmt: skip
     fused_at = 1 + max((len(r.model.layer_names) for row in rows for _, r in section.records_of(row)), default=1)
     for i, axes in enumerate(grid.flat):
         if i >= len(columns):
@@ -74,14 +66,8 @@ def layer_curves(section: Section, rows: Sequence[Row]) -> Figure:
     grid[-1][0].figure.supylabel("validation score, percent", size=7.5, x=0.005)
     joined = [any(in_order(r.model.layer_names) for _, r in section.records_of(row)) for row in rows]
     handles = [*(_handle(k, name, joined[k]) for k, name in enumerate(names[:-1])), _ring(names[-1])]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=legend_columns(names, width),
-        frameon=False,
-        fontsize=7,
-        borderaxespad=0.2,
-    )
+    figure.legend(handles=handles, loc="lower center", ncols=legend_columns(names, width), frameon=False, fontsize=7,
+                  borderaxespad=0.2)  # fmt: skip
     draw_title(figure, section, "Validation score by hidden state", height)
     return figure
 
@@ -115,31 +101,15 @@ def _curve(axes: Axes, record: Record, fused_at: int, k: int) -> None:
     if len(record.model.layer_names) == 1 and states:
         axes.axhline(states[0][1], color=colour, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
     ordered = in_order(record.model.layer_names)
-    axes.plot(
-        [x for x, _ in states],
-        [y for _, y in states],
-        color=colour,
-        marker=marker,
-        markersize=3.2,
-        # Models with many hidden states are told apart by fewer marks; each mark has its weight on a page of 20 models.
-        markevery=max(1, len(states) // MARKS) if ordered else 1,
-        linewidth=1.1 if ordered else 0,
-        clip_on=False,
-    )
+    # Models with many hidden states are told apart by fewer marks; each mark has its weight on a page of 20 models.
+    every, width = (max(1, len(states) // MARKS), 1.1) if ordered else (1, 0)
+    xs, ys = [x for x, _ in states], [y for _, y in states]
+    axes.plot(xs, ys, color=colour, marker=marker, markersize=3.2, clip_on=False, markevery=every, linewidth=width)
     for x, y, name in known:
         if x == fused_at:
             axes.plot([x], [y], color=colour, marker=marker, markersize=4.2, linestyle="none", clip_on=False)
         if name == record.selection.layer:
-            axes.plot(
-                [x],
-                [y],
-                marker="o",
-                markersize=8,
-                markerfacecolor="none",
-                markeredgecolor=INK,
-                markeredgewidth=0.9,
-                clip_on=False,
-            )
+            axes.plot([x], [y], markersize=8, markeredgewidth=0.9, clip_on=False, **RING)
 
 
 def _handle(k: int, name: str, joined: bool) -> Line2D:
@@ -152,6 +122,4 @@ def _handle(k: int, name: str, joined: bool) -> Line2D:
 def _ring(name: str) -> Line2D:
     from matplotlib.lines import Line2D
 
-    ring = Line2D([], [], marker="o", markersize=7, linestyle="none", label=name)
-    ring.set(markerfacecolor="none", markeredgecolor=INK)
-    return ring
+    return Line2D([], [], linestyle="none", markersize=7, label=name, **RING)

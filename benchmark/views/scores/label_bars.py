@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from ...records.record import LabelScore, Record
 from ...records.sections import ABSENT, HEADLINE, METRIC_TITLES, Section
+from ..dots import prepare_panel
 from ..figures import (
     COLOURS,
     FAINT,
     FLOORS,
     INK,
-    LINE,
     TEXT_WIDTH,
     clipped,
     draw_title,
@@ -45,10 +45,11 @@ def label_bars(section: Section, record: Record) -> Figure:
     for i, metric in enumerate(HEADLINE):
         at = left + i * (panel + 0.3)
         axes = figure.add_axes((at / width, foot / height, panel / width, line * max(count, 3) / height))
-        _prepare_bars(axes, metric, max(count, 3), scored)
+        lows = [100 * s.roc_auc_interval.low for s in scored if s.roc_auc_interval]
+        prepare_panel(axes, metric, METRIC_TITLES[metric], lows, max(count, 3))
         panels[metric] = axes
     y = 0.0
-    for colour, family in zip(_cycle(len(families)), families, strict=True):
+    for colour, family in zip(cycle(COLOURS), families, strict=False):
         panels["roc_auc"].text(-0.02, y + 0.65, family, transform=panels["roc_auc"].get_yaxis_transform(), ha="right",
                                va="center", size=7, weight="bold")  # fmt: skip
         y += 1.3
@@ -65,38 +66,13 @@ def label_bars(section: Section, record: Record) -> Figure:
     for i, score in enumerate(missing):
         text = f"No score: {score.label} (n={score.support}): {score.reason or 'no reason given'}"
         figure.text(0.01, (0.04 + 0.14 * (len(missing) - 1 - i)) / height, text, va="bottom", size=6.5)
-    draw_title(
-        figure,
-        section,
-        f"{clipped(record.model.name)} on {clipped(record.task.name)}: scores by label, percent",
-        height,
-    )
+    title = f"{clipped(record.model.name)} on {clipped(record.task.name)}: scores by label, percent"
+    draw_title(figure, section, title, height)
     return figure
 
 
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
-
-
-def _prepare_bars(axes: Axes, metric: str, count: float, scored: Sequence[LabelScore]) -> None:
-    lows = [100 * s.roc_auc_interval.low for s in scored if s.roc_auc_interval]
-    start = 0.0 if metric == "average_precision" else min(40.0, 10.0 * (min(lows, default=40.0) // 10))
-    axes.set_ylim(count, 0)
-    axes.set_xlim(start, 100)
-    axes.set_yticks([])
-    axes.set_xticks([t for t in range(0, 101, 10 if start >= 30 else 20) if t >= start])
-    axes.tick_params(labelsize=6.5, length=2, width=0.5)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x", color=LINE, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.set_title(METRIC_TITLES[metric], size=7.5, pad=3)
-    if metric == "roc_auc":
-        axes.axvline(50, color=FAINT, linewidth=0.9)
-
-
 def _bar(axes: Axes, y: float, score: LabelScore, metric: str, colour: str) -> None:
-    value = score.roc_auc if metric == "roc_auc" else score.average_precision
-    span = score.roc_auc_interval if metric == "roc_auc" else score.average_precision_interval
+    value, span = score.ranked(metric)
     if value is None:
         axes.text(1, y, ABSENT, va="center", size=6.5)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ import typer
 from ....errors import UsageError, quoted
 from ....tasks.splits.names import is_sample
 from ...comparing.equity import Equity, equities
+from ...comparing.pretrainings import with_seeds
 from ...comparing.summary import centred_score
 from ...comparing.ties import standings
 from ...comparing.transfer import TransferMatrix, reported_matrix, transfer_matrix
@@ -22,8 +23,9 @@ from ..equity import print_equity
 from ..figures import COLUMN_WIDTH
 from ..headline import Conclusion, conclusion, of_scope, print_conclusion
 from ..scope import scope_of
+from ..tables import print_tables
 from .transfer_map import PAGE_WIDTH, transfer_figure
-from .transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
+from .transfer_tables import matrix_rows, transfer_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +49,10 @@ def _compute(
         list[str] | None,
         typer.Option(help="MODEL=TRADITION[,TRADITION]: what it was trained on; read from its card if not given."),
     ] = None,
+    seeds_of: Annotated[
+        list[str] | None,
+        typer.Option(help="MODEL=A,B,…: models that are pre-trainings of one and differ in their seed."),
+    ] = None,
     reported: Annotated[bool, typer.Option("--reported", help="The paper's table, from reported figures.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Also equity over traditions.")] = False,
     resamples: Resamples = 1000,
@@ -55,20 +61,24 @@ def _compute(
         raise UsageError("Name records or folders of records, or ask for --reported figures: one of the two.")
     if reported:
         return [Transfer(reported_matrix())]
-    cultures = _cultures(in_culture or [])
+    evidence = with_seeds(evidence, _named("--seeds-of", seeds_of or []))
+    cultures = _named("--in-culture", in_culture or [])
     matrix = transfer_matrix(evidence, base, cultures, resamples=resamples)
+    if seeds_of:
+        # The conclusion and the equities are of single models.
+        return [Transfer(matrix)]
     (section,) = sections(e.record for e in evidence)
     said = conclusion(of_scope(scope_of(section, evidence, matrix.base, resamples)))
     return [Transfer(matrix, said, equities(evidence, resamples) if details else ())]
 
 
-def _cultures(pairs: Sequence[str]) -> dict[str, list[str]]:
+def _named(option: str, pairs: Sequence[str]) -> dict[str, list[str]]:
     found = {}
     for pair in pairs:
-        model, _, traditions = pair.rpartition("=")
-        if not model or not traditions:
-            raise UsageError(f"--in-culture {quoted(pair)} should read MODEL=TRADITION or MODEL=TRADITION,TRADITION.")
-        found[model] = [tradition.strip() for tradition in traditions.split(",")]
+        model, _, names = pair.rpartition("=")
+        if not model or not names:
+            raise UsageError(f"{option} {quoted(pair)} should read MODEL=NAME or MODEL=NAME,NAME.")
+        found[model] = [name.strip() for name in names.split(",")]
     return found
 
 
@@ -76,7 +86,9 @@ def _show(found: Transfer, console: Console) -> None:
     if found.said is not None:
         print_conclusion(found.said, console)
         console.print()
-    print_transfer(found.matrix, console, headed=found.said is None)
+    tables = transfer_tables(found.matrix)
+    # Edition and warning stand above the conclusion.
+    print_tables(tables if found.said is None else [replace(t, source="", warning="") for t in tables], console)
     print_equity(found.equities, console)
 
 
@@ -110,7 +122,7 @@ VIEW = View(
     name="transfer",
     help="Show models by tasks: scores, and what changed against a base model.",
     compute=_compute,
-    texts=lambda found: {"tex": latex_table(found.matrix), "md": markdown_matrix(found.matrix)},
+    tables=lambda found: transfer_tables(found.matrix),
     rows=lambda found: {"": matrix_rows(found.matrix)},
     figures=lambda found: {
         "": partial(transfer_figure, found.matrix, PAGE_WIDTH),

@@ -41,10 +41,6 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     colour-blind readers can tell apart, to the largest change of a model that is no control; controls have none. Every
     cell has its number and sign, so that the map can be read without colour. Hatched: not separable from zero.
     Outlined: the model was trained on this tradition.
-
-    Args:
-        matrix: what to draw.
-        width: inches, for example :data:`COLUMN_WIDTH` or :data:`PAGE_WIDTH`.
     """
     size = 5.2 if width < 5 else 8.0
     point = 1 / 72

@@ -159,7 +159,8 @@ def test_a_snapshot_that_lacks_a_shard_is_not_taken_for_the_model(models: Path) 
     snapshot = save_tiny(stored / "snapshots" / commit)
     (stored / "refs").mkdir()
     (stored / "refs" / "main").write_text(commit)
-    shards = {"one": "model.safetensors", "two": "model-00002-of-00002.safetensors"}
+    shards = {"one": "model-00001-of-00002.safetensors", "two": "model-00002-of-00002.safetensors"}
+    (snapshot / "model.safetensors").rename(snapshot / shards["one"])
     (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
     with pytest.raises(MissingError, match="offline"):
         load_encoder("hf:a/b", CPU)

@@ -133,6 +133,14 @@ def test_a_card_that_contradicts_itself_ends_the_checks() -> None:
     assert "1 layer names" in checks[0].text
 
 
+@pytest.mark.parametrize(("longest", "well"), [(0.5, True), (0.25, True), (0.2, False)])
+def test_the_longest_window_is_not_below_the_shortest(longest: float, well: bool) -> None:
+    card = replace(CARD, min_seconds=0.25, max_seconds=longest)
+    check = next(iter(check_encoder(Model(card, honest))))
+    assert check.well == well
+    assert ("a longest window of 0.2 s" in check.text) != well
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("sample_rate", "8000"), ("layers", np.int64(2)), ("layer_names", ["a", "b"]), ("dim", True)]
 )

@@ -72,7 +72,7 @@ def test_a_small_run_from_nothing_to_page_and_again_from_the_cache(
     assert {"numpy", "pydantic"} <= imported
     assert not imported & {"torch", "transformers", "sklearn", "scipy", "matplotlib", "pandas", "soundfile"}
     assert "no interval" not in first.out
-    assert "no interval" in cmbench(*MINI, "constant,MERT-nano", "--details").out.partition("AP, %")[2], (
+    assert "no interval" in cmbench(*MINI, "constant,MERT-nano", "--details").out.partition("AP, percent")[2], (
         "or every interval"
     )
     cmbench(*MINI, "constant,MERT-nano", "--title", "Heard <again>")

@@ -1,14 +1,14 @@
 """Proof by simulation: how often intervals hold, how often a difference is found that is none, how often one is missed.
 
-``python -m cmbench.tests.benchmark.comparing.simulation`` prints the tables of docs/statistics.md: two models' macro
-scores (about half an hour of one core), splits as large as the published ones (:mod:`.coverage`, a quarter of an hour)
-and equal encoders through the real bank (:mod:`.encoders`, half an hour). A word behind it names one of them:
-``pairs``, ``published`` or ``encoders``.
+``python -m cmbench.tests.benchmark.comparing.simulation`` prints the tables of docs/statistics.md: splits as large as
+the published ones (:mod:`.coverage`, a quarter of an hour of one core), equal encoders through ridge regression (two
+minutes) and through the real bank (:mod:`.encoders`, half an hour), and two models' macro scores (half an hour). Words
+behind it name some of them, and ``--draws`` how many data sets a row has: fewer of larger tasks.
 """
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from cmbench.benchmark.scoring.bootstrap import cluster_weights
 from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import Bools, Doubles, Floats, sort_scores, weighted_scores
 from cmbench.tests.benchmark.comparing.coverage import judge, tables
-from cmbench.tests.benchmark.comparing.encoders import table
+from cmbench.tests.benchmark.comparing.encoders import linear, real, table
 from cmbench.tests.benchmark.comparing.supports import TASKS
 
 
@@ -121,7 +121,7 @@ def _held(levels: list[Level]) -> float:
     )
 
 
-def pairs() -> Iterator[str]:
+def pairs(draws: int) -> Iterator[str]:
     """Yield the table of differences of macro scores."""
     yield (
         "| groups x tracks | true change | interval holds it | p < 5 % | detectable with 80 % power | interval of "
@@ -129,12 +129,12 @@ def pairs() -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|---|"
     for groups, tracks in ((20, 4), (50, 4), (100, 4), (250, 4)):
-        null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=1000, resamples=1000, seed=groups)
+        null = simulate(groups=groups, tracks=tracks, labels=20, gain=0.0, draws=draws, resamples=1000, seed=groups)
         # The gain that this split should find in four of five draws, by the null's own detectable effect.
         slope = simulate(groups=groups, tracks=tracks, labels=20, gain=0.2, draws=50, resamples=100, seed=groups + 1)
         gain = 0.2 * null.detectable / slope.true_change
         planted = simulate(
-            groups=groups, tracks=tracks, labels=20, gain=gain, draws=1000, resamples=1000, seed=groups + 2
+            groups=groups, tracks=tracks, labels=20, gain=gain, draws=draws, resamples=1000, seed=groups + 2
         )
         for run in (null, planted):
             yield (
@@ -144,26 +144,37 @@ def pairs() -> Iterator[str]:
             )
 
 
-def published() -> Iterator[str]:
-    """Yield the table of splits as large as the published ones."""
-    found = [judge(task, max(5, 15_000 // task.tracks), 200, seed) for task in TASKS for seed in (3000, 4000)]
+def published(draws: int) -> Iterator[str]:
+    """Yield the table of splits as large as the published ones, of two worlds of each task."""
+    smallest = min(task.tracks for task in TASKS)
+    sizes = {task: max(2, draws * smallest // task.tracks) for task in TASKS}
+    found = [judge(task, sizes[task], 200, seed) for task in TASKS for seed in (3000, 4000)]
     yield from tables([one for seen, _ in found for one in seen], [one for _, judged in found for one in judged])
 
 
-TABLES: dict[str, Callable[[], Iterable[str]]] = {
-    "pairs": pairs,
-    "published": published,
-    "encoders": lambda: table(150, 10, 200),
+TABLES: dict[str, tuple[Callable[[int], Iterable[str]], int]] = {
+    "published": (published, 60),
+    "linear": (lambda draws: table(linear, draws, 20, 200), 300),
+    "encoders": (lambda draws: table(real, draws, 20, 200), 300),
+    "pairs": (pairs, 1000),
 }
+"""By name, with data sets of a row."""
 
 
-def main(names: Sequence[str]) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Print the tables of docs/statistics.md, or those that are named."""
-    for name in names or TABLES:
-        for line in TABLES[name]():
+    parser = ArgumentParser(description="Print the tables of docs/statistics.md.")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--draws", type=int, help="data sets of a row")
+    asked = parser.parse_args(words)
+    if unknown := [name for name in asked.tables if name not in TABLES]:
+        parser.error(f"there is no table {unknown[0]!r}")
+    for name in asked.tables or TABLES:
+        lines, draws = TABLES[name]
+        for line in lines(asked.draws or draws):
             print(line, flush=True)
         print()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -30,9 +30,9 @@ def test_perfect_is_one_and_chance_is_about_zero(build_evidence: Build) -> None:
     record = perfect.record.model_copy(update={"labels": labels})
     perfect = Evidence(record, perfect.path, perfect.track_ids, perfect.groups, TARGETS, perfect.probabilities)
     assert chance_precision(record) == pytest.approx(TARGETS.mean())
-    assert centred_replicates(perfect, 50) == pytest.approx(np.ones(51))
+    assert centred_replicates(perfect, 50) == pytest.approx(np.ones(52))
     constant = Evidence(record, perfect.path, perfect.track_ids, perfect.groups, TARGETS, np.full((2, 300, 4), 0.5))
-    assert centred_replicates(constant, 50) == pytest.approx(np.zeros(51))
+    assert centred_replicates(constant, 50) == pytest.approx(np.zeros(52))
     guess = np.random.default_rng(1).random((20, *TARGETS.shape))
     chance = Evidence(record, perfect.path, perfect.track_ids, perfect.groups, TARGETS, guess.astype(np.float32))
     assert abs(centred_replicates(chance, 50)[0]) < 0.03

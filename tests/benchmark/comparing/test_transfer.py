@@ -21,10 +21,10 @@ from cmbench.benchmark.comparing.transfer import TransferMatrix, cultures_of, re
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.views.base import write_view
 from cmbench.benchmark.views.figures import COLUMN_WIDTH
-from cmbench.benchmark.views.tables import csv_text
+from cmbench.benchmark.views.tables import csv_text, latex_tables, markdown_tables, print_tables
 from cmbench.benchmark.views.transfer import VIEW, Transfer
 from cmbench.benchmark.views.transfer.transfer_map import PAGE_WIDTH, scale_end, transfer_figure
-from cmbench.benchmark.views.transfer.transfer_tables import latex_table, markdown_matrix, matrix_rows, print_transfer
+from cmbench.benchmark.views.transfer.transfer_tables import matrix_rows, transfer_tables
 from cmbench.cli import app
 from cmbench.errors import UsageError
 from cmbench.tests.benchmark.views.headline.test_heat_map import luminance
@@ -192,9 +192,17 @@ def test_what_cannot_be_one_matrix_is_refused(build_evidence: Build) -> None:
         transfer_matrix([*found, found[0]])
 
 
+def latex_table(matrix: TransferMatrix) -> str:
+    return latex_tables(transfer_tables(matrix))
+
+
+def markdown_matrix(matrix: TransferMatrix) -> str:
+    return markdown_tables(transfer_tables(matrix))
+
+
 def printed(matrix: TransferMatrix) -> str:
     out = io.StringIO()
-    print_transfer(matrix, Console(file=out, width=150))
+    print_tables(transfer_tables(matrix), Console(file=out, width=150))
     return out.getvalue()
 
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from cmbench.baselines.base import LoadOptions
-from cmbench.benchmark.executors.base import OnProgress, Place, executors, get_executor
+from cmbench.benchmark.executors.base import OnProgress, WorkerSettings, executors, get_executor
 from cmbench.benchmark.executors.local import Local
 from cmbench.benchmark.models import Encoders
 from cmbench.errors import UsageError
@@ -34,7 +34,7 @@ def test_the_local_one_does_everything_here_and_now() -> None:
         told.append(made)
         return made + " and kept"
 
-    with Local(encoders, Place(threads=3)) as executor:
+    with Local(encoders, WorkerSettings(threads=3)) as executor:
         assert executor.threads == 3
         assert list(executor.each(lambda given, items: ((given, item) for item in items), [1, 2])) == [
             (encoders, 1),

@@ -106,3 +106,24 @@ def test_a_damaged_note_is_not_passed_over(tmp_path: Path, content: str) -> None
     (tmp_path / FILE).write_text(content)
     with pytest.raises(UsageError, match="cannot be read"):
         claim(tmp_path, [corpus(tmp_path / "one")])
+
+
+def test_what_is_noted_is_believed_until_results_come(tmp_path: Path) -> None:
+    out, task = tmp_path / "results", corpus(tmp_path / "one")
+    claim(out, [task])
+    record = out / "record.json"
+    record.touch()
+    claim(out, [task])
+    settled = (out / FILE).read_bytes()
+    assert (out / FILE).stat().st_mtime_ns > record.stat().st_mtime_ns
+    (tmp_path / "one" / "0.wav").write_bytes(b"other")
+    claim(out, [task])
+    assert (out / FILE).read_bytes() == settled, "no result of another recording is there"
+    record.touch()
+    claim(out, [task])
+    assert (out / FILE).read_bytes() != settled
+    changed = corpus(tmp_path / "two")
+    (tmp_path / "two" / "0.wav").write_bytes(b"other")
+    claim(out, [changed])
+    with pytest.raises(UsageError, match="another corpus"):
+        claim(out, [corpus(tmp_path / "one")])

@@ -201,7 +201,7 @@ def test_trainings_are_read_back_and_are_as_many_as_the_protocol_has(
     read = read_evidence(write(tmp_path / "asked", made, resampled=again))
     assert read.resampled is not None
     assert np.array_equal(read.resampled, again.astype(np.float16))
-    assert read.sample == Sample(5, 4)
+    assert read.sample == Sample(5, 4, choice=True)
     some = read.rows(read.track_ids[1:3]).resampled
     assert some is not None
     assert np.array_equal(some, again[:, 1:3].astype(np.float16))

@@ -27,7 +27,7 @@ from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.files import sha256_of
 from cmbench.leaderboards.claims import SAID, SHOWN_BY_A_RUN, UNVERIFIED
-from cmbench.leaderboards.entry import ENTRIES, Board, FileFacts, Manifest, Submission, Withdrawal
+from cmbench.leaderboards.entry import ENTRIES, BoardId, FileFacts, Manifest, Submission, Withdrawal
 from cmbench.leaderboards.listing import Site, read_site
 from cmbench.leaderboards.pages.serving import server
 from cmbench.leaderboards.pages.site import build, pages, reproducing
@@ -75,7 +75,7 @@ def write_entry(
     submission = Submission(
         name=name,
         version=version,
-        board=Board(edition=edition, split=task.split, protocol=protocol.name, protocol_sha256=protocol.sha256),
+        board=BoardId(edition=edition, split=task.split, protocol=protocol.name, protocol_sha256=protocol.sha256),
         model_fingerprint=model.fingerprint,
         parameters=model.parameters,
         tasks=tuple(r.task.name for r in records),
