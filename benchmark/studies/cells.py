@@ -120,8 +120,7 @@ class Cell:
         """What everything that is computed from the cell depends on."""
         shared = hashlib.sha256("\n".join(self.shared).encode()).hexdigest()
         record = self.evidence.record
-        about = {"cell": record.cell_sha256, "predictions": record.predictions.sha256}
-        return about | {"tracks": shared, "version": __version__}
+        return {"cell": record.cell_sha256, "predictions": record.predictions.sha256, "tracks": shared}
 
 
 @dataclass(frozen=True)

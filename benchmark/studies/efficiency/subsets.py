@@ -74,7 +74,7 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
 
     Groups, and for the positives tracks, are put into a random order; a part is its beginning. A label with fewer
     positives than are asked for has all of them; a track that is there for one label brings its others along. A label
-    that all of these tracks carry, as one without others, gets as many tracks without it: else nothing can be learnt.
+    that all of these tracks carry, as one alone, gets as many tracks without it: else there is nothing to learn.
 
     Args:
         data: the task's tracks.

@@ -1,6 +1,7 @@
 """What is judged of leakage, from evidence alone: splits, labels counted twice, rare labels, tracks heard before.
 
-Each is a paired difference of the score that is 0 at chance (:mod:`..answers`).
+Each is a paired difference of the score that is 0 at chance (:mod:`..answers`); between labels or tracks of unlike
+prevalence, of ROC-AUC alone, which does not depend on it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ...comparing.paired import replicate
 from ...records.evidence import Evidence
 from ...scoring.bootstrap import cluster_count
 from ...scoring.intervals import Sample, fewest
-from ...scoring.metrics import Bools, defined_labels
+from ...scoring.metrics import Bools, Doubles, defined_labels
 from ..answers import Sides
 from ..cells import centred
 
@@ -71,7 +72,17 @@ def thirds(found: Evidence) -> Mapping[str, tuple[int, ...]]:
 def in_thirds(found: Evidence, first: str, second: str) -> Sides | None:
     """Compare two thirds of the labels of a task; ``None`` where it has fewer than three."""
     parts = thirds(found)
-    return _sides(found, found, parts[first], parts[second]) if all(parts.values()) else None
+    if not all(parts.values()):
+        return None
+    before, after = (_ranked(found, parts[name]) for name in (first, second))
+    task = found.record.task
+    return Sides(task.name, task.tradition, before, after, found.sample, len(found.track_ids))
+
+
+def _ranked(found: Evidence, labels: Sequence[int]) -> Doubles:
+    """Return ROC-AUC alone, 0 at chance, ``[1 + resamples]``: of rare labels the same skill has a lower precision."""
+    scores: Doubles = 2 * replicate(found, RESAMPLES).macro("roc_auc", labels) - 1
+    return scores
 
 
 def against(base: Evidence, found: Evidence, third: str) -> Sides | None:
@@ -102,9 +113,7 @@ def heard_before(base: Evidence, found: Evidence, heard: Collection[str]) -> Sid
     if not columns:
         return None
     others, these = (
-        centred(replicate(_only(found, part), RESAMPLES), columns)
-        - centred(replicate(_only(base, part), RESAMPLES), columns)
-        for part in (~rows, rows)
+        _ranked(_only(found, part), columns) - _ranked(_only(base, part), columns) for part in (~rows, rows)
     )
     groups = [cluster_count([g for g, here in zip(found.groups, part, strict=True) if here]) for part in (~rows, rows)]
     sample = fewest([base.sample, found.sample, *(Sample(count, base.sample.trainings) for count in groups)])

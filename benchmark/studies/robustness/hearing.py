@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....errors import CmbenchError
 from ..base import Evaluation
 from ..cells import Cell, chosen_probe
 from .alterations import Alteration, Altered, altered_card
@@ -44,7 +45,7 @@ def hear(
         By the name of the form, :data:`CLEAN` first, on the tracks that could be used in every one.
 
     Raises:
-        CmbenchError: the encoder misbehaves on what it hears.
+        CmbenchError: the encoder misbehaves on what it hears, or no track can be heard in every form.
     """
     from ....baselines.device import choose_device
     from ...features.store import FeatureView
@@ -53,6 +54,11 @@ def hear(
 
     forms = [_stored(cell, name, encoders, one, how.workers, observer) for one in (None, *alterations)]
     ids = tuple(i for i in cell.shared if all(i in entries for _, entries in forms))
+    if not ids:
+        raise CmbenchError(
+            f"{cell.model} can hear no test track of {cell.task} in every form: altered tracks may be too short. "
+            "Leave this task or this model out."
+        )
     view = FeatureView(forms[0][0], [entries[i] for _, entries in forms for i in ids])
     own = cell.evidence.rows(ids)
     heard = ProbeSplit(view, np.tile(own.targets, (len(forms), 1)))

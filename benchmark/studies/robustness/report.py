@@ -41,7 +41,9 @@ def change_table(found: Answers) -> ViewTable:
         "cannot be told. All intervals: the figure and the CSV, there also direction by direction.",
     ]
     if NAMED in columns:
-        notes.append(f"{APART}: negative where modes lose more than other labels. {NAMED}: -30 if 70 % keep theirs; {TEST_ONLY}.")
+        notes.append(
+            f"{APART}: negative where modes lose more than other labels. {NAMED}: -30 if 70 % keep theirs; {TEST_ONLY}."
+        )
     heads = ["model", "alteration", *(part.replace(" ", "\n", 1) for part in columns)]
     return ViewTable.of(found, "Changes by alteration, points", heads, rows, 2, notes)
 
@@ -87,7 +89,8 @@ def _transposed(found: Answers) -> str:
 def _control(found: Answers) -> str:
     costs = ", ".join(f"{model} {_long(found.of(THERE_AND_BACK, model)[ALL])}" for model in found.models)
     return (
-        f"Pitch there and back, where only the phase vocoder is heard, costs {costs}: so much of a shift is no pitch."
+        f"Pitch there and back, where only the phase vocoder is heard, and twice, costs {costs}: about so much of a "
+        "shift, or less, is no pitch."
     )
 
 

@@ -153,3 +153,29 @@ def test_both_parts_are_scored_on_the_labels_that_both_define(build_evidence: Bu
     assert change.verdict == "kept"
     assert heard_before(evidence, other, frozenset(evidence.track_ids)) is None
     assert heard_before(evidence, other, frozenset()) is None
+
+
+def test_labels_that_are_rare_and_known_as_well_are_no_worse(build_evidence: Build) -> None:
+    def null(seed: int) -> Evidence:
+        rng = np.random.default_rng(seed)
+        targets = rng.random((TRACKS * 2, LABELS)) < np.array([0.45, 0.45, 0.08, 0.08])
+        scores = 1 / (1 + np.exp(-(1.5 * targets + rng.standard_normal(targets.shape))))
+        groups = [f"g{i // 3}" for i in range(len(targets))]
+        return supported(build_evidence("mfcc", targets, scores, groups), (400, 390, 60, 50))
+
+    assert found_in(lambda seed: in_thirds(null(seed), HEAD, TAIL), 12) <= 3
+
+
+def test_a_gain_on_tracks_of_rarer_labels_is_no_memory(build_evidence: Build) -> None:
+    def null(seed: int) -> Sides | None:
+        rng = np.random.default_rng(seed)
+        rare = np.arange(TRACKS * 4)[:, None] < TRACKS * 2
+        targets = rng.random((TRACKS * 4, LABELS)) < np.where(rare, 0.08, 0.45)
+        groups = [f"g{i // 3}" for i in range(len(targets))]
+        base, found = (
+            build_evidence(name, targets, 1 / (1 + np.exp(-(d * targets + rng.standard_normal(targets.shape)))), groups)
+            for name, d in (("mfcc", 0.2), ("adapted", 1.6))
+        )
+        return heard_before(base, found, {f"t{i}" for i in range(TRACKS * 2)})
+
+    assert found_in(null, 8) <= 2

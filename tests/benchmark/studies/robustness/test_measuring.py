@@ -19,11 +19,12 @@ from cmbench.benchmark.comparing.paired import TEST_ONLY
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
 from cmbench.benchmark.studies.answers import Answer, Answers
-from cmbench.benchmark.studies.robustness import report
+from cmbench.benchmark.studies.robustness import alterations, report
 from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, KINDS, THERE_AND_BACK, altered_card
 from cmbench.benchmark.studies.robustness.measuring import APART, NAMED, Request, measure
 from cmbench.benchmark.studies.robustness.report import change_figure, change_table, sentences
 from cmbench.benchmark.views.words import ALL
+from cmbench.errors import CmbenchError
 
 RATE = 8000
 FIFTY, NOISE = "pitch ±50 cents", "noise 20 dB"
@@ -182,6 +183,12 @@ def shown(found: Answers) -> None:
     assert len(rows) == 2 * 5 * (len(KINDS) + len(KINDS[FIFTY]))
     figure = change_figure(found)
     assert [axes.get_title() for axes in figure.axes] == [ALL, "makam", "usul", APART, NAMED]
+
+
+def test_where_every_altered_track_is_too_short_that_is_said(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alterations, "LONGER", 100.0)
+    with pytest.raises(CmbenchError, match="relative can hear no test track of steps in every form"):
+        study("relative")
 
 
 def test_features_of_altered_audio_are_never_those_of_another_form() -> None:
