@@ -53,7 +53,8 @@ def print_transfer(matrix: TransferMatrix, console: Console, *, headed: bool = T
 
 def _sample(matrix: TransferMatrix) -> str:
     changes = [cell.change for cell in matrix.cells.values() if cell.change]
-    return "" if all(change.trainings for change in changes) else f", {TEST_ONLY}"
+    only = "" if all(change.trainings for change in changes) else f", {TEST_ONLY}"
+    return f"{only}, one model of each" if any(change.models == (1, 1) for change in changes) else only
 
 
 def _printed(cell: Cell | None) -> str:
