@@ -36,6 +36,7 @@ def transfer_tables(matrix: TransferMatrix) -> list[ViewTable]:
         best |= {(y, x) for y, mean in means.items() if mean == max(means.values())}
     changes = [cell.change for cell in matrix.cells.values() if cell.change]
     sample = "" if all(change.trainings for change in changes) else f", {TEST_ONLY}"
+    sample += ", one model of each" if any(change.models == (1, 1) for change in changes) else ""
     legend = (
         "Cells: ROC-AUC / AP; with them the change of the chance-centred score in points (reported figures: of the "
         "mean of both; [ ] in the model's own culture, ~ not separable from zero at a false discovery rate of "

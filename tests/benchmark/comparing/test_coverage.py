@@ -60,7 +60,7 @@ def test_the_table_has_a_row_for_each_class_and_task() -> None:
     assert {line.count("|") for line in lines} == {len(HEAD) + 1}
 
 
-@pytest.mark.parametrize("bank", [linear, pytest.param(real, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bank", [linear, pytest.param(real, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_equal_encoders_are_seldom_told_apart_by_both_samples(bank: Bank) -> None:
     found = [compare_equals(bank, REAL[0], seed, 8, 100) for seed in range(20)]
     told = [sum((one.rules[i].p_value or 0.0) < 0.05 for one in found) for i in range(3)]
