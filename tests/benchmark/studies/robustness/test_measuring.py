@@ -191,6 +191,13 @@ def test_where_every_altered_track_is_too_short_that_is_said(study: Study, monke
         study("relative")
 
 
+def test_features_of_other_arithmetic_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    card, one = Hearing(absolute=True).card, ALTERATIONS[NOISE]
+    before = altered_card(card, one).fingerprint
+    monkeypatch.setattr(alterations, "VERSION", alterations.VERSION + 1)
+    assert altered_card(card, one).fingerprint != before
+
+
 def test_features_of_altered_audio_are_never_those_of_another_form() -> None:
     card = Hearing(absolute=True).card
     cards = [card, *(altered_card(card, one) for one in ALTERATIONS.values())]
