@@ -41,9 +41,9 @@ def answer_table(found: Leakage) -> ViewTable:
     notes = [
         "Points of the score that is 0 at chance and 100 for a perfect ranking; mean: each tradition once. A split: "
         f"against the usual one, on the tracks that both test. {REPEATED}: against all labels. Head, middle and tail: "
-        f"thirds of the labels by training tracks; middle and tail less head, and {HEARD}, by ROC-AUC alone. {HEARD}: "
-        "what a model gains over the first on tracks that it was "
-        "likely trained on, against what it gains on the others. Every task: the CSV. Verdicts: at a "
+        f"thirds of the labels by training tracks, less {HEAD} by ROC-AUC alone. {HEARD}, by ROC-AUC too: what a model "
+        "gains over the first on tracks that it was likely trained on, against what it gains on the others. Every "
+        "task: the CSV. Verdicts: at a "
         "false discovery rate of 5 % among the tasks of a question and their mean.",
         *found.absent,
     ]

@@ -212,3 +212,15 @@ def test_a_lead_that_is_looked_for_among_all_sizes_is_judged_among_all_sizes(bui
         assert one.q_value == pytest.approx(
             min((other.p_value or 0.0) * len(ordered) / k for k, other in enumerate(ordered, 1) if k >= rank)
         )
+
+
+def test_every_tradition_and_size_has_its_own_change(build_cell: BUILD) -> None:
+    cells, scores = [], []
+    for model in ("a", "b"):
+        for tradition, task in (("greek", "lyra"), ("carnatic", "carnatic")):
+            cells.append(build_cell(model, plain, task=task, tradition=tradition, seed=0))
+            value = {size: 0.1 * k + (model == "b") * (tradition == "greek") for k, size in enumerate(SIZES)}
+            scores.append({size.words: np.full(11, value[size]) for size in SIZES})
+    changes = {pair.tradition: {one.change for one in pair.changes.values()} for pair in judge(cells, scores, 3).pairs}
+    assert changes["carnatic"] == {0.0}
+    assert min(changes["greek"]) == pytest.approx(1.0)

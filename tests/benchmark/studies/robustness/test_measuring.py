@@ -18,8 +18,9 @@ from cmbench.baselines.base import EncoderCard, EncoderEntry
 from cmbench.benchmark.comparing.paired import TEST_ONLY
 from cmbench.benchmark.observer import Observer
 from cmbench.benchmark.protocol import ProbeSettings, get_protocol
+from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.studies.answers import Answer, Answers
-from cmbench.benchmark.studies.robustness import alterations, report
+from cmbench.benchmark.studies.robustness import alterations, measuring, report
 from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, KINDS, THERE_AND_BACK, altered_card
 from cmbench.benchmark.studies.robustness.measuring import APART, NAMED, Request, measure
 from cmbench.benchmark.studies.robustness.report import change_figure, change_table, sentences
@@ -189,6 +190,23 @@ def test_where_every_altered_track_is_too_short_that_is_said(study: Study, monke
     monkeypatch.setattr(alterations, "LONGER", 100.0)
     with pytest.raises(CmbenchError, match="relative can hear no test track of steps in every form"):
         study("relative")
+
+
+def test_tracks_without_a_mode_name_none(build_evidence: Callable[..., Evidence]) -> None:
+    modes, groups = np.arange(40)[:, None] % 2 == np.arange(2), [f"g{i // 2}" for i in range(40)]
+    targets = modes & (np.arange(40)[:, None] < 20)
+    clean = build_evidence("mfcc", targets, np.where(modes, 0.8, 0.2), groups)
+    turned = build_evidence("mfcc", targets, np.where(modes == (np.arange(40)[:, None] < 20), 0.8, 0.2), groups)
+    shares = measuring._named_alike(turned, clean, [0, 1])
+    assert shares[0] == 1.0
+    assert np.nanmin(shares) == 1.0
+
+
+def test_features_of_other_arithmetic_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    card, one = Hearing(absolute=True).card, ALTERATIONS[NOISE]
+    before = altered_card(card, one).fingerprint
+    monkeypatch.setattr(alterations, "VERSION", alterations.VERSION + 1)
+    assert altered_card(card, one).fingerprint != before
 
 
 def test_features_of_altered_audio_are_never_those_of_another_form() -> None:

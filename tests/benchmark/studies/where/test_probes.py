@@ -61,6 +61,15 @@ def test_what_nobody_knows_is_not_learnt_from(name: str, music: tuple[np.ndarray
         assert np.allclose(scores[:, 1], alone[:, 1], atol=1e-3)
 
 
+def test_neighbours_of_whom_nothing_is_known_do_not_count() -> None:
+    x = np.repeat([[1.0, 0.1], [-1.0, -0.1]], 10, axis=0) + 0.01 * np.random.default_rng(0).standard_normal((20, 2))
+    labels, known = np.zeros((20, 1), bool), np.ones((20, 1), bool)
+    # Two of the first ten are known, both with the label; of the others six of ten lack it.
+    labels[:2], known[2:10], labels[10:14] = True, False, True
+    (scores,) = FITS[NEAREST](x, labels, known, [x[[0, 19]]])
+    assert scores[0, 0] > 0.9 > 0.6 > scores[1, 0]
+
+
 def test_a_label_that_every_track_or_none_has_ranks_nothing(music: tuple[np.ndarray, ...]) -> None:
     train, labels, known, test, _ = music
     labels = labels.copy()
