@@ -79,7 +79,7 @@ def test_a_recipe_says_the_network_the_heads_and_the_features(recipe: Recipe, tm
     assert (shape.hidden, shape.layers, shape.heads, shape.conv_kernel) == (48, 1, 2, (400, 2))
     assert shape.melody == MelodyShape(6)
     assert tensors["encoder_cqt_model.fc.weight"].shape == (36, 48)
-    assert tensors["contrast_head.1.weight"].shape == (5, 10)
+    assert tensors["contrast_head.melody.1.weight"].shape == (5, 10)
     assert (learner.cqt.lowest, learner.cqt.bins, learner.cqt.per_octave) == (65.4, 36, 12)
     assert isinstance(learner.teacher, ResidualKMeans)
     assert learner.teacher.codebooks.shape[2] == 216

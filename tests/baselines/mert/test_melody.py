@@ -12,12 +12,14 @@ import torch
 
 from cmbench.baselines.mert.checkpoint import Preprocessor, read_checkpoint
 from cmbench.baselines.mert.folder import configuration, write_folder
-from cmbench.baselines.mert.melody import STREAM, MelodyShape, added, hear, log_spectrum, salience, summary
+from cmbench.baselines.mert.melody import MelodyShape, log_spectrum, salience, summary
 from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
-from cmbench.baselines.mert.shape import MELODY, read_shape
+from cmbench.baselines.mert.shape import STREAM_KEY, read_shape
+from cmbench.baselines.mert.streams import added, hear
 from cmbench.errors import UsageError
 
 STREAM_SHAPE = MelodyShape(patterns=12)
+STREAM, MELODY = STREAM_SHAPE.name, STREAM_KEY.format(STREAM_SHAPE.name)
 SHAPE = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4
 )
@@ -91,7 +93,7 @@ def test_the_stream_reaches_every_state_and_others_are_as_they_were() -> None:
     }
     again = pooled_states(prepare(silent, MELODIC, torch.device("cpu")), MELODIC, audio)
     torch.testing.assert_close(again, without)
-    assert added(both, hear(both, STREAM_SHAPE, audio)).shape == (1, 1, 16)
+    assert added(both, [STREAM_SHAPE], hear(both, [STREAM_SHAPE], audio)).shape == (1, 1, 16)
 
 
 def write(folder: Path, shape: HubertShape) -> None:
