@@ -231,6 +231,8 @@ def network_shape(recipe: Recipe) -> HubertShape:
     shape = replace(SHAPES[recipe.shape], **own)
     if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
         raise UsageError(f"Recipe {recipe.name}: network.conv_dim, conv_kernel and conv_stride go together: name all.")
+    if (heard := sum(stream.size for stream in shape.streams)) >= shape.hidden:
+        raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values should be more than {heard} of streams.")
     for name, parts in (("heads", shape.heads), ("position_groups", shape.position_groups)):
         if shape.hidden % parts:
             raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values are no multiple of {parts} {name}.")

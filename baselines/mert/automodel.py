@@ -11,7 +11,7 @@ from transformers import HubertConfig, HubertModel
 from .checkpoint import TRAINING_ONLY
 from .planting import plant
 from .shape import read_shape
-from .streams import added, hear
+from .streams import hear, placed
 
 
 class MertConfig(HubertConfig):  # type: ignore[no-untyped-call]
@@ -35,17 +35,18 @@ class MertModel(HubertModel):  # type: ignore[no-untyped-call]
         super().__init__(config)
         self._streams = shape.streams
         for stream in self._streams:
-            for name, size in stream.tensors(shape.hidden).items():
+            for name, size in stream.tensors().items():
                 plant(self, name, torch.zeros(size))
-        self._heard: Any = 0.0
+        self._heard: Any = None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_values: Any, *others: Any, **settings: Any) -> Any:
-        """Run the network; what its streams hear is added to every frame that enters the Transformer."""
+        """Run the network; what its streams hear stands in every frame that enters the Transformer."""
         if self._streams:
             ready = dict(self.named_parameters())
-            self._heard = added(ready, self._streams, hear(ready, self._streams, input_values))
+            self._heard = hear(ready, self._streams, input_values)
         return super().forward(input_values, *others, **settings)
 
     def _mask_hidden_states(self, hidden_states: Any, *others: Any, **settings: Any) -> Any:
-        return super()._mask_hidden_states(hidden_states, *others, **settings) + self._heard
+        states = super()._mask_hidden_states(hidden_states, *others, **settings)
+        return placed(states, self._heard) if self._streams else states

@@ -10,9 +10,12 @@ a learned convolution along them stands here for their transform.
 2. strokes n = gelu(2 V * e), with e the envelopes in groups of bands less their mean over time, V learned convolutions
    along time;
 3. a = the autocorrelation of each kind of stroke over that at lag 0, at logarithmic lags;
-4. patterns p = gelu(4 W * a), a learned convolution along them, then their mean and their maximum: a tempo is a place;
-5. beside them, fixed, what a spectrum alone says of the timbre: of every band the mean, the deviation, and the
-   deviation of the difference between two frames.
+4. patterns p = gelu(4 W * a), a learned convolution along them; s = [mean p, max p], of which the tempo is gone, is
+   what is heard of the rhythm;
+5. beside it, fixed, what a spectrum alone says of the timbre: of every band, two mel bands wide, the mean, the
+   deviation, and the deviation of the difference between two frames.
+
+Both are further dimensions of every frame that enters the Transformer.
 
 Nothing here imports torch until a function that needs it is called.
 """
@@ -55,7 +58,7 @@ class EnvelopeShape:
     name: ClassVar[str] = "envelope"
     """Beginning of the names of the stream's tensors."""
 
-    rhythms: int = 96
+    rhythms: int = 64
     bands: int = 64
     window: int = 1024
     hop: int = 640
@@ -70,11 +73,11 @@ class EnvelopeShape:
     @property
     def size(self) -> int:
         """Length of a summary."""
-        return 2 * self.rhythms + 3 * self.bands
+        return 2 * self.rhythms + 3 * (self.bands // 2)
 
     @property
     def told(self) -> int:
-        """How many of its first values are contrasted: those of the patterns."""
+        """How many of its first values are contrasted: those of rhythm."""
         return 2 * self.rhythms
 
     @property
@@ -82,12 +85,11 @@ class EnvelopeShape:
         """What the fixed front end follows from."""
         return self.name, self.bands, self.window, self.hop
 
-    def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor of the stream before hidden states of that length."""
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor of the stream."""
         sizes = {
             "strokes": (self.kinds, self.groups, self.taps),
             "patterns": (self.rhythms, self.kinds, self.reach),
-            "out": (hidden, self.size),
         }
         found: dict[str, tuple[int, ...]] = {}
         for name, size in sizes.items():
@@ -165,7 +167,7 @@ def rhythm(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) -
 
 
 def summary(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) -> Tensor:
-    """Return what is heard of rhythm and timbre ``[batch, size]`` float32: patterns' means and maxima, then the bands'.
+    """Return what is heard of rhythm, and then of timbre ``[batch, size]`` float32.
 
     Args:
         ready: the network's tensors.
@@ -180,8 +182,8 @@ def summary(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) 
     name = f"{shape.name}.patterns"
     heard = rhythm(ready, shape, spectra)
     found = functional.gelu(4 * functional.conv1d(heard, ready[f"{name}.weight"], ready[f"{name}.bias"]))
-    means = spectra.mean(1)
-    means = (means - means.mean(1, keepdim=True)) / 2
-    # The constants bring the values of music to a mean near 0, as loud as the patterns.
-    timbre = torch.cat([means, spectra.std(1) - 2, 2 * spectra.diff(dim=1).std(1) - 2], 1)
-    return torch.cat([found.mean(2), found.amax(2), 0.7 * timbre], 1)
+    wide = spectra.unflatten(2, (-1, 2)).mean(3)
+    means = wide.mean(1)
+    # The constants bring the values of music to a mean near 0.
+    timbre = [(means - means.mean(1, keepdim=True)) / 2, wide.std(1) - 2, 2 * wide.diff(dim=1).std(1) - 2]
+    return torch.cat([found.mean(2), found.amax(2), *timbre], 1)

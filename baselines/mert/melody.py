@@ -12,7 +12,7 @@ identification*, have it, and, for salience, Bittner et al. 2017, *Deep salience
 3. h = z summed over octaves, its mean over time, over its mean, less 1: a histogram of pitch classes of each kind;
 4. patterns p = gelu(W * h), a learned circular convolution over the whole octave, then their mean and their maximum
    over the pitch classes: here the key is gone;
-5. with the summary s = [4 mean p, 2 max p], B s is added to every frame that enters the Transformer.
+5. s = [4 mean p, 2 max p] are among the last dimensions of every frame that enters the Transformer.
 
 Nothing here imports torch until a function that needs it is called.
 """
@@ -53,7 +53,7 @@ class MelodyShape:
     name: ClassVar[str] = "melody"
     """Beginning of the names of the stream's tensors."""
 
-    patterns: int = 96
+    patterns: int = 64
     per_octave: int = 36
     octaves: int = 6
     lowest: float = 82.4
@@ -83,13 +83,12 @@ class MelodyShape:
         """What the fixed front end follows from."""
         return self.name, self.per_octave, self.octaves, self.lowest, self.window, self.hop
 
-    def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor of the stream before hidden states of that length."""
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor of the stream."""
         sizes = {
             "salience.wide": (self.channels, 1, self.kernel),
             "salience.narrow": (self.kinds, self.channels, 9),
             "patterns": (self.patterns, self.kinds, self.per_octave),
-            "out": (hidden, self.size),
         }
         found: dict[str, tuple[int, ...]] = {}
         for name, size in sizes.items():
@@ -186,5 +185,5 @@ def summary(ready: Mapping[str, Tensor], shape: MelodyShape, spectra: Tensor) ->
     around = torch.cat([histogram, histogram[..., :-1]], 2)
     name = f"{shape.name}.patterns"
     found = functional.gelu(functional.conv1d(around, ready[f"{name}.weight"], ready[f"{name}.bias"]))
-    # As loud as the other streams.
+    # About as loud as the other streams.
     return torch.cat([4 * found.mean(2), 2 * found.amax(2)], 1)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from .envelope import EnvelopeShape
 from .melody import MelodyShape
-from .streams import Stream, added, hear
+from .streams import Stream, hear, placed
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -140,7 +140,7 @@ class HubertShape:
             found |= _linear(f"{name}.feed_forward.output_dense", self.intermediate, self.hidden)
             found |= _norm(f"{name}.final_layer_norm", self.hidden)
         for stream in self.streams:
-            found |= stream.tensors(self.hidden)
+            found |= stream.tensors()
         return found
 
 
@@ -249,7 +249,7 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
         dtype = ready["feature_projection.projection.weight"].dtype
         frames = project(ready, shape, convolve(ready, shape, audio.to(dtype)))
         if streams := shape.streams:
-            frames = frames + added(ready, streams, hear(ready, streams, audio))
+            frames = placed(frames, hear(ready, streams, audio))
         states = embed(ready, shape, frames)
         means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):

@@ -88,6 +88,8 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
     )
     if shape.conv_norm not in ("group", "layer"):
         raise UsageError(f"{where}: feat_extract_norm = {shape.conv_norm!r} is neither 'group' nor 'layer'.")
+    if sum(stream.size for stream in shape.streams) >= shape.hidden:
+        raise UsageError(f"{where}: hidden_size = {shape.hidden} has no room for what the streams hear and more.")
     if shape.layers > _MOST_LAYERS:
         raise UsageError(f"{where}: num_hidden_layers = {shape.layers} is beyond {_MOST_LAYERS}.")
     if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):

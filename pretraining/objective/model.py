@@ -43,7 +43,7 @@ from ...baselines.mert.network import (
     random_weights,
 )
 from ...baselines.mert.planting import plant
-from ...baselines.mert.streams import STREAMS, Stream, added, hear
+from ...baselines.mert.streams import STREAMS, Stream, hear, placed
 from ...baselines.network import open_network
 from ...errors import UsageError
 from ..recipes.recipe import RATE
@@ -143,10 +143,9 @@ class PretrainingModel(nn.Module):
             # Without a gradient into the streams nothing is kept for it.
             with nullcontext() if self.stream_gradient else torch.no_grad():
                 heard = hear(ready, streams, audio)
-            for one in heard:
-                if one.requires_grad and self.stream_gradient != 1.0:
-                    one.register_hook(lambda gradient: gradient * self.stream_gradient)  # type: ignore[no-untyped-call]
-            frames = frames + added(ready, streams, heard).to(frames.dtype)
+            if heard.requires_grad and self.stream_gradient != 1.0:
+                heard.register_hook(lambda gradient: gradient * self.stream_gradient)  # type: ignore[no-untyped-call]
+            frames = placed(frames, heard)
         states = self._transform(ready, frames, rates)
         found = self._predict(weights, states[mask], features)
         return replace(found, compared=tuple(map(partial(self._compared, weights), self.shape.streams, views)))

@@ -272,7 +272,7 @@ class Recipe:
             ``filter_bank`` (:mod:`..objective.filter_bank`).
         feature_gradient: factor on the gradient into the convolutions.
         stream_gradient: factor on the gradient of MERT's loss into the streams; with 0 the contrast alone teaches
-            what is heard of a recording, and MERT's loss how it is added.
+            what is heard of a recording.
         targets: what is predicted.
         optimiser: its settings.
         held_out: music to measure on.

@@ -119,7 +119,9 @@ def test_a_model_without_a_melody_stream_gets_one_and_keeps_the_rest(
     again = replace(own, start=str(tmp_path / "with"))
     opened = open_learner(again, corpus_of(own, tmp_path), OFFLINE, tmp_path / "t", torch.device("cpu"), _shipped())
     assert opened.module.drawn == ()
-    assert torch.equal(dict(opened.module.named_parameters())["melody.out.weight"], parameters["melody.out.weight"])
+    assert torch.equal(
+        dict(opened.module.named_parameters())["melody.patterns.weight"], parameters["melody.patterns.weight"]
+    )
     other = replace(again, network=Network(patterns=7))
     music = corpus_of(own, tmp_path)
     with pytest.raises(UsageError, match=r"say network\.patterns=6"):

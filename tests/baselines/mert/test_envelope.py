@@ -17,7 +17,7 @@ from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, 
 
 SHAPE = EnvelopeShape(rhythms=12)
 BOTH = HubertShape(
-    conv_dim=(8,) * 7, hidden=16, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4,
+    conv_dim=(8,) * 7, hidden=144, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4,
     melody=MelodyShape(patterns=6), envelope=SHAPE,
 )  # fmt: skip
 RATE = 24_000

@@ -94,7 +94,9 @@ def build_run(folder: Path, name: str, group: Group = Group(), recipe: Recipe = 
     books = draw.standard_normal((8, recipe.targets.codebook_size, 64)).astype(np.float32)
     teacher = ResidualKMeans(books, np.zeros(64, np.float32), np.ones(64, np.float32), (1.0,) * 8, 0)
     n = recipe.network
-    shape = replace(TINY, melody=MelodyShape(n.patterns), envelope=EnvelopeShape(n.rhythms)) if n.patterns else TINY
+    shape = TINY
+    if n.patterns:
+        shape = replace(TINY, hidden=160, melody=MelodyShape(n.patterns), envelope=EnvelopeShape(n.rhythms))
     model = from_shape(shape, head_shape(recipe, recipe.targets.codebook_size), recipe.seed)
     model.dropout, model.feature_gradient = recipe.dropout, recipe.feature_gradient
     model.stream_gradient = recipe.stream_gradient
