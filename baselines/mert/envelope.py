@@ -163,7 +163,8 @@ def rhythm(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) -
     strokes = strokes - strokes.mean(2, keepdim=True)
     power = torch.fft.rfft(strokes, n=2 * frames).abs().square()
     products = torch.fft.irfft(power, n=2 * frames)[..., :frames]
-    return (products / (products[..., :1] + 1e-2)) @ _lags(shape, frames, spectra.device)
+    agreement: Tensor = products / (products[..., :1] + 1e-2)
+    return agreement @ _lags(shape, frames, spectra.device)
 
 
 def summary(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) -> Tensor:
@@ -182,7 +183,7 @@ def summary(ready: Mapping[str, Tensor], shape: EnvelopeShape, spectra: Tensor) 
     name = f"{shape.name}.patterns"
     heard = rhythm(ready, shape, spectra)
     found = functional.gelu(4 * functional.conv1d(heard, ready[f"{name}.weight"], ready[f"{name}.bias"]))
-    wide = spectra.unflatten(2, (-1, 2)).mean(3)
+    wide = functional.avg_pool1d(spectra, 2)
     means = wide.mean(1)
     # The constants bring the values of music to a mean near 0.
     timbre = [(means - means.mean(1, keepdim=True)) / 2, wide.std(1) - 2, 2 * wide.diff(dim=1).std(1) - 2]

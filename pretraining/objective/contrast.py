@@ -84,13 +84,13 @@ def _frames(
 
 def _covered(view: NDArray[np.float32], how: Contrast, random: np.random.Generator) -> NDArray[np.float32]:
     """Filter a view, the same in all frames, and fill what is soft with noise."""
-    bands = view.shape[1]
+    heard, bands = np.asarray(view, np.float64), view.shape[1]
     for points, depth in ((COARSE, how.filter), (FINE, how.filter / 2)):
         heights = depth * random.standard_normal(points)
-        view = view + np.interp(np.linspace(0, points - 1, bands), np.arange(points), heights)
+        heard = heard + np.interp(np.linspace(0, points - 1, bands), np.arange(points), heights)
     if how.floor:
-        view = np.logaddexp(view, view.mean() + random.uniform(*NOISE))
-    return np.asarray(view, np.float32)
+        heard = np.logaddexp(heard, heard.mean() + random.uniform(*NOISE))
+    return np.asarray(heard, np.float32)
 
 
 def _transposed(

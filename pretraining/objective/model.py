@@ -304,7 +304,7 @@ def _with_streams(
     absent = []
     for stream in streams:
         if (there := getattr(shape, stream.name)) is None:
-            shape = replace(shape, **{stream.name: stream})
+            shape = replace(shape, **{stream.name: stream})  # type: ignore[arg-type]
             absent.append(f"{stream.name} stream")
         elif there != stream:
             key = fields(stream)[0].name
