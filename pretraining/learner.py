@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..baselines.base import LoadOptions
+from ..baselines.mert.envelope import EnvelopeShape
 from ..baselines.mert.heads import HeadShape
 from ..baselines.mert.melody import MelodyShape
 from ..baselines.mert.network import HubertShape
@@ -89,8 +90,8 @@ class MertLearner:
         track = identity(recording) + (f" {shift:+d} semitones" if shift else "")
         return cached_tokens(self.cache, self.teacher, track, partial(read_samples, recording, shift=shift))
 
-    def views(self, recordings: Sequence[Recording], draw: int) -> NDArray[np.float32]:
-        """Draw two views of each recording, or one of it and one of its other telling.
+    def views(self, recordings: Sequence[Recording], draw: int) -> list[NDArray[np.float32]]:
+        """Draw two views of each recording for each stream, or one of it and one of its other telling.
 
         What cannot be decoded is named and left out.
 
@@ -99,23 +100,27 @@ class MertLearner:
             draw: seed of the views.
 
         Returns:
-            ``[2 x recordings, frames, bands]``, the first views of all before the second.
+            Of each stream ``[2 x recordings, frames, bands]``, the first views of all before the second.
         """
-        shape, random = self.module.shape.melody, np.random.default_rng(draw)
-        assert shape is not None
+        streams, random = self.module.shape.streams, np.random.default_rng(draw)
         pairs = []
         for recording in recordings:
-            told = replace(recording, path=recording.telling or recording.path)
+            pair = (recording, replace(recording, path=recording.telling or recording.path))
             try:
                 spectra = [
-                    cached_spectrum(self.cache, shape, identity(one), partial(read_samples, one))
-                    for one in (recording, told)
+                    [cached_spectrum(self.cache, stream, identity(one), partial(read_samples, one)) for one in pair]
+                    for stream in streams
                 ]
             except UnusableAudio as error:
                 tell_unusable(error.path, error.reason)
                 continue
-            pairs.append(draw_views(spectra, self.recipe.contrast, shape, random))
-        return np.concatenate(list(np.stack(pairs, 1)))
+            pairs.append(
+                [
+                    draw_views(s, self.recipe.contrast, stream, random)
+                    for stream, s in zip(streams, spectra, strict=True)
+                ]
+            )
+        return [np.concatenate(list(np.stack(views, 1))) for views in zip(*pairs, strict=True)]
 
     def sums(
         self,
@@ -124,7 +129,7 @@ class MertLearner:
         tokens: NDArray[np.int64],
         draw: int,
         training: bool,
-        views: NDArray[np.float32] | None = None,
+        views: Sequence[NDArray[np.float32]] = (),
     ) -> Sums:
         """Run a pass.
 
@@ -144,15 +149,16 @@ class MertLearner:
         heard = mix_noise(audio, self.recipe.mixture, random) if training else audio
         with torch.autocast(place.type, enabled=False):
             cqt = cqt_magnitudes(torch.from_numpy(audio).to(place), self.cqt)
-        seen = None if views is None else torch.from_numpy(views).to(place)
+        seen = [torch.from_numpy(view).to(place) for view in views]
         predictions = network(torch.from_numpy(heard).to(place), mask, seen)
         found = pretraining_loss(predictions, torch.from_numpy(tokens).to(place), cqt, mask, self.recipe.loss)
-        total, contrast, matched = found.total, torch.zeros((), device=place), torch.zeros((), device=place)
-        if predictions.compared is not None:
-            how = self.recipe.contrast
-            first, second = predictions.compared.chunk(2)
-            contrast, matched = contrast_loss(first, second, how.temperature)
-            total, contrast = total + how.weight * contrast, contrast.detach()
+        pairs, how = [one.chunk(2) for one in predictions.compared], self.recipe.contrast
+        compared = [contrast_loss(first, second, how.temperature) for first, second in pairs]
+        contrast, matched = (
+            (sum(part) / len(pairs) for part in zip(*compared, strict=True)) if pairs else torch.zeros(2)
+        )
+        total = found.total + how.weight * contrast
+        contrast = contrast.detach()
         means = torch.stack([found.cqt, found.features, contrast, matched, *found.tokens, *found.accuracy]).double()
         masked = torch.tensor([float(found.masked)], dtype=torch.float64, device=place)
         return Sums(total * found.masked, torch.cat([masked, means * found.masked]))
@@ -198,12 +204,12 @@ def open_learner(
     if recipe.start == SCRATCH:
         model = from_shape(shape, heads, recipe.seed, recipe.front_end == FILTER_BANK)
     elif recipe.start.endswith(FAIRSEQ):
-        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed, shape.melody)
+        model = from_fairseq(Path(recipe.start).expanduser(), heads, recipe.seed, shape.streams)
     else:
-        model = from_folder(recipe.start, heads, recipe.seed, options, shape.melody)
+        model = from_folder(recipe.start, heads, recipe.seed, options, shape.streams)
     model.dropout = recipe.dropout
     model.feature_gradient = recipe.feature_gradient
-    model.melody_gradient = recipe.melody_gradient
+    model.stream_gradient = recipe.stream_gradient
     model.recompute = recipe.running.recompute
     t = recipe.targets.cqt
     cqt = CqtShape(lowest=t.lowest, bins=t.bins, per_octave=t.per_octave)
@@ -220,9 +226,13 @@ def network_shape(recipe: Recipe) -> HubertShape:
     own: dict[str, Any] = {name: tuple(size) if isinstance(size, list) else size for name, size in named.items()}
     if patterns := own.pop("patterns", None):
         own["melody"] = MelodyShape(patterns)
+    if rhythms := own.pop("rhythms", None):
+        own["envelope"] = EnvelopeShape(rhythms)
     shape = replace(SHAPES[recipe.shape], **own)
     if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
         raise UsageError(f"Recipe {recipe.name}: network.conv_dim, conv_kernel and conv_stride go together: name all.")
+    if (heard := sum(stream.size for stream in shape.streams)) >= shape.hidden:
+        raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values should be more than {heard} of streams.")
     for name, parts in (("heads", shape.heads), ("position_groups", shape.position_groups)):
         if shape.hidden % parts:
             raise UsageError(f"Recipe {recipe.name}: {shape.hidden} hidden values are no multiple of {parts} {name}.")
@@ -238,7 +248,7 @@ def head_shape(recipe: Recipe, codebook_size: int, levels: int = LEVELS) -> Head
         recipe.targets.cqt.bins,
         recipe.targets.temperature,
         contrast=recipe.contrast.dim if recipe.contrast.weight else 0,
-        summary=2 * recipe.network.patterns,
+        summaries=tuple((stream.name, stream.told) for stream in network_shape(recipe).streams),
     )
 
 

@@ -9,9 +9,9 @@ import torch
 from transformers import HubertConfig, HubertModel
 
 from .checkpoint import TRAINING_ONLY
-from .melody import STREAM, added, hear
 from .planting import plant
 from .shape import read_shape
+from .streams import hear, placed
 
 
 class MertConfig(HubertConfig):  # type: ignore[no-untyped-call]
@@ -33,19 +33,20 @@ class MertModel(HubertModel):  # type: ignore[no-untyped-call]
     def __init__(self, config: Any) -> None:
         shape = read_shape(config.to_dict(), Path(config.name_or_path or "a MERT model") / "config.json")
         super().__init__(config)
-        self._stream = shape.melody
-        if self._stream:
-            for name, size in self._stream.tensors(shape.hidden).items():
+        self._streams = shape.streams
+        for stream in self._streams:
+            for name, size in stream.tensors().items():
                 plant(self, name, torch.zeros(size))
-        self._heard: Any = 0.0
+        self._heard: Any = None
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_values: Any, *others: Any, **settings: Any) -> Any:
-        """Run the network; a melody stream is added to every frame that enters the Transformer."""
-        if self._stream:
-            ready = {name: tensor for name, tensor in self.named_parameters() if name.startswith(f"{STREAM}.")}
-            self._heard = added(ready, hear(ready, self._stream, input_values))
+        """Run the network; what its streams hear stands in every frame that enters the Transformer."""
+        if self._streams:
+            ready = dict(self.named_parameters())
+            self._heard = hear(ready, self._streams, input_values)
         return super().forward(input_values, *others, **settings)
 
     def _mask_hidden_states(self, hidden_states: Any, *others: Any, **settings: Any) -> Any:
-        return super()._mask_hidden_states(hidden_states, *others, **settings) + self._heard
+        states = super()._mask_hidden_states(hidden_states, *others, **settings)
+        return placed(states, self._heard) if self._streams else states

@@ -14,7 +14,7 @@ from ..hub.about import FACTS, with_hashes
 from ..hub.layout import HEADS
 from .checkpoint import MASK_VECTOR, SPELLINGS, Preprocessor
 from .network import HubertShape
-from .shape import MELODY
+from .shape import STREAM_KEY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +26,8 @@ DTYPES = ("float32", "float16")
 def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = False) -> dict[str, object]:
     """Return the ``config.json`` of a network.
 
-    The model type is ``hubert``, which every release of transformers knows; that of a network with a melody stream is
-    ``mert_model``, which ``cmbench.register()`` makes known: ``HubertModel`` would leave the stream out. The other keys
+    The model type is ``hubert``, which every release of transformers knows; that of a network with streams is
+    ``mert_model``, which ``cmbench.register()`` makes known: ``HubertModel`` would leave them out. The other keys
     are those that MERT's published configuration class reads, at the values that leave the network as it is; among them
     ``conv_pos_batch_norm``, without which that class fails under transformers 4.48 and later. Dropout, layer drop and
     SpecAugment are off: who trains the model sets them.
@@ -38,8 +38,9 @@ def configuration(shape: HubertShape, preprocessor: Preprocessor, masks: bool = 
         masks: whether the weights hold :data:`MASK_VECTOR`.
     """
     kind: dict[str, object] = {"architectures": ["HubertModel"], "model_type": "hubert"}
-    if shape.melody:
-        kind = {"architectures": ["MertModel"], "model_type": "mert_model", MELODY: asdict(shape.melody)}
+    if shape.streams:
+        streams = {STREAM_KEY.format(stream.name): asdict(stream) for stream in shape.streams}
+        kind = {"architectures": ["MertModel"], "model_type": "mert_model", **streams}
     return kind | {
         "hidden_size": shape.hidden,
         "num_hidden_layers": shape.layers,

@@ -11,7 +11,7 @@ PROJECTION = "final_proj"
 CQT_HEAD = "encoder_cqt_model.fc"
 
 CONTRAST_HEAD = "contrast_head"
-"""Of our extension: what is compared of two recordings; two layers."""
+"""Of our extension: what is compared of two recordings; two layers for each stream."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class HeadShape:
         dim: length of a codeword embedding (``final_dim``; 128 in MERT-330M).
         cqt_bins: values that the CQT head predicts.
         temperature: divides the cosines (``logit_temp``).
-        contrast: length of what is compared of two recordings, our extension; 0: no such head.
-        summary: length of what it is made of.
+        contrast: length of what is compared of two recordings, our extension; 0: no such heads.
+        summaries: length of what it is made of, by the name of the stream.
     """
 
     codebook_size: int = 1024
@@ -34,7 +34,7 @@ class HeadShape:
     cqt_bins: int = 336
     temperature: float = 0.1
     contrast: int = 0
-    summary: int = 0
+    summaries: tuple[tuple[str, int], ...] = ()
 
     def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor of the heads on hidden states of that length."""
@@ -45,7 +45,8 @@ class HeadShape:
             f"{CQT_HEAD}.weight": (self.cqt_bins, hidden),
             f"{CQT_HEAD}.bias": (self.cqt_bins,),
         }
-        if self.contrast:
-            for name, into, out in (("0", self.summary, 2 * self.contrast), ("1", 2 * self.contrast, self.contrast)):
-                found |= {f"{CONTRAST_HEAD}.{name}.weight": (out, into), f"{CONTRAST_HEAD}.{name}.bias": (out,)}
+        for stream, length in self.summaries if self.contrast else ():
+            for i, into, out in ((0, length, 2 * self.contrast), (1, 2 * self.contrast, self.contrast)):
+                name = f"{CONTRAST_HEAD}.{stream}.{i}"
+                found |= {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
         return found

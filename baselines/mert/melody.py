@@ -12,7 +12,7 @@ identification*, have it, and, for salience, Bittner et al. 2017, *Deep salience
 3. h = z summed over octaves, its mean over time, over its mean, less 1: a histogram of pitch classes of each kind;
 4. patterns p = gelu(W * h), a learned circular convolution over the whole octave, then their mean and their maximum
    over the pitch classes: here the key is gone;
-5. with the summary s = [mean p, max p], B s is added to every frame that enters the Transformer.
+5. s = [4 mean p, 2 max p] are among the last dimensions of every frame that enters the Transformer.
 
 Nothing here imports torch until a function that needs it is called.
 """
@@ -22,13 +22,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor, device
-
-STREAM = "melody"
-"""Beginning of the names of the stream's tensors."""
 
 NEIGHBOURS = 12
 """Bands on either side whose mean is taken off each (a third of an octave)."""
@@ -53,7 +50,10 @@ class MelodyShape:
         kinds: kinds of salience.
     """
 
-    patterns: int = 96
+    name: ClassVar[str] = "melody"
+    """Beginning of the names of the stream's tensors."""
+
+    patterns: int = 64
     per_octave: int = 36
     octaves: int = 6
     lowest: float = 82.4
@@ -68,18 +68,40 @@ class MelodyShape:
         """Bands of the spectrum."""
         return self.octaves * self.per_octave
 
-    def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor of the stream before hidden states of that length."""
+    @property
+    def size(self) -> int:
+        """Length of a summary."""
+        return 2 * self.patterns
+
+    @property
+    def told(self) -> int:
+        """How many of its first values are contrasted: all."""
+        return self.size
+
+    @property
+    def front(self) -> tuple[object, ...]:
+        """What the fixed front end follows from."""
+        return self.name, self.per_octave, self.octaves, self.lowest, self.window, self.hop
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor of the stream."""
         sizes = {
             "salience.wide": (self.channels, 1, self.kernel),
             "salience.narrow": (self.kinds, self.channels, 9),
             "patterns": (self.patterns, self.kinds, self.per_octave),
-            "out": (hidden, 2 * self.patterns),
         }
         found: dict[str, tuple[int, ...]] = {}
         for name, size in sizes.items():
-            found |= {f"{STREAM}.{name}.weight": size, f"{STREAM}.{name}.bias": size[:1]}
+            found |= {f"{self.name}.{name}.weight": size, f"{self.name}.{name}.bias": size[:1]}
         return found
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Return what the front end makes of audio, see :func:`log_spectrum`."""
+        return log_spectrum(self, audio)
+
+    def summary(self, ready: Mapping[str, Tensor], spectra: Tensor) -> Tensor:
+        """Return what is heard of clips ``[batch, size]`` from ``[batch, frames, bands]``, see :func:`summary`."""
+        return summary(ready, self, spectra)
 
 
 @cache
@@ -122,9 +144,9 @@ def salience(ready: Mapping[str, Tensor], shape: MelodyShape, spectrum: Tensor) 
 
     framed = functional.pad(spectrum[:, None], (NEIGHBOURS, NEIGHBOURS), mode="replicate")
     contrast = (spectrum - functional.avg_pool1d(framed, 2 * NEIGHBOURS + 1, 1)[:, 0]) / 2
-    wide = _along(contrast, ready[f"{STREAM}.salience.wide.weight"][:, 0])
-    wide = functional.gelu(wide + ready[f"{STREAM}.salience.wide.bias"][:, None])
-    name = f"{STREAM}.salience.narrow"
+    wide = _along(contrast, ready[f"{shape.name}.salience.wide.weight"][:, 0])
+    wide = functional.gelu(wide + ready[f"{shape.name}.salience.wide.bias"][:, None])
+    name = f"{shape.name}.salience.narrow"
     return functional.softplus(
         4 * functional.conv1d(wide, ready[f"{name}.weight"], ready[f"{name}.bias"], padding=4) - 2
     )
@@ -155,25 +177,13 @@ def summary(ready: Mapping[str, Tensor], shape: MelodyShape, spectra: Tensor) ->
     import torch
     from torch.nn import functional
 
-    ready = {name: tensor.float() for name, tensor in ready.items() if name.startswith(f"{STREAM}.")}
+    ready = {name: tensor.float() for name, tensor in ready.items() if name.startswith(f"{shape.name}.")}
     clips, frames, bands = spectra.shape
     heard = salience(ready, shape, spectra.float().reshape(clips * frames, bands))
     classes = heard.view(clips, frames, shape.kinds, shape.octaves, shape.per_octave).sum(3).mean(1)
     histogram = classes / (classes.mean(2, keepdim=True) + 1e-4) - 1
     around = torch.cat([histogram, histogram[..., :-1]], 2)
-    name = f"{STREAM}.patterns"
+    name = f"{shape.name}.patterns"
     found = functional.gelu(functional.conv1d(around, ready[f"{name}.weight"], ready[f"{name}.bias"]))
-    return torch.cat([found.mean(2), found.amax(2)], 1)
-
-
-def hear(ready: Mapping[str, Tensor], shape: MelodyShape, audio: Tensor) -> Tensor:
-    """Return the :func:`summary` of clips ``[batch, 2 x patterns]`` from their audio ``[batch, samples]`` at 24 kHz."""
-    return summary(ready, shape, log_spectrum(shape, audio))
-
-
-def added(ready: Mapping[str, Tensor], heard: Tensor) -> Tensor:
-    """Return what the stream adds to every frame of a clip ``[batch, 1, hidden]`` for what :func:`hear` gives."""
-    from torch.nn import functional
-
-    weight = ready[f"{STREAM}.out.weight"]
-    return functional.linear(heard.to(weight.dtype), weight, ready[f"{STREAM}.out.bias"])[:, None]
+    # About as loud as the other streams.
+    return torch.cat([4 * found.mean(2), 2 * found.amax(2)], 1)

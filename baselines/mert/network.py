@@ -19,7 +19,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .melody import MelodyShape, added, hear
+from .envelope import EnvelopeShape
+from .melody import MelodyShape
+from .streams import Stream, hear, placed
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -49,6 +51,7 @@ class HubertShape:
         pre_norm: ``do_stable_layer_norm``: norms before attention and feed-forward (330M), not after (95M).
         eps: of the layer norms of the Transformer and of the projection.
         melody: of the melody stream (:mod:`.melody`), our extension; ``None`` where there is none.
+        envelope: of the envelope stream (:mod:`.envelope`), the same.
     """
 
     conv_dim: tuple[int, ...] = (512,) * 7
@@ -66,6 +69,12 @@ class HubertShape:
     pre_norm: bool = False
     eps: float = 1e-5
     melody: MelodyShape | None = None
+    envelope: EnvelopeShape | None = None
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Its streams, our extension."""
+        return tuple(stream for stream in (self.melody, self.envelope) if stream)
 
     @property
     def hop(self) -> int:
@@ -130,7 +139,9 @@ class HubertShape:
             found |= _linear(f"{name}.feed_forward.intermediate_dense", self.hidden, self.intermediate)
             found |= _linear(f"{name}.feed_forward.output_dense", self.intermediate, self.hidden)
             found |= _norm(f"{name}.final_layer_norm", self.hidden)
-        return found | (self.melody.tensors(self.hidden) if self.melody else {})
+        for stream in self.streams:
+            found |= stream.tensors()
+        return found
 
 
 @dataclass(frozen=True)
@@ -237,8 +248,8 @@ def pooled_states(ready: Mapping[str, Tensor], shape: HubertShape, audio: Tensor
     with torch.inference_mode():
         dtype = ready["feature_projection.projection.weight"].dtype
         frames = project(ready, shape, convolve(ready, shape, audio.to(dtype)))
-        if shape.melody:
-            frames = frames + added(ready, hear(ready, shape.melody, audio))
+        if streams := shape.streams:
+            frames = placed(frames, hear(ready, streams, audio))
         states = embed(ready, shape, frames)
         means = [states.mean(1, dtype=torch.float32)]
         for i in range(shape.layers):

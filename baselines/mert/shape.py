@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ...errors import UsageError
-from .melody import MelodyShape
 from .network import HubertShape
+from .streams import STREAMS
 
 MODEL_TYPES = ("mert_model", "hubert")
 
@@ -41,8 +42,8 @@ _NEUTRAL: dict[str, object] = {
     "adapter_attn_dim": None,
 }
 
-MELODY = "melody_stream"
-"""Key of the melody stream, our extension."""
+STREAM_KEY = "{}_stream"
+"""Key of a stream, our extension."""
 
 _MOST_OF_A_STREAM = 1 << 16
 """Far above any value of such a stream, for the same reason."""
@@ -83,10 +84,12 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
         position_groups=read.integer("num_conv_pos_embedding_groups"),
         pre_norm=read.boolean("do_stable_layer_norm"),
         eps=read.fraction("layer_norm_eps"),
-        melody=_melody(config.get(MELODY), where),
+        **{name: _stream(name, config, where) for name in STREAMS},
     )
     if shape.conv_norm not in ("group", "layer"):
         raise UsageError(f"{where}: feat_extract_norm = {shape.conv_norm!r} is neither 'group' nor 'layer'.")
+    if sum(stream.size for stream in shape.streams) >= shape.hidden:
+        raise UsageError(f"{where}: hidden_size = {shape.hidden} has no room for what the streams hear and more.")
     if shape.layers > _MOST_LAYERS:
         raise UsageError(f"{where}: num_hidden_layers = {shape.layers} is beyond {_MOST_LAYERS}.")
     if not len(shape.conv_dim) == len(shape.conv_kernel) == len(shape.conv_stride):
@@ -97,16 +100,17 @@ def read_shape(config: Mapping[str, object], where: Path) -> HubertShape:
     return shape
 
 
-def _melody(stated: object, where: Path) -> MelodyShape | None:
-    """Read the shape of a melody stream; ``None`` where the configuration has none."""
-    if stated is None:
+def _stream(name: str, config: Mapping[str, object], where: Path) -> Any:
+    """Read the shape of a stream; ``None`` where the configuration has none."""
+    key, kind = STREAM_KEY.format(name), STREAMS[name]
+    if (stated := config.get(key)) is None:
         return None
-    known = {one.name for one in fields(MelodyShape)}
+    known = {one.name for one in fields(kind)}
     if not isinstance(stated, Mapping) or stated.keys() != known:
-        raise UsageError(f"{where}: {MELODY} should be a table of {', '.join(sorted(known))}.")
+        raise UsageError(f"{where}: {key} should be a table of {', '.join(sorted(known))}.")
     if not all(type(v) in (int, float) and 0 < v <= _MOST_OF_A_STREAM for v in stated.values()):
-        raise UsageError(f"{where}: {MELODY} = {dict(stated)!r} should have positive numbers.")
-    return MelodyShape(**{name: v if name == "lowest" else int(v) for name, v in stated.items()})
+        raise UsageError(f"{where}: {key} = {dict(stated)!r} should have positive numbers.")
+    return kind(**{name: v if name == "lowest" else int(v) for name, v in stated.items()})
 
 
 @dataclass(frozen=True)

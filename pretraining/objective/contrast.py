@@ -1,9 +1,10 @@
-"""The contrast of recordings under transposition: what is told from others must be neither key nor room.
+"""The contrast of recordings: what is told from others must be neither key nor tempo nor room.
 
-Our extension, beside MERT's objective. Of each of n melodies two views are drawn, of two tellings of it or of one
-recording: some frames of a stretch of the spectrum, transposed, filtered and covered with noise at random. The
-summaries of the melody stream (:mod:`...baselines.mert.melody`), through a small head, give a_i and b_i of unit length,
-and
+Our extension, beside MERT's objective. Of each of n melodies two views are drawn for each stream
+(:mod:`...baselines.mert.streams`), of two tellings of it or of one recording, filtered and covered with noise at
+random: some frames of a stretch of the spectrum, transposed, for the melody stream; a stretch at another tempo for the
+envelope stream. The summaries, of the latter its patterns alone, through a small head for each stream, give a_i and b_i
+of unit length, and
 
 L = 1/2n sum_i [ -log exp(a_i b_i / t) / sum_j exp(a_i b_j / t) - log exp(a_i b_i / t) / sum_j exp(a_j b_i / t) ]
 
@@ -22,7 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...baselines.mert.envelope import EnvelopeShape
 from ...baselines.mert.melody import MelodyShape
+from ...baselines.mert.streams import Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,36 +40,65 @@ NOISE = (-4.0, 1.0)
 
 
 def draw_views(
-    spectra: Sequence[NDArray[np.floating]], how: Contrast, shape: MelodyShape, random: np.random.Generator
+    spectra: Sequence[NDArray[np.floating]], how: Contrast, shape: Stream, random: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw a view of each of some spectra ``[spectra, frames, bands]``.
 
     Args:
-        spectra: of what is to be told as one, each ``[all frames, bands]``, see
-            :func:`...baselines.mert.melody.log_spectrum`; a recording twice, for two views of it.
+        spectra: of what is to be told as one, each ``[all frames, bands]``, as the
+            stream's front end gives them; a recording twice, for two views of it.
         how: settings.
         shape: of the stream.
         random: draws everything.
     """
-    return np.stack([_view(spectrum, how, shape, random) for spectrum in spectra])
+    if isinstance(shape, MelodyShape):
+        return np.stack(
+            [_transposed(_covered(_frames(s, how, shape, random), how, random), how, shape, random) for s in spectra]
+        )
+    return np.stack([_covered(_stretched(s, how, shape, random), how, random) for s in spectra])
 
 
-def _view(
+def _stretched(
+    spectrum: NDArray[np.floating], how: Contrast, shape: EnvelopeShape, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return a stretch as it would be at another tempo, between frames linearly."""
+    frames = round(how.seconds * 24_000 / shape.hop)
+    length = min(len(spectrum), round(frames * 2 ** random.uniform(-how.stretch, how.stretch)))
+    start = int(random.integers(len(spectrum) - length + 1))
+    at = start + np.linspace(0, length - 1, frames)
+    before = np.minimum(at.astype(np.int64), len(spectrum) - 2)
+    share = (at - before)[:, None]
+    return np.asarray((1 - share) * spectrum[before] + share * spectrum[before + 1], np.float32)
+
+
+def _frames(
     spectrum: NDArray[np.floating], how: Contrast, shape: MelodyShape, random: np.random.Generator
 ) -> NDArray[np.float32]:
+    """Return some frames of a stretch."""
     length = min(len(spectrum), max(how.frames, round(how.seconds * 24_000 / shape.hop)))
     start = int(random.integers(len(spectrum) - length + 1))
     chosen = start + np.sort(random.permutation(length)[: how.frames])
     # A short stretch has fewer frames than a view: some are heard twice.
-    view: NDArray[np.floating] = np.asarray(spectrum[np.resize(chosen, how.frames)], np.float32)
+    return np.asarray(spectrum[np.resize(chosen, how.frames)], np.float32)
+
+
+def _covered(view: NDArray[np.float32], how: Contrast, random: np.random.Generator) -> NDArray[np.float32]:
+    """Filter a view, the same in all frames, and fill what is soft with noise."""
+    heard, bands = np.asarray(view, np.float64), view.shape[1]
     for points, depth in ((COARSE, how.filter), (FINE, how.filter / 2)):
         heights = depth * random.standard_normal(points)
-        view = view + np.interp(np.linspace(0, points - 1, shape.bands), np.arange(points), heights)
+        heard = heard + np.interp(np.linspace(0, points - 1, bands), np.arange(points), heights)
     if how.floor:
-        view = np.logaddexp(view, view.mean() + random.uniform(*NOISE))
+        heard = np.logaddexp(heard, heard.mean() + random.uniform(*NOISE))
+    return np.asarray(heard, np.float32)
+
+
+def _transposed(
+    view: NDArray[np.float32], how: Contrast, shape: MelodyShape, random: np.random.Generator
+) -> NDArray[np.float32]:
     most = round(how.shift * shape.per_octave / 12)
     bands = np.arange(shape.bands) - int(random.integers(-most, most + 1))
-    return np.asarray(view[:, bands.clip(0, shape.bands - 1)], np.float32)
+    return view[:, bands.clip(0, shape.bands - 1)]
 
 
 def contrast_loss(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,6 @@ from ...baselines.base import LoadOptions
 from ...baselines.mert.checkpoint import MASK_VECTOR, Preprocessor
 from ...baselines.mert.folder import as_float16, write_folder
 from ...baselines.mert.heads import CODEWORDS, CONTRAST_HEAD, CQT_HEAD, PROJECTION
-from ...baselines.mert.melody import STREAM, MelodyShape, added, hear, summary
 from ...baselines.mert.network import (
     NO_DROPOUT,
     POSITION,
@@ -43,6 +43,7 @@ from ...baselines.mert.network import (
     random_weights,
 )
 from ...baselines.mert.planting import plant
+from ...baselines.mert.streams import STREAMS, Stream, hear, placed
 from ...baselines.network import open_network
 from ...errors import UsageError
 from ..recipes.recipe import RATE
@@ -58,7 +59,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "transformer": ("encoder.",),
     "codewords": (CODEWORDS,),
     "heads": (f"{PROJECTION}.", f"{CQT_HEAD}."),
-    "melody": (f"{STREAM}.",),
+    **{name: (f"{name}.",) for name in STREAMS},
     "contrast_head": (f"{CONTRAST_HEAD}.",),
 }
 """What can be frozen, by the beginning of its parameters' names. The positional convolution is in ``transformer``."""
@@ -75,13 +76,13 @@ class Predictions:
         logits: cosines over temperature at the masked frames ``[levels, masked, codebook_size]`` float32.
         cqt: at the masked frames ``[masked, cqt_bins]`` float32.
         features: output of the convolutions ``[clips, channels, frames]``.
-        compared: of each view of a recording ``[views, dim]`` float32, where views were handed in.
+        compared: for each stream, of each view of a recording ``[views, dim]`` float32, where views were handed in.
     """
 
     logits: Tensor
     cqt: Tensor
     features: Tensor
-    compared: Tensor | None = None
+    compared: tuple[Tensor, ...] = ()
 
 
 class PretrainingModel(nn.Module):
@@ -95,7 +96,7 @@ class PretrainingModel(nn.Module):
         preprocessor: of the waveform; kept as the starting point had it.
         dropout: rates in training mode.
         feature_gradient: factor on the gradient into the convolutions (``feature_grad_mult``), the penalty's too.
-        melody_gradient: factor on the gradient of MERT's loss into the melody stream; the contrast's is whole.
+        stream_gradient: factor on the gradient of MERT's loss into the streams; the contrast's is whole.
         recompute: whether activations of the layers are computed again for the gradient, for less memory.
         drawn: parts that were drawn at random and not read, for people.
     """
@@ -115,19 +116,19 @@ class PretrainingModel(nn.Module):
         self.drawn = drawn
         self.dropout = MERT_DROPOUT
         self.feature_gradient = 0.1
-        self.melody_gradient = 1.0
+        self.stream_gradient = 1.0
         self.recompute = False
         self._network = frozenset(shape.tensors())
         for name, tensor in weights.items():
             plant(self, name, tensor)
 
-    def forward(self, audio: Tensor, mask: Tensor, views: Tensor | None = None) -> Predictions:
+    def forward(self, audio: Tensor, mask: Tensor, views: Sequence[Tensor] = ()) -> Predictions:
         """Predict the masked frames, and say what is to be compared of views of recordings.
 
         Args:
             audio: ``[clips, samples]`` at 24 kHz, with or without noise.
             mask: ``[clips, frames]`` bool; frames that the convolutions give beyond it are cut off.
-            views: ``[views, frames, bands]``, see :mod:`.contrast`; of a network with a melody stream.
+            views: of each stream ``[views, frames, bands]``, see :mod:`.contrast`; none without the contrast.
 
         Raises:
             UsageError: the audio is too short for the mask.
@@ -138,20 +139,21 @@ class PretrainingModel(nn.Module):
         features = self._features(ready, audio, mask.shape[1])
         frames = drop(project(ready, self.shape, features), rates.input)
         frames = torch.where(mask[..., None], weights[MASK_VECTOR].to(frames.dtype), frames)
-        if self.shape.melody:
-            heard = hear(ready, self.shape.melody, audio)
-            if heard.requires_grad and self.melody_gradient != 1.0:
-                heard.register_hook(lambda gradient: gradient * self.melody_gradient)  # type: ignore[no-untyped-call]
-            frames = frames + added(ready, heard).to(frames.dtype)
+        if streams := self.shape.streams:
+            # Without a gradient into the streams nothing is kept for it.
+            with nullcontext() if self.stream_gradient else torch.no_grad():
+                heard = hear(ready, streams, audio)
+            if heard.requires_grad and self.stream_gradient != 1.0:
+                heard.register_hook(lambda gradient: gradient * self.stream_gradient)  # type: ignore[no-untyped-call]
+            frames = placed(frames, heard)
         states = self._transform(ready, frames, rates)
         found = self._predict(weights, states[mask], features)
-        return found if views is None else replace(found, compared=self._compared(weights, views))
+        return replace(found, compared=tuple(map(partial(self._compared, weights), self.shape.streams, views)))
 
-    def _compared(self, weights: Mapping[str, Tensor], views: Tensor) -> Tensor:
-        assert self.shape.melody is not None
+    def _compared(self, weights: Mapping[str, Tensor], stream: Stream, views: Tensor) -> Tensor:
         with torch.autocast(views.device.type, enabled=False):
-            heard = summary(weights, self.shape.melody, views)
-            first, second = (f"{CONTRAST_HEAD}.{i}" for i in range(2))
+            heard = stream.summary(weights, views)[:, : stream.told]
+            first, second = (f"{CONTRAST_HEAD}.{stream.name}.{i}" for i in range(2))
             inner = functional.gelu(functional.linear(heard, weights[f"{first}.weight"], weights[f"{first}.bias"]))
             return functional.linear(inner, weights[f"{second}.weight"], weights[f"{second}.bias"])
 
@@ -248,7 +250,7 @@ def _deviation(shape: HubertShape) -> float:
 
 
 def from_folder(
-    name: str, heads: HeadShape, seed: int, options: LoadOptions, melody: MelodyShape | None = None
+    name: str, heads: HeadShape, seed: int, options: LoadOptions, streams: Sequence[Stream] = ()
 ) -> PretrainingModel:
     """Return a model that continues from weights in Hugging Face format.
 
@@ -261,7 +263,7 @@ def from_folder(
         heads: their size.
         seed: of what is drawn.
         options: network policy.
-        melody: of the stream that it should have; drawn where it has none.
+        streams: that it should have; drawn where it has none of a kind.
 
     Raises:
         UsageError: it is no model of the MERT family at 24 kHz, or its heads or stream are of another size.
@@ -271,18 +273,18 @@ def from_folder(
     read = network.checkpoint
     if read.preprocessor.sample_rate != RATE:
         raise UsageError(f"{name} takes audio at {read.preprocessor.sample_rate} Hz; pre-training is at {RATE} Hz.")
-    shape, weights, drawn = _with_stream(name, read.shape, read.weights, melody, seed)
+    shape, weights, drawn = _with_streams(name, read.shape, read.weights, streams, seed)
     return _with_heads(name, shape, weights, read.training_only, read.preprocessor, heads, seed, drawn)
 
 
-def from_fairseq(file: Path, heads: HeadShape, seed: int, melody: MelodyShape | None = None) -> PretrainingModel:
+def from_fairseq(file: Path, heads: HeadShape, seed: int, streams: Sequence[Stream] = ()) -> PretrainingModel:
     """Return a model that continues from a fairseq checkpoint of MERT, with its heads.
 
     Args:
         file: as MERT's authors published it, for example ``MERT-v1-95M_fairseq.pt``.
         heads: their size.
         seed: of what is drawn.
-        melody: of the stream that it gets.
+        streams: that it gets.
 
     Raises:
         UsageError: it is no such file, or its heads are of another size.
@@ -291,24 +293,26 @@ def from_fairseq(file: Path, heads: HeadShape, seed: int, melody: MelodyShape | 
 
     read = read_fairseq(file, heads.temperature)
     bare = Preprocessor(RATE, False, "none")
-    shape, weights, drawn = _with_stream(str(file), read.shape, read.weights, melody, seed)
+    shape, weights, drawn = _with_streams(str(file), read.shape, read.weights, streams, seed)
     return _with_heads(str(file), shape, weights, read.training_only, bare, heads, seed, drawn)
 
 
-def _with_stream(
-    name: str, shape: HubertShape, weights: Mapping[str, Tensor], melody: MelodyShape | None, seed: int
+def _with_streams(
+    name: str, shape: HubertShape, weights: Mapping[str, Tensor], streams: Sequence[Stream], seed: int
 ) -> tuple[HubertShape, dict[str, Tensor], tuple[str, ...]]:
-    """Give an encoder the melody stream that a recipe asks for, drawn where it has none, and say whether it was."""
-    if melody is None or shape.melody == melody:
-        return shape, dict(weights), ()
-    if shape.melody:
-        raise UsageError(
-            f"{name} has a melody stream of {shape.melody.patterns} patterns, not {melody.patterns}; say "
-            f"network.patterns={shape.melody.patterns}."
-        )
-    shape = replace(shape, melody=melody)
-    drawn = random_weights(shape, seed, _deviation(shape))
-    return shape, {key: weights.get(key, drawn[key]) for key in shape.tensors()}, ("melody stream",)
+    """Give an encoder the streams that a recipe asks for, drawn where it has none, and say which were."""
+    absent = []
+    for stream in streams:
+        if (there := getattr(shape, stream.name)) is None:
+            shape = replace(shape, **{stream.name: stream})  # type: ignore[arg-type]
+            absent.append(f"{stream.name} stream")
+        elif there != stream:
+            key = fields(stream)[0].name
+            raise UsageError(
+                f"{name} has another {stream.name} stream than the recipe; say network.{key}={getattr(there, key)}."
+            )
+    drawn = random_weights(shape, seed, _deviation(shape)) if absent else {}
+    return shape, {key: weights[key] if key in weights else drawn[key] for key in shape.tensors()}, tuple(absent)
 
 
 def _with_heads(

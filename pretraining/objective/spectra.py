@@ -1,4 +1,4 @@
-"""What the melody stream's frozen front end makes of whole recordings: computed once, then read from the cache."""
+"""What the frozen front end of a stream makes of whole recordings: computed once, then read from the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...baselines.mert.melody import MelodyShape, log_spectrum
+from ...baselines.mert.streams import Stream
 from .cached import cached_array
 
 _FORMAT = 1
@@ -18,21 +18,20 @@ _FORMAT = 1
 
 
 def cached_spectrum(
-    root: Path, shape: MelodyShape, track: str, read: Callable[[], NDArray[np.float32]]
+    root: Path, stream: Stream, track: str, read: Callable[[], NDArray[np.float32]]
 ) -> NDArray[np.float16]:
-    """Return the log-frequency spectrum of a whole recording ``[frames, bands]``, read-only and on disk.
+    """Return the spectrum of a whole recording ``[frames, bands]``, read-only and on disk.
 
     Args:
         root: of the cache.
-        shape: of the stream; what its front end has of it is in the file's name.
+        stream: what its front end follows from is in the file's name.
         track: names the audio for good.
         read: gives the audio at 24 kHz ``[samples]``; called where the spectrum is not there yet.
     """
-    front = (shape.per_octave, shape.octaves, shape.lowest, shape.window, shape.hop)
-    key = hashlib.sha256(f"{_FORMAT} {front} {track}".encode()).hexdigest()
+    key = hashlib.sha256(f"{_FORMAT} {stream.front} {track}".encode()).hexdigest()
 
     def make() -> NDArray[np.float16]:
         audio = torch.from_numpy(np.asarray(read(), np.float32))
-        return log_spectrum(shape, audio[None])[0].numpy().astype(np.float16)
+        return stream.spectrum(audio[None])[0].numpy().astype(np.float16)
 
     return cached_array(root / "spectra" / key[:2] / f"{key}.npy", "spectra", make)

@@ -21,11 +21,11 @@ from .recipe import (
     HOP,
     LOG_FREQUENCY,
     LOG_MEL,
-    MELODY_PARTS,
     PARTS,
     RANDOM,
     RATE,
     SCRATCH,
+    STREAM_PARTS,
     TELLINGS,
     Loss,
     Network,
@@ -49,12 +49,12 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "optimiser.weight_decay": _NOT_NEGATIVE,
     **dict.fromkeys((f"loss.{part.name}" for part in fields(Loss)), _NOT_NEGATIVE),
     **dict.fromkeys((f"dropout.{part.name}" for part in fields(Dropout)), _BELOW_ONE),
-    **dict.fromkeys(("feature_gradient", "melody_gradient"), _NOT_NEGATIVE),
+    **dict.fromkeys(("feature_gradient", "stream_gradient"), _NOT_NEGATIVE),
     "targets.codebook_size": (lambda value: value >= 2, "at least 2"),
     "targets.dim": _ONE_OR_MORE,
     **dict.fromkeys(("targets.cqt.bins", "targets.cqt.per_octave"), _ONE_OR_MORE),
     "targets.cqt.lowest": _POSITIVE,
-    **dict.fromkeys(("contrast.weight", "contrast.shift", "contrast.filter"), _NOT_NEGATIVE),
+    **dict.fromkeys(("contrast.weight", "contrast.shift", "contrast.stretch", "contrast.filter"), _NOT_NEGATIVE),
     "contrast.pairs": (lambda value: value >= 2, "at least 2"),
     **dict.fromkeys(("contrast.frames", "contrast.dim"), _ONE_OR_MORE),
     **dict.fromkeys(("contrast.seconds", "contrast.temperature"), _POSITIVE),
@@ -139,7 +139,7 @@ def _check_stages(recipe: Recipe) -> None:
     for name, stage in recipe.stages.items():
         for part in stage.train:
             if not re.fullmatch(rf"{re.escape(BLOCKS)}(positions|\d+)", part):
-                _among(recipe, f"stages.{name}.train", part, (*PARTS, *MELODY_PARTS))
+                _among(recipe, f"stages.{name}.train", part, (*PARTS, *STREAM_PARTS))
         if not stage.train:
             raise UsageError(f"Recipe {recipe.name}: stage {name} trains nothing.")
 
@@ -192,10 +192,11 @@ def _check_network(recipe: Recipe) -> None:
         raise UsageError(
             f"Recipe {recipe.name}: the product of network.conv_stride should be {HOP}: 75 frames a second."
         )
-    if recipe.contrast.weight and not network.patterns:
+    streams = [name for name, size in (("melody", network.patterns), ("envelope", network.rhythms)) if size]
+    if recipe.contrast.weight and not streams:
         raise UsageError(
-            f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a melody stream; say "
-            "network.patterns=96, or contrast.weight=0."
+            f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a stream; say "
+            "network.patterns=96 or network.rhythms=96, or contrast.weight=0."
         )
     others = [s for sources in recipe.sources.values() for s in sources if not s.startswith("mini:")]
     if recipe.contrast.positives == TELLINGS and others:
@@ -203,8 +204,9 @@ def _check_network(recipe: Recipe) -> None:
             f"Recipe {recipe.name}: contrast.positives={TELLINGS} is for mini music, which is rendered twice; "
             f"{others[0]} is not. Say contrast.positives={CROPS}."
         )
-    if recipe.contrast.weight and not any(set(MELODY_PARTS) <= set(stage.train) for stage in recipe.stages.values()):
+    taught = {*streams, "contrast_head"}
+    if recipe.contrast.weight and not any(taught <= set(stage.train) for stage in recipe.stages.values()):
         raise UsageError(
             f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g}, but no stage trains what it teaches; "
-            f"add {' and '.join(MELODY_PARTS)} to stages.NAME.train."
+            f"add {' and '.join(sorted(taught))} to stages.NAME.train."
         )

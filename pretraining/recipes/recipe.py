@@ -30,13 +30,13 @@ PARTS = ("front_end", "projection", "transformer", "mask_vector", "codewords", "
 """What a stage can train: the convolutions; the projection after them; positions and Transformer layers; the mask
 vector; the codeword embeddings; the token heads and the CQT head."""
 
-MELODY_PARTS = ("melody", "contrast_head")
-"""What a stage can train of our extension: the melody stream; the head that the contrast of recordings needs."""
+STREAM_PARTS = ("melody", "envelope", "contrast_head")
+"""What a stage can train of our extension: the streams; the heads that the contrast of recordings needs."""
 
 BLOCKS = "transformer."
 """Beginning of a part that is a block of the Transformer: ``transformer.positions``, ``transformer.0`` and so on."""
 
-LATER = ("network", "contrast", "pitch_shifts", "melody_gradient", "targets.features", "targets.cqt")
+LATER = ("network", "contrast", "pitch_shifts", "stream_gradient", "targets.features", "targets.cqt")
 """Keys that came after the first recipes."""
 
 RANDOM, FILTER_BANK = "random", "filter_bank"
@@ -70,6 +70,7 @@ class Network:
         position_groups: its groups.
         patterns: of the melody stream (:mod:`...baselines.mert.melody`), our extension; none without. One that
             continues from a model without such a stream gets it drawn.
+        rhythms: patterns of the envelope stream (:mod:`...baselines.mert.envelope`), the same.
     """
 
     conv_dim: list[int] = field(default_factory=list)
@@ -82,6 +83,7 @@ class Network:
     position_kernel: int = 0
     position_groups: int = 0
     patterns: int = 0
+    rhythms: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class Contrast:
         positives: what two views are of, ``tellings`` (mini music alone has them) or ``crops`` of one recording.
         pairs: recordings of one pass, two views of each.
         seconds: of a view.
-        frames: of it that are heard, drawn at random.
-        shift: largest transposition of a view, semitones.
+        frames: of it that the melody stream hears, drawn at random.
+        shift: largest transposition of its view, semitones.
+        stretch: largest change of tempo of the envelope stream's view, doublings.
         filter: deviation of the random filters, nepers of power.
         floor: whether noise is added at random.
         temperature: divides the cosines.
@@ -107,6 +110,7 @@ class Contrast:
     seconds: float = 5.0
     frames: int = 12
     shift: float = 6.0
+    stretch: float = 0.3
     filter: float = 1.5
     floor: bool = True
     temperature: float = 0.1
@@ -194,7 +198,7 @@ class Stage:
         floor: share of the peak that the re-decay ends at.
         warmup: share of the steps that re-warm.
         decay: ``cosine``, ``linear`` or ``constant``.
-        train: parts that are trained (:data:`PARTS`, :data:`MELODY_PARTS`, :data:`BLOCKS`); the others are frozen.
+        train: parts that are trained (:data:`PARTS`, :data:`STREAM_PARTS`, :data:`BLOCKS`); the others are frozen.
     """
 
     hours: dict[str, float] = field(default_factory=dict)
@@ -267,8 +271,8 @@ class Recipe:
         front_end: how the convolutions begin in a network from scratch, ``random`` (He et al. 2015, as MERT's) or
             ``filter_bank`` (:mod:`..objective.filter_bank`).
         feature_gradient: factor on the gradient into the convolutions.
-        melody_gradient: factor on the gradient of MERT's loss into the melody stream; with 0 the contrast alone teaches
-            what is heard of a melody, and MERT's loss how it is added.
+        stream_gradient: factor on the gradient of MERT's loss into the streams; with 0 the contrast alone teaches
+            what is heard of a recording.
         targets: what is predicted.
         optimiser: its settings.
         held_out: music to measure on.
@@ -293,7 +297,7 @@ class Recipe:
     dropout: Dropout = field(default_factory=Dropout)
     front_end: str = "random"
     feature_gradient: float = 1.0
-    melody_gradient: float = 0.0
+    stream_gradient: float = 0.0
     targets: Targets = field(default_factory=Targets)
     optimiser: Optimiser = field(default_factory=Optimiser)
     held_out: HeldOut = field(default_factory=HeldOut)

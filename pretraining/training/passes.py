@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Loaded = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None]
+    Loaded = tuple[NDArray[np.float32], NDArray[np.int64], list[NDArray[np.float32]]]
 
 REDRAWS = 20
 """How often a pass replaces crops of files that cannot be decoded, before it gives up."""
@@ -51,10 +51,10 @@ class Passes:
     def _load(self, step: int, number: int) -> Loaded:
         return *self._crops(step, number), self._views(step, number)
 
-    def _views(self, step: int, number: int) -> NDArray[np.float32] | None:
+    def _views(self, step: int, number: int) -> list[NDArray[np.float32]]:
         recipe = self._run.recipe
         if not recipe.contrast.weight:
-            return None
+            return []
         recordings = draw_recordings(self._mix, recipe.contrast.pairs, recipe.seed, "pairs", step, number)
         return self._run.learner.views(recordings, key(recipe.seed, "views", step, number))
 

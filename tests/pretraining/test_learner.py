@@ -79,7 +79,7 @@ def test_a_recipe_says_the_network_the_heads_and_the_features(recipe: Recipe, tm
     assert (shape.hidden, shape.layers, shape.heads, shape.conv_kernel) == (48, 1, 2, (400, 2))
     assert shape.melody == MelodyShape(6)
     assert tensors["encoder_cqt_model.fc.weight"].shape == (36, 48)
-    assert tensors["contrast_head.1.weight"].shape == (5, 10)
+    assert tensors["contrast_head.melody.1.weight"].shape == (5, 10)
     assert (learner.cqt.lowest, learner.cqt.bins, learner.cqt.per_octave) == (65.4, 36, 12)
     assert isinstance(learner.teacher, ResidualKMeans)
     assert learner.teacher.codebooks.shape[2] == 216
@@ -119,7 +119,9 @@ def test_a_model_without_a_melody_stream_gets_one_and_keeps_the_rest(
     again = replace(own, start=str(tmp_path / "with"))
     opened = open_learner(again, corpus_of(own, tmp_path), OFFLINE, tmp_path / "t", torch.device("cpu"), _shipped())
     assert opened.module.drawn == ()
-    assert torch.equal(dict(opened.module.named_parameters())["melody.out.weight"], parameters["melody.out.weight"])
+    assert torch.equal(
+        dict(opened.module.named_parameters())["melody.patterns.weight"], parameters["melody.patterns.weight"]
+    )
     other = replace(again, network=Network(patterns=7))
     music = corpus_of(own, tmp_path)
     with pytest.raises(UsageError, match=r"say network\.patterns=6"):

@@ -12,12 +12,14 @@ import torch
 
 from cmbench.baselines.mert.checkpoint import Preprocessor, read_checkpoint
 from cmbench.baselines.mert.folder import configuration, write_folder
-from cmbench.baselines.mert.melody import STREAM, MelodyShape, added, hear, log_spectrum, salience, summary
+from cmbench.baselines.mert.melody import MelodyShape, log_spectrum, salience, summary
 from cmbench.baselines.mert.network import HubertShape, pooled_states, prepare, random_weights
-from cmbench.baselines.mert.shape import MELODY, read_shape
+from cmbench.baselines.mert.shape import STREAM_KEY, read_shape
+from cmbench.baselines.mert.streams import hear, placed
 from cmbench.errors import UsageError
 
-STREAM_SHAPE = MelodyShape(patterns=12)
+STREAM_SHAPE = MelodyShape(patterns=6)
+MELODY = STREAM_KEY.format(STREAM_SHAPE.name)
 SHAPE = HubertShape(
     conv_dim=(8,) * 7, hidden=16, layers=2, heads=2, intermediate=32, position_kernel=4, position_groups=4
 )
@@ -86,12 +88,11 @@ def test_the_stream_reaches_every_state_and_others_are_as_they_were() -> None:
     without = pooled_states(prepare(plain, SHAPE, torch.device("cpu")), SHAPE, audio)
     heard = pooled_states(prepare(both, MELODIC, torch.device("cpu")), MELODIC, audio)
     assert all(not torch.allclose(a, b) for a, b in zip(without[0], heard[0], strict=True))
-    silent = both | {
-        f"{STREAM}.out.{half}": torch.zeros_like(both[f"{STREAM}.out.{half}"]) for half in ("weight", "bias")
-    }
-    again = pooled_states(prepare(silent, MELODIC, torch.device("cpu")), MELODIC, audio)
-    torch.testing.assert_close(again, without)
-    assert added(both, hear(both, STREAM_SHAPE, audio)).shape == (1, 1, 16)
+    # It stands in the last dimensions, and what the convolutions give is in the others as it was.
+    entering = placed(torch.ones(1, 3, 16), hear(both, [STREAM_SHAPE], audio))
+    assert bool((entering[..., :4] == 1).all())
+    torch.testing.assert_close(entering[0, :, 4:], hear(both, [STREAM_SHAPE], audio).expand(3, 12))
+    assert hear(both, [STREAM_SHAPE], audio).shape == (1, 12)
 
 
 def write(folder: Path, shape: HubertShape) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cmbench.baselines.mert.envelope import EnvelopeShape
 from cmbench.baselines.mert.melody import MelodyShape, summary
 from cmbench.baselines.mert.network import HubertShape, random_weights
 from cmbench.pretraining.objective.contrast import contrast_loss, draw_views
@@ -110,3 +111,19 @@ def test_it_teaches_what_is_told_whatever_the_key() -> None:
     after = measured()
     assert after[0] < before[0] - 0.3
     assert after[1] > before[1]
+
+
+def test_views_of_an_envelope_are_at_another_tempo() -> None:
+    """Mutation: a stretch that is left out, or goes one way only, fails here."""
+    shape = EnvelopeShape(rhythms=2)
+    beats = np.cos(2 * np.pi * np.arange(400) / 20)[:, None].repeat(shape.bands, 1).astype(np.float16)
+    how = Contrast(filter=0.0, floor=False, stretch=0.3)
+    periods = []
+    for seed in range(40):
+        for view in draw_views([beats] * 2, how, shape, np.random.default_rng(seed)):
+            assert view.shape == (188, shape.bands)
+            periods.append(4096 / int(np.abs(np.fft.rfft(view[:, 0], 4096)).argmax()))
+    assert min(periods) == pytest.approx(20 * 2**-0.3, rel=0.05)
+    assert max(periods) == pytest.approx(20 * 2**0.3, rel=0.05)
+    steady = draw_views([beats], replace(how, stretch=0.0), shape, np.random.default_rng(0))[0]
+    assert any(np.allclose(steady, beats[start : start + 188], atol=1e-3) for start in range(213))

@@ -14,9 +14,11 @@ import torch
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.hub.layout import HEADS
 from cmbench.baselines.mert.checkpoint import MASK_VECTOR, Preprocessor, read_checkpoint
+from cmbench.baselines.mert.envelope import EnvelopeShape
 from cmbench.baselines.mert.heads import CODEWORDS, HeadShape
 from cmbench.baselines.mert.melody import MelodyShape
 from cmbench.baselines.mert.network import NO_DROPOUT, Dropout, HubertShape, pooled_states, prepare
+from cmbench.baselines.mert.streams import STREAMS
 from cmbench.errors import UsageError
 from cmbench.pretraining.objective.model import (
     PARTS,
@@ -32,9 +34,13 @@ SHAPE = HubertShape(
     conv_dim=(16,) * 7, hidden=24, layers=2, heads=2, intermediate=48, position_kernel=8, position_groups=4
 )
 PRE_NORM = replace(SHAPE, pre_norm=True, conv_norm="layer")
-MELODIC = replace(SHAPE, melody=MelodyShape(5, channels=2, kernel=9, kinds=2))
+MELODIC = replace(
+    SHAPE,
+    melody=MelodyShape(2, channels=2, kernel=9, kinds=2),
+    envelope=EnvelopeShape(2, bands=8, groups=4, kinds=2),
+)
 SMALL = HeadShape(codebook_size=11, dim=6, cqt_bins=9)
-CONTRASTED = replace(SMALL, contrast=4, summary=10)
+CONTRASTED = replace(SMALL, contrast=4, summaries=(("melody", 4), ("envelope", 4)))
 OFFLINE = LoadOptions(device="cpu", offline=True)
 SAMPLES = 8000
 FRAMES = SHAPE.frames(SAMPLES)
@@ -182,17 +188,19 @@ def test_the_contrast_alone_teaches_the_stream_where_the_factor_is_nought() -> N
     """Mutation: a hook that is left out, or one that the contrast's gradient also goes through, fails here."""
     for factor in (0.0, 1.0):
         model = quiet(from_shape(MELODIC, CONTRASTED, 0)).train()
-        model.melody_gradient = factor
+        model.stream_gradient = factor
         loss_of(model).backward()  # type: ignore[no-untyped-call]
         taught = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-        assert {"melody.out.weight", "melody.out.bias"} <= taught
-        assert ("melody.patterns.weight" in taught) == (factor > 0)
+        for name in STREAMS:
+            assert (f"{name}.patterns.weight" in taught) == (factor > 0)
         model.zero_grad()
-        views = torch.randn(4, 3, 216, generator=torch.Generator().manual_seed(0))
+        draw = torch.Generator().manual_seed(0)
+        views = [torch.randn(4, 3, 216, generator=draw), torch.randn(4, 90, 8, generator=draw)]
         compared = model(*a_batch(), views).compared
-        assert compared.shape == (4, 4)
-        (compared * torch.arange(16.0).view(4, 4)).sum().backward()
-        assert {"melody.salience.wide.weight", "melody.salience.narrow.weight", "melody.patterns.weight"} <= {
+        assert [one.shape for one in compared] == [(4, 4), (4, 4)]
+        sum((one * torch.arange(16.0).view(4, 4)).sum() for one in compared).backward()
+        learned = {n for n in MELODIC.tensors() if n.split(".")[0] in STREAMS}
+        assert {n for n in learned if n.endswith(".weight")} <= {
             name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()
         }
 

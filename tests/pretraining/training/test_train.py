@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from cmbench.baselines.mert.envelope import EnvelopeShape
 from cmbench.baselines.mert.melody import MelodyShape
 from cmbench.baselines.mert.network import Dropout, HubertShape
+from cmbench.baselines.mert.streams import STREAMS
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.errors import CmbenchError, UnusableAudio, UsageError
 from cmbench.pretraining.corpus.corpus import Corpus, Mix
@@ -28,7 +30,7 @@ from cmbench.pretraining.objective.cqt import CqtShape
 from cmbench.pretraining.objective.mixture import NoiseMixture
 from cmbench.pretraining.objective.model import from_shape, part_of
 from cmbench.pretraining.recipes.recipe import (
-    MELODY_PARTS,
+    STREAM_PARTS,
     Batch,
     Contrast,
     HeldOut,
@@ -91,10 +93,13 @@ def build_run(folder: Path, name: str, group: Group = Group(), recipe: Recipe = 
     draw = np.random.default_rng(0)
     books = draw.standard_normal((8, recipe.targets.codebook_size, 64)).astype(np.float32)
     teacher = ResidualKMeans(books, np.zeros(64, np.float32), np.ones(64, np.float32), (1.0,) * 8, 0)
-    shape = replace(TINY, melody=MelodyShape(recipe.network.patterns)) if recipe.network.patterns else TINY
+    n = recipe.network
+    shape = TINY
+    if n.patterns:
+        shape = replace(TINY, hidden=160, melody=MelodyShape(n.patterns), envelope=EnvelopeShape(n.rhythms))
     model = from_shape(shape, head_shape(recipe, recipe.targets.codebook_size), recipe.seed)
     model.dropout, model.feature_gradient = recipe.dropout, recipe.feature_gradient
-    model.melody_gradient = recipe.melody_gradient
+    model.stream_gradient = recipe.stream_gradient
     learner = MertLearner(model, recipe, teacher, folder / f"tokens{group.rank}", CqtShape())
     training = folder / name
     training.mkdir(exist_ok=True)
@@ -201,22 +206,23 @@ def test_an_interrupt_saves_the_update_before_it_leaves(
 
 MELODIC = replace(
     RECIPE,
-    network=Network(patterns=5),
+    network=Network(patterns=5, rhythms=4),
     contrast=Contrast(weight=1.0, pairs=4, seconds=1.0, frames=3, dim=4),
-    stages={"second": Stage(hours={"greek": 0.1, "western": 0.1}, steps=4, peak=2e-3, train=[*MELODY_PARTS])},
+    stages={"second": Stage(hours={"greek": 0.1, "western": 0.1}, steps=4, peak=2e-3, train=[*STREAM_PARTS])},
 )
 
 
-def test_the_contrast_of_recordings_moves_the_melody_stream_and_resumes(make_run: MakeRun, tmp_path: Path) -> None:
+def test_the_contrast_of_recordings_moves_the_streams_and_resumes(make_run: MakeRun, tmp_path: Path) -> None:
     """Mutation: a contrast that is left out of the loss, or keyed by no update, fails here."""
     run = make_run("melodic", MELODIC)
     before = weights(run)
     assert any(name.startswith("melody.") for name in before)
     train(run)
     moved = {name for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])}
-    assert {part_of(name) for name in moved} == set(MELODY_PARTS)
-    # With melody_gradient = 0 the contrast alone moves head and patterns.
-    assert {"contrast_head.0.weight", "melody.patterns.weight"} <= moved
+    assert {part_of(name) for name in moved} == set(STREAM_PARTS)
+    # With stream_gradient = 0 the contrast alone moves head and patterns.
+    for name in STREAMS:
+        assert {f"contrast_head.{name}.0.weight", f"{name}.patterns.weight"} <= moved
     told = [line for line in lines(tmp_path / "melodic") if line["kind"] == "update"]
     assert all(line["contrast"] > 0 and 0 <= line["matched"] <= 1 for line in told)
     assert all("contrast" not in line for line in lines(tmp_path / "melodic") if line["kind"] == "held-out")
@@ -233,7 +239,7 @@ def test_the_weight_of_the_contrast_counts(make_run: MakeRun) -> None:
         learner, music = run.learner, run.corpus.held_out["greek"] + run.corpus.held_out["western"]
         crops = draw_crops(Mix(music, (0.5, 0.5)), 2, 1.0, 0)
         audio, tokens, views = read_crops(crops, 1.0), learner.tokens(crops, 1.0), learner.views(music, 3)
-        assert views.shape == (4, 3, 216)
+        assert [view.shape for view in views] == [(4, 3, 216), (4, 38, 64)]
         learner.module.eval()
         with torch.no_grad():
             alone = learner.sums(learner.module, audio, tokens, 5, training=False)
