@@ -140,15 +140,17 @@ def choose_records(
 
 
 def evidence_of(records: Sequence[Record], place: Path) -> list[Evidence]:
-    """Return the evidence of some records; others may lie beside them, of other music, models or numbers of seeds.
+    """Return the evidence of some records, in their order; others may lie beside them, of other music or models.
 
     Raises:
         CmbenchError: one of them is not there, or its predictions are missing, changed or damaged.
     """
-    found = [(path, record) for path, record in read_records(place) if record in records]
-    if missing := [one for one in records if one not in (record for _, record in found)]:
-        raise CmbenchError(f"{place}: the record of {missing[0].model.name} on {missing[0].task.name} is gone.")
-    return [read_evidence(path) for path, _ in found]
+    there = read_records(place)
+    paths = [next((path for path, record in there if record == one), None) for one in records]
+    for one, path in zip(records, paths, strict=True):
+        if path is None:
+            raise CmbenchError(f"{place}: the record of {one.model.name} on {one.task.name} is gone.")
+    return [read_evidence(path) for path in paths if path is not None]
 
 
 def read_evidence(path: Path) -> Evidence:

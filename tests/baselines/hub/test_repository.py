@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cmbench.baselines import LoadOptions, load_encoder
+from cmbench.baselines.mert import encoder
 from cmbench.baselines.mert.checkpoint import NORMALISED
 from cmbench.baselines.mert.network import random_weights
 from cmbench.baselines.mert.shape import read_shape
@@ -48,6 +49,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_named_model_in_the_models_folder(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder._tell_licence.cache_clear()  # it is told once a process, and other tests load the model too
     save_tiny(models / "CultureMERT-95M", hidden_size=768, num_hidden_layers=12)
     card = load_encoder("CultureMERT-95M", CPU).card
     assert (card.name, card.licence, card.layers) == ("CultureMERT-95M", "CC BY-NC 4.0", 13)

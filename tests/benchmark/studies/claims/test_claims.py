@@ -146,6 +146,7 @@ def test_only_the_records_of_the_run_are_judged(tmp_path: Path) -> None:
     assert found[0] != found[1]
     for records in found:
         assert [e.record for e in evidence_of(records, out)] == records
+        assert [e.record for e in evidence_of(records[::-1], out)] == records[::-1], "in the order that was asked for"
     evidence_of(found[0], out)[0].path.unlink()
     with pytest.raises(CmbenchError, match="the record of constant on lyra is gone"):
         evidence_of(found[0], out)
