@@ -266,6 +266,11 @@ def centred(found: Replicates, labels: Sequence[int] | None = None) -> Doubles:
     return centre(*(found.macro(metric, labels) for metric in ("roc_auc", "average_precision", "prevalence")))
 
 
+def settled(samples: Doubles) -> Doubles:
+    """Leave out what another choice of the hidden state may have given, where both sides of a change have one."""
+    return samples[:-1]
+
+
 def score_level(samples: Doubles, sample: Sample) -> Level:
     """Give a score its interval (:func:`..comparing.paired.level`); none is above 1.
 

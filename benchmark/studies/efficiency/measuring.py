@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, pairwise, product
 from pathlib import Path
@@ -192,7 +192,7 @@ _Samples: TypeAlias = dict[tuple[str, Size], Sample]
 def _sample(cell: Cell, size: Size, draws: int) -> Sample:
     """Return what scores at a size were drawn from: test groups, and draws of the part or the record's trainings."""
     whole = cell.judged.sample
-    return whole if size == WHOLE else Sample(whole.groups, draws)
+    return whole if size == WHOLE else replace(whole, trainings=draws)
 
 
 def _pairs(means: _Means, samples: _Samples, models: Sequence[str], traditions: Sequence[str]) -> Iterator[Pair]:

@@ -18,7 +18,7 @@ from ...scoring.bootstrap import cluster_count
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Bools, Doubles, defined_labels
 from ..answers import Sides
-from ..cells import centred
+from ..cells import centred, settled
 
 HEAD, MIDDLE, TAIL = "head", "middle", "tail"
 """Thirds of the labels of a task, by how many training tracks have them."""
@@ -30,6 +30,8 @@ def _sides(
     """Return the sides of two pieces of evidence on the same tracks, each on its columns, or on all."""
     before, after = centred(replicate(first, RESAMPLES), one), centred(replicate(second, RESAMPLES), other)
     task, sample = first.record.task, fewest([first.sample, second.sample])
+    if first is second:
+        before, after, sample = settled(before), settled(after), replace(sample, choice=False)
     return Sides(task.name, task.tradition, before, after, sample, len(first.track_ids))
 
 
@@ -74,9 +76,9 @@ def in_thirds(found: Evidence, first: str, second: str) -> Sides | None:
     parts = thirds(found)
     if not all(parts.values()):
         return None
-    before, after = (_ranked(found, parts[name]) for name in (first, second))
-    task = found.record.task
-    return Sides(task.name, task.tradition, before, after, found.sample, len(found.track_ids))
+    before, after = (settled(_ranked(found, parts[name])) for name in (first, second))
+    task, sample = found.record.task, replace(found.sample, choice=False)
+    return Sides(task.name, task.tradition, before, after, sample, len(found.track_ids))
 
 
 def _ranked(found: Evidence, labels: Sequence[int]) -> Doubles:
@@ -113,12 +115,12 @@ def heard_before(base: Evidence, found: Evidence, heard: Collection[str]) -> Sid
     if not columns:
         return None
     others, these = (
-        _ranked(_only(found, part), columns) - _ranked(_only(base, part), columns) for part in (~rows, rows)
+        settled(_ranked(_only(found, part), columns) - _ranked(_only(base, part), columns)) for part in (~rows, rows)
     )
     groups = [cluster_count([g for g, here in zip(found.groups, part, strict=True) if here]) for part in (~rows, rows)]
     sample = fewest([base.sample, found.sample, *(Sample(count, base.sample.trainings) for count in groups)])
     task = found.record.task
-    return Sides(task.name, task.tradition, others, these, sample, int(rows.sum()))
+    return Sides(task.name, task.tradition, others, these, replace(sample, choice=False), int(rows.sum()))
 
 
 def _only(found: Evidence, rows: Bools) -> Evidence:

@@ -30,7 +30,7 @@ from ...scoring.metrics import Bools, Doubles
 from ...views.words import ALL
 from ..answers import Answer, Answers, Sides, answer, together
 from ..base import Evaluation
-from ..cells import RECORDS, Cell, centred, kept, kept_path, run_cells
+from ..cells import RECORDS, Cell, centred, kept, kept_path, run_cells, settled
 from .alterations import ALTERATIONS, KINDS, VERSION, require_librosa
 from .hearing import CLEAN, hear
 
@@ -121,12 +121,12 @@ def _heard(cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer:
 def _parts(heard: Evidence, clean: Evidence) -> Iterator[tuple[str, Doubles]]:
     """Yield the score of every part of the labels in one form, ``[1 + resamples]``."""
     scores, families = replicate(heard, RESAMPLES), heard.record.task.columns()
-    yield ALL, centred(scores)
-    yield from ((family, centred(scores, columns)) for family, columns in families.items())
+    yield ALL, settled(centred(scores))
+    yield from ((family, settled(centred(scores, columns))) for family, columns in families.items())
     modes = [k for family, columns in families.items() if family in MODAL for k in columns]
     if 0 < len(modes) < len(heard.record.task.labels):
         others = [k for family, columns in families.items() if family not in MODAL for k in columns]
-        yield APART, centred(scores, modes) - centred(scores, others)
+        yield APART, settled(centred(scores, modes) - centred(scores, others))
     if len(modes) > 1:
         yield NAMED, _named_alike(heard, clean, modes)
 

@@ -21,7 +21,7 @@ from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, Found, centred, kept, kept_path, run_cells, score_level, stated
+from ..cells import Cell, Found, centred, kept, kept_path, run_cells, score_level, settled, stated
 from .probes import FITS, PROBES, Scored, on_resamples, perceptron, track_means
 from .shared import Across, across
 
@@ -146,7 +146,7 @@ def score_state(
     for name, scored in probed.items():
         scores = replicate(cell.predicted(*scored), resamples)
         for family, columns in cell.evidence.record.task.columns().items():
-            found[f"{name}/{family}"] = centred(scores, columns)
+            found[f"{name}/{family}"] = settled(centred(scores, columns))
     return found
 
 

@@ -25,7 +25,7 @@ from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS
 from ...scoring.intervals import Sample, missing, span
 from ...scoring.metrics import ranking_scores
-from ..cells import Cell, kept, kept_path
+from ..cells import Cell, kept, kept_path, settled
 from .probes import Fit, Scored, fit_linear, on_resamples, track_means
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def carry(cells: Sequence[Cell], label: str, trainings: int, resamples: int = RE
         train, tests = track_means(source.seen(state)[0]), [track_means(target.seen(state)[2]) for target in cells]
         for target, scored in zip(cells, on_resamples(fit, train, source, drawn, tests), strict=True):
             scores = replicate(_of_label(target, scored, columns[target.task]), resamples)
-            found[f"{source.task}>{target.task}"] = scores.scores["roc_auc"][:, 0]
+            found[f"{source.task}>{target.task}"] = settled(scores.scores["roc_auc"][:, 0])
             found[f"groups>{target.task}"] = np.array(scores.held)
     return found
 

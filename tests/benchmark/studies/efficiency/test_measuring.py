@@ -125,7 +125,7 @@ def test_an_interval_knows_how_many_draws_there_were(build_cell: BUILD) -> None:
     cell, scores = ranked(build_cell, "few", dict.fromkeys(SIZES, 1.0))
     groups = cell.evidence.sample.groups
     for size in PARTS:
-        alone = score_level(scores[size.words], Sample(groups, DRAWS))
+        alone = score_level(scores[size.words], Sample(groups, DRAWS, choice=True))
         assert found.curves["greek"]["few"][size] == alone
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cmbench.benchmark.comparing import paired
 from cmbench.benchmark.comparing.paired import Difference
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.studies.answers import Sides, answer, together
@@ -179,3 +180,21 @@ def test_a_gain_on_tracks_of_rarer_labels_is_no_memory(build_evidence: Build) ->
         return heard_before(base, found, {f"t{i}" for i in range(TRACKS * 2)})
 
     assert found_in(null, 8) <= 2
+
+
+def test_one_model_has_made_one_choice_of_its_state(build_evidence: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired, "choice_cost", lambda evidence, drawn: 0.5)
+    base, found = draw(build_evidence, 1, 1.0), draw(build_evidence, 2, 2.0, "other")
+    alike = [
+        without_repeats(found, [found.record.task.labels[:2]]),
+        in_thirds(found, HEAD, TAIL),
+        heard_before(base, found, set(found.track_ids[:60])),
+    ]
+    for sides in alike:
+        assert sides is not None
+        assert (len(sides.before), len(sides.after), sides.sample.choice) == (201, 201, False)
+        assert (judged(sides).standard_error or 0.0) < 0.3
+    unlike = against(base, found, HEAD)
+    assert unlike is not None
+    assert (len(unlike.before), unlike.sample.choice) == (202, True)
+    assert (judged(unlike).standard_error or 0.0) > 0.3, "of two models one may have been unlucky"

@@ -106,7 +106,7 @@ def test_the_statistic_is_that_of_every_other_view(build_cell: BUILD) -> None:
     evidence = cell.predicted(*scored)
     assert evidence.sample.trainings == TRAININGS
     assert replicate(evidence, RESAMPLES).sample == evidence.sample
-    assert np.array_equal(found, centred_replicates(evidence, RESAMPLES))
+    assert np.array_equal(found, centred_replicates(evidence, RESAMPLES)[:-1]), "no state was chosen"
 
 
 def test_an_encoder_of_one_state_has_nothing_to_tell(build_cell: BUILD) -> None:
