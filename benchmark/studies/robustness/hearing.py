@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from ...models import Encoders
     from ...observer import Observer
     from ...records.evidence import Evidence
+    from .alterations import Each
 
 CLEAN = "as it is"
 """Name of the form in which nothing is done to a track."""
 
 
 def hear(
-    cell: Cell, name: str, encoders: Encoders, alterations: Sequence[Alteration], how: Evaluation, observer: Observer
+    cell: Cell,
+    name: str,
+    encoders: Encoders,
+    alterations: Sequence[Alteration],
+    how: Evaluation,
+    observer: Observer,
+    each: Each = map,
 ) -> Mapping[str, Evidence]:
     """Encode the test tracks of a cell in every form, and train its chosen probes once to judge them all.
 
@@ -40,6 +47,7 @@ def hear(
         alterations: what is done to the tracks.
         how: device and workers.
         observer: hears how it goes.
+        each: alters every window of a batch, as ``map`` does.
 
     Returns:
         By the name of the form, :data:`CLEAN` first, on the tracks that could be used in every one.
@@ -52,7 +60,7 @@ def hear(
     from ...probing.resampling import training_draws
     from ...probing.search import ProbeSplit, run_probes
 
-    forms = [_stored(cell, name, encoders, one, how.workers, observer) for one in (None, *alterations)]
+    forms = [_stored(cell, name, encoders, one, how.workers, observer, each) for one in (None, *alterations)]
     ids = tuple(i for i in cell.shared if all(i in entries for _, entries in forms))
     if not ids:
         raise CmbenchError(
@@ -73,7 +81,13 @@ def hear(
 
 
 def _stored(
-    cell: Cell, name: str, encoders: Encoders, alteration: Alteration | None, workers: int | None, observer: Observer
+    cell: Cell,
+    name: str,
+    encoders: Encoders,
+    alteration: Alteration | None,
+    workers: int | None,
+    observer: Observer,
+    each: Each,
 ) -> tuple[FeatureStore, dict[str, ShardTrack]]:
     """Return a store and its entries of the test tracks in one form, by id; what it lacks is encoded first."""
     from ...cell import open_store
@@ -93,7 +107,7 @@ def _stored(
     def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
         if shards:
             encoder = encoders.encoder(name)
-            heard = encoder if alteration is None else Altered(encoder, alteration)
+            heard = encoder if alteration is None else Altered(encoder, alteration, each)
             yield from encode_shards(heard, shards, how, encoders.batch(name), encoders.turn)
 
     entries, _ = extract(tracks, how, encode, partial(observer.extracting, card.name, cell.task))

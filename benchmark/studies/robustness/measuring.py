@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from ....baselines.base import LoadOptions
 from ....errors import counted
+from ....processes import no_main_module, processes
 from ....tasks.choice import select_tasks
 from ...commands.options import Models, Tasks
 from ...commands.progress import spoken_seconds
@@ -36,6 +39,7 @@ from .hearing import CLEAN, hear
 
 if TYPE_CHECKING:
     from ...records.evidence import Evidence
+    from .alterations import Each, Window
 
 MODAL = frozenset({"makam", "raga", "mode"})
 """Families whose labels stay what they are when music is transposed, and rest on pitch."""
@@ -101,18 +105,37 @@ def measure(request: Request, observer: Observer) -> Answers:
     encoders = Encoders(LoadOptions(request.device, request.offline), noted=True)
     names = {encoders.card(name).name: name for name in request.model}
     found: dict[str, list[tuple[Cell, Mapping[str, Doubles]]]] = {}
-    for done, cell in enumerate(cells):
-        observer.studying(f"{cell.model} · {cell.task} · altered", done, len(cells))
-        facts = cell.facts | {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
-        make = partial(_heard, cell, names[cell.model], encoders, request, observer)
-        found.setdefault(cell.model, []).append((cell, kept(kept_path(request.out, cell, "altered"), facts, make)[0]))
+    with _at_once(request.workers or os.cpu_count() or 1) as each:
+        for done, cell in enumerate(cells):
+            observer.studying(f"{cell.model} · {cell.task} · altered", done, len(cells))
+            facts = cell.facts | {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
+            make = partial(_heard, cell, names[cell.model], encoders, request, observer, each)
+            scores, _ = kept(kept_path(request.out, cell, "altered"), facts, make)
+            found.setdefault(cell.model, []).append((cell, scores))
     answers = [one for model, scored in found.items() for one in judge(model, scored)]
     return Answers(common_setting(cell.evidence.record for cell in cells), tuple(answers))
 
 
-def _heard(cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer) -> dict[str, Doubles]:
+@contextmanager
+def _at_once(workers: int) -> Iterator[Each]:
+    """Give what does something to several windows at once, in processes that are started when there is work."""
+    if workers == 1:
+        yield map
+        return
+    with processes(workers) as pool:
+
+        def each(*work: Any) -> list[Window]:
+            with no_main_module():
+                return [*pool.map(*work)]
+
+        yield each
+
+
+def _heard(
+    cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer, each: Each
+) -> dict[str, Doubles]:
     """Hear a cell's tracks in every form; return the scores by part and form, and what they were drawn from."""
-    forms = hear(cell, name, encoders, [*ALTERATIONS.values()], how, observer)
+    forms = hear(cell, name, encoders, [*ALTERATIONS.values()], how, observer, each)
     clean = forms[CLEAN]
     found = {f"{part}\t{form}": scores for form, one in forms.items() for part, scores in _parts(one, clean)}
     return found | {"": np.array([clean.sample.groups, clean.sample.trainings, len(clean.track_ids)], np.float64)}

@@ -214,3 +214,13 @@ def test_features_of_altered_audio_are_never_those_of_another_form() -> None:
     cards = [card, *(altered_card(card, one) for one in ALTERATIONS.values())]
     assert len({one.fingerprint for one in cards}) == len(cards)
     assert len({one.name for one in cards}) == len(cards)
+
+
+def test_windows_altered_at_once_are_those_altered_in_turn() -> None:
+    audio = 0.1 * np.random.default_rng(0).standard_normal((3, 8000)).astype(np.float32)
+    one = ALTERATIONS["1 % faster"]
+    with measuring._at_once(2) as each:
+        there = [*each(one.alter, audio, [8000] * 3)]
+    with measuring._at_once(1) as each:
+        here = [*each(one.alter, audio, [8000] * 3)]
+    assert np.array_equal(there, here)
