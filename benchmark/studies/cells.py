@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import counted
-from ...files import safe_name, write_atomically
+from ...files import safe_name, sha256_of, write_atomically
 from ...tasks.splits.names import SPLITS
 from ...version import __version__
 from ..commands.progress import spoken_seconds
@@ -247,12 +247,16 @@ def kept(
     if path.is_file():
         try:
             with safe_open(path, "numpy") as file:
-                if (file.metadata() or {}).get("facts") == key:
-                    return {name: file.get_tensor(name) for name in file.keys()}, True  # noqa: SIM118 - no mapping
+                noted = file.metadata() or {}
+                if noted.get("facts") == key:
+                    there = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+                    if noted.get("content") == sha256_of(save(there)):
+                        return there, True
+                    logger.warning("%s is damaged and is made again", path)
         except (SafetensorError, OSError) as error:
             logger.warning("%s cannot be read and is made again: %s", path, error)
     made = {name: np.ascontiguousarray(array) for name, array in make().items()}
-    write_atomically(path, save(made, {"facts": key}))
+    write_atomically(path, save(made, {"facts": key, "content": sha256_of(save(made))}))
     return made, False
 
 

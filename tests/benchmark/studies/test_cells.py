@@ -169,3 +169,15 @@ def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable
     assert names == ("L0", "L1", "L2")
     assert [split.features.layers for split in seen] == [3, 3, 3]
     assert not settings.each_layer
+
+
+def test_a_flipped_bit_among_the_numbers_is_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, made = tmp_path / "x.safetensors", {"score": np.linspace(0.1, 0.9, 9)}
+    kept(path, {"draws": 1}, lambda: made)
+    assert kept(path, {"draws": 1}, dict)[1], "whole, it is read"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    scores, was_there = kept(path, {"draws": 1}, lambda: made)
+    assert (scores["score"].tolist(), was_there) == (made["score"].tolist(), False)
+    assert f"{path} is damaged" in caplog.text
