@@ -184,21 +184,14 @@ def view_command(view: View[Any]) -> Any:
 
 def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:
     """Read what a view reads; print and write what it makes of it."""
-    from ..records.evidence import choose_records
     from ..views.base import write_view
 
-    places, out = shared.get("places"), shared.get("out")
-    which = [shared.get(name) for name in ("edition", "split", "protocol")]
+    out = shared.get("out")
     if out is not None and out.is_file():
         raise UsageError(f"{out} is a file; name a folder with --out.")
-    if "records" in view.parameters:
-        own["records"] = list(choose_records(places or (), *which).values())
-    if "evidence" in view.parameters:
-        own["evidence"] = read_chosen(places, *which) if places else ()
-    if "read" in view.parameters:
-        own["read"] = lambda places: read_chosen(places, *which)
     with console(stderr=True).status("Computing …"):
-        found = list(view.compute(**own))
+        which = [shared.get(name) for name in ("edition", "split", "protocol")]
+        found = view.of(shared.get("places") or (), which, **own)
     written = 0
     for one in found:
         view.print(one, console())
@@ -207,10 +200,3 @@ def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> No
             typer.echo(f"Written: {path}")
     if out is not None and not written:
         typer.echo(f"Nothing to write into {out}.", err=True)
-
-
-def read_chosen(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
-    """Read records with their predictions, those that were asked for."""
-    from ..records.evidence import choose_records, read_evidence
-
-    return [read_evidence(path) for path in choose_records(places, edition, split, protocol)]
