@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from typer.core import TyperGroup
 
 from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Edition, Out, Places, ProtocolName, Split
-from .plain import command_of, examples, handed_on
+from .plain import command_of, examples, group_of, handed_on
 from .study import study_commands
 
 if TYPE_CHECKING:
@@ -27,26 +25,15 @@ if TYPE_CHECKING:
 DEFAULT = "html"
 
 
-class ReportGroup(TyperGroup):
+def _commands() -> dict[str, Any]:
+    """Return a command for every view, and that of the study that reports."""
+    from ..views.registry import views
+
+    return {name: view_command(view) for name, view in views().items()} | study_commands(similarity="similarity")
+
+
+class ReportGroup(group_of(_commands)):  # type: ignore[misc]
     """Views by name; ``cmbench report RECORDS`` without one is the page."""
-
-    @cached_property
-    def views(self) -> dict[str, Any]:
-        """A command for every view; made when first asked for, which ``cmbench --help`` never does."""
-        from ..views.registry import views
-
-        own = {name: view_command(view) for name, view in views().items() if name not in self.own}
-        return own | study_commands(similarity="similarity")
-
-    @property  # type: ignore[override]
-    def commands(self) -> dict[str, Any]:
-        """The page, the study that reports, every view."""
-        return self.own | self.views
-
-    @commands.setter
-    def commands(self, own: dict[str, Any]) -> None:
-        """Keep what is defined here."""
-        self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Take the first word for records unless it is the name of a view."""
