@@ -179,20 +179,21 @@ def with_files_of_any_case(tracks: Sequence[Track]) -> tuple[list[Track], list[s
     return [replace(t, path=taken.get(t.path, t.path)) for t in tracks], sorted(map(str, taken.values()))
 
 
-def seconds(cell: str) -> float | None:
-    """Return a time in seconds, written as seconds, ``m:ss`` or ``h:mm:ss``; ``None`` if it is none."""
-    total = 0.0
-    try:
-        for part in cell.replace(",", ".").split(":"):
-            total = 60.0 * total + float(part)
-    except ValueError:
-        return None
-    return total if 0 <= total < math.inf else None
-
-
 def _seconds(row: Mapping[str, str], line: int, column: str, problems: list[Problem]) -> float | None:
     cell = row.get(column, "")
-    value = seconds(cell)
-    if cell and value is None:
-        problems.append(Problem("seconds", f"`{column}` must be seconds, 0 or more, not {quoted(cell)}", line))
-    return value
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if 0 <= value < math.inf:
+        return value
+    hint = ""
+    if re.fullmatch(r"\d+,\d+", cell):
+        hint = f"; write {cell.replace(',', '.')}, with a point"
+    elif clock := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)", cell):
+        hours, minutes, seconds = (float(part or 0) for part in clock.groups())
+        hint = f"; write {3600 * hours + 60 * minutes + seconds:g}"
+    problems.append(Problem("seconds", f"`{column}` must be seconds, 0 or more, not {quoted(cell)}{hint}", line))
+    return None

@@ -15,12 +15,12 @@ from ...opening import opened
 from ...written import composed
 from ..base import Track
 from ..corpus.description import family_of_label
-from ..corpus.tracks import UNKNOWN, seconds
+from ..corpus.tracks import UNKNOWN
 from ..splits.draw import blocks_of, draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
 from .label_cells import is_mark, read_cells
 from .recordings import Meant
-from .roles import Choices, Roles, family_of, is_true, propose
+from .roles import Choices, Roles, family_of, is_true, propose, seconds
 from .sheet import Sheet
 from .sources import Source
 

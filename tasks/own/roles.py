@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import UsageError, counted, quoted, unknown_name
-from ..corpus.tracks import UNKNOWN, seconds
+from ..corpus.tracks import UNKNOWN
 from ..splits.names import split_named
 from .recordings import Meant, Recordings, clear
 from .sheet import Sheet
@@ -275,6 +275,16 @@ def _is_number(text: str) -> bool:
 def _are_splits(cells: Sequence[str]) -> bool:
     """Whether most cells name a split: one typing error is a problem to be told, no reason to pass it by."""
     return sum(bool(split_named(cell)) for cell in cells) > sum(map(bool, cells)) / 2
+
+
+def seconds(cell: str) -> float | None:
+    """Return a time in seconds, written as seconds, ``m:ss`` or ``h:mm:ss``; ``None`` if it is none."""
+    if not re.fullmatch(r"(\d+:){0,2}\d+([.,]\d+)?", cell):
+        return None
+    total = 0.0
+    for part in cell.replace(",", ".").split(":"):
+        total = 60.0 * total + float(part)
+    return total
 
 
 def _are_times(cells: Sequence[str]) -> bool:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from cmbench.errors import UsageError
-from cmbench.tasks.corpus.tracks import seconds
-from cmbench.tasks.own.roles import Choices, Roles, plain_name, propose
+from cmbench.tasks.own.roles import Choices, Roles, plain_name, propose, seconds
 from cmbench.tasks.own.sources import open_source
 
 Corpus = Callable[..., Path]
