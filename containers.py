@@ -1,4 +1,4 @@
-"""Say what a file is that libsndfile does not read, from its bytes: text, or a container.
+"""Say what a file is that libsndfile does not read, from its bytes: text, or a codec in a container.
 
 The names are for people, and what has one is worth trying with FFmpeg (:mod:`cmbench.ffmpeg`).
 """
@@ -45,8 +45,8 @@ _BEGINNINGS = (
     (b"#!AMR", "AMR"),
     (b"MPCK", "Musepack"),
     (b"MP+", "Musepack"),
-    (b"DSD ", "DSF"),
-    (b"FRM8", "DSDIFF"),
+    (b"DSD ", "DSD in DSF"),
+    (b"FRM8", "DSD in DSDIFF"),
     (b".RMF", "RealAudio"),
     (b"\x0bw", "AC-3"),
     (b"\x7f\xfe\x80\x01", "DTS"),
@@ -54,31 +54,77 @@ _BEGINNINGS = (
     (b"\0\0\x01\xba", "MPEG program stream"),
 )
 
-_CONTAINERS = (
-    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "ASF (WMA)"),
-    (b"OggS", "Ogg"),
-    (b"caff", "CAF"),
-)
-_WAVE = (0x0050, 0x0055, 0x00FF, 0x0160, 0x0161, 0x0162, 0x0163, 0x0270, 0x1610, 0x2000, 0x2001)
-"""Format tags of a wave (RFC 2361) that libsndfile does not read: MPEG, AAC, WMA, ATRAC3, AC-3, DTS."""
+_MP4 = {
+    b"mp4a": "AAC",
+    b"alac": "ALAC",
+    b"ac-3": "AC-3",
+    b"ec-3": "E-AC-3",
+    b"Opus": "Opus",
+    b"fLaC": "FLAC",
+    b".mp3": "mp3",
+    b"samr": "AMR",
+    b"sawb": "AMR",
+    b"sowt": "PCM",
+    b"twos": "PCM",
+    b"lpcm": "PCM",
+    b"in24": "PCM",
+    b"fl32": "PCM",
+    b"ipcm": "PCM",
+    b"ms\0\x55": "mp3",
+}
+_MPEG_4 = {0x69: "mp3", 0x6B: "mp3", 0xA5: "AC-3", 0xA6: "E-AC-3", 0xDD: "Vorbis"}
+"""Object types of what has the name ``mp4a`` and is no AAC (mp4ra.org); Layers 2 and 3 share theirs."""
+
+_OBJECT_TYPE = re.compile(rb"esds.{4}\x03(?:[\x80-\xff]{0,3}.)...\x04(?:[\x80-\xff]{0,3}.)(.)", re.DOTALL)
+_CAF = {b"aac ": "AAC", b"alac": "ALAC", b"opus": "Opus", b"lpcm": "PCM", b".mp3": "mp3"}
+_MATROSKA = {b"A_MPEG/L3": "mp3", b"A_MPEG/L2": "mp2", b"A_MS/ACM": "audio", b"A_OPUS": "Opus", b"A_VORBIS": "Vorbis"}
+_OGG = {b"\x7fFLAC": "FLAC", b"Speex  ": "Speex", b"\x80theora": "video", b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
+_WAVE = {
+    0x0055: "mp3",
+    0x0050: "mp2",
+    0x00FF: "AAC",
+    0x1610: "AAC",
+    0x2000: "AC-3",
+    0x2001: "DTS",
+    0x0160: "WMA 1",
+    0x0161: "WMA 2",
+    0x0162: "WMA Pro",
+    0x0163: "WMA lossless",
+    0x0270: "ATRAC3",
+}
+"""Format tags of a wave format (RFC 2361), in RIFF and in ASF."""
+
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
 
 
 def foreign_name(beginning: bytes, data: bytes) -> str | None:
-    """Return the container, or the codec of what has none; ``None`` if this is none of them.
+    """Return the codec and the container, or ``None`` if this is none of them.
 
     ``beginning`` are the file's first bytes, tags included; ``data`` is as much of it as is worth looking through.
     """
     if beginning[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
-        return "QuickTime" if beginning[8:10] == b"qt" else "MP4"
+        return f"{_in_mp4(data)} in {'QuickTime' if beginning[8:10] == b'qt' else 'MP4'}"
     if beginning[:4] == b"\x1aE\xdf\xa3":
-        return "WebM" if b"webm" in beginning[:64] else "Matroska"
+        return f"{_in_matroska(data)} in {'WebM' if b'webm' in beginning[:64] else 'Matroska'}"
+    if beginning[:16] == _ASF:
+        at = data.find(_ASF_AUDIO)
+        tag = int.from_bytes(data[at + 54 : at + 56], "little")
+        return f"{_WAVE.get(tag, 'audio') if at >= 0 else 'audio'} in ASF"
+    if beginning[:4] == b"OggS":
+        segments = beginning[26]
+        head = beginning[27 + segments : 35 + segments]
+        return f"{next((name for mark, name in _OGG.items() if head.startswith(mark)), 'an unknown codec')} in Ogg"
     if beginning[:4] in (b"RIFF", b"RF64") and beginning[8:12] == b"WAVE":
         at = data.find(b"fmt ")
-        return "compressed WAV" if at >= 0 and int.from_bytes(data[at + 8 : at + 10], "little") in _WAVE else None
+        tag = int.from_bytes(data[at + 8 : at + 10], "little") if at >= 0 else 0
+        return f"{_WAVE[tag]} in WAV" if tag in _WAVE else None
     if beginning[:4] == b"RIFF" and beginning[8:12] == b"AVI ":
-        return "AVI"
-    named = next((name for mark, name in _CONTAINERS if beginning.startswith(mark)), None)
-    return named or _raw_name(beginning, data)
+        return "audio in AVI"
+    if beginning[:4] == b"caff":
+        at = beginning.find(b"desc")
+        return f"{_CAF.get(beginning[at + 20 : at + 24], 'audio') if at >= 0 else 'audio'} in CAF"
+    return _raw_name(beginning, data)
 
 
 def _raw_name(beginning: bytes, data: bytes) -> str | None:
@@ -91,10 +137,30 @@ def _raw_name(beginning: bytes, data: bytes) -> str | None:
         size = (beginning[3] & 3) << 11 | beginning[4] << 3 | beginning[5] >> 5
         at = data.find(beginning[:2])
         if data[at + size : at + size + 2] in (beginning[:2], b""):  # the next frame
-            return "AAC"
+            return "AAC in ADTS"
     if data[:1] == b"G" and data[188:189] == data[376:377] == b"G":
-        return "MPEG transport stream"
+        return "audio in an MPEG transport stream"
     return next((name for mark, name in _BEGINNINGS if beginning.startswith(mark)), None)
+
+
+def _in_mp4(data: bytes) -> str:
+    """Return the first codec of sound in the sample descriptions (ISO/IEC 14496-12, section 8.5.2)."""
+    for at in (m.end() + 12 for m in re.finditer(b"stsd", data)):
+        name = _MP4.get(data[at : at + 4])
+        if name is not None:
+            stated = _OBJECT_TYPE.search(data, at, at + 512) if name == "AAC" else None
+            return _MPEG_4.get(stated[1][0], name) if stated else name
+    return "audio"
+
+
+def _in_matroska(data: bytes) -> str:
+    """Return the first codec of sound by its identifier: an element 0x86, its length, ``A_…`` (RFC 9559, 5.1.4)."""
+    found = re.search(rb"\x86[\x80-\xbf]A_", data)
+    if found is None:
+        return "audio"
+    size = data[found.start() + 1] & 0x3F
+    codec = data[found.start() + 2 : found.start() + 2 + size]
+    return _MATROSKA.get(codec) or codec.decode("ascii", "replace").removeprefix("A_").split("/")[0]
 
 
 def as_text(beginning: bytes) -> str | None:

@@ -61,7 +61,7 @@ SLACK_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class _Foreign:
-    """A file that only FFmpeg reads: its container."""
+    """A file that only FFmpeg reads: its codec and container."""
 
     name: str
 
@@ -386,5 +386,5 @@ def _through_ffmpeg(path: Path, name: str) -> Sound:
         raise UnusableAudio(path, f"{name}: {error}") from error
     read = partial(ffmpeg.read, path)
     sound = Sound(heard.rate, heard.channels, heard.frames, name, read, heard.promised, decoder=decoder)
-    links = _walked(path).links if name.endswith("Ogg") else ()
+    links = _walked(path).links if name.endswith("in Ogg") else ()
     return replace(sound, lacks_end=lacks_end(links), warnings=told_of(path, links))

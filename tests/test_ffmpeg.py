@@ -23,17 +23,17 @@ from cmbench.sound import STRAIGHT
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
 
-# file -> codec, container, samples that a lossy codec may add or lose at 48 kHz, whether the samples are kept
+# container -> codec, its name, samples that a lossy codec may add or lose at 48 kHz, whether the samples are kept
 KINDS = {
-    "a.m4a": ("aac", "MP4", 2048, False),
-    "a.mp4": ("alac", "MP4", 0, True),
-    "b.mp4": ("aac", "MP4", 2048, False),
-    "a.mov": ("pcm_s16le", "QuickTime", 0, True),
-    "a.mka": ("flac", "Matroska", 0, True),
-    "a.webm": ("libopus", "WebM", 960, False),
-    "a.wma": ("wmav2", "ASF (WMA)", 4096, False),
-    "a.aac": ("aac", "AAC", 3072, False),
-    "a.oga": ("flac", "Ogg", 0, True),
+    "a.m4a": ("aac", "AAC in MP4", 2048, False),
+    "a.mp4": ("alac", "ALAC in MP4", 0, True),
+    "b.mp4": ("aac", "AAC in MP4", 2048, False),
+    "a.mov": ("pcm_s16le", "PCM in QuickTime", 0, True),
+    "a.mka": ("flac", "FLAC in Matroska", 0, True),
+    "a.webm": ("libopus", "Opus in WebM", 960, False),
+    "a.wma": ("wmav2", "WMA 2 in ASF", 4096, False),
+    "a.aac": ("aac", "AAC in ADTS", 3072, False),
+    "a.oga": ("flac", "FLAC in Ogg", 0, True),
     "a.ac3": ("ac3", "AC-3", 3072, False),
     "a.wv": ("wavpack", "WavPack", 0, True),
 }
@@ -165,7 +165,7 @@ def test_a_film_without_sound_is_named(tmp_path: Path) -> None:
             frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 10 * number, np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(UnusableAudio, match="MP4: holds no sound, only pictures"):
+    with pytest.raises(UnusableAudio, match="audio in MP4: holds no sound, only pictures"):
         decode(silent)
 
 
@@ -204,7 +204,7 @@ def test_a_wave_of_a_foreign_codec_is_named(tmp_path: Path) -> None:
     body = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", 64) + bytes(64)
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
-    with pytest.raises(UnusableAudio, match="compressed WAV: "):
+    with pytest.raises(UnusableAudio, match="AC-3 in WAV: "):
         decode(path)
 
 
@@ -287,15 +287,23 @@ def test_damage_in_the_middle_is_not_called_a_cut(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[10_000:11_000] = np.random.default_rng(0).bytes(1000)
     path.write_bytes(content)
-    assert re.search(r"AAC: damaged after \d\.\d\d s \(Invalid data .*\)\. Fetch it again, or keep", refused(path))
+    assert re.search(
+        r"AAC in ADTS: damaged after \d\.\d\d s \(Invalid data .*\)\. Fetch it again, or keep", refused(path)
+    )
 
 
 def test_the_last_packet_of_alac_is_not_shortened_twice(tmp_path: Path) -> None:
     original = sound_of(0, 44_100)
     assert original.shape[1] % 4096 > 2048
     samples, _, form, _ = decode(encode(tmp_path / "a.caf", "alac", original, 44_100))
-    assert form == "CAF"
+    assert form == "ALAC in CAF"
     np.testing.assert_array_equal(samples, original.T / np.float32(32768))
+
+
+@pytest.mark.parametrize(("codec", "words"), [("libmp3lame", "mp3"), ("aac", "AAC"), ("ac3", "AC-3")])
+def test_codecs_that_share_a_name_in_mp4_are_told_apart(tmp_path: Path, codec: str, words: str) -> None:
+    path = encode(tmp_path / "a.mp4", codec, sound_of(1, 48_000), 48_000)
+    assert decode(path)[2] == f"{words} in MP4"
 
 
 @pytest.mark.parametrize("name", ["a.aac", "a.wv", "a.ac3", "a.tta"])
