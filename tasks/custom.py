@@ -17,8 +17,8 @@
     encoding: windows-1254       # of files that are not UTF-8
 
 ``tracks.csv`` has the columns ``id, path, labels`` and, if wanted, ``split`` (train, valid, test), ``group``, ``work``,
-``performer`` (for ``--split work-safe`` and ``performer-safe``), ``start`` and ``end`` (seconds); the
-separator is found out (:mod:`.corpus.table`). Labels, and the groups of
+``performer`` (for ``--split work-safe`` and ``performer-safe``), ``start`` and ``end`` (seconds); separator and
+encoding are found out (:mod:`.corpus.table`). Labels, and the groups of
 a track that has several, are joined with ``|``; paths start from the folder of ``task.yaml``; further columns are kept
 and ignored. A missing audio file is no error here: the run counts it in its coverage.
 
@@ -41,8 +41,8 @@ from .base import Edition, LoadContext, Splits, Task, Track
 from .corpus.description import Description, read_description
 from .corpus.division import split_of, write_splits
 from .corpus.problems import Problem, require_all_sound
-from .corpus.table import Table, encoding_problem, read_table
-from .corpus.tracks import OPTIONAL, REQUIRED, Reader, check_columns, with_files_of_any_case
+from .corpus.table import Table, read_table
+from .corpus.tracks import OPTIONAL, REQUIRED, Reader, check_columns, with_files_of_any_case, with_likely_encoding
 from .splits.names import SPLITS
 
 TASK_FILES = ("task.yaml", "task.yml")
@@ -137,7 +137,10 @@ def _read_tracks(said: Description) -> tuple[Table, list[Track], list[Problem]]:
     columns = (*REQUIRED, *OPTIONAL)
     table = read_table(file, "the list of tracks", expected=columns, encoding=said.texts.get("encoding"))
     if table.source.guessed:
-        return table, [], [encoding_problem(table.source)]
+        table, encoding = with_likely_encoding(table, folder, said.labels)
+        if not encoding:
+            return table, [], list(table.problems)
+        _log.warning("%s is not UTF-8; read as %s, in which its labels and files are found.", file, encoding)
     problems = check_columns(table)
     if problems or "labels" not in table.columns:
         return table, [], [*problems, *table.problems]

@@ -16,7 +16,7 @@ from ...written import composed, find_path, is_hidden, is_of_another_system, is_
 from ..base import Track
 from ..splits.names import SPLITS, split_named
 from .problems import Problem, closest
-from .table import Table
+from .table import Table, encoding_problem, readings
 
 REQUIRED = ("id", "path", "labels")
 OPTIONAL = ("split", "group", "work", "performer", "start", "end")
@@ -197,3 +197,27 @@ def _seconds(row: Mapping[str, str], line: int, column: str, problems: list[Prob
         hint = f"; write {3600 * hours + 60 * minutes + seconds:g}"
     problems.append(Problem("seconds", f"`{column}` must be seconds, 0 or more, not {quoted(cell)}{hint}", line))
     return None
+
+
+def with_likely_encoding(table: Table, folder: Path, labels: Sequence[str]) -> tuple[Table, str]:
+    """Return a table whose encoding was a guess as it reads in the encoding that labels and files confirm.
+
+    A foreign word counts as confirmed where it is a label of the task or a file that is there; a labels cell that is
+    not refutes. Nothing is confirmed: the problem is the table's only one.
+
+    Returns:
+        The table, and the name of the encoding; empty if the table has the problem.
+    """
+    known = set(labels)
+    best, most, named = table, 0, ""
+    for name, tried in readings(table, (*REQUIRED, *OPTIONAL)):
+        cells = {composed(part) for row in tried.rows for part in row.get("labels", "").split("|")}
+        foreign = {cell for cell in cells if not cell.isascii()}
+        paths = {row.get("path", "") for row in tried.rows}
+        files = sum(is_there(path, folder) for path in paths if not path.isascii())
+        score = len(foreign & known) + files
+        if foreign <= known and score > most:
+            best, most, named = tried, score, name
+    if named:
+        return best, named
+    return replace(table, problems=(encoding_problem(table.source),)), ""

@@ -110,15 +110,23 @@ class DunyaClient:
         """Close its connections."""
         self._session.close()
 
-    def recordings(self, collection: str) -> Iterator[tuple[Mapping[str, Any], ...]]:
+    def recordings(
+        self,
+        collection: str,
+        start_at: str | None = None,
+        reached: Callable[[str | None], None] = lambda query: None,
+    ) -> Iterator[tuple[Mapping[str, Any], ...]]:
         """Yield a collection's recordings with their details, page by page.
+
+        ``start_at`` is the query of the page after which the list was broken off; ``reached`` hears that of the page
+        after each one that was yielded and dealt with, ``None`` after the last.
 
         Raises:
             TokenRefusedError: the token is not accepted.
             DunyaUnavailableError: a page cannot be had, or the list never ends.
         """
         start = f"/api/{collection}/recording"
-        query, seen, known = "detail=1", set[str](), set[str]()
+        query, seen, known = start_at or "detail=1", set[str](), set[str]()
         while query not in seen and len(seen) < _MOST_PAGES:
             seen.add(query)
             try:
@@ -130,6 +138,7 @@ class DunyaClient:
             new = {str(entry.get("mbid")) for entry in results} - known
             known |= new
             yield results
+            reached(following)
             if following is None:
                 return
             if not new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CmbenchError, Missing, UsageError
+from ...files import write_atomically
 from ...untrusted import LARGEST_TABLE, read_object
 from ..base import Progress, Task
 from ..fetching.published import read_lists
@@ -37,6 +39,9 @@ from .recordings import (
 
 REPORT = "dunya.json"
 """What was fetched when, and what could not be."""
+
+PAGES = "tag-pages.json"
+"""Where a list of tags was broken off; gone when it was read to its end."""
 
 MANY = 100
 """With more recordings than this to ask for, whole pages are: Dunya's pages have 100 (MTG/dunya:
@@ -223,13 +228,14 @@ def fetch_tags(
 ) -> None:
     """Add a row for every listed recording that has none; the table is written as they come.
 
-    Many are read from whole pages of details first; those that no page has are asked for one by one.
+    Many are read from whole pages of details first, and a list that was broken off goes on behind its last page; those
+    that no page has are asked for one by one.
     """
     collection = COLLECTIONS[task.name]
     wanted = [mbid for mbid in listed if mbid not in rows]
     what = f"{task.name}: tags"
     if len(wanted) > MANY:
-        for page in client.recordings(collection.path):
+        for page in _pages(client, collection, table.with_name(PAGES)):
             before = len(rows)
             add_rows(rows, _readable(collection, page, set(wanted)))
             if len(rows) > before:
@@ -254,6 +260,39 @@ def fetch_tags(
     finally:
         if len(rows) > before:
             write_rows(table, rows)
+
+
+def _pages(client: DunyaClient, collection: DunyaCollection, kept: Path) -> Iterator[tuple[Mapping[str, Any], ...]]:
+    """Yield a collection's pages; after a list that was broken off, those behind the last one that was dealt with.
+
+    Where the list is, is kept beside the table, whose rows are what the pages before said.
+    """
+    start_at = _place_in_list(kept, client.url)
+
+    def reached(query: str | None) -> None:
+        if query is None:
+            kept.unlink(missing_ok=True)
+        else:
+            write_atomically(kept, json.dumps({"url": client.url, "next": query}).encode())
+
+    yielded = False
+    try:
+        for page in client.recordings(collection.path, start_at, reached):
+            yielded = True
+            yield page
+    except DunyaUnavailableError:
+        if start_at is not None and not yielded:
+            kept.unlink(missing_ok=True)  # there may be no such page any more: the next start begins anew
+        raise
+
+
+def _place_in_list(kept: Path, url: str) -> str | None:
+    """Return the query of the next page of a list that was broken off; ``None`` for a list from its start."""
+    try:
+        said = json.loads(kept.read_bytes())
+        return str(said["next"]) if said["url"] == url else None
+    except (FileNotFoundError, ValueError, LookupError, TypeError):  # a place that cannot be read is none
+        return None
 
 
 def _readable(

@@ -454,3 +454,15 @@ def test_a_next_page_with_the_token_in_its_address_is_not_asked_for(client: Duny
     said = "".join(traceback.format_exception(caught.value))
     assert dunya_server.token not in said
     assert all(path == "/api/makam/recording?detail=1" for path in dunya_server.paths())
+
+
+def test_a_list_goes_on_where_it_was_broken_off(client: DunyaClient, dunya_server: Server) -> None:
+    reached: list[str | None] = []
+    pages = client.recordings("makam", reached=reached.append)
+    next(pages)
+    assert reached == []
+    next(pages)
+    assert reached == ["detail=1&page=2"]
+    rest = list(client.recordings("makam", reached[0], reached.append))
+    assert [[entry["mbid"] for entry in page] for page in rest] == [["b1", "c1"], ["c2"]]
+    assert reached[-1] is None

@@ -19,6 +19,7 @@ from cmbench.tasks.choice import get_task
 from cmbench.tasks.dunya.answers import DunyaUnavailableError, TokenRefusedError
 from cmbench.tasks.dunya.client import DunyaClient, Patience
 from cmbench.tasks.dunya.prepare import fetch_collection
+from cmbench.tasks.dunya.recordings import read_rows
 from cmbench.tasks.preparing import PrepareContext
 from cmbench.tasks.splits.names import SPLITS
 
@@ -150,6 +151,34 @@ def test_many_recordings_are_read_from_pages(
         ("m7", "missing"),
         ("m9", "failed"),
     ]
+
+
+def test_a_list_that_was_broken_off_goes_on_behind_its_last_page(
+    folder: Path, client: DunyaClient, ear: Ear, server: Server, fault: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmbench.tasks.dunya.prepare.MANY", 2)
+    pages = "/api/makam/recording"
+    server.faults[pages] = [fault(), *[fault(500)] * 3]
+    with pytest.raises(DunyaUnavailableError):
+        fetch_collection(TASK, folder, client, ear.tell, ear.progress)
+    assert json.loads((folder / "tag-pages.json").read_bytes())["next"] == "detail=1&page=2"
+    assert set(read_rows(folder / "metadata.tsv")) == {"a1", "a2"}
+    server.asked.clear()
+    fetch_collection(TASK, folder, client, ear.tell, ear.progress)
+    assert next(path for path in server.paths() if path.startswith(pages)) == f"{pages}?detail=1&page=2"
+    assert f"{pages}?detail=1" not in server.paths()
+    assert not (folder / "tag-pages.json").exists()
+    assert set(read_rows(folder / "metadata.tsv")) == set(LISTED)
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b'{"next": "page=2"}', b'{"url": "https://elsewhere", "next": "page=2"}'])
+def test_a_place_in_a_list_that_is_none_begins_it_anew(
+    folder: Path, client: DunyaClient, ear: Ear, server: Server, monkeypatch: pytest.MonkeyPatch, kept: bytes
+) -> None:
+    monkeypatch.setattr("cmbench.tasks.dunya.prepare.MANY", 2)
+    (folder / "tag-pages.json").write_bytes(kept)
+    fetch_collection(TASK, folder, client, ear.tell, ear.progress)
+    assert server.paths()[0] == "/api/makam/recording?detail=1"
 
 
 def test_lists_without_details_are_made_up_for_one_by_one(
