@@ -16,6 +16,7 @@ from ..base import TASK_WORDS, TRADITIONS
 from ..registry import registry
 from .problems import Problem, closest, refuse
 from .table import encoding_problem, read_bytes, read_text
+from .yaml_remedies import flow_list, in_quotes, remedy
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -35,10 +36,8 @@ RESERVED = (*TRADITIONS, *TASK_WORDS)
 
 _STATED_ENCODING = re.compile(rb"^encoding:[ \t]*['\"]?([\w.:-]+)", re.MULTILINE)
 
-_HINT = (
-    "write `key: value` with a blank after the colon, begin the lines of one list in the same column, with spaces, and "
-    "put what holds one of `: # * & ! @ ' [ ]` in quotes"
-)
+_TEXT, _NOTHING = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 def family_of_label(label: str) -> str:
@@ -52,7 +51,7 @@ class Description:
 
     path: Path  # of the file
     name: str  # of the task
-    labels: tuple[str, ...]  # composed (NFC), in the file's order; as they are written also where YAML means a number
+    labels: tuple[str, ...]  # composed (NFC), in the file's order; those that are no text for YAML as they are written
     families: Mapping[str, str]  # of every label
     texts: Mapping[str, str]  # the other keys that are texts, where they are given
     max_track_seconds: float | None  # cap on every track
@@ -73,7 +72,7 @@ def read_description(path: Path) -> Description:
     if source.guessed:
         problem = encoding_problem(source)
         refuse(path, problem.line, problem.text)
-    reading = _Reading(path, _compose(path, source.text))
+    reading = _Reading(path, source.text, _compose(path, source.text))
     return reading.description()
 
 
@@ -84,24 +83,22 @@ def _compose(path: Path, text: str) -> Node:
     try:
         node = untrusted.compose_yaml(text, path)
     except (yaml.YAMLError, RecursionError) as error:
-        # Of a bracket that is never closed, where it opens; of everything else, where the reader stumbled.
-        place = "context_mark" if "flow" in (getattr(error, "context", None) or "") else "problem_mark"
-        mark = getattr(error, place, None)
+        marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+        lines = [mark.line + 1 for mark in marks if mark is not None]
+        hint, line = remedy(text, [*lines, *(line - 1 for line in lines)])
         said = getattr(error, "problem", None) or str(error)
-        refuse(path, mark.line + 1 if mark else 1, f"not valid YAML: {said}; {_HINT}")
+        refuse(path, line, f"not valid YAML: {said}; {hint}")
     if not isinstance(node, yaml.MappingNode):
-        refuse(path, 1, f"it must hold lines such as `name: my_corpus` and `labels: [low, high]`; {_HINT}")
+        hint, line = remedy(text, [1])
+        refuse(path, line, f"it must hold lines such as `name: my_corpus` and `labels: [low, high]`; {hint}")
     return node
 
 
 class _Reading:
-    """One pass over a syntax tree, that collects what is wrong.
+    """One pass over a syntax tree, that collects what is wrong."""
 
-    What is no list and no table is a text as it is written: a label may be ``no`` or ``1990``, without quotes.
-    """
-
-    def __init__(self, path: Path, node: Any) -> None:
-        self.path = path
+    def __init__(self, path: Path, text: str, node: Any) -> None:
+        self.path, self.text = path, text
         self.problems: list[Problem] = []
         self.values: dict[str, Node] = {}
         self.lines: dict[str, int] = {}
@@ -141,15 +138,23 @@ class _Reading:
             problems=tuple(sorted(self.problems, key=lambda one: one.line or 0)),
         )
 
+    def written(self, node: Any) -> str:
+        """Return a value as it stands in the file; of nothing, the comment that hides it."""
+        text = self.text[node.start_mark.index : node.end_mark.index].strip()
+        if text or node.tag != _NOTHING:
+            return text
+        rest = self.text[node.start_mark.index :].split("\n", 1)[0].strip()
+        return rest if rest.startswith("#") else ""
+
     def words(self, key: str) -> str:
         """Return the text under a key, or nothing."""
-        node = self.values.get(key)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
+        node: Any = self.values.get(key)
+        if node is None or node.tag == _NOTHING:
             return ""
-        if isinstance(node.value, str):
-            return node.value.strip()
-        self.wrong(f"`{key}` must be text, not a list or a table", self.lines[key])
-        return ""
+        if node.tag != _TEXT:
+            self.wrong(f"`{key}` must be text, not {self.written(node)}; put it in quotes", self.lines[key])
+            return ""
+        return str(node.value).strip()
 
     def name(self, name: str) -> str:
         """Check the name."""
@@ -165,38 +170,60 @@ class _Reading:
         return name
 
     def labels(self) -> tuple[str, ...]:
-        """Return the labels."""
+        """Return the labels, those that YAML takes for something else as they are written."""
         if "labels" not in self.lines:
             return ()
-        nodes = self.values["labels"].value
-        if isinstance(nodes, str) or not nodes or isinstance(nodes[0], tuple):
-            told = "`labels` must be a list with at least one label; write labels: [low, high]"
-            self.wrong(told, self.lines["labels"])
+        node: Any = self.values["labels"]
+        if not isinstance(node.value, list) or not node.value or node.tag != "tag:yaml.org,2002:seq":
+            parts = [part.strip() for part in re.split(r"[,;|\n]", self.written(node).strip("{}[]'\""))]
+            listed = flow_list([part for part in parts if part] or ["low", "high"])
+            self.wrong(f"`labels` must be a list with at least one label; write labels: {listed}", self.lines["labels"])
             return ()
         seen: dict[str, int] = {}
-        for node in nodes:
-            line, written = node.start_mark.line + 1, node.value
-            if not isinstance(written, str):
-                self.wrong("this label is a list or a table for YAML; put it in quotes", line, "label")
+        for one in node.value:
+            line = one.start_mark.line + 1
+            written = self.written(one)
+            if one.tag != _TEXT:
+                self.not_text(one, written, line)
+                seen.setdefault(composed(written), line)
                 continue
-            clean = composed(written)
-            if not clean:
-                self.wrong("this label is empty; put it in quotes if it begins with `#`", line, "label")
-            elif "|" in clean or not clean.isprintable():
-                why = "it has `|` or a control character in it"
-                self.wrong(f"{quoted(written)} cannot be a label: {why}", line, "label")
+            clean = composed(one.value)
+            if not clean or "|" in clean or not clean.isprintable():
+                why = "it is empty, or has `|` or a control character in it"
+                self.wrong(f"{quoted(one.value)} cannot be a label: {why}", line, "label")
             elif clean in seen:
                 self.wrong(f"the label {quoted(clean)} is listed twice", line, "label")
             seen.setdefault(clean, line)
         return tuple(seen)
 
+    def not_text(self, node: Any, written: str, line: int) -> None:
+        """Say what YAML takes a label for."""
+        kind = str(node.tag).rpartition(":")[2]
+        quoted = in_quotes(written)
+        if kind == "null" and not written:
+            self.wrong("this label is empty; write it, or remove its line", line, "label")
+        elif kind == "null" and written.startswith("#"):
+            hint = f"for YAML `{written}` is a comment, and this label is empty; put it in quotes: {quoted}"
+            self.wrong(hint, line, "label")
+        else:
+            taken = {"bool": "yes or no", "null": "nothing", "int": "a number", "float": "a number", "map": "a table"}
+            what = taken.get(kind, "a list" if kind == "seq" else f"a {kind}")
+            self.wrong(
+                f"the label {written} is not text for YAML but {what}; put it in quotes: {quoted}", line, "label"
+            )
+
     def families(self, labels: tuple[str, ...]) -> dict[str, str]:
         """Return the family of every label: as given, else what stands before ``--``, else ``tag``."""
         default = {label: family_of_label(label) for label in labels}
-        pairs = self.values["families"].value if "families" in self.values else ()
-        if not all(isinstance(pair, tuple) and all(isinstance(part.value, str) for part in pair) for pair in pairs):
-            told = "`families` must give each label its family, `label: family`"
-            self.wrong(told, self.lines["families"])
+        node: Any = self.values.get("families")
+        if node is None or node.tag == _NOTHING:
+            return default
+        pairs = node.value if node.tag == "tag:yaml.org,2002:map" else None
+        if pairs is None or not all(part.tag == _TEXT for pair in pairs for part in pair):
+            bad = next((part for pair in pairs or () for part in pair if part.tag != _TEXT), None)
+            line = self.lines["families"] if bad is None else bad.start_mark.line + 1
+            hint = "" if bad is None else f"; {self.written(bad)} is not text for YAML, put it in quotes"
+            self.wrong(f"`families` must give each label its family, `label: family`{hint}", line)
             return default
         named = {composed(label.value): str(family.value) for label, family in pairs}
         for label, (node, _) in zip(named, pairs, strict=False):
@@ -207,22 +234,30 @@ class _Reading:
 
     def single_label(self) -> bool:
         """Return whether each track has exactly one label."""
-        written = self.words("single_label").casefold()
+        node: Any = self.values.get("single_label")
+        written = "" if node is None else self.written(node).casefold()
         if written not in ("", "true", "false"):
             self.wrong(f"`single_label` must be true or false, not {written}", self.lines["single_label"])
         return written == "true"
 
     def seconds(self) -> float | None:
         """Return the cap on every track."""
-        written = self.words("max_track_seconds")
-        if not written:
+        node: Any = self.values.get("max_track_seconds")
+        if node is None or node.tag == _NOTHING:
             return None
-        try:
-            value = float(written)
-        except ValueError:
-            value = math.nan
+        value = _number(node) if node.tag in _NUMBERS else math.nan
         if not 0 < value < math.inf:
-            told = f"`max_track_seconds` must be a positive number, not {written}"
+            told = f"`max_track_seconds` must be a positive number, not {self.written(node)}"
             self.wrong(told, self.lines["max_track_seconds"])
             return None
         return value
+
+
+def _number(node: Any) -> float:
+    """Return what a number is as written, or NaN: YAML takes some signs for one, like ``0b_``, that none is."""
+    from yaml.constructor import ConstructorError, SafeConstructor
+
+    try:
+        return float(SafeConstructor().construct_object(node))
+    except (ValueError, IndexError, OverflowError, ConstructorError):
+        return math.nan

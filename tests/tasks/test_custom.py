@@ -163,7 +163,9 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         (YAML + "zzz: 1\n", "task.yaml:3: unknown key 'zzz'. Known are name,"),
         (YAML + "name: y\n", "task.yaml:3: the key 'name' stands in line 1 already."),
         ("name: [x\nlabels: [a]\n", "task.yaml:1: not valid YAML: "),
-        (YAML + "title: [a]\n", "task.yaml:3: `title` must be text, not a list or a table."),
+        (YAML + "citation: 2016-99-99\n", "task.yaml:3: `citation` must be text, not 2016-99-99; put it in quotes."),
+        (YAML + "citation: 2016-01-09\n", "task.yaml:3: `citation` must be text"),
+        (YAML + "title: 1001\n", "task.yaml:3: `title` must be text, not 1001; put it in quotes."),
         ("name: a/b\nlabels: [solo]\n", "task.yaml:1: 'a/b' cannot be a task's name"),
         ("name: ..\nlabels: [solo]\n", "task.yaml:1: '..' cannot be a task's name"),
         ("name:\nlabels: [solo]\n", "task.yaml:1: '' cannot be a task's name"),
@@ -172,11 +174,11 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         ("name: x\nlabels: []\n", "task.yaml:2: `labels` must be a list"),
         ("name: x\nlabels: solo\n", "task.yaml:2: `labels` must be a list"),
         (
-            "name: x\nlabels: [solo, raga: b]\n",
-            "task.yaml:2: this label is a list or a table for YAML; put it in quotes.",
+            "name: x\nlabels: [solo, no]\n",
+            "task.yaml:2: the label no is not text for YAML but yes or no; put it in quotes: 'no'.",
         ),
         ("name: x\nlabels: ['a|b']\n", "task.yaml:2: 'a|b' cannot be a label"),
-        ("name: x\nlabels: [' ']\n", "task.yaml:2: this label is empty"),
+        ("name: x\nlabels: [' ']\n", "task.yaml:2: ' ' cannot be a label"),
         ("name: x\nlabels: [a, b, 'a ']\n", "task.yaml:2: the label 'a' is listed twice."),
         (YAML + "families: [raga]\n", "task.yaml:3: `families` must give each label its family"),
         (
@@ -186,7 +188,7 @@ def test_decomposed_letters_are_the_same_label(tmp_path: Path) -> None:
         (YAML + "max_track_seconds: 0\n", "task.yaml:3: `max_track_seconds` must be a positive number, not 0."),
         *(
             (YAML + f"max_track_seconds: {written}\n", "task.yaml:3: `max_track_seconds` must be a positive number")
-            for written in ("0b_", "!!float x", "9" * 400)
+            for written in ("0b_", "!!int ", "!!float x", "9" * 400, "!!int {}")
         ),
         (YAML + "max_track_seconds: .inf\n", "task.yaml:3: `max_track_seconds` must be a positive number"),
         (YAML + "max_track_seconds: yes\n", "task.yaml:3: `max_track_seconds` must be a positive number, not yes."),

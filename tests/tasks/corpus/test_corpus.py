@@ -156,11 +156,11 @@ def test_every_error_of_both_files_is_told_at_once(tmp_path: Path) -> None:
     some[5][2] = "vali"
     some[7][0] = some[6][0]
     some[8] = [*some[8], "more"]
-    told = error_of(made(tmp_path, some, yaml=YAML + "lable: x\ntitle: [1990]\n"))
+    told = error_of(made(tmp_path, some, yaml=YAML + "lable: x\ntitle: 1990\n"))
     assert told[0] == "10 things are wrong in task.yaml and tracks.csv; nothing was computed."
     starts = [
         "task.yaml:3: unknown key 'lable'; did you mean 'labels'?",
-        "task.yaml:4: `title` must be text, not a list or a table.",
+        "task.yaml:4: `title` must be text, not 1990; put it in quotes.",
         "tracks.csv:2: the track has no id.",
         "tracks.csv:3: 'https://x.org/a.wav' is an address; fetch the file",
         "tracks.csv:4: '._a.wav' begins with a dot",
@@ -175,24 +175,38 @@ def test_every_error_of_both_files_is_told_at_once(tmp_path: Path) -> None:
         assert line.startswith(start)
 
 
-@pytest.mark.parametrize("written", ["no", "Yes", "1990", "1.50", "12:30", "2016-01-09", "~", "'1990'"])
-def test_labels_that_yaml_takes_for_something_else_are_as_written(tmp_path: Path, written: str) -> None:
-    label = written.strip("'")
-    some = [[*row[:4], label if i % 2 else "low"] for i, row in enumerate(rows())]
-    yaml = f"name: x\ntitle: {written}\nlabels:\n  - low\n  - {written}\n"
-    task = load_task(made(tmp_path, some, yaml=yaml))
-    assert task.labels == ("low", label)
-    assert task.title == ("x" if written == "~" else label)
+@pytest.mark.parametrize(
+    ("written", "quoted", "what"),
+    [
+        ("no", "'no'", "yes or no"),
+        ("Yes", "'Yes'", "yes or no"),
+        ("1990", "'1990'", "a number"),
+        ("1.50", "'1.50'", "a number"),
+        ("12:30", "'12:30'", "a number"),
+        ("2016-01-09", "'2016-01-09'", "a timestamp"),
+        ("~", "'~'", "nothing"),
+        ("raga: kalyani", "'raga: kalyani'", "a table"),
+        ("[a, b]", "'[a, b]'", "a list"),
+    ],
+)
+def test_labels_that_yaml_takes_for_something_else(tmp_path: Path, written: str, quoted: str, what: str) -> None:
+    yaml = "name: x\nlabels:\n  - low\n  - {}\n  - high\n"
+    some = [[*row[:4], "low"] for row in rows()]
+    (told,) = error_of(made(tmp_path, some, yaml=yaml.format(written)))
+    assert told == f"task.yaml:4: the label {written} is not text for YAML but {what}; put it in quotes: {quoted}."
+    assert written in load_task(made(tmp_path, some, yaml=yaml.format(quoted))).labels
 
 
 def test_labels_that_yaml_does_not_see(tmp_path: Path) -> None:
-    told = error_of(made(tmp_path, rows(), yaml="name: x\nlabels:\n  - a: b\n  - #rock\n  - [c]\n"))
-    assert told[1:3] == [
-        "task.yaml:3: this label is a list or a table for YAML; put it in quotes. So in 2 lines: 3, 5",
-        "task.yaml:4: this label is empty; put it in quotes if it begins with `#`.",
+    told = error_of(made(tmp_path, rows(), yaml="name: x\nlabels:\n  - no\n  - #rock\n  -\n"))
+    assert told[1:4] == [
+        "task.yaml:3: the label no is not text for YAML but yes or no; put it in quotes: 'no'.",
+        "task.yaml:4: for YAML `#rock` is a comment, and this label is empty; put it in quotes: '#rock'.",
+        "task.yaml:5: this label is empty; write it, or remove its line.",
     ]
     (line,) = error_of(made(tmp_path, rows(), yaml="name: x\nlabels: [low, #rock, high]\n"))
-    assert re.match(r"task.yaml:\d: not valid YAML: .* in quotes", line)
+    assert line.startswith("task.yaml:2: not valid YAML: ")
+    assert line.endswith("; `#` begins a comment: put '#rock' in quotes.")
 
 
 @pytest.mark.parametrize(
