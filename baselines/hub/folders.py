@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import UsageError, quoted
@@ -30,12 +31,22 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
     text = path if isinstance(path, str) else path.as_posix()
     if text.startswith(ON_THE_HUB):
         named = parse_hub_name(text)
-        found = locate(named, options)
-        return ModelFolder(found.folder, named.repository, found.source, read_json(found.folder / "config.json"))
+        return replace(open_repository(named, options), name=named.repository)
     if not is_there(text):
         raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
     place = find_model(find_path(text))
     return ModelFolder(place.folder, place.name, place.source, read_json(place.folder / "config.json"))
+
+
+def open_repository(hub: Repository, options: LoadOptions) -> ModelFolder:
+    """Find a repository's files, fetching them if need be, and read the configuration; it has cmbench's name.
+
+    Raises:
+        UsageError: it has no readable ``config.json``.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    found = locate(hub, options)
+    return ModelFolder(found.folder, hub.name, found.source, read_json(found.folder / "config.json"))
 
 
 def parse_hub_name(text: str) -> Repository:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
-from ..hub.repository import Repository, locate
+from ..hub.folders import open_repository
+from ..hub.repository import Repository
 from .kinds import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -324,13 +325,9 @@ PUBLISHED: tuple[Published, ...] = (
 
 
 def _load_published(model: Published, options: LoadOptions) -> TransformersEncoder:
-    from ...files import read_json
-
-    found = locate(model.hub, options)
-    config = read_json(found.folder / "config.json")
-    if config.get("model_type") not in KINDS:
-        raise UsageError(f"{found.folder}: this is not {model.hub.name}: model_type is {config.get('model_type')!r}.")
-    folder = ModelFolder(found.folder, model.hub.name, found.source, config)
+    folder = open_repository(model.hub, options)
+    if (kind := folder.config.get("model_type")) not in KINDS:
+        raise UsageError(f"{folder.path}: this is not {model.hub.name}: model_type is {kind!r}.")
     return _load(folder, options, model.hub.licence, model.trained_on, model.summary)
 
 
