@@ -48,7 +48,7 @@ class Conformer:
         from torch.nn import functional
 
         def split(value: Tensor) -> Tensor:
-            return value.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return value.view(*value.shape[:2], self.heads, -1).transpose(1, 2)
 
         def placed(part: str) -> Tensor:
             if self.turned_first:
@@ -106,8 +106,8 @@ def batch_norm(weights: Mapping[str, Tensor], name: str, hidden: Tensor) -> Tens
     """Apply the batch norm of that name to ``[clips, channels, ...]``, by what it learned."""
     from torch.nn import functional
 
-    parts = (weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-    return functional.batch_norm(hidden, *parts)
+    mean, variance = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
+    return functional.batch_norm(hidden, mean, variance, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
 def mel_decibels(audio: Tensor, window: Tensor, filters: Tensor, size: int, hop: int) -> Tensor:
