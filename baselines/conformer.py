@@ -6,10 +6,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .states import layer_norm, linear
+from .states import batch_norm, layer_norm, layer_shapes, linear
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def block_shapes(blocks: int, width: int, inner: int, kernel: int, over_clips: bool) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a stack of blocks; ``over_clips`` says which norm is in the convolution."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name in (f"layers.{k}" for k in range(blocks)):
+        for norm in ("ffn1_layer_norm", "attn_layer_norm", "conv_module.layer_norm", "ffn2_layer_norm"):
+            found |= layer_shapes(f"{name}.{norm}", width)
+        for part in ("ffn1", "ffn2"):
+            found |= layer_shapes(f"{name}.{part}.w_1", inner, width) | layer_shapes(f"{name}.{part}.w_2", width, inner)
+        for part in ("query_proj", "key_proj", "value_proj", "out_proj"):
+            found |= layer_shapes(f"{name}.attn.{part}", width, width)
+        layer = f"{name}.conv_module.conv_block"
+        found |= layer_shapes(f"{layer}.1", 2 * width, width, 1, bias=False)
+        found |= layer_shapes(f"{layer}.3", width, 1, kernel, bias=False)
+        found |= layer_shapes(f"{layer}.4.1", width, statistics=over_clips)
+        found |= layer_shapes(f"{layer}.6", width, width, 1, bias=False)
+        found |= layer_shapes(f"{name}.final_layer_norm", width)
+    return found
 
 
 @dataclass(frozen=True)
@@ -100,14 +119,6 @@ def convolve(weights: Mapping[str, Tensor], name: str, hidden: Tensor, stride: i
     sides = kernel.shape[2] // 2 if kernel.shape[2] % 2 else 0
     bias = weights.get(f"{name}.bias")
     return functional.conv1d(hidden.transpose(1, 2), kernel, bias, stride, sides, 1, groups).transpose(1, 2)
-
-
-def batch_norm(weights: Mapping[str, Tensor], name: str, hidden: Tensor) -> Tensor:
-    """Apply the batch norm of that name to ``[clips, channels, ...]``, by what it learned."""
-    from torch.nn import functional
-
-    mean, variance = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
-    return functional.batch_norm(hidden, mean, variance, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
 def mel_decibels(audio: Tensor, window: Tensor, filters: Tensor, size: int, hop: int) -> Tensor:

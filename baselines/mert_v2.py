@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
-from .conformer import Conformer, convolve, mel_decibels
-from .hub.folders import open_repository
+from .base import EncoderCard, LoadOptions, ModelFolder
+from .conformer import Conformer, block_shapes, convolve, mel_decibels
+from .hub.folders import folder_reader, hub_entry
 from .hub.repository import Repository
-from .states import StatesEncoder, layer_norm, linear, whole_tensors
+from .states import StatesEncoder, layer_norm, layer_shapes, linear, whole_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,37 +98,18 @@ def tensor_shapes(shape: ConformerShape) -> dict[str, tuple[int, ...]]:
         "feature_extractor.mel_scale.fb": (shape.n_fft // 2 + 1, shape.num_mel_bins),
     }
 
-    def layer(name: str, *weight: int, bias: bool = True) -> None:
-        found[f"{name}.weight"] = weight
-        if bias:
-            found[f"{name}.bias"] = weight[:1]
-
     for stage, (into, out, stride, depth) in enumerate(shape.stages()):
         if into != out or stride > 1:
-            layer(f"subsampling_module.{stage}.resampling_layer.0", into)
-            layer(f"subsampling_module.{stage}.resampling_layer.2", out, into, 2)
-        for k in range(depth):
-            name = f"subsampling_module.{stage}.convnext_layers.{k}"
-            layer(f"{name}.depthwise_block.1", out, 1, 7)
-            layer(f"{name}.pointwise_block.0", out)
-            layer(f"{name}.pointwise_block.1", 4 * out, out)
+            found |= layer_shapes(f"subsampling_module.{stage}.resampling_layer.0", into)
+            found |= layer_shapes(f"subsampling_module.{stage}.resampling_layer.2", out, into, 2)
+        for name in (f"subsampling_module.{stage}.convnext_layers.{k}" for k in range(depth)):
+            found |= layer_shapes(f"{name}.depthwise_block.1", out, 1, 7)
+            found |= layer_shapes(f"{name}.pointwise_block.0", out)
+            found |= layer_shapes(f"{name}.pointwise_block.1", 4 * out, out)
             found |= dict.fromkeys((f"{name}.pointwise_block.3.{part}" for part in ("weight", "bias")), (1, 1, 4 * out))
-            layer(f"{name}.pointwise_block.4", out, 4 * out)
-    width, inner = shape.hidden_size, shape.intermediate_size
-    for k in range(shape.num_hidden_layers):
-        for norm in ("ffn1_layer_norm", "attn_layer_norm", "conv_module.layer_norm", "ffn2_layer_norm"):
-            layer(f"layers.{k}.{norm}", width)
-        for part in ("ffn1", "ffn2"):
-            layer(f"layers.{k}.{part}.w_1", inner, width)
-            layer(f"layers.{k}.{part}.w_2", width, inner)
-        for part in ("query_proj", "key_proj", "value_proj", "out_proj"):
-            layer(f"layers.{k}.attn.{part}", width, width)
-        layer(f"layers.{k}.conv_module.conv_block.1", 2 * width, width, 1, bias=False)
-        layer(f"layers.{k}.conv_module.conv_block.3", width, 1, shape.conv_depthwise_kernel_size, bias=False)
-        layer(f"layers.{k}.conv_module.conv_block.4.1", width)
-        layer(f"layers.{k}.conv_module.conv_block.6", width, width, 1, bias=False)
-        layer(f"layers.{k}.final_layer_norm", width)
-    return found
+            found |= layer_shapes(f"{name}.pointwise_block.4", out, 4 * out)
+    width, inner, kernel = shape.hidden_size, shape.intermediate_size, shape.conv_depthwise_kernel_size
+    return found | block_shapes(shape.num_hidden_layers, width, inner, kernel, over_clips=False)
 
 
 @dataclass(frozen=True)
@@ -180,18 +160,14 @@ class MertV2:
         return blocks.states(self.embedded(self.spectra(audio)))
 
 
-def read_folder(folder: ModelFolder, options: LoadOptions) -> StatesEncoder:
-    """Load a MERT-v2 from a folder in Hugging Face format.
+def _load(
+    folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
+) -> StatesEncoder:
+    """Load the encoder of a folder.
 
     Raises:
         UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
     """
-    return _load(folder, options, "not stated", ("not stated",), "A MERT-v2 read from a folder.")
-
-
-def _load(
-    folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
-) -> StatesEncoder:
     from .device import choose_device
     from .hub.about import weights_sha256
     from .mert.checkpoint import read_tensors
@@ -234,15 +210,13 @@ PUBLISHED = {
 }
 
 
-def _load_published(hub: Repository, description: str, options: LoadOptions) -> StatesEncoder:
-    return _load(open_repository(hub, options), options, hub.licence, ("not stated by the card",), description)
-
-
-def _entry(hub: Repository, what: str) -> EncoderEntry:
-    summary = f"MERT-v2, a Conformer of 24 blocks on spectra at 25 Hz; {what}. {_UNSEEN}"
-    load = partial(_load_published, hub, summary)
-    return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, (("revision", hub.pinning),))
-
-
-ENCODERS = {hub.name: _entry(hub, what) for hub, what in PUBLISHED.items()}
-FOLDER_READERS: dict[str, FolderReader] = {MODEL_TYPE: read_folder}
+ENCODERS = {
+    hub.name: hub_entry(
+        hub,
+        f"MERT-v2, a Conformer of 24 blocks on spectra at 25 Hz; {what}. {_UNSEEN}",
+        ("not stated by the card",),
+        _load,
+    )
+    for hub, what in PUBLISHED.items()
+}
+FOLDER_READERS = {MODEL_TYPE: folder_reader(_load, "A MERT-v2 read from a folder.")}

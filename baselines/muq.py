@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder
-from .conformer import Conformer, batch_norm, mel_decibels
-from .hub.folders import open_repository
+from .base import EncoderCard, LoadOptions, ModelFolder
+from .conformer import Conformer, block_shapes, mel_decibels
+from .hub.folders import folder_reader, hub_entry
 from .hub.repository import Repository
-from .states import StatesEncoder, layer_norm, linear, whole_tensors
+from .states import StatesEncoder, batch_norm, layer_norm, layer_shapes, linear, whole_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from torch import Tensor
 
 CODE_VERSION = "1"
@@ -40,20 +41,20 @@ _UNUSED = ("cls_token", "linear.", "rvq.", "quantizer_", "recon_proj.", "conform
 _UNUSED_ENDS = (".num_batches_tracked", ".inv_freq")
 
 _NAMES = {
-    "conformer.layers.": "layers.",
-    ".intermediate_dense.": ".w_1.",
-    ".output_dense.": ".w_2.",
-    ".self_attn_layer_norm.": ".attn_layer_norm.",
-    ".self_attn.linear_q.": ".attn.query_proj.",
-    ".self_attn.linear_k.": ".attn.key_proj.",
-    ".self_attn.linear_v.": ".attn.value_proj.",
-    ".self_attn.linear_out.": ".attn.out_proj.",
-    ".pointwise_conv1.": ".conv_block.1.",
-    ".depthwise_conv.": ".conv_block.3.",
-    ".batch_norm.": ".conv_block.4.1.",
-    ".pointwise_conv2.": ".conv_block.6.",
+    "layers.": "conformer.layers.",
+    ".w_1.": ".intermediate_dense.",
+    ".w_2.": ".output_dense.",
+    ".attn_layer_norm.": ".self_attn_layer_norm.",
+    ".attn.query_proj.": ".self_attn.linear_q.",
+    ".attn.key_proj.": ".self_attn.linear_k.",
+    ".attn.value_proj.": ".self_attn.linear_v.",
+    ".attn.out_proj.": ".self_attn.linear_out.",
+    ".conv_block.1.": ".pointwise_conv1.",
+    ".conv_block.3.": ".depthwise_conv.",
+    ".conv_block.4.1.": ".batch_norm.",
+    ".conv_block.6.": ".pointwise_conv2.",
 }
-"""Parts of a tensor's name -> what :mod:`.conformer` calls them."""
+"""Parts of a tensor's name in :mod:`.conformer` -> in the checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -103,35 +104,22 @@ def read_shape(config: Mapping[str, object], where: Path) -> MuqShape:
 
 
 def tensor_shapes(shape: MuqShape) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor that is used, by its name in the checkpoint without ``model.``."""
-    found: dict[str, tuple[int, ...]] = {}
-
-    def layer(name: str, *weight: int, bias: bool = True, statistics: bool = False) -> None:
-        parts = ["weight", *(["bias"] if bias else []), *(["running_mean", "running_var"] if statistics else [])]
-        found.update({f"{name}.{part}": weight if part == "weight" else weight[:1] for part in parts})
-
-    width, channels, inner = shape.encoder_dim, shape.conv_dim, shape.intermediate_size
+    """Return the shape of every tensor that is used, by its name in :mod:`.conformer`."""
+    width, channels, kernel = shape.encoder_dim, shape.conv_dim, shape.conv_depthwise_kernel_size
+    found = block_shapes(shape.encoder_depth, width, shape.intermediate_size, kernel, over_clips=True)
     for stage, into in enumerate((1, channels)):
         for k in (1, 2, 3):
-            layer(f"conv.conv.{stage}.conv{k}", channels, channels if k == 2 else into, 3, 3)
-            layer(f"conv.conv.{stage}.bn{k}", channels, statistics=True)
-    layer("conv.linear", width, channels * shape.n_mels // 4)
-    layer("conformer.layer_norm", width)
-    for block in (f"conformer.layers.{k}" for k in range(shape.encoder_depth)):
-        for norm in ("ffn1", "self_attn", "ffn2", "final"):
-            layer(f"{block}.{norm}_layer_norm", width)
-        for part in ("ffn1", "ffn2"):
-            layer(f"{block}.{part}.intermediate_dense", inner, width)
-            layer(f"{block}.{part}.output_dense", width, inner)
-        for part in "qkv":
-            layer(f"{block}.self_attn.linear_{part}", width, width)
-        layer(f"{block}.self_attn.linear_out", width, width)
-        layer(f"{block}.conv_module.layer_norm", width)
-        layer(f"{block}.conv_module.pointwise_conv1", 2 * width, width, 1, bias=False)
-        layer(f"{block}.conv_module.depthwise_conv", width, 1, shape.conv_depthwise_kernel_size, bias=False)
-        layer(f"{block}.conv_module.batch_norm", width, statistics=True)
-        layer(f"{block}.conv_module.pointwise_conv2", width, width, 1, bias=False)
-    return found
+            found |= layer_shapes(f"conv.conv.{stage}.conv{k}", channels, channels if k == 2 else into, 3, 3)
+            found |= layer_shapes(f"conv.conv.{stage}.bn{k}", channels, statistics=True)
+    found |= layer_shapes("conv.linear", width, channels * shape.n_mels // 4)
+    return found | layer_shapes("conformer.layer_norm", width)
+
+
+def stored_name(name: str) -> str:
+    """Return a tensor's name in the checkpoint, without ``model.``."""
+    for ours, theirs in _NAMES.items():
+        name = name.replace(ours, theirs)
+    return name
 
 
 @dataclass(frozen=True)
@@ -170,46 +158,26 @@ class Muq:
         return [hidden, *states, layer_norm(self.weights, "conformer.layer_norm", last, EPSILON)]
 
 
-def build(shape: MuqShape, weights: Mapping[str, Tensor], place: object = "cpu") -> Muq:
+def build(shape: MuqShape, weights: Mapping[str, Tensor], place: torch.device) -> Muq:
     """Return the network of tensors that have the checkpoint's names, without ``model.``."""
     import torch
+    from transformers.audio_utils import mel_filter_bank
 
-    found = {}
-    for name, tensor in weights.items():
-        for theirs, ours in _NAMES.items():
-            name = name.replace(theirs, ours)
-        found[name] = tensor.to(place)  # type: ignore[call-overload]
-    window = torch.hann_window(FRAME)
-    return Muq(shape, found, window.to(place), mel_filters(shape.n_mels).to(place))  # type: ignore[call-overload]
-
-
-def mel_filters(bands: int) -> Tensor:
-    """Return triangles of height one, evenly spaced by 2595 log10(1 + f / 700) up to half the rate ``[1025, bands]``.
-
-    As ``melscale_fbanks`` of torchaudio with ``htk`` and no norm.
-    """
-    import torch
-
-    top = 2595 * torch.log10(torch.tensor(1 + SAMPLE_RATE / 2 / 700, dtype=torch.float64))
-    edges = 700 * (10 ** (torch.linspace(0, 1, bands + 2, dtype=torch.float64) * top / 2595) - 1)
-    bins = torch.linspace(0, SAMPLE_RATE / 2, FRAME // 2 + 1, dtype=torch.float64)[:, None]
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rise, fall).clamp(min=0).float()
-
-
-def read_folder(folder: ModelFolder, options: LoadOptions) -> StatesEncoder:
-    """Load a MuQ from a folder.
-
-    Raises:
-        UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
-    """
-    return _load(folder, options, "not stated", ("not stated",), "A MuQ read from a folder.")
+    # As ``melscale_fbanks`` of torchaudio: triangles of height one, evenly spaced by 2595 log10(1 + f / 700).
+    bank = mel_filter_bank(FRAME // 2 + 1, shape.n_mels, 0.0, SAMPLE_RATE / 2, SAMPLE_RATE, None, "htk")
+    filters = torch.from_numpy(bank.astype("float32"))
+    found = {name: weights[stored_name(name)].to(place) for name in tensor_shapes(shape)}
+    return Muq(shape, found, torch.hann_window(FRAME).to(place), filters.to(place))
 
 
 def _load(
     folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
 ) -> StatesEncoder:
+    """Load the encoder of a folder.
+
+    Raises:
+        UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
+    """
     from .device import choose_device
     from .hub.about import weights_sha256
     from .mert.checkpoint import read_tensors
@@ -217,7 +185,8 @@ def _load(
     shape = read_shape(folder.config, folder.path / "config.json")
     stored, file = read_tensors(folder.path)
     tensors = {n.removeprefix("model."): tensor for n, tensor in stored.items() if not n.endswith(_UNUSED_ENDS)}
-    weights = whole_tensors(tensors, tensor_shapes(shape), file, _UNUSED)
+    wanted = {stored_name(name): size for name, size in tensor_shapes(shape).items()}
+    weights = whole_tensors(tensors, wanted, file, _UNUSED)
     card = EncoderCard(
         name=folder.name,
         family="muq",
@@ -242,25 +211,11 @@ def _load(
 HUB = Repository(
     "MuQ-large-msd-iter", "OpenMuQ/MuQ-large-msd-iter", "0562a57814f6f8bbd9fdea0a25921a2fce1a841a", "CC BY-NC 4.0"
 )
-_TRAINED_ON = ("Million Song Dataset",)
 _SUMMARY = (
     "MuQ, a Conformer of 12 blocks on spectra at 25 Hz, self-supervised on music. The published weights were not at "
     "hand when this was written: the network equals the published code on random weights, its figures are not known."
 )
 
 
-def _load_published(options: LoadOptions) -> StatesEncoder:
-    return _load(open_repository(HUB, options), options, HUB.licence, _TRAINED_ON, _SUMMARY)
-
-
-ENCODERS = {
-    HUB.name: EncoderEntry(
-        HUB.name,
-        _SUMMARY,
-        HUB.licence,
-        HUB.source,
-        _load_published,
-        (("trained on", _TRAINED_ON[0]), ("revision", HUB.pinning)),
-    )
-}
-FOLDER_READERS: dict[str, FolderReader] = {BLOCKS_OF: read_folder}
+ENCODERS = {HUB.name: hub_entry(HUB, _SUMMARY, ("Million Song Dataset",), _load)}
+FOLDER_READERS = {BLOCKS_OF: folder_reader(_load, "A MuQ read from a folder.")}

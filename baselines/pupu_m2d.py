@@ -24,11 +24,12 @@ from ..errors import UsageError
 from ..untrusted import parse_yaml, read_head
 from .base import EncoderCard, EncoderEntry, FileReader, LoadOptions
 from .hub.repository import Repository, locate
-from .states import StatesEncoder, layer_norm, linear, whole_tensors
+from .states import StatesEncoder, layer_norm, layer_shapes, linear, whole_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from torch import Tensor
 
 CODE_VERSION = "1"
@@ -57,17 +58,10 @@ class PatchShape:
     n_mels: int = 128  # bands
     cut_mel_frame: int = 1024  # spectra of a window of the training
 
-    @property
-    def seconds(self) -> float:
-        """Length of a window of the training."""
-        return self.cut_mel_frame * self.hop_size / self.sample_rate
 
-
-_ALWAYS = {
-    "preprocess": {"normalize": True, "flip_ft": True, "fmin": 0},
-    "model": {"use_swiglu": True, "norm_layer": "layer", "frequency_first": False, "in_chans": 1}
-    | {"layer_scale_init_value": None},
-}
+_ALWAYS = {"normalize": True, "flip_ft": True, "fmin": 0, "use_swiglu": True, "norm_layer": "layer"} | {
+    "frequency_first": False, "in_chans": 1, "layer_scale_init_value": None,
+}  # fmt: skip
 """What is computed here, whatever else the authors' code can do."""
 
 
@@ -77,40 +71,37 @@ def read_shape(text: str, where: Path) -> PatchShape:
     Raises:
         UsageError: a value cannot be, or is not what this network computes.
     """
-    told = f"{where}: this is not the configuration of a PupuM2D that is read here"
     read = parse_yaml(text, where)[1]
-    tables = {name: read.get(name) if isinstance(read, dict) else None for name in _ALWAYS}
-    for name, fixed in _ALWAYS.items():
-        table = tables[name]
-        if not isinstance(table, dict) or any(table.get(key, value) != value for key, value in fixed.items()):
-            raise UsageError(f"{told}: {name} should hold {fixed}.")
-    stated = {k: v for table in tables.values() for k, v in table.items() if k in PatchShape.__dataclass_fields__}
-    patch = stated.pop("patch_size", PatchShape.patch_size)
-    front = tables["preprocess"]
-    numbers = [*stated.values(), *(patch if isinstance(patch, list | tuple) else [None])]
-    sound = all(type(n) in (int, float) and 0 < n <= 200_000 and n == int(n) for n in numbers) and len(patch) == 2
-    shape = PatchShape(**{k: int(v) for k, v in stated.items()}, patch_size=tuple(patch)) if sound else PatchShape()
-    sound = sound and shape.embed_dim % (4 * shape.num_heads) == 0 and shape.n_mels % shape.patch_size[1] == 0
-    sound = sound and front.get("win_size", shape.n_fft) == shape.n_fft >= shape.hop_size and shape.depth <= 200
-    if not sound or front.get("fmax", shape.sample_rate // 2) != shape.sample_rate // 2:
-        raise UsageError(f"{told}: its numbers cannot be, or do not fit one another.")
+    tables = [read.get(name) if isinstance(read, dict) else None for name in ("preprocess", "model")]
+    stated = {key: value for table in tables if isinstance(table, dict) for key, value in table.items()}
+    told = f"{where}: this is not the configuration of a PupuM2D that is read here"
+    if wrong := [key for key, value in _ALWAYS.items() if stated.get(key, value) != value]:
+        raise UsageError(f"{told}: {wrong[0]} should be {_ALWAYS[wrong[0]]!r}.")
+    numbers = {key: stated.get(key) for key in PatchShape.__dataclass_fields__ if key != "patch_size"}
+    patch = stated.get("patch_size")
+    every = [*numbers.values(), *(patch if isinstance(patch, list) else [])]
+    if len(every) != 11 or not all(type(n) in (int, float) and 0 < n <= 200_000 and n == int(n) for n in every):
+        raise UsageError(
+            f"{told}: in preprocess and model, {', '.join(PatchShape.__dataclass_fields__)} should be whole."
+        )
+    shape = PatchShape(**{key: int(n) for key, n in numbers.items()}, patch_size=tuple(patch))
+    sound = shape.embed_dim % (4 * shape.num_heads) == 0 and shape.n_mels % shape.patch_size[1] == 0
+    sound = sound and stated.get("win_size", shape.n_fft) == shape.n_fft >= shape.hop_size and shape.depth <= 200
+    if not sound or stated.get("fmax", shape.sample_rate // 2) != shape.sample_rate // 2:
+        raise UsageError(f"{told}: its numbers do not fit one another.")
     return shape
 
 
 def tensor_shapes(shape: PatchShape) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor that is used, by its name in the checkpoint."""
     width, inner = shape.embed_dim, shape.embed_dim * shape.mlp_ratio
-    layers = {
-        "patch_embed.proj": (width, 1, *shape.patch_size),
-        "patch_embed.norm_layer": (width,),
-        "teacher.norm": (width,),
-    }
+    found = layer_shapes("patch_embed.proj", width, 1, *shape.patch_size)
+    found |= layer_shapes("patch_embed.norm_layer", width) | layer_shapes("teacher.norm", width)
     for block in (f"teacher.blocks.{k}" for k in range(shape.depth)):
-        layers |= {f"{block}.norm1": (width,), f"{block}.norm2": (width,)}
-        layers |= {f"{block}.attn.qkv": (3 * width, width), f"{block}.attn.proj": (width, width)}
-        layers |= {f"{block}.mlp.fc1": (2 * inner, width), f"{block}.mlp.fc2": (width, inner)}
-    found = {f"{name}.weight": size for name, size in layers.items()}
-    return found | {f"{name}.bias": size[:1] for name, size in layers.items()}
+        found |= layer_shapes(f"{block}.norm1", width) | layer_shapes(f"{block}.norm2", width)
+        found |= layer_shapes(f"{block}.attn.qkv", 3 * width, width) | layer_shapes(f"{block}.attn.proj", width, width)
+        found |= layer_shapes(f"{block}.mlp.fc1", 2 * inner, width) | layer_shapes(f"{block}.mlp.fc2", width, inner)
+    return found
 
 
 @dataclass(frozen=True)
@@ -160,7 +151,7 @@ class PupuM2D:
         gate, inner = inner.chunk(2, -1)
         return hidden + linear(self.weights, f"{name}.mlp.fc2", functional.silu(gate) * inner)
 
-    def _turns(self, time: int, bands: int, device: object) -> tuple[Tensor, Tensor]:
+    def _turns(self, time: int, bands: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return cosine and sine of each patch's angles, ``[patches, head / 2]``: of its time, then of its band.
 
         Both lie between -1 and 1 over the window, and frequencies between pi and 112 pi.
@@ -170,7 +161,7 @@ class PupuM2D:
         count = self.shape.embed_dim // self.shape.num_heads // 4
         rates = torch.pi * 2 ** torch.linspace(0, math.log2(RESOLUTION) - 1, count)
         places = torch.meshgrid(torch.linspace(-1, 1, time), torch.linspace(-1, 1, bands), indexing="ij")
-        angles = (torch.stack(places, -1)[..., None] * rates).view(time * bands, -1).to(device)  # type: ignore[call-overload]
+        angles = (torch.stack(places, -1)[..., None] * rates).view(time * bands, -1).to(device)
         return angles.cos(), angles.sin()
 
 
@@ -182,15 +173,14 @@ def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     return torch.stack([even * turns[0] - odd * turns[1], odd * turns[0] + even * turns[1]], -1).flatten(-2)
 
 
-def build(shape: PatchShape, weights: Mapping[str, Tensor], place: object = "cpu") -> PupuM2D:
+def build(shape: PatchShape, weights: Mapping[str, Tensor], place: torch.device) -> PupuM2D:
     """Return the network of tensors that have the checkpoint's names."""
     import torch
 
     from .spectral.encoder import mel_filters
 
     filters = torch.from_numpy(mel_filters(shape.sample_rate, shape.n_fft, shape.n_mels).toarray())
-    found = {name: tensor.to(place) for name, tensor in weights.items()}  # type: ignore[call-overload]
-    return PupuM2D(shape, found, filters.to(place))  # type: ignore[call-overload]
+    return PupuM2D(shape, {name: tensor.to(place) for name, tensor in weights.items()}, filters.to(place))
 
 
 def read_file(file: Path, options: LoadOptions) -> StatesEncoder:
@@ -199,23 +189,20 @@ def read_file(file: Path, options: LoadOptions) -> StatesEncoder:
     Raises:
         UsageError: there is no such model whole; the message names the file and the tensors.
     """
-    found = [one for where in (".", "checkpoint/*") for one in sorted(file.parent.glob(f"{where}/model.safetensors"))]
-    if len(found) != 1:
-        raise UsageError(
-            f"{file}: there should be one model.safetensors beside it or below checkpoint, not {len(found)}."
-        )
-    return _load((file, found[0]), options, Repository(file.parent.name, ""), "a local file", "A PupuM2D of a file.")
+    return _load(file, options, Repository(file.parent.name, ""), "a local file", "A PupuM2D of a file.")
 
 
-def _load(
-    files: tuple[Path, Path], options: LoadOptions, hub: Repository, source: str, description: str
-) -> StatesEncoder:
+def _load(file: Path, options: LoadOptions, hub: Repository, source: str, description: str) -> StatesEncoder:
     from .device import choose_device
     from .hub.about import weights_sha256
     from .mert.checkpoint import read_tensors
 
-    shape = read_shape(read_head(files[0], 1_000_000), files[0])
-    weights = whole_tensors(read_tensors(files[1].parent)[0], tensor_shapes(shape), files[1], _UNUSED)
+    shape = read_shape(read_head(file, 1_000_000), file)
+    found = [one for where in (".", "checkpoint/*") for one in sorted(file.parent.glob(f"{where}/model.safetensors"))]
+    if len(found) != 1:
+        raise UsageError(f"{file}: one model.safetensors should lie beside it or below checkpoint, not {len(found)}.")
+    weights = whole_tensors(read_tensors(found[0].parent)[0], tensor_shapes(shape), found[0], _UNUSED)
+    seconds = shape.cut_mel_frame * shape.hop_size / shape.sample_rate
     card = EncoderCard(
         name=hub.name,
         family="pupu_m2d",
@@ -229,34 +216,18 @@ def _load(
         trained_on=("not stated",),
         weights_sha256=weights_sha256(weights),
         code_version=CODE_VERSION,
-        preprocessing=f"none; windows beyond {shape.seconds:g} s are cut into equal parts; mean over time and bands",
+        preprocessing=f"none; windows beyond {seconds:g} s are cut into equal parts; mean over time and bands",
         source=source,
         description=description,
     )
     place = choose_device(options.device)
-    return StatesEncoder(card, build(shape, weights, place).states, place, shape.seconds)
+    return StatesEncoder(card, build(shape, weights, place).states, place, seconds)
 
 
-def _hub(size: str, step: str) -> Repository:
-    where = f"pupujepaV2_25hz_{size.lower()}"
+def _entry(size: str, step: str, what: str) -> EncoderEntry:
+    where, commit = f"pupujepaV2_25hz_{size.lower()}", "2ba230e41440c5b450a8dc8ad5d4a3cc9930f01d"
     files = (f"{where}/{ARGUMENTS}", f"{where}/checkpoint/{step}/model.safetensors")
-    commit = "2ba230e41440c5b450a8dc8ad5d4a3cc9930f01d"
-    return Repository(f"PupuM2D-{size}", "spellbrush/PupuJEPA", commit, "MIT", files)
-
-
-PUBLISHED = {
-    _hub("Tiny", "step-0500000_loss-0.125064"): "12 blocks of 192",
-    _hub("Large", "step-0500000_loss-0.176985"): "24 blocks of 1,024",
-}
-
-
-def _load_published(hub: Repository, description: str, options: LoadOptions) -> StatesEncoder:
-    found = locate(hub, options)
-    arguments, weights = (found.folder / name for name in hub.files)
-    return _load((arguments, weights), options, hub, found.source, description)
-
-
-def _entry(hub: Repository, what: str) -> EncoderEntry:
+    hub = Repository(f"PupuM2D-{size}", "spellbrush/PupuJEPA", commit, "MIT", files)
     summary = (
         f"PupuM2D, a Transformer over patches of spectra, {what}, self-supervised on music. The published weights were "
         "not at hand when this was written: the network equals public code on random weights; what it scores is open."
@@ -265,5 +236,16 @@ def _entry(hub: Repository, what: str) -> EncoderEntry:
     return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, (("revision", hub.pinning),))
 
 
-ENCODERS = {hub.name: _entry(hub, what) for hub, what in PUBLISHED.items()}
+def _load_published(hub: Repository, description: str, options: LoadOptions) -> StatesEncoder:
+    found = locate(hub, options)
+    return _load(found.folder / hub.files[0], options, hub, found.source, description)
+
+
+ENCODERS = {
+    entry.name: entry
+    for entry in (
+        _entry("Tiny", "step-0500000_loss-0.125064", "12 blocks of 192"),
+        _entry("Large", "step-0500000_loss-0.176985", "24 blocks of 1,024"),
+    )
+}
 FILE_READERS: dict[str, FileReader] = {ARGUMENTS: read_file}

@@ -30,7 +30,8 @@ class StatesEncoder:
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean over time of every hidden state, clip by clip.
 
-        A window longer than the model hears at once is cut into equal parts whose features are averaged.
+        A window longer than the model hears at once is cut into equal parts whose features are averaged. States shorter
+        than the longest are filled up with zeros.
         """
         import numpy as np
         import torch
@@ -45,7 +46,8 @@ class StatesEncoder:
                 parts = equal_parts(window, longest)
                 for part in parts:
                     states = self.states(torch.from_numpy(np.ascontiguousarray(part))[None].to(self.device))
-                    row += torch.stack([state[0].mean(0) for state in states]).cpu().numpy() / len(parts)
+                    means = torch.nn.utils.rnn.pad_sequence([state[0].mean(0) for state in states], batch_first=True)
+                    row += means.cpu().numpy() / len(parts)
         return finite(features, self.card)
 
 
@@ -72,6 +74,12 @@ def whole_tensors(
     return weights
 
 
+def layer_shapes(name: str, *weight: int, bias: bool = True, statistics: bool = False) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a layer's tensors by name: its weight, its bias, and the statistics of a norm over clips."""
+    others = ["bias"] * bias + ["running_mean", "running_var"] * statistics
+    return {f"{name}.weight": weight} | {f"{name}.{part}": weight[:1] for part in others}
+
+
 def linear(weights: Mapping[str, Tensor], name: str, hidden: Tensor) -> Tensor:
     """Apply the linear layer of that name to ``[..., in]``."""
     from torch.nn import functional
@@ -85,3 +93,11 @@ def layer_norm(weights: Mapping[str, Tensor], name: str, hidden: Tensor, eps: fl
 
     weight = weights[f"{name}.weight"]
     return functional.layer_norm(hidden, weight.shape, weight, weights[f"{name}.bias"], eps)
+
+
+def batch_norm(weights: Mapping[str, Tensor], name: str, hidden: Tensor, eps: float = 1e-5) -> Tensor:
+    """Apply the batch norm of that name to ``[clips, channels, ...]``, by what it learned."""
+    from torch.nn import functional
+
+    mean, variance = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
+    return functional.batch_norm(hidden, mean, variance, weights[f"{name}.weight"], weights[f"{name}.bias"], eps=eps)

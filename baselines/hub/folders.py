@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError, quoted
 from ...files import read_json
 from ...written import find_path, is_there
-from ..base import LoadOptions, ModelFolder
+from ..base import Encoder, EncoderEntry, FolderReader, LoadOptions, ModelFolder
+from .about import NOT_STATED
 from .layout import find_model
 from .repository import Repository, locate
 
@@ -47,6 +50,26 @@ def open_repository(hub: Repository, options: LoadOptions) -> ModelFolder:
     """
     found = locate(hub, options)
     return ModelFolder(found.folder, hub.name, found.source, read_json(found.folder / "config.json"))
+
+
+Reader = Callable[[ModelFolder, LoadOptions, str, tuple[str, ...], str], Encoder]
+"""Loads a folder's encoder, with the licence, the corpora and the description that its card shall have."""
+
+
+def folder_reader(read: Reader, description: str) -> FolderReader:
+    """Return what reads a folder of which nobody says more than lies in it."""
+    return lambda folder, options: read(folder, options, "not stated", NOT_STATED, description)
+
+
+def hub_entry(hub: Repository, summary: str, trained_on: tuple[str, ...], read: Reader) -> EncoderEntry:
+    """Return the registry's line of a model on the hub."""
+    load = partial(_load, hub, summary, trained_on, read)
+    details = (("trained on", ", ".join(trained_on)), ("revision", hub.pinning))
+    return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, details)
+
+
+def _load(hub: Repository, summary: str, trained_on: tuple[str, ...], read: Reader, options: LoadOptions) -> Encoder:
+    return read(open_repository(hub, options), options, hub.licence, trained_on, summary)
 
 
 def parse_hub_name(text: str) -> Repository:

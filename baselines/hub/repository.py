@@ -58,8 +58,8 @@ class Repository:
     def command(self) -> str:
         """What fetches the files into the models folder by hand."""
         revision = f" --revision {self.revision}" if self.revision else ""
-        which = " ".join(["", *self.files]) if self.files else " --exclude '*.pt'"
-        return f"hf download {self.repository}{which}{revision} --local-dir {models_root() / self.name}"
+        which = revision + " --exclude '*.pt'" if not self.files else f" {' '.join(self.files)}{revision}"
+        return f"hf download {self.repository}{which} --local-dir {models_root() / self.name}"
 
     def is_whole(self, folder: Path) -> bool:
         """Whether configuration and weights are in the folder."""

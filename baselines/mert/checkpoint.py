@@ -280,10 +280,8 @@ def _unwrapped(stored: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str,
         prefix, name = prefix + wrapper, name.removeprefix(wrapper)
 
 
-def _differences(missing: list[str], unexpected: list[str], shown: int = 5) -> str:
-    def listed(names: list[str]) -> str:
-        more = f" and {len(names) - shown} more" if len(names) > shown else ""
-        return ", ".join(repr(name) for name in names[:shown]) + more
+def _differences(missing: list[str], unexpected: list[str]) -> str:
+    from ..huggingface.encoder import listed
 
     parts = []
     if missing:
