@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..untrusted import parse_yaml, read_head
@@ -77,8 +77,8 @@ def read_shape(text: str, where: Path) -> PatchShape:
     told = f"{where}: this is not the configuration of a PupuM2D that is read here"
     if wrong := [key for key, value in _ALWAYS.items() if stated.get(key, value) != value]:
         raise UsageError(f"{told}: {wrong[0]} should be {_ALWAYS[wrong[0]]!r}.")
-    numbers = {key: stated.get(key) for key in PatchShape.__dataclass_fields__ if key != "patch_size"}
-    patch = stated.get("patch_size")
+    numbers: dict[str, Any] = {key: stated.get(key) for key in PatchShape.__dataclass_fields__ if key != "patch_size"}
+    patch: Any = stated.get("patch_size")
     every = [*numbers.values(), *(patch if isinstance(patch, list) else [])]
     if len(every) != 11 or not all(type(n) in (int, float) and 0 < n <= 200_000 and n == int(n) for n in every):
         raise UsageError(

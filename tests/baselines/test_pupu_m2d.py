@@ -187,17 +187,17 @@ def test_a_published_model_is_found_where_its_files_lie(tmp_path: Path, monkeypa
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     with pytest.raises(MissingError, match="holds no"):
         entry.load(LoadOptions(device="cpu"))
-    save(tmp_path / "came", hub.files)  # type: ignore[arg-type]
+    save(tmp_path / "came", hub.files)
     fetched = entry.load(LoadOptions(device="cpu")).card
     assert (fetched.name, fetched.source) == ("PupuM2D-Tiny", f"hf:spellbrush/PupuJEPA@{hub.revision}")
     assert asked["allow_patterns"] == list(hub.files)
     snapshot = tmp_path / "hub" / "models--spellbrush--PupuJEPA" / "snapshots" / str(hub.revision)
-    save(snapshot, hub.files)  # type: ignore[arg-type]
+    save(snapshot, hub.files)
     assert entry.load(CPU).card.source.endswith(str(hub.revision))
     (snapshot / hub.files[1]).unlink()
     with pytest.raises(MissingError):
         entry.load(CPU)
-    save(tmp_path / "models" / "PupuM2D-Tiny", hub.files)  # type: ignore[arg-type]
+    save(tmp_path / "models" / "PupuM2D-Tiny", hub.files)
     assert "a copy of unknown revision" in entry.load(CPU).card.source
     note = tmp_path / "models/PupuM2D-Tiny/.cache/huggingface/download" / f"{hub.files[0]}.metadata"
     note.parent.mkdir(parents=True)

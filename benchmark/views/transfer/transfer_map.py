@@ -87,7 +87,7 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
 def _head(axes: Axes, matrix: TransferMatrix, names: Sequence[str], size: float, cell: tuple[float, float]) -> None:
     """Write the names of the columns, those of the tasks under headings of traditions; a cell is given in inches."""
     tasks, traditions = len(matrix.tasks), [matrix.traditions[task] for task in matrix.tasks]
-    lengths = [len(part) for name in names[:tasks] for part in name.split("\n")]
+    lengths = [float(len(part)) for name in names[:tasks] for part in name.split("\n")]
     lengths += [len(name) / traditions.count(name) for name in traditions]
     size = min(size, 72 * cell[0] / (0.6 * max(lengths)))  # letters are at most so wide, on average
     high = 1.25 * size / 72 / cell[1]
