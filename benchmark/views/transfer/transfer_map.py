@@ -53,7 +53,7 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     names = [broken(task) for task in matrix.tasks]
     note = _note(matrix, characters=int(width / (0.56 * (size - 1.5) * point)))
     head = (3.2 + 1.25 * max(name.count("\n") for name in (*names, *summaries))) * size * point
-    scale = 2.6 * size * point if len(matrix.models) > 1 else 0.0
+    scale = 3.2 * size * point if len(matrix.models) > 1 else 0.0
     foot = (1.0 + 1.3 * (note.count("\n") + 1)) * (size - 1.5) * point + scale
     height = head + line * rows + foot
     figure = empty_figure(width, height)
@@ -78,7 +78,7 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     _head(axes, matrix, [*names, *summaries], size - 1, (cell, line))
     if scale:
         end = 100 * largest
-        draw_bar(figure, (-end, end), _colours(), left, foot - 2.0 * size * point, 0.4 * width)
+        draw_bar(figure, (-end, end), _colours(), left, foot - 2.6 * size * point, 0.4 * width)
     figure.text(0.01, 0.4 * size * point / height, note, size=size - 1.5, va="bottom", linespacing=1.2)
     describe(figure, f"Transfer, models by tasks: {matrix.title}", note.replace("\n", " "))
     return figure
@@ -172,7 +172,7 @@ def _draw_cell(
 
     if cell is None or cell.mean is None:
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", edgecolor="white"))
-        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
+        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size, color=BLACK)
         return
     change = cell.shown_change
     shade = (0.96, 0.96, 0.96)
