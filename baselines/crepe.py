@@ -49,11 +49,6 @@ class Size:
     file: tuple[str, int, str]  # bytes and SHA-256 of ``assets/<…>.pth``
     weights_sha256: str  # of the tensors as they are kept
 
-    @property
-    def dim(self) -> int:
-        """Length of a state: that of the longest."""
-        return max(*self.channels, BINS)
-
 
 # Sizes and hashes: those of the wheel.
 SIZES = (
@@ -148,7 +143,7 @@ def _load(size: Size, options: LoadOptions) -> StatesEncoder:
         family="crepe",
         sample_rate=SAMPLE_RATE,
         layers=7,
-        dim=size.dim,
+        dim=max(*size.channels, BINS),
         layer_names=(*(f"convolution {k}" for k in range(1, 7)), "pitches"),
         min_seconds=FRAME / SAMPLE_RATE,
         parameters=sum(t.numel() for name, t in weights.items() if "running" not in name),

@@ -74,9 +74,8 @@ def read_shape(config: Mapping[str, object], where: Path) -> ConformerShape:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields and k != "seconds"}
         seconds = config.get("context_seconds") or _SECONDS[str(config.get("variant", "30s"))]
         shape = ConformerShape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
-        whole = [shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers, shape.num_attention_heads]
-        whole += [shape.num_mel_bins, shape.sampling_rate, shape.n_fft, shape.win_length, shape.hop_length]
-        whole += [shape.conv_depthwise_kernel_size, *shape.subsampling_channels, *shape.subsampling_depths]
+        whole = [getattr(shape, name) for name, field in fields.items() if field.type == "int"]
+        whole += [*shape.subsampling_channels, *shape.subsampling_depths]
         sound = all(type(number) is int and 0 < number <= 200_000 for number in whole) and shape.seconds > 0
         heads = shape.num_attention_heads
         sound = sound and len(shape.stages()) == 3 and shape.subsampling_channels[-1] == shape.hidden_size

@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -241,11 +242,9 @@ def _load_published(hub: Repository, description: str, options: LoadOptions) -> 
     return _load(found.folder / hub.files[0], options, hub, found.source, description)
 
 
-ENCODERS = {
-    entry.name: entry
-    for entry in (
-        _entry("Tiny", "step-0500000_loss-0.125064", "12 blocks of 192"),
-        _entry("Large", "step-0500000_loss-0.176985", "24 blocks of 1,024"),
-    )
-}
+PUBLISHED = (
+    ("Tiny", "step-0500000_loss-0.125064", "12 blocks of 192"),
+    ("Large", "step-0500000_loss-0.176985", "24 blocks of 1,024"),
+)
+ENCODERS = {entry.name: entry for entry in starmap(_entry, PUBLISHED)}
 FILE_READERS: dict[str, FileReader] = {ARGUMENTS: read_file}

@@ -48,7 +48,8 @@ class Repository:
     def pinning(self) -> str:
         """Which commit is taken, and how to have another, in words."""
         if self.revision:
-            return f"pinned to {self.revision}; another one: --model hf:{self.repository}@COMMIT"
+            other = "" if self.files else f"; another one: --model hf:{self.repository}@COMMIT"
+            return f"pinned to {self.revision}{other}"
         return (
             "not pinned: the newest commit is taken where none is here, and the record names it. "
             f"To pin one: --model hf:{self.repository}@COMMIT"

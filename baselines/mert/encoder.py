@@ -330,14 +330,10 @@ def _tell_licence(name: str, licence: str) -> None:
 
 def _entry(model: Released, forced: bool) -> EncoderEntry:
     summary = model.summary + (" Input normalised per window, as MARBLE forces it." if forced else "")
-    return EncoderEntry(
-        name=model.hub.name + (FORCED if forced else ""),
-        summary=summary,
-        licence=model.hub.licence,
-        source=model.hub.source,
-        load=partial(_load_released, model, forced),
-        details=(("trained on", ", ".join(model.trained_on)), ("revision", model.hub.pinning)),
-    )
+    name, details = model.hub.name + (FORCED if forced else ""), ("trained on", ", ".join(model.trained_on))
+    load = partial(_load_released, model, forced)
+    pinning = ("revision", model.hub.pinning)
+    return EncoderEntry(name, summary, model.hub.licence, model.hub.source, load, (details, pinning))
 
 
 ENCODERS: dict[str, EncoderEntry] = {

@@ -162,6 +162,7 @@ def test_a_published_model_is_found_where_its_files_lie(tmp_path: Path, monkeypa
     entry = registry()["PupuM2D-Tiny"]
     hub = entry.load.args[0]  # type: ignore[attr-defined]
     assert "not at hand" in entry.summary
+    assert dict(entry.details)["revision"] == f"pinned to {hub.revision}"  # its root holds no model to name
     assert (entry.licence, hub.files[0]) == ("MIT", "pupujepaV2_25hz_tiny/args.json")
     with pytest.raises(MissingError) as caught:
         entry.load(CPU)
