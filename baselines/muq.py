@@ -184,7 +184,8 @@ def _load(
 
     shape = read_shape(folder.config, folder.path / "config.json")
     stored, file = read_tensors(folder.path)
-    tensors = {n.removeprefix("model."): tensor for n, tensor in stored.items() if not n.endswith(_UNUSED_ENDS)}
+    prefix = "model." if all(name.startswith("model.") for name in stored) else ""
+    tensors = {n.removeprefix(prefix): tensor for n, tensor in stored.items() if not n.endswith(_UNUSED_ENDS)}
     wanted = {stored_name(name): size for name, size in tensor_shapes(shape).items()}
     weights = whole_tensors(tensors, wanted, file, _UNUSED)
     card = EncoderCard(

@@ -36,8 +36,6 @@ class StatesEncoder:
         import numpy as np
         import torch
 
-        from .huggingface.encoder import equal_parts
-
         require_audio(audio, self.card)
         longest = None if self.seconds is None else round(self.seconds * self.card.sample_rate)
         features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
@@ -51,6 +49,20 @@ class StatesEncoder:
         return finite(features, self.card)
 
 
+def equal_parts(window: NDArray[np.float32], longest: int | None) -> list[NDArray[np.float32]]:
+    """Cut ``[samples]`` into as few parts of one length, at most ``longest`` samples, as cover it.
+
+    The first begins where the window begins, the last ends where it ends, the others are spread evenly between.
+    """
+    samples = len(window)
+    if longest is None or samples <= longest:
+        return [window]
+    count = -(-samples // longest)
+    length = -(-samples // count)
+    starts = [round(i * (samples - length) / (count - 1)) for i in range(count)]
+    return [window[start : start + length] for start in starts]
+
+
 def whole_tensors(
     tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], file: Path, unused: tuple[str, ...] = ()
 ) -> dict[str, Tensor]:
@@ -59,8 +71,6 @@ def whole_tensors(
     Raises:
         UsageError: any other is missing, unexpected, wrongly shaped, or not made of finite numbers.
     """
-    from .huggingface.encoder import listed
-
     wrong = {
         "missing": wanted.keys() - tensors.keys(),
         "unexpected": {name for name in tensors.keys() - wanted.keys() if not name.startswith(unused)},
@@ -72,6 +82,12 @@ def whole_tensors(
     if broken := next((name for name, tensor in weights.items() if not bool(tensor.isfinite().all())), None):
         raise UsageError(f"{file}: tensor {broken!r} is not made of finite numbers.")
     return weights
+
+
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Name the first few of some tensors, and say how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(map(repr, names[:shown])) + more
 
 
 def layer_shapes(name: str, *weight: int, bias: bool = True, statistics: bool = False) -> dict[str, tuple[int, ...]]:

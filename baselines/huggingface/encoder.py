@@ -6,7 +6,7 @@ hears and answers is in :mod:`.kinds`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ...errors import UsageError
 from ..base import EncoderCard, LoadOptions, ModelFolder, finite, require_audio
 from ..hub.folders import folder_reader, hub_entry
 from ..hub.repository import Repository
+from ..states import equal_parts, listed
 from .kinds import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -69,20 +70,6 @@ class TransformersEncoder:
             for layer, values in enumerate(np.mean(states, axis=0) for states in zip(*parts, strict=True)):
                 row[layer, : len(values)] = values
         return finite(features, self.card)
-
-
-def equal_parts(window: NDArray[np.float32], longest: int | None) -> list[NDArray[np.float32]]:
-    """Cut ``[samples]`` into as few parts of one length, at most ``longest`` samples, as cover it.
-
-    The first begins where the window begins, the last ends where it ends, the others are spread evenly between.
-    """
-    samples = len(window)
-    if longest is None or samples <= longest:
-        return [window]
-    count = -(-samples // longest)
-    length = -(-samples // count)
-    starts = [round(i * (samples - length) / (count - 1)) for i in range(count)]
-    return [window[start : start + length] for start in starts]
 
 
 def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -186,12 +173,6 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
         if not bool(tensor.isfinite().all()):
             raise UsageError(f"{folder}: tensor {name!r} is not made of finite numbers.")
     return extractor, part.eval().requires_grad_(False).float(), model.config
-
-
-def listed(names: Sequence[str], shown: int = 5) -> str:
-    """Name the first few of some tensors, and say how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(map(repr, names[:shown])) + more
 
 
 def _told(error: Exception) -> str:

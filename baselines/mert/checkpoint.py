@@ -16,6 +16,7 @@ from ...errors import UsageError
 from ...files import read_json
 from ..hub.about import HIGHEST_RATE, read_licence
 from ..hub.layout import front_end, require_content, weight_files
+from ..states import listed
 from .network import DIRECTION, GAIN, POSITION, HubertShape
 from .shape import read_shape
 
@@ -281,8 +282,6 @@ def _unwrapped(stored: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str,
 
 
 def _differences(missing: list[str], unexpected: list[str]) -> str:
-    from ..huggingface.encoder import listed
-
     parts = []
     if missing:
         parts.append(f"missing tensors: {listed(missing)}")

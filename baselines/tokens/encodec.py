@@ -100,7 +100,8 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     """
     from ..device import choose_device
     from ..hub.about import has_weights, weights_sha256
-    from ..huggingface.encoder import listed, read_whole
+    from ..huggingface.encoder import read_whole
+    from ..states import listed
 
     folder = _folder(name, options)
     if folder.config.get("model_type") != "encodec":

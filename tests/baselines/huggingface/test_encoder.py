@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from cmbench.baselines import LoadOptions, registry
-from cmbench.baselines.huggingface.encoder import PUBLISHED, TransformersEncoder, equal_parts
+from cmbench.baselines.huggingface.encoder import PUBLISHED, TransformersEncoder
 from cmbench.baselines.huggingface.kinds import KINDS
 from cmbench.baselines.registry import load_folder
 from cmbench.errors import MissingError, UsageError
@@ -250,19 +250,6 @@ def test_a_long_window_is_the_mean_of_equal_parts(kind: str, folders: dict[str, 
     expected = np.mean([encoder.encode(part) for part in parts], axis=0)
     np.testing.assert_allclose(encoder.encode(audio), expected, atol=1e-5)
     assert "averaged" in encoder.card.preprocessing
-
-
-def test_equal_parts_cover_a_window() -> None:
-    window = np.arange(100, dtype=np.float32)
-    parts = equal_parts(window, 30)
-    assert {len(part) for part in parts} == {25}
-    assert set(np.concatenate(parts)) == set(window)
-    assert [len(part) for part in equal_parts(window, 33)] == [25] * 4
-    assert [len(part) for part in equal_parts(window, 100)] == [100]
-    assert equal_parts(window, None)[0] is window
-    odd = equal_parts(window[:31], 30)
-    assert [len(part) for part in odd] == [16, 16]
-    assert (odd[0][0], odd[-1][-1]) == (0, 30)
 
 
 def test_input_is_normalised_as_the_preprocessor_says(folders: dict[str, Path], tmp_path: Path) -> None:
