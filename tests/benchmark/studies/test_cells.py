@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from cmbench.benchmark.studies.cells import (
     RECORDS,
     Cell,
     StateFeatures,
+    Work,
     chosen_probe,
     kept,
     kept_path,
+    kept_work,
+    probes_again,
     run_cells,
     score_level,
     stated,
@@ -114,14 +118,14 @@ def test_what_was_computed_is_read_until_a_fact_changes_or_the_file_is_damaged(
         calls.append(1)
         return {"b": np.array([1.0, np.nan]), "a": np.ones(3)[::2]}
 
-    for facts, there in (({"cell": "x"}, False), ({"cell": "x"}, True), ({"cell": "y"}, False)):
-        found, was_there = kept(path, facts, make)
-        assert was_there is there
+    for facts, made in (({"cell": "x"}, 1), ({"cell": "x"}, 1), ({"cell": "y"}, 2)):
+        found = kept(path, facts, make)
+        assert len(calls) == made
         assert np.array_equal(found["b"], [1.0, np.nan], equal_nan=True)
         assert found["a"].tolist() == [1.0, 1.0]
     path.write_bytes(path.read_bytes()[:40])
     with caplog.at_level(logging.WARNING):
-        assert kept(path, {"cell": "y"}, make)[1] is False
+        kept(path, {"cell": "y"}, make)
     assert "is made again" in caplog.text
     assert len(calls) == 3
 
@@ -143,12 +147,37 @@ def test_no_score_is_above_one() -> None:
 
 
 def test_the_cost_is_stated_and_by_records_in_time(request_of: Request, tmp_path: Path) -> None:
-    said = stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+    words, seconds = probes_again(3)
+    assert words == "about 3 times the probes of that run; no audio is decoded for it"
+    assert probes_again(1)[0].startswith("about as much as the probes of that run;")
+    said = stated(request_of, ["mfcc"], tmp_path, f"does more: {words}", seconds)
     assert "Evaluates 1 model on 1 task" in said
-    assert "then does more: about 3 times the probes" in said
-    assert "record" not in said
-    cells_of(request_of, tmp_path)
-    assert "By the 1 record in" in stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+    assert f"then does more: {words}." in said
+    assert f"not known before the first record is in {tmp_path / RECORDS}" in said
+    (cell,) = cells_of(request_of, tmp_path)
+    assert seconds(cell.evidence.record) == 3 * cell.evidence.record.cost.probe_seconds
+    measured = stated(request_of, ["mfcc", "chroma"], tmp_path, "does more", lambda _: 90.0)
+    assert "By the 1 record in" in measured
+    assert "about 3.0 min on one core" in measured
+
+
+def test_work_is_kept_under_the_cell_its_parts_and_all_facts(build_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    cell, calls = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 1, 3))), []
+
+    def make(name: str) -> dict[str, np.ndarray]:
+        calls.append(name)
+        return {name: np.ones(2)}
+
+    def work(draws: int) -> list[Work]:
+        return [Work(cell, name, {"draws": draws}, partial(make, name), (name,)) for name in ("x", "y")]
+
+    for draws in (1, 1, 2):
+        assert [[*one] for one in kept_work(work(draws), tmp_path, Observer())] == [["x"], ["y"]]
+    assert calls == ["x", "y", "x", "y"]
+    assert {path.name for path in (tmp_path / "kept" / "a").iterdir()} == {"lyra-x.safetensors", "lyra-y.safetensors"}
+    fewer = replace(cell, shared=cell.shared[1:])
+    kept_work([replace(one, cell=fewer) for one in work(2)], tmp_path, Observer())
+    assert calls[4:] == ["x", "y"], "what a cell is belongs to the facts"
 
 
 def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable[..., Cell]) -> None:
@@ -174,10 +203,10 @@ def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable
 def test_a_flipped_bit_among_the_numbers_is_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, made = tmp_path / "x.safetensors", {"score": np.linspace(0.1, 0.9, 9)}
     kept(path, {"draws": 1}, lambda: made)
-    assert kept(path, {"draws": 1}, dict)[1], "whole, it is read"
+    assert kept(path, {"draws": 1}, dict), "whole, it is read"
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    scores, was_there = kept(path, {"draws": 1}, lambda: made)
-    assert (scores["score"].tolist(), was_there) == (made["score"].tolist(), False)
+    scores = kept(path, {"draws": 1}, lambda: made)
+    assert scores["score"].tolist() == made["score"].tolist()
     assert f"{path} is damaged" in caplog.text
