@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cmbench.baselines import registry
+from cmbench.baselines.base import EncoderEntry
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.intervals import Sample
+from cmbench.benchmark.studies import cells as cells_module
 from cmbench.benchmark.studies.base import Evaluation
 from cmbench.benchmark.studies.cells import (
     RECORDS,
@@ -31,7 +35,10 @@ from cmbench.benchmark.studies.cells import (
     score_level,
     stated,
 )
+from cmbench.errors import UsageError
 from cmbench.tasks import choice
+from cmbench.tasks.base import Task
+from cmbench.tests.conftest import CountingEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,21 +59,55 @@ def cells_of(request: Request, out: Path, *models: str) -> list[Cell]:
     return run_cells(request, models or ("mfcc",), out, Observer())
 
 
-def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(request_of: Request, tmp_path: Path) -> None:
-    one, two = cells_of(request_of, tmp_path, "mfcc", "chroma", "mfcc")
-    assert [(cell.model, cell.task) for cell in (one, two)] == [("mfcc", "tones"), ("chroma", "tones")]
+def with_an_unknown_and_a_short_track(task: Task) -> Task:
+    """The task with a test track of which nobody knows how slow it is, and one that is too short for mfcc."""
+    edition = task.editions["custom"]
+
+    def load(*given: Any) -> Any:
+        splits = {name: [*tracks] for name, tracks in edition.load(*given).items()}
+        first, second, *others = splits["test"]
+        unknown = replace(first, labels=first.labels[:1], unknown=("usul--slow",))
+        return {**splits, "test": [unknown, replace(second, end=0.1), *others]}
+
+    return replace(task, editions={"custom": replace(edition, load=load)})
+
+
+def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(
+    request_of: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = with_an_unknown_and_a_short_track(choice.select_tasks([])[0])
+    for module in (run_module, choice):
+        monkeypatch.setattr(module, "select_tasks", lambda _: (changed,))
+    hearing = CountingEncoder()
+    monkeypatch.setitem(registry(), "counting", EncoderEntry("counting", "", "none", "here", lambda _: hearing))
+    request = replace(request_of, protocol="cmbench-1")
+    one, two = cells_of(request, tmp_path, "mfcc", "counting", "mfcc")
+    assert [(cell.model, cell.task) for cell in (one, two)] == [("mfcc", "tones"), ("counting", "tones")]
     assert (tmp_path / RECORDS / "mfcc").is_dir()
-    for cell in (one, two):
+    for cell, count in ((one, 23), (two, 24)):
         assert {split: len(part.labels) for split, part in cell.splits.items()} == {
             "train": 24,
             "valid": 12,
-            "test": 24,
+            "test": count,
         }
         assert np.array_equal(cell.splits["test"].labels, cell.evidence.targets)
-        assert cell.shared == cell.evidence.track_ids
         assert [track.id for track in cell.usable] == [track.id for track in cell.data.splits["train"]]
-        assert cell.judged is cell.evidence
+        assert cell.shared == one.evidence.track_ids, "those that both could use"
+        # cmbench-1 counts what is not known as a label that a track lacks.
+        assert cell.splits["test"].known is None
+        assert cell.data.known_matrix("test") is None
+    assert one.judged is one.evidence
     assert one.facts != two.facts
+    monkeypatch.setattr(cells_module, "evidence_of", partial(on_another_split, cells_module.evidence_of))
+    with pytest.raises(UsageError, match="the split's content"):
+        cells_of(request, tmp_path, "mfcc", "counting")
+
+
+def on_another_split(real: Callable[..., list[Evidence]], *given: Any) -> list[Evidence]:
+    """Evidence of which the last says that it was measured on another split."""
+    *others, last = real(*given)
+    task = last.record.task.model_copy(update={"split_sha256": "f" * 64})
+    return [*others, replace(last, record=last.record.model_copy(update={"task": task}))]
 
 
 def test_features_that_are_gone_are_made_again(request_of: Request, tmp_path: Path, own_cache: Path) -> None:
@@ -128,6 +169,13 @@ def test_what_was_computed_is_read_until_a_fact_changes_or_the_file_is_damaged(
         kept(path, {"cell": "y"}, make)
     assert "is made again" in caplog.text
     assert len(calls) == 3
+
+
+def test_what_another_version_kept_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    kept(path, {}, lambda: {"a": np.ones(1)})
+    monkeypatch.setattr(cells_module, "__version__", "another")
+    assert kept(path, {}, lambda: {"a": np.zeros(1)})["a"].tolist() == [0.0]
 
 
 def test_every_part_of_a_cell_has_a_file_of_its_own(build_cell: Callable[..., Cell], tmp_path: Path) -> None:

@@ -78,6 +78,10 @@ def test_a_label_that_every_track_or_none_has_ranks_nothing(music: tuple[np.ndar
         (scores,) = fit(train, labels, known, [test])
         assert np.ptp(scores[:, :2], axis=0).max() < 1e-9
         assert np.ptp(scores[:, 2]) > 0
+        told = known.copy()
+        told[~labels[:, 2], 2] = False
+        (scores,) = fit(train, labels, told, [test])
+        assert np.ptp(scores, axis=0).max() < 1e-9, "all of whom it is known have it"
 
 
 def test_neighbours_count_by_their_nearness(music: tuple[np.ndarray, ...]) -> None:
