@@ -255,7 +255,7 @@ def kept_work(work: Sequence[Work], out: Path, observer: Observer) -> list[Mappi
     found = []
     for done, one in enumerate(work):
         observer.studying(f"{one.cell.model} · {one.what}", done, len(work))
-        found.append(kept(kept_path(out, one.cell, *one.parts), one.cell.facts | one.facts, one.make))
+        found.append(kept(kept_path(out, one.cell, *one.parts), {**one.cell.facts, **one.facts}, one.make))
     return found
 
 

@@ -17,7 +17,7 @@ from cmbench.baselines import registry
 from cmbench.baselines.base import EncoderEntry
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.observer import Observer
-from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.evidence import Evidence, evidence_of
 from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.studies import cells as cells_module
 from cmbench.benchmark.studies.base import Evaluation
@@ -98,7 +98,7 @@ def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(
         assert cell.data.known_matrix("test") is None
     assert one.judged is one.evidence
     assert one.facts != two.facts
-    monkeypatch.setattr(cells_module, "evidence_of", partial(on_another_split, cells_module.evidence_of))
+    monkeypatch.setattr(cells_module, "evidence_of", partial(on_another_split, evidence_of))
     with pytest.raises(UsageError, match="the split's content"):
         cells_of(request, tmp_path, "mfcc", "counting")
 
