@@ -55,7 +55,7 @@ class Request(Evaluation):
     )
 
 
-ALTERING = 0.008
+ALTERING = 0.005
 """Seconds of a core for a second of audio, the mean over the alterations, decoding included (measured)."""
 
 RETRAINED = 0.4

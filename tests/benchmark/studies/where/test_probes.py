@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from cmbench.benchmark.probing import search
 from cmbench.benchmark.probing.linear import linear_probe
 from cmbench.benchmark.studies.cells import Cell
 from cmbench.benchmark.studies.where.probes import (
@@ -138,8 +141,6 @@ def test_a_resample_is_learnt_from_as_often_as_tracks_were_drawn(music: tuple[np
 
 
 def test_the_mean_of_a_track_is_that_of_its_windows(build_cell: Callable[..., Cell]) -> None:
-    from dataclasses import replace
-
     cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 1, 3)))
     split = cell.splits["test"]
     features = split.features
@@ -165,3 +166,26 @@ def test_the_perceptron_sees_one_state_alone(build_cell: Callable[..., Cell]) ->
         assert scored.resampled is None
         mean = np.mean([roc_auc_score(truth[:, k], scored.scores[0][:, k]) for k in range(4)])
         assert least < mean <= most
+
+
+def test_the_perceptron_is_the_protocols_trained_on_every_resample(
+    build_cell: Callable[..., Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 2, 3)))
+    summing = replace(cell.protocol.probe, fused=True, each_layer=False)
+    drawn, asked = np.ones((4, 120), np.int32), []
+
+    def run(*given: Any, resamples: np.ndarray | None) -> SimpleNamespace:
+        asked.append((given[3], given[4], resamples))
+        return SimpleNamespace(probabilities=np.ones((1, 80, 4)), logits=np.zeros((4, 80, 4)))
+
+    monkeypatch.setattr(search, "run_probes", run)
+    found = perceptron(replace(cell, protocol=replace(cell.protocol, probe=summing)), 1, drawn, "cpu", lambda *_: None)
+    (settings, names, resamples), *_ = asked
+    assert settings == replace(summing, fused=False, each_layer=True), (
+        "one state is seen, and all else is the protocol's"
+    )
+    assert names == ("L1",)
+    assert resamples is drawn
+    assert found.resampled is not None
+    assert (found.scores.mean(), found.resampled.mean()) == (1.0, 0.0)
