@@ -18,7 +18,7 @@ from cmbench.benchmark.scoring.intervals import Sample, span
 from cmbench.benchmark.studies.cells import Cell
 from cmbench.benchmark.studies.where import STUDY, shared
 from cmbench.benchmark.studies.where.measuring import Where
-from cmbench.benchmark.studies.where.probes import Scored
+from cmbench.benchmark.studies.where.probes import Scored, fit_linear
 from cmbench.benchmark.studies.where.shared import SHARED, Across, across, carry
 from cmbench.benchmark.studies.where.tables import across_rows, across_table, sentences
 from cmbench.tasks.registry import registry
@@ -92,7 +92,7 @@ def test_the_own_probe_is_scored_as_one_label_of_its_task(build_cell: BUILD) -> 
     ]
     scores = carry(cells, "violin", 5, 200)
     from cmbench.benchmark.probing.resampling import training_draws
-    from cmbench.benchmark.studies.where.probes import fit_linear, on_resamples, track_means
+    from cmbench.benchmark.studies.where.probes import on_resamples, track_means
 
     lyra, carnatic = cells
     drawn = training_draws(lyra.data, lyra.usable, 5)
@@ -140,6 +140,15 @@ def test_a_label_is_carried_only_by_those_whose_training_tells_it(build_cell: BU
         known = train.labels == value
         told = replace(train, known=known)
         assert shared._column(replace(cell, splits={**cell.splits, "train": told}), SHARED["violin"]) is None
+
+
+def test_one_label_alone_is_learnt_where_it_is_known() -> None:
+    draw = np.random.default_rng(0)
+    x, labels, test = draw.standard_normal((40, 3)), draw.random((40, 2)) < 0.4, draw.standard_normal((5, 3))
+    known = np.arange(40)[:, None] < [[40, 25]]
+    (found,) = shared._fit_one(1, x, labels, known, [test])
+    (alone,) = fit_linear(x[:25], labels[:25, [1]], known[:25, [1]], [test])
+    assert np.array_equal(found, alone)
 
 
 def test_one_label_alone_has_its_own_truth_and_what_is_known_of_it(build_cell: BUILD) -> None:
