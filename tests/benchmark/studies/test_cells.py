@@ -139,6 +139,8 @@ def test_what_is_kept_is_of_these_predictions(build_cell: Callable[..., Cell]) -
     made_again = record.predictions.model_copy(update={"sha256": "f" * 64})
     other = replace(cell.evidence, record=record.model_copy(update={"predictions": made_again}))
     assert replace(cell, evidence=other).facts != cell.facts
+    other = replace(cell.evidence, record=record.model_copy(update={"cell_sha256": "f" * 64}))
+    assert replace(cell, evidence=other).facts != cell.facts
     assert replace(cell).facts == cell.facts
 
 
