@@ -72,7 +72,7 @@ def cost(request: Request) -> str:
     """Say what a request takes."""
     words, seconds = probes_again(1)
     further = "trains the probes again on the group-safe split, and on those by work and performer where they are known"
-    return stated(request, request.model, request.out, f"{further}: for each {words}", seconds)
+    return stated(request, request.model, request.out, f"{further}: each {words}", seconds)
 
 
 Found = Mapping[tuple[str, str], Evidence]
