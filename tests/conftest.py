@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -39,6 +40,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# What was imported is no garbage: to search it again and again took an eighth of the time of tests of views.
+gc.set_threshold(20_000)
+
 # A busy machine is slow, and no failure of what is tested.
 settings.register_profile("cmbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cmbench")
@@ -56,6 +60,12 @@ LONG = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every process of several compute in one thread: together they have the cores busy, and threads only wait."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files begin first, so that none of them is alone at the end."""
 
@@ -64,6 +74,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, name in enumerate(LONG) if path.endswith(name)), len(LONG))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Search what is here by now for garbage no more."""
+    gc.collect()
+    gc.freeze()
 
 
 LABELS = ("instrument--low", "instrument--high", "usul--slow")

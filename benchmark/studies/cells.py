@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ..observer import Observer
     from ..probing.inputs import WindowFeatures
     from ..probing.search import ProbeSplit
+    from ..records.record import Record
 
 RECORDS = "records"
 """Folder below that of a study: the records that it begins with."""
@@ -230,10 +231,36 @@ def _cell(
     )
 
 
-def kept(
-    path: Path, facts: Mapping[str, object], make: Callable[[], Mapping[str, Doubles]]
-) -> tuple[Mapping[str, Doubles], bool]:
-    """Return what was computed before from the same facts, or compute and keep it; and whether it was there.
+@dataclass(frozen=True)
+class Work:
+    """Something that a study computes of a cell, and keeps.
+
+    Attributes:
+        cell: of which.
+        what: in words, beside the name of the model, for who waits.
+        facts: what it depends on beside the cell.
+        make: computes it.
+        parts: what its file is named after, beside the cell.
+    """
+
+    cell: Cell
+    what: str
+    facts: Mapping[str, object]
+    make: Callable[[], Mapping[str, Doubles]]
+    parts: tuple[str, ...] = ()
+
+
+def kept_work(work: Sequence[Work], out: Path, observer: Observer) -> list[Mapping[str, Doubles]]:
+    """Return what all of it gives: computed, or what an earlier call with the same folder and facts kept."""
+    found = []
+    for done, one in enumerate(work):
+        observer.studying(f"{one.cell.model} · {one.what}", done, len(work))
+        found.append(kept(kept_path(out, one.cell, *one.parts), {**one.cell.facts, **one.facts}, one.make))
+    return found
+
+
+def kept(path: Path, facts: Mapping[str, object], make: Callable[[], Mapping[str, Doubles]]) -> Mapping[str, Doubles]:
+    """Return what was computed before from the same facts, or compute and keep it.
 
     Args:
         path: of the file, safetensors.
@@ -251,13 +278,13 @@ def kept(
                 if noted.get("facts") == key:
                     there = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
                     if noted.get("content") == sha256_of(save(there)):
-                        return there, True
+                        return there
                     logger.warning("%s is damaged and is made again", path)
         except (SafetensorError, OSError) as error:
             logger.warning("%s cannot be read and is made again: %s", path, error)
     made = {name: np.ascontiguousarray(array) for name, array in make().items()}
     write_atomically(path, save(made, {"facts": key, "content": sha256_of(save(made))}))
-    return made, False
+    return made
 
 
 def kept_path(out: Path, cell: Cell, *parts: str) -> Path:
@@ -286,30 +313,38 @@ def score_level(samples: Doubles, sample: Sample) -> Level:
     return found if found.high is None else replace(found, high=min(found.high, 1.0))
 
 
-def stated(request: Evaluation, models: Sequence[str], out: Path, further: str, times: float) -> str:
-    """Say what a study takes: a run, and how many times its probes; in minutes where records tell what these took.
+def stated(
+    request: Evaluation, models: Sequence[str], out: Path, further: str, seconds: Callable[[Record], float]
+) -> str:
+    """Say what a study takes: a run, and what follows it; in minutes where records tell what these took.
 
     Args:
         request: what is asked for.
         models: by name.
         out: folder of the study.
         further: what is done after the run, in words.
-        times: as many times the probes of the run, about.
+        seconds: what that takes for the cell of a record.
     """
     from ...tasks.choice import select_tasks
 
     counts = len(dict.fromkeys(models)), len(select_tasks(request.tasks))
     what = f"{counted(counts[0], 'model')} on {counted(counts[1], 'task')}"
-    text = (
-        f"Evaluates {what} as `cmbench run` does (`cmbench run --plan` estimates that), then {further}: about "
-        f"{times:g} times the probes of that run; no audio is decoded for it."
-    )
+    text = f"Evaluates {what} as `cmbench run` does (`cmbench run --plan` estimates that), then {further}."
     folder = out / RECORDS
-    seconds = [record.cost.probe_seconds for record in iter_records(folder)] if folder.is_dir() else []
-    if seconds:
-        took = spoken_seconds(times * counts[0] * counts[1] * fmean(seconds))
-        text += f" By the {counted(len(seconds), 'record')} in {folder}: about {took}, less what is kept there."
+    if found := [seconds(record) for record in iter_records(folder)] if folder.is_dir() else []:
+        took = spoken_seconds(counts[0] * counts[1] * fmean(found))
+        text += (
+            f" By the {counted(len(found), 'record')} in {folder}: about {took} on one core, less what is kept there."
+        )
+    else:
+        text += f" In minutes it is not known before the first record is in {folder}; then `--plan` says it."
     return f"{text} The same command goes on where it was stopped."
+
+
+def probes_again(times: int) -> tuple[str, Callable[[Record], float]]:
+    """Return how to say, and to work out from a record, that probes are trained so many times as long as in a run."""
+    words = "about as much as the probes of that run" if times == 1 else f"about {times} times the probes of that run"
+    return f"{words}; no audio is decoded for it", lambda record: times * record.cost.probe_seconds
 
 
 def chosen_probe(cell: Cell) -> tuple[tuple[ProbeSplit, ProbeSplit, ProbeSplit], ProbeSettings, tuple[str, ...]]:

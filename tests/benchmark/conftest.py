@@ -355,3 +355,26 @@ def build_evidence(build_label: Callable[..., LabelScore]) -> Callable[..., Evid
         )
 
     return build
+
+
+@pytest.fixture(autouse=True)
+def coarse(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the pixels of figures coarsely: what is in them is asked of the figures themselves and of their SVG."""
+    if not {"views", "studies", "comparing"} & {*request.path.parts}:
+        return
+    from matplotlib.figure import Figure
+
+    real = Figure.savefig
+
+    def save(figure: Figure, *given: Any, **how: Any) -> None:
+        real(figure, *given, **how | ({"dpi": 30} if how.get("format") == "png" else {}))
+
+    monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the pictures out of pages of which only the text is looked at: to draw them takes longer than all else."""
+    from cmbench.benchmark.pages import page
+
+    monkeypatch.setattr(page, "_pictures", lambda *_: ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,23 @@ FILLED = (
 )
 """What a reader puts in place of the dots, and another name where both examples share one file."""
 
+
+TYPED = """
+import contextlib, io, json, sys
+from cmbench import cli
+
+said = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["cmbench", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            cli.main()
+        except SystemExit as end:
+            assert not end.code, (words, out.getvalue())
+    said.append(out.getvalue())
+print(json.dumps(said))
+"""
+"""Commands one after the other in one process: each alone would import torch anew."""
 
 LOAD = """
 import pathlib
@@ -73,16 +91,24 @@ def python(path: Path, *words: str) -> str:
 
 def check(path: Path) -> None:
     """The commands that a contributor runs, and the task's own loader."""
-    assert "loudness" in python(path, "-m", "cmbench", "models")
-    assert "my_task" in python(path, "-m", "cmbench", "tasks")
-    assert "broken" not in python(path, "-m", "cmbench", "models", "check", "loudness")
-    shown = python(path, "-m", "cmbench", "report", "best", str(RECORDS), "--least", "1", "--out", str(path / "best"))
-    assert "makam--high" in shown
+    luck = ("--model", "constant", "--tasks", str(write_corpus(path / "corpus")), "--seeds", "2", "--out", "luck")
+    commands = (
+        ("models",),
+        ("tasks",),
+        ("models", "check", "loudness"),
+        ("report", "best", str(RECORDS), "--least", "1", "--out", str(path / "best")),
+        ("study",),
+        ("study", "luck", *luck),
+    )
+    models, tasks, checked, best, studies, lucky = json.loads(python(path, "-c", TYPED, json.dumps(commands)))
+    assert "loudness" in models
+    assert "my_task" in tasks
+    assert "kept" in checked
+    assert "broken" not in checked
+    assert "makam--high" in best
     assert sorted(file.suffix for file in (path / "best").iterdir()) == [".md", ".tex"]
-    assert "Show what further seeds" in python(path, "-m", "cmbench", "study")
-    words = ("--model", "constant", "--tasks", str(write_corpus(path / "corpus")), "--seeds", "2", "--out", "luck")
-    shown = python(path, "-m", "cmbench", "study", "luck", *words)
-    assert re.search(r"constant +house +50\.0 +50\.0", shown), shown
+    assert "Show what further seeds" in studies
+    assert re.search(r"constant +house +50\.0 +50\.0", lucky), lucky
     assert {"luck.md", "luck.tex"} < {file.name for file in (path / "luck").iterdir()}
     loaded = python(path, "-c", LOAD)
     assert loaded == "Missing my_task\n3 splits: my_task\n"

@@ -23,7 +23,7 @@ from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, Found, centred, chosen_probe, kept, kept_path, run_cells, score_level, stated
+from ..cells import Cell, Found, Work, centred, chosen_probe, kept_work, probes_again, run_cells, score_level, stated
 from .subsets import AXES, PARTS, POSITIVES, WHOLE, Size, draw_parts
 
 SIZES = (*PARTS, WHOLE)
@@ -83,6 +83,7 @@ class Efficiency(Found):
         pairs: every two models in every tradition.
         kept: model -> size -> share of its full score, of means over traditions.
         short: task -> labels with fewer training positives than the largest part asks for, and all labels.
+        undefined: tasks that are in no mean, as their test split defines no label.
     """
 
     draws: int
@@ -91,12 +92,14 @@ class Efficiency(Found):
     pairs: tuple[Pair, ...]
     kept: Mapping[str, Mapping[Size, Level]]
     short: Mapping[str, tuple[int, int]]
+    undefined: tuple[str, ...]
 
 
 def cost(request: Request) -> str:
     """Say what a request takes."""
-    count = request.draws * len(PARTS)
-    return stated(request, request.model, request.out, f"trains each chosen probe on {count} parts of its tracks", 2)
+    words, seconds = probes_again(2)
+    further = f"trains each chosen probe on {request.draws * len(PARTS)} parts of its tracks: {words}"
+    return stated(request, request.model, request.out, further, seconds)
 
 
 def measure(request: Request, observer: Observer) -> Efficiency:
@@ -106,12 +109,12 @@ def measure(request: Request, observer: Observer) -> Efficiency:
         CmbenchError: a cell cannot be computed; what was done before is kept.
     """
     cells = run_cells(request, request.model, request.out, observer)
-    scores = []
-    for done, cell in enumerate(cells):
-        observer.studying(f"{cell.model} · {cell.task} · parts", done, len(cells))
-        facts = cell.facts | {"draws": request.draws, "sizes": [size.words for size in PARTS], "resamples": RESAMPLES}
-        make = partial(score_parts, cell, request.draws, request.device, observer)
-        scores.append(kept(kept_path(request.out, cell), facts, make)[0])
+    facts = {"draws": request.draws, "sizes": [size.words for size in PARTS], "resamples": RESAMPLES}
+    work = [
+        Work(cell, f"{cell.task} · parts", facts, partial(score_parts, cell, request.draws, request.device, observer))
+        for cell in cells
+    ]
+    scores = kept_work(work, request.out, observer)
     return judge(cells, scores, request.draws)
 
 
@@ -155,12 +158,20 @@ def judge(cells: Sequence[Cell], scores: Sequence[Mapping[str, Doubles]], draws:
         cells: models outermost.
         scores: of each cell, as :func:`score_parts` returns them.
         draws: of every part.
+
+    Raises:
+        CmbenchError: no task's test split defines a label.
     """
     models = tuple(dict.fromkeys(cell.model for cell in cells))
-    traditions = sorted({cell.data.task.tradition for cell in cells}, key=tradition_place)
+    without = [any(np.isnan(found[size.words][0]) for size in SIZES) for found in scores]
+    undefined = tuple(dict.fromkeys(cell.task for cell, none in zip(cells, without, strict=True) if none))
+    judged = [i for i, cell in enumerate(cells) if cell.task not in undefined]
+    if not judged:
+        raise CmbenchError(f"No label is defined by the test split of {', '.join(undefined)}: nothing can be scored.")
+    traditions = sorted({cells[i].data.task.tradition for i in judged}, key=tradition_place)
     rows: dict[tuple[str, str], list[int]] = {(t, model): [] for t in traditions for model in models}
-    for i, cell in enumerate(cells):
-        rows[cell.data.task.tradition, cell.model].append(i)
+    for i in judged:
+        rows[cells[i].data.task.tradition, cells[i].model].append(i)
     means: _Means = {
         (*key, size): np.mean([scores[i][size.words] for i in rows[key]], axis=0) for key in rows for size in SIZES
     }
@@ -180,6 +191,7 @@ def judge(cells: Sequence[Cell], scores: Sequence[Mapping[str, Doubles]], draws:
         pairs=tuple(_pairs(means, samples, models, traditions)),
         kept={model: _kept(means, samples, model, traditions) for model in models},
         short={cell.task: _short(cell) for cell in cells},
+        undefined=undefined,
     )
 
 

@@ -74,7 +74,8 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
 
     Groups, and for the positives tracks, are put into a random order; a part is its beginning. A label with fewer
     positives than are asked for has all of them; a track that is there for one label brings its others along. A label
-    that all of these tracks carry, as one alone, gets as many tracks without it: else there is nothing to learn.
+    that all of these tracks of which it is known carry, as one alone, gets as many tracks that are known to lack it:
+    else there is nothing to learn.
 
     Args:
         data: the task's tracks.
@@ -83,7 +84,8 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
     Returns:
         Whether each track of the training split is in each draw ``[draws, tracks]``, by size.
     """
-    tracks, labels = data.splits["train"], data.label_matrix("train")
+    tracks, labels, known = data.splits["train"], data.label_matrix("train"), data.known_matrix("train")
+    lacking = ~labels if known is None else ~labels & known
     cluster = cluster_numbers([track.group for track in tracks])
     groups = int(cluster.max()) + 1
     # Raw words of PCG64, which NumPy keeps the same across versions and platforms.
@@ -100,8 +102,8 @@ def draw_parts(data: TaskData, draws: int) -> dict[Size, Bools]:
                 continue
             for column in labels[order].T:
                 drawn[row, order[np.flatnonzero(column)[: int(size.amount)]]] = True
-            for column in labels[order][:, labels[drawn[row]].all(axis=0)].T:
-                drawn[row, order[np.flatnonzero(~column)[: int(size.amount)]]] = True
+            for column in lacking[order][:, ~lacking[drawn[row]].any(axis=0)].T:
+                drawn[row, order[np.flatnonzero(column)[: int(size.amount)]]] = True
             drawn[row] |= smaller
             smaller = drawn[row]
     return found

@@ -33,6 +33,8 @@ def efficiency_table(found: Efficiency) -> ViewTable:
     ]
     if few:
         notes.append(f"Labels with fewer than 20 training positives, which then have all of theirs: {few}.")
+    if found.undefined:
+        notes.append(f"In no mean, as the test split defines no label: {', '.join(found.undefined)}.")
     heads = ("tradition", "model", *(f"{s.short} pos." if s.unit == POSITIVES else s.short for s in SIZES))
     title = "Score by positives of every label, and by share of the training groups"
     return ViewTable.of(found, title, heads, rows, 2, notes)

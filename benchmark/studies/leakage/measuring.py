@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ....errors import MissingError, UsageError
+from ....errors import MissingError, UsageError, counted
 from ....tasks.audit.lists import SplitGroups, examine, split_groups
 from ....tasks.base import TaskData
 from ....tasks.choice import select_tasks
@@ -21,7 +21,7 @@ from ...records.evidence import Evidence, evidence_of
 from ...records.setting import common_setting
 from ..answers import Answer, Answers, Sides, answer, together
 from ..base import Evaluation, load_context
-from ..cells import RECORDS, stated
+from ..cells import RECORDS, probes_again, stated
 from .judging import HEAD, MIDDLE, TAIL, against, heard_before, in_thirds, other_split, without_repeats
 
 MEAN = "mean"
@@ -59,7 +59,7 @@ class Leakage:
         answers: each is asked of a task, or of :data:`MEAN`.
         leaks: split -> test tracks that share a group (work, performer) with others on the usual split, and all.
         identical: task -> sets of labels that no track tells apart.
-        absent: what could not be asked, and why.
+        absent: what could not be asked, and why; listed tracks that nothing is asked of.
     """
 
     answers: Answers
@@ -70,8 +70,9 @@ class Leakage:
 
 def cost(request: Request) -> str:
     """Say what a request takes."""
+    words, seconds = probes_again(1)
     further = "trains the probes again on the group-safe split, and on those by work and performer where they are known"
-    return stated(request, request.model, request.out, further, 1)
+    return stated(request, request.model, request.out, f"{further}: each {words}", seconds)
 
 
 Found = Mapping[tuple[str, str], Evidence]
@@ -94,6 +95,7 @@ def measure(request: Request, observer: Observer) -> Leakage:
     editions = {name: one.record.task.edition for (_, name), one in usual.items()}
     tasks = [task for task in select_tasks(request.tasks) if task.name in editions]
     data = {task.name: task.load(editions[task.name], lists) for task in tasks}
+    unmatched = [*_unmatched(request.heard, listed, data)]
     safe: dict[str, Found] = {}
     absent: dict[str, list[str]] = {}
     leaks = {}
@@ -119,7 +121,7 @@ def measure(request: Request, observer: Observer) -> Leakage:
         raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
     setting = common_setting(one.record for one in usual.values())
     lacking = tuple(f"{why}: {', '.join(names)}." for why, names in absent.items())
-    return Leakage(Answers(setting, tuple(answers)), leaks, identical, lacking)
+    return Leakage(Answers(setting, tuple(answers)), leaks, identical, (*lacking, *unmatched))
 
 
 def _run(request: Request, tasks: Sequence[str], split: str | None, observer: Observer) -> Found:
@@ -136,6 +138,30 @@ def _leaking(data: TaskData, kind: str) -> SplitGroups:
     return split_groups(
         {part: [replace(t, group=getattr(t, kind)) for t in tracks] for part, tracks in data.splits.items()}
     )["test"]
+
+
+def _unmatched(path: Path | None, listed: Mapping[str, set[str]], data: Mapping[str, TaskData]) -> Iterator[str]:
+    """Yield how many listed tracks are no test track of these tasks, and the first of them.
+
+    Raises:
+        UsageError: none of those that are listed is one.
+    """
+    tests = {name: {track.id for track in one.splits["test"]} for name, one in data.items()}
+    tests[""] = set().union(*tests.values())
+    named = [(task, track) for task, tracks in sorted(listed.items()) for track in sorted(tracks)]
+    none = [" ".join(filter(None, one)) for one in named if one[1] not in tests.get(one[0], ())]
+    if not none:
+        return
+    first = ", ".join(none[:3]) + ", …" * (len(none) > 3)
+    said = (
+        f"{len(none)} of {counted(len(named), 'track')} in {path} {'is' if len(none) == 1 else 'are'} in no test split"
+    )
+    if len(none) == len(named):
+        raise UsageError(
+            f"--heard: {said} of {', '.join(data)}: {first}. A line is an ID, or TASK, a tab and ID; ids are those of "
+            "the predictions beside a record."
+        )
+    yield f"{said} of these tasks: {first}."
 
 
 def judge(

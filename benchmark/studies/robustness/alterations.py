@@ -1,7 +1,7 @@
 """What is done to a window of audio before an encoder hears it, and the encoder that hears it so.
 
-Pitch is shifted by librosa (a phase vocoder, then soxr), speed by soxr alone, as a tape or a turntable does: 1 % is 17
-cents. Whatever is done, a window becomes no longer, and is the same whatever else is in its batch.
+Pitch is shifted by a phase vocoder, then soxr, speed by soxr alone, as a tape or a turntable does: 1 % is 17 cents.
+Whatever is done, a window becomes no longer, and is the same whatever else is in its batch.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 import importlib.util
 import io
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....baselines.base import Encoder, EncoderCard
 from ....errors import UsageError
+from ....files import sha256_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Window = NDArray[np.float32]
-    Each = Callable[..., Iterable[Window]]
+    Each = Callable[..., Iterable[Sequence[Window]]]
     """Does something to every window of a batch, in their order, as ``map`` does."""
 
 VERSION = 1
@@ -41,6 +43,9 @@ _MP3_DELAY = 1105
 
 DISC_HZ = (100.0, 5000.0)
 """About what a 78 rpm disc of the first electrical recordings holds (our choice; acoustic ones hold less)."""
+
+_HOP = 512
+"""Samples from frame to frame of the phase vocoder, a quarter of each; librosa's own."""
 
 NOISE_DB = 20.0
 """Of the window above white noise."""
@@ -73,11 +78,36 @@ def require_librosa() -> None:
 
 
 def shifted(audio: Window, rate: int, cents: float) -> Window:
-    """Move all pitches, at the same speed and level; a phase vocoder alone takes a decibel or two."""
-    from librosa.effects import pitch_shift
+    """Move all pitches, at the same speed and level; a phase vocoder alone takes a decibel or two.
 
-    moved: Window = pitch_shift(audio, sr=rate, n_steps=cents / 100, res_type="soxr_hq")
+    The samples are those of ``librosa.effects.pitch_shift``, which analyses a window again for every shift of it.
+    """
+    from librosa import istft
+    from librosa.util import fix_length, phasor
+
+    sizes, angle, turned = _analysed(audio.tobytes())
+    speed = 2.0 ** (-cents / 100 / 12)
+    steps = np.arange(0, len(turned) - 1, speed)
+    first, share = steps.astype(int), (steps % 1.0)[:, None]
+    angles = np.empty((len(steps), len(angle)), np.float32)
+    angles[0] = angle
+    for t in range(1, len(steps)):
+        np.add(angles[t - 1], turned[first[t - 1]], out=angles[t], casting="same_kind")
+    longer = phasor(angles, mag=(1.0 - share) * sizes[first] + share * sizes[first + 1])
+    played_back = istft(longer.T, dtype=np.float32, length=round(len(audio) / speed))
+    moved: Window = fix_length(resampled(played_back, rate / speed, rate), size=len(audio))
     return moved * np.float32(audio.std() / max(float(moved.std()), 1e-12))
+
+
+@lru_cache(maxsize=1)
+def _analysed(audio: bytes) -> tuple[Window, Window, NDArray[np.float64]]:
+    """Return the magnitudes of a window ``[frames + 2, bins]``, the first phases, and how far each turns in a frame."""
+    from librosa import fft_frequencies, stft
+
+    frames = np.pad(stft(np.frombuffer(audio, np.float32)), ((0, 0), (0, 2))).T
+    angles, expected = np.angle(frames), _HOP * fft_frequencies(sr=2 * np.pi, n_fft=4 * _HOP)
+    beyond = np.diff(angles, axis=0) - expected
+    return np.abs(frames), angles[0], expected + (beyond - 2 * np.pi * np.round(beyond / (2 * np.pi)))
 
 
 def there_and_back(audio: Window, rate: int, cents: float) -> Window:
@@ -163,18 +193,53 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class Altering:
+    """Alters windows, each once in every form for all encoders of a rate, and keeps them on disk while it is asked.
+
+    Attributes:
+        folder: where.
+        alterations: the forms.
+        each: does it to several windows at once, as ``map`` does: a phase vocoder takes longer than a small encoder.
+    """
+
+    folder: Path
+    alterations: Sequence[Alteration]
+    each: Each = map
+
+    def altered(self, audio: NDArray[np.float32], rate: int, alteration: Alteration) -> NDArray[np.float32]:
+        """Return windows ``[batch, samples]`` of a rate, Hz, in one form."""
+        files = [self.folder / f"{sha256_of(rate.to_bytes(4) + one.tobytes())}.npz" for one in audio]
+        lacking = {file: one for file, one in zip(files, audio, strict=True) if not file.exists()}
+        made = self.each(_in_every_form, lacking.values(), repeat(rate), repeat(self.alterations))
+        for file, forms in zip(lacking, made, strict=True):
+            np.savez(file, *forms)
+        part = f"arr_{self.alterations.index(alteration)}"
+        return np.stack([_read(file, part) for file in files])
+
+
+def _read(file: Path, part: str) -> Window:
+    with np.load(file) as there:
+        found: Window = there[part]
+    return found
+
+
+def _in_every_form(audio: Window, rate: int, alterations: Sequence[Alteration]) -> list[Window]:
+    return [one.alter(audio, rate) for one in alterations]
+
+
+@dataclass(frozen=True)
 class Altered:
     """An encoder that hears everything altered; its features are its own, by the fingerprint of its card.
 
     Attributes:
         inner: hears what was made.
         alteration: what is done.
-        each: does it to every window, as ``map`` does: a phase vocoder takes longer than a small encoder.
+        altering: does it.
     """
 
     inner: Encoder
     alteration: Alteration
-    each: Each = map
+    altering: Altering
 
     @property
     def card(self) -> EncoderCard:
@@ -183,8 +248,7 @@ class Altered:
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode windows ``[batch, samples]``, each altered; see :meth:`....baselines.base.Encoder.encode`."""
-        rate = self.inner.card.sample_rate
-        return self.inner.encode(np.stack([*self.each(self.alteration.alter, audio, repeat(rate, len(audio)))]))
+        return self.inner.encode(self.altering.altered(audio, self.inner.card.sample_rate, self.alteration))
 
 
 def altered_card(card: EncoderCard, alteration: Alteration) -> EncoderCard:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +15,11 @@ import numpy as np
 from ....errors import CmbenchError
 from ..base import Evaluation
 from ..cells import Cell, chosen_probe
-from .alterations import Alteration, Altered, altered_card
+from .alterations import Alteration, Altered, Altering, altered_card
 
 if TYPE_CHECKING:
+    from ....baselines.base import EncoderCard
+    from ....tasks.base import Track
     from ...features.extract import Shard, StoredShard
     from ...features.store import FeatureStore, ShardTrack
     from ...models import Encoders
@@ -27,23 +32,23 @@ CLEAN = "as it is"
 
 
 def hear(
-    cell: Cell,
-    name: str,
+    cells: Sequence[Cell],
+    names: Mapping[str, str],
     encoders: Encoders,
     alterations: Sequence[Alteration],
     how: Evaluation,
     observer: Observer,
     each: Each = map,
 ) -> Mapping[str, Evidence]:
-    """Encode the test tracks of a cell in every form, and train its chosen probes once to judge them all.
+    """Encode the test tracks of a task in every form, and train the chosen probes of its first cell once to judge them.
 
     Hidden state and learning rate are those that validation chose; seeds and resamples of the training tracks are the
     protocol's.
 
     Args:
-        cell: whose tracks.
-        name: of its encoder on the encoders.
-        encoders: has the encoder.
+        cells: of one task; the first is judged, and the others are encoded with it, so that audio is altered once.
+        names: of their encoders on the encoders, by model.
+        encoders: has the encoders.
         alterations: what is done to the tracks.
         how: device and workers.
         observer: hears how it goes.
@@ -53,62 +58,81 @@ def hear(
         By the name of the form, :data:`CLEAN` first, on the tracks that could be used in every one.
 
     Raises:
-        CmbenchError: the encoder misbehaves on what it hears, or no track can be heard in every form.
+        CmbenchError: an encoder misbehaves on what it hears, or no track can be heard in every form.
     """
     from ....baselines.device import choose_device
     from ...features.store import FeatureView
     from ...probing.resampling import training_draws
     from ...probing.search import ProbeSplit, run_probes
 
-    forms = [_stored(cell, name, encoders, one, how.workers, observer, each) for one in (None, *alterations)]
-    ids = tuple(i for i in cell.shared if all(i in entries for _, entries in forms))
+    _encode(cells, names, encoders, alterations, how, observer, each)
+    cell, card = cells[0], encoders.card(names[cells[0].model])
+    cards = [card, *(altered_card(card, one) for one in alterations)]
+    stores = [_store(cell, one) for one in cards]
+    entries = [_usable(store, cell.data.splits["test"]) for store in stores]
+    ids = tuple(i for i in cell.shared if all(i in found for found in entries))
     if not ids:
         raise CmbenchError(
             f"{cell.model} can hear no test track of {cell.task} in every form: altered tracks may be too short. "
             "Leave this task or this model out."
         )
-    view = FeatureView(forms[0][0], [entries[i] for _, entries in forms for i in ids])
+    view = FeatureView(stores[0], [found[i] for found in entries for i in ids])
     own = cell.evidence.rows(ids)
-    heard = ProbeSplit(view, np.tile(own.targets, (len(forms), 1)))
+    heard = ProbeSplit(view, np.tile(own.targets, (len(cards), 1)))
     (train, valid, test), settings, states = chosen_probe(replace(cell, splits={**cell.splits, "test": heard}))
     settings = replace(settings, seeds=cell.protocol.probe.seeds)
     progress = partial(observer.probing, cell.model, cell.task)
     drawn = training_draws(cell.data, cell.usable, cell.protocol.train_resamples)
     probed = run_probes(train, valid, test, settings, states, str(choose_device(how.device)), progress, resamples=drawn)
-    parts = (np.split(made, len(forms), axis=1) for made in (probed.probabilities, probed.resampled))
+    parts = (np.split(made, len(cards), axis=1) for made in (probed.probabilities, probed.resampled))
     found = [replace(own, probabilities=p, resampled=r if len(r) else None) for p, r in zip(*parts, strict=True)]
     return dict(zip((CLEAN, *(one.name for one in alterations)), found, strict=True))
 
 
-def _stored(
-    cell: Cell,
-    name: str,
+def _store(cell: Cell, card: EncoderCard) -> FeatureStore:
+    from ...cell import open_store
+
+    return open_store(card, cell.data, cell.protocol.windowing.of(card.max_seconds))
+
+
+def _usable(store: FeatureStore, tracks: Sequence[Track]) -> dict[str, ShardTrack]:
+    """Return the entries of the tracks that could be encoded, by id."""
+    return {track: entry for track, entry in store.valid_entries(tracks).items() if entry.track.failure is None}
+
+
+def _encode(
+    cells: Sequence[Cell],
+    names: Mapping[str, str],
     encoders: Encoders,
-    alteration: Alteration | None,
-    workers: int | None,
+    alterations: Sequence[Alteration],
+    how: Evaluation,
     observer: Observer,
     each: Each,
-) -> tuple[FeatureStore, dict[str, ShardTrack]]:
-    """Return a store and its entries of the test tracks in one form, by id; what it lacks is encoded first."""
-    from ...cell import open_store
+) -> None:
+    """Encode the test tracks of a task altered, shard by shard; what a store has already is not encoded again."""
     from ...executors.base import WorkerSettings
     from ...executors.local import Local
-    from ...features.extract import Extraction, encode_shards, extract
+    from ...features.extract import Extraction, encode_shards, extract, plan_shards
 
-    card, tracks = encoders.card(name), cell.data.splits["test"]
-    windowing = cell.protocol.windowing.of(card.max_seconds)
-    card = card if alteration is None else altered_card(card, alteration)
-    store = open_store(card, cell.data, windowing)
-    store.describe(card, cell.data.task, cell.data.edition, windowing)
-    how = Extraction(
-        store, windowing, cell.data.task.max_track_seconds, Local(encoders, WorkerSettings(workers)).threads
-    )
+    data, threads = cells[0].data, Local(encoders, WorkerSettings(how.workers)).threads
+    cap = data.task.max_track_seconds
 
-    def encode(shards: Sequence[Shard]) -> Iterator[StoredShard]:
+    def encode(
+        shards: Sequence[Shard], name: str, form: Alteration, altering: Altering, to: Extraction
+    ) -> Iterator[StoredShard]:
         if shards:
-            encoder = encoders.encoder(name)
-            heard = encoder if alteration is None else Altered(encoder, alteration, each)
-            yield from encode_shards(heard, shards, how, encoders.batch(name), encoders.turn)
+            heard = Altered(encoders.encoder(name), form, altering)
+            yield from encode_shards(heard, shards, to, encoders.batch(name), encoders.turn)
 
-    entries, _ = extract(tracks, how, encode, partial(observer.extracting, card.name, cell.task))
-    return store, {track: entry for track, entry in entries.items() if entry.track.failure is None}
+    for shard in plan_shards(data.splits["test"], cap):
+        with TemporaryDirectory(prefix="cmbench-") as folder:
+            altering = Altering(Path(folder), alterations, each)
+            # Models outermost: at most one is in memory.
+            for cell, form in product(cells, alterations):
+                name = names[cell.model]
+                card = altered_card(encoders.card(name), form)
+                windowing, store = cell.protocol.windowing.of(card.max_seconds), _store(cell, card)
+                store.describe(card, data.task, data.edition, windowing)
+                to = Extraction(store, windowing, cap, threads)
+                make = partial(encode, name=name, form=form, altering=altering, to=to)
+                extract(shard, to, make, partial(observer.extracting, card.name, cell.task))

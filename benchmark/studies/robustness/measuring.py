@@ -15,16 +15,12 @@ import numpy as np
 import typer
 
 from ....baselines.base import LoadOptions
-from ....errors import counted
 from ....processes import no_main_module, processes
-from ....tasks.choice import select_tasks
 from ...commands.options import Models, Tasks
-from ...commands.progress import spoken_seconds
 from ...comparing.compare import RESAMPLES
 from ...comparing.paired import replicate, resample_seed
 from ...models import Encoders
 from ...observer import Observer
-from ...records.folder import iter_records
 from ...records.record import Record
 from ...records.setting import common_setting
 from ...scoring.bootstrap import cluster_weights
@@ -33,7 +29,7 @@ from ...scoring.metrics import Bools, Doubles
 from ...views.words import ALL
 from ..answers import Answer, Answers, Sides, answer, together
 from ..base import Evaluation
-from ..cells import RECORDS, Cell, centred, kept, kept_path, run_cells, settled
+from ..cells import Cell, Work, centred, kept_work, run_cells, settled, stated
 from .alterations import ALTERATIONS, KINDS, VERSION, require_librosa
 from .hearing import CLEAN, hear
 
@@ -59,7 +55,7 @@ class Request(Evaluation):
     )
 
 
-ALTERING = 0.008
+ALTERING = 0.005
 """Seconds of a core for a second of audio, the mean over the alterations, decoding included (measured)."""
 
 RETRAINED = 0.4
@@ -67,29 +63,19 @@ RETRAINED = 0.4
 
 
 def cost(request: Request) -> str:
-    """Say what a request takes; in minutes where records tell what the models took."""
-    folder, times = request.out / RECORDS, len(ALTERATIONS)
-    models = counted(len(set(request.model)), "model")
-    text = (
-        f"Evaluates {models} as `cmbench run` does on {', '.join(request.tasks)} (`cmbench run --plan`), "
-        f"then encodes every test track {times} times more, altered, and trains the chosen probes once more."
+    """Say what a request takes."""
+    further = (
+        f"encodes every test track {len(ALTERATIONS)} times more, altered (once for all models of a sampling rate), "
+        "and trains the chosen probes once more"
     )
-    asked = {task.name for task in select_tasks(request.tasks)}
-    there = iter_records(folder) if folder.is_dir() else ()
-    seconds = [_seconds(record) for record in there if record.task.name in asked]
-    if seconds:
-        took = spoken_seconds(sum(seconds))
-        text += (
-            f" By the {counted(len(seconds), 'record')} in {folder}: about {took} on one core, less what is kept there."
-        )
-    return f"{text} The same command goes on where it was stopped."
+    return stated(request, request.model, request.out, further, partial(_seconds, models=len(set(request.model))))
 
 
-def _seconds(record: Record) -> float:
+def _seconds(record: Record, models: int) -> float:
     """Return what altering, encoding and probing take after the run of a record, seconds."""
     used, spent = record.coverage.used, record.cost
     share = used["test"] / max(1, sum(used.values()))
-    again = share * len(ALTERATIONS) * (spent.encode_seconds + ALTERING * spent.audio_seconds)
+    again = share * len(ALTERATIONS) * (spent.encode_seconds + ALTERING / models * spent.audio_seconds)
     return again + RETRAINED * spent.probe_seconds
 
 
@@ -104,15 +90,16 @@ def measure(request: Request, observer: Observer) -> Answers:
     cells = run_cells(request, request.model, request.out, observer)
     encoders = Encoders(LoadOptions(request.device, request.offline), noted=True)
     names = {encoders.card(name).name: name for name in request.model}
-    found: dict[str, list[tuple[Cell, Mapping[str, Doubles]]]] = {}
+    facts = {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
     with _at_once(request.workers or os.cpu_count() or 1) as each:
+        work = []
         for done, cell in enumerate(cells):
-            observer.studying(f"{cell.model} · {cell.task} · altered", done, len(cells))
-            facts = cell.facts | {"alterations": [*ALTERATIONS], "version": VERSION, "resamples": RESAMPLES}
-            make = partial(_heard, cell, names[cell.model], encoders, request, observer, each)
-            scores, _ = kept(kept_path(request.out, cell, "altered"), facts, make)
-            found.setdefault(cell.model, []).append((cell, scores))
-    answers = [one for model, scored in found.items() for one in judge(model, scored)]
+            same_task = [one for one in cells[done:] if one.task == cell.task]
+            make = partial(_heard, same_task, names, encoders, request, observer, each)
+            work.append(Work(cell, f"{cell.task} · altered", facts, make, ("altered",)))
+        scored = [*zip(cells, kept_work(work, request.out, observer), strict=True)]
+    models = dict.fromkeys(cell.model for cell in cells)
+    answers = [one for model in models for one in judge(model, [pair for pair in scored if pair[0].model == model])]
     return Answers(common_setting(cell.evidence.record for cell in cells), tuple(answers))
 
 
@@ -124,7 +111,7 @@ def _at_once(workers: int) -> Iterator[Each]:
         return
     with processes(workers) as pool:
 
-        def each(*work: Any) -> list[Window]:
+        def each(*work: Any) -> list[Sequence[Window]]:
             with no_main_module():
                 return [*pool.map(*work)]
 
@@ -132,10 +119,15 @@ def _at_once(workers: int) -> Iterator[Each]:
 
 
 def _heard(
-    cell: Cell, name: str, encoders: Encoders, how: Evaluation, observer: Observer, each: Each
+    cells: Sequence[Cell],
+    names: Mapping[str, str],
+    encoders: Encoders,
+    how: Evaluation,
+    observer: Observer,
+    each: Each,
 ) -> dict[str, Doubles]:
-    """Hear a cell's tracks in every form; return the scores by part and form, and what they were drawn from."""
-    forms = hear(cell, name, encoders, [*ALTERATIONS.values()], how, observer, each)
+    """Hear the first cell's tracks in every form; return the scores by part and form, and what they were drawn from."""
+    forms = hear(cells, names, encoders, [*ALTERATIONS.values()], how, observer, each)
     clean = forms[CLEAN]
     found = {f"{part}\t{form}": scores for form, one in forms.items() for part, scores in _parts(one, clean)}
     return found | {"": np.array([clean.sample.groups, clean.sample.trainings, len(clean.track_ids)], np.float64)}

@@ -21,7 +21,7 @@ from ...records.setting import common_setting
 from ...scoring.intervals import Sample, fewest
 from ...scoring.metrics import Doubles
 from ..base import Evaluation
-from ..cells import Cell, Found, centred, kept, kept_path, run_cells, score_level, settled, stated
+from ..cells import Cell, Found, Work, centred, kept_work, probes_again, run_cells, score_level, settled, stated
 from .probes import FITS, PROBES, Scored, on_resamples, perceptron, track_means
 from .shared import Across, across
 
@@ -101,7 +101,8 @@ class Where(Found):
 def cost(request: Request) -> str:
     """Say what a request takes."""
     what = f"{len(PROBES)} probes on every hidden state, each again on {counted(request.trainings, 'resample')}"
-    return stated(request, request.model, request.out, f"trains {what}", 3)
+    words, seconds = probes_again(3)
+    return stated(request, request.model, request.out, f"trains {what}: {words}", seconds)
 
 
 def measure(request: Request, observer: Observer) -> Where:
@@ -111,15 +112,20 @@ def measure(request: Request, observer: Observer) -> Where:
         CmbenchError: a cell cannot be computed; what was done before is kept.
     """
     cells = run_cells(request, request.model, request.out, observer)
-    scores = []
-    for done, cell in enumerate(cells):
-        observer.studying(f"{cell.model} · {cell.task} · hidden states", done, len(cells))
-        by_state = []
-        for state, name in enumerate(cell.states):
-            facts = cell.facts | {"state": name, "trainings": request.trainings, "resamples": RESAMPLES}
-            make = partial(score_state, cell, state, request.trainings, request.device, observer)
-            by_state.append(kept(kept_path(request.out, cell, name), facts, make)[0])
-        scores.append(by_state)
+    facts = {"trainings": request.trainings, "resamples": RESAMPLES}
+    work = [
+        Work(
+            cell,
+            f"{cell.task} · {name}",
+            facts | {"state": name},
+            partial(score_state, cell, state, request.trainings, request.device, observer),
+            (name,),
+        )
+        for cell in cells
+        for state, name in enumerate(cell.states)
+    ]
+    found = iter(kept_work(work, request.out, observer))
+    scores = [[next(found) for _ in cell.states] for cell in cells]
     return Where(
         setting=common_setting(cell.evidence.record for cell in cells),
         trainings=request.trainings,

@@ -25,7 +25,7 @@ from ...records.evidence import Evidence
 from ...scoring.bootstrap import MIN_CLUSTERS
 from ...scoring.intervals import Sample, missing, span
 from ...scoring.metrics import ranking_scores
-from ..cells import Cell, kept, kept_path, settled
+from ..cells import Cell, Work, kept_work, settled
 from .probes import Fit, Scored, fit_linear, on_resamples, track_means
 
 if TYPE_CHECKING:
@@ -114,14 +114,23 @@ def across(cells: Sequence[Cell], trainings: int, out: Path, observer: Observer)
         for label, names in SHARED.items()
     ]
     wanted = [(label, there) for label, there in wanted if len(there) > 1]
-    found: list[Across] = []
-    for done, (label, there) in enumerate(wanted):
-        observer.studying(f"{there[0].model} · {label} across traditions", done, len(wanted))
-        facts = {"cells": [cell.facts for cell in there], "trainings": trainings, "resamples": RESAMPLES}
-        facts |= {"labels": SHARED[label]}
-        make = partial(carry, there, label, trainings)
-        scores, _ = kept(kept_path(out, there[0], "across", label), facts, make)
-        found.append(_judged(there, label, scores, trainings))
+    work = [
+        Work(
+            there[0],
+            f"{label} across traditions",
+            {
+                "cells": [cell.facts for cell in there],
+                "trainings": trainings,
+                "resamples": RESAMPLES,
+                "labels": SHARED[label],
+            },
+            partial(carry, there, label, trainings),
+            ("across", label),
+        )
+        for label, there in wanted
+    ]
+    scores = kept_work(work, out, observer)
+    found = [_judged(there, label, one, trainings) for (label, there), one in zip(wanted, scores, strict=True)]
     changes = [one.change for table in found for one in table.cells if one.change]
     judged = iter(control_false_discoveries(changes))
     return tuple(

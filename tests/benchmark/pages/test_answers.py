@@ -91,6 +91,7 @@ def test_only_what_is_there_and_near_gets_a_player(tmp_path: Path) -> None:
     assert near(far, page) == ""
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_page_has_players_and_lets_them_play(evidence: MakeEvidence, tmp_path: Path) -> None:
     one = evidence("full")
     page = write_page(sections([one.record]), tmp_path / "results" / "report.html", [one], resamples=100).read_text(
@@ -101,6 +102,7 @@ def test_the_page_has_players_and_lets_them_play(evidence: MakeEvidence, tmp_pat
     assert 'id="s1-answers"' in page
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_page_without_answers_says_nothing_of_them(evidence: MakeEvidence, tmp_path: Path) -> None:
     one = evidence("full")
     page = write_page(sections([one.record]), tmp_path / "report.html", [], resamples=100).read_text("utf-8")

@@ -160,6 +160,7 @@ def test_text_from_users_is_escaped(
     assert "b</desc>&" not in page
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_long_name_leaves_the_numbers_in_sight(build_record: Callable[..., Record], tmp_path: Path) -> None:
     name = "very-" * 40 + "long"
     page = write_page(sections([build_record(name), build_record("b")]), tmp_path / "report.html").read_text(
@@ -169,6 +170,7 @@ def test_a_long_name_leaves_the_numbers_in_sight(build_record: Callable[..., Rec
     assert f"<summary>{name} " in page, "it is there as a whole"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_score_that_does_not_exist_is_a_dash_with_its_reason(
     build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
 ) -> None:
@@ -178,6 +180,7 @@ def test_a_score_that_does_not_exist_is_a_dash_with_its_reason(
     assert '<td title="no positive in the test split">–' in page
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_tables_and_page_print_the_audit_with_every_result(
     make_task: Callable[..., Task], build_record: Callable[..., Record], own_cache: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_tables_and_page_print_the_audit_with_every_result(
     assert "audit of the split" not in bare, "what this machine keeps is not looked for"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_bars_end_where_the_scores_are(build_record: Callable[..., Record], build_label: Callable[..., LabelScore],
                                        tmp_path: Path) -> None:  # fmt: skip
     labels = [build_label("high", "makam", 0.75), build_label("low", "makam", 0.4)]
@@ -229,6 +233,7 @@ def test_the_same_records_make_the_same_page(build_record: Callable[..., Record]
     assert first == again
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_a_page_says_is_read_again_only_from_the_page_that_was_written(
     build_record: Callable[..., Record], tmp_path: Path
 ) -> None:

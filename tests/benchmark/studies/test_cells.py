@@ -6,28 +6,39 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cmbench.baselines import registry
+from cmbench.baselines.base import EncoderEntry
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.records.evidence import Evidence, evidence_of
 from cmbench.benchmark.scoring.intervals import Sample
+from cmbench.benchmark.studies import cells as cells_module
 from cmbench.benchmark.studies.base import Evaluation
 from cmbench.benchmark.studies.cells import (
     RECORDS,
     Cell,
     StateFeatures,
+    Work,
     chosen_probe,
     kept,
     kept_path,
+    kept_work,
+    probes_again,
     run_cells,
     score_level,
     stated,
 )
+from cmbench.errors import UsageError
 from cmbench.tasks import choice
+from cmbench.tasks.base import Task
+from cmbench.tests.conftest import CountingEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +59,55 @@ def cells_of(request: Request, out: Path, *models: str) -> list[Cell]:
     return run_cells(request, models or ("mfcc",), out, Observer())
 
 
-def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(request_of: Request, tmp_path: Path) -> None:
-    one, two = cells_of(request_of, tmp_path, "mfcc", "chroma", "mfcc")
-    assert [(cell.model, cell.task) for cell in (one, two)] == [("mfcc", "tones"), ("chroma", "tones")]
+def with_an_unknown_and_a_short_track(task: Task) -> Task:
+    """The task with a test track of which nobody knows how slow it is, and one that is too short for mfcc."""
+    edition = task.editions["custom"]
+
+    def load(*given: Any) -> Any:
+        splits = {name: [*tracks] for name, tracks in edition.load(*given).items()}
+        first, second, *others = splits["test"]
+        unknown = replace(first, labels=first.labels[:1], unknown=("usul--slow",))
+        return {**splits, "test": [unknown, replace(second, end=0.1), *others]}
+
+    return replace(task, editions={"custom": replace(edition, load=load)})
+
+
+def test_a_cell_is_a_record_with_the_features_that_it_was_made_from(
+    request_of: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = with_an_unknown_and_a_short_track(choice.select_tasks([])[0])
+    for module in (run_module, choice):
+        monkeypatch.setattr(module, "select_tasks", lambda _: (changed,))
+    hearing = CountingEncoder()
+    monkeypatch.setitem(registry(), "counting", EncoderEntry("counting", "", "none", "here", lambda _: hearing))
+    request = replace(request_of, protocol="cmbench-1")
+    one, two = cells_of(request, tmp_path, "mfcc", "counting", "mfcc")
+    assert [(cell.model, cell.task) for cell in (one, two)] == [("mfcc", "tones"), ("counting", "tones")]
     assert (tmp_path / RECORDS / "mfcc").is_dir()
-    for cell in (one, two):
+    for cell, count in ((one, 23), (two, 24)):
         assert {split: len(part.labels) for split, part in cell.splits.items()} == {
             "train": 24,
             "valid": 12,
-            "test": 24,
+            "test": count,
         }
         assert np.array_equal(cell.splits["test"].labels, cell.evidence.targets)
-        assert cell.shared == cell.evidence.track_ids
         assert [track.id for track in cell.usable] == [track.id for track in cell.data.splits["train"]]
-        assert cell.judged is cell.evidence
+        assert cell.shared == one.evidence.track_ids, "those that both could use"
+        # cmbench-1 counts what is not known as a label that a track lacks.
+        assert cell.splits["test"].known is None
+        assert cell.data.known_matrix("test") is None
+    assert one.judged is one.evidence
     assert one.facts != two.facts
+    monkeypatch.setattr(cells_module, "evidence_of", partial(on_another_split, evidence_of))
+    with pytest.raises(UsageError, match="the split's content"):
+        cells_of(request, tmp_path, "mfcc", "counting")
+
+
+def on_another_split(real: Callable[..., list[Evidence]], *given: Any) -> list[Evidence]:
+    """Evidence of which the last says that it was measured on another split."""
+    *others, last = real(*given)
+    task = last.record.task.model_copy(update={"split_sha256": "f" * 64})
+    return [*others, replace(last, record=last.record.model_copy(update={"task": task}))]
 
 
 def test_features_that_are_gone_are_made_again(request_of: Request, tmp_path: Path, own_cache: Path) -> None:
@@ -94,6 +139,8 @@ def test_what_is_kept_is_of_these_predictions(build_cell: Callable[..., Cell]) -
     made_again = record.predictions.model_copy(update={"sha256": "f" * 64})
     other = replace(cell.evidence, record=record.model_copy(update={"predictions": made_again}))
     assert replace(cell, evidence=other).facts != cell.facts
+    other = replace(cell.evidence, record=record.model_copy(update={"cell_sha256": "f" * 64}))
+    assert replace(cell, evidence=other).facts != cell.facts
     assert replace(cell).facts == cell.facts
 
 
@@ -114,16 +161,23 @@ def test_what_was_computed_is_read_until_a_fact_changes_or_the_file_is_damaged(
         calls.append(1)
         return {"b": np.array([1.0, np.nan]), "a": np.ones(3)[::2]}
 
-    for facts, there in (({"cell": "x"}, False), ({"cell": "x"}, True), ({"cell": "y"}, False)):
-        found, was_there = kept(path, facts, make)
-        assert was_there is there
+    for facts, made in (({"cell": "x"}, 1), ({"cell": "x"}, 1), ({"cell": "y"}, 2)):
+        found = kept(path, facts, make)
+        assert len(calls) == made
         assert np.array_equal(found["b"], [1.0, np.nan], equal_nan=True)
         assert found["a"].tolist() == [1.0, 1.0]
     path.write_bytes(path.read_bytes()[:40])
     with caplog.at_level(logging.WARNING):
-        assert kept(path, {"cell": "y"}, make)[1] is False
+        kept(path, {"cell": "y"}, make)
     assert "is made again" in caplog.text
     assert len(calls) == 3
+
+
+def test_what_another_version_kept_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    kept(path, {}, lambda: {"a": np.ones(1)})
+    monkeypatch.setattr(cells_module, "__version__", "another")
+    assert kept(path, {}, lambda: {"a": np.zeros(1)})["a"].tolist() == [0.0]
 
 
 def test_every_part_of_a_cell_has_a_file_of_its_own(build_cell: Callable[..., Cell], tmp_path: Path) -> None:
@@ -143,12 +197,37 @@ def test_no_score_is_above_one() -> None:
 
 
 def test_the_cost_is_stated_and_by_records_in_time(request_of: Request, tmp_path: Path) -> None:
-    said = stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+    words, seconds = probes_again(3)
+    assert words == "about 3 times the probes of that run; no audio is decoded for it"
+    assert probes_again(1)[0].startswith("about as much as the probes of that run;")
+    said = stated(request_of, ["mfcc"], tmp_path, f"does more: {words}", seconds)
     assert "Evaluates 1 model on 1 task" in said
-    assert "then does more: about 3 times the probes" in said
-    assert "record" not in said
-    cells_of(request_of, tmp_path)
-    assert "By the 1 record in" in stated(request_of, ["mfcc"], tmp_path, "does more", 3)
+    assert f"then does more: {words}." in said
+    assert f"not known before the first record is in {tmp_path / RECORDS}" in said
+    (cell,) = cells_of(request_of, tmp_path)
+    assert seconds(cell.evidence.record) == 3 * cell.evidence.record.cost.probe_seconds
+    measured = stated(request_of, ["mfcc", "chroma"], tmp_path, "does more", lambda _: 90.0)
+    assert "By the 1 record in" in measured
+    assert "about 3.0 min on one core" in measured
+
+
+def test_work_is_kept_under_the_cell_its_parts_and_all_facts(build_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    cell, calls = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 1, 3))), []
+
+    def make(name: str) -> dict[str, np.ndarray]:
+        calls.append(name)
+        return {name: np.ones(2)}
+
+    def work(draws: int) -> list[Work]:
+        return [Work(cell, name, {"draws": draws}, partial(make, name), (name,)) for name in ("x", "y")]
+
+    for draws in (1, 1, 2):
+        assert [[*one] for one in kept_work(work(draws), tmp_path, Observer())] == [["x"], ["y"]]
+    assert calls == ["x", "y", "x", "y"]
+    assert {path.name for path in (tmp_path / "kept" / "a").iterdir()} == {"lyra-x.safetensors", "lyra-y.safetensors"}
+    fewer = replace(cell, shared=cell.shared[1:])
+    kept_work([replace(one, cell=fewer) for one in work(2)], tmp_path, Observer())
+    assert calls[4:] == ["x", "y"], "what a cell is belongs to the facts"
 
 
 def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable[..., Cell]) -> None:
@@ -174,10 +253,10 @@ def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable
 def test_a_flipped_bit_among_the_numbers_is_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, made = tmp_path / "x.safetensors", {"score": np.linspace(0.1, 0.9, 9)}
     kept(path, {"draws": 1}, lambda: made)
-    assert kept(path, {"draws": 1}, dict)[1], "whole, it is read"
+    assert kept(path, {"draws": 1}, dict), "whole, it is read"
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    scores, was_there = kept(path, {"draws": 1}, lambda: made)
-    assert (scores["score"].tolist(), was_there) == (made["score"].tolist(), False)
+    scores = kept(path, {"draws": 1}, lambda: made)
+    assert scores["score"].tolist() == made["score"].tolist()
     assert f"{path} is damaged" in caplog.text

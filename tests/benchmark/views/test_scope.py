@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from cmbench.benchmark.pages.page import write_page
 from cmbench.benchmark.records.evidence import Evidence
@@ -72,6 +73,7 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
     assert not re.search(r"\b(nan|None|inf)\b", re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL))
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_predictions_nothing_is_claimed(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "before", 0.5), *made(build_evidence, "after", 3.0)]
     records = [e.record for e in found]
@@ -84,6 +86,7 @@ def test_without_predictions_nothing_is_claimed(build_evidence: Build, tmp_path:
     assert "Equity over traditions" in half
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_mini_is_labelled_and_apart(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
     mini = [e for name in "ab" for e in made(build_evidence, name, 1.0 + (name == "b"), edition="mini")]
@@ -94,6 +97,7 @@ def test_mini_is_labelled_and_apart(build_evidence: Build, tmp_path: Path) -> No
     assert 'id="s2-transfer"' in synthetic
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_two_models_of_one_name_stay_two(build_evidence: Build, tmp_path: Path) -> None:
     one, other = (made(build_evidence, "m", s, fingerprint=f * 16) for s, f in ((0.5, "a"), (3.0, "b")))
     page = page_of([*one, *other], tmp_path)
@@ -101,6 +105,7 @@ def test_two_models_of_one_name_stay_two(build_evidence: Build, tmp_path: Path) 
     assert "What changed" in page
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_models_without_a_common_task_are_not_compared(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "a", 0.5, TASKS[:2]), *made(build_evidence, "b", 0.5, TASKS[2:])]
     page = page_of(found, tmp_path)
@@ -136,6 +141,7 @@ def test_twenty_models_stay_under_two_mebibytes(build_evidence: Build, tmp_path:
     assert len(page.encode()) < 2 * 2**20
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_task_without_any_score_is_not_ranked(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
     nothing = Metric(value=None, interval=None, per_seed=(None,), reason="no label is defined")
@@ -152,6 +158,7 @@ def test_a_task_without_any_score_is_not_ranked(build_evidence: Build, tmp_path:
     assert moved.data["ranked"] == ["turkish_makam", "fma_medium"]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_one_contradicting_record_does_not_take_the_page_down(build_evidence: Build, tmp_path: Path) -> None:
     found = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
     found[-1] = replace(found[-1], groups=(None,) * 80)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,22 @@ def test_a_model_is_trained_on_what_was_drawn_and_could_be_used(
     assert np.array_equal(seen[0], drawn)
 
 
+def test_draws_that_teach_more_or_less_widen_the_interval(build_cell: BUILD, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cmbench.benchmark.probing import search
+
+    cell = build_cell("few", plain)
+    truth, noise = cell.evidence.targets, np.random.default_rng(0).standard_normal(cell.evidence.targets.shape)
+    # Of every six draws half teach nothing, or all teach half: the mean is much the same.
+    unlike, alike = (np.array([*levels] * len(PARTS)) for levels in ((0, 0, 0, 3, 3, 3), (1.5,) * 6))
+    spread = {}
+    for name, strength in (("unlike", unlike), ("alike", alike)):
+        logits = (strength[:, None, None] * truth + noise).astype(np.float32)
+        monkeypatch.setattr(search, "run_probes", lambda *_, logits=logits, **__: SimpleNamespace(logits=logits))
+        scores = score_parts(cell, DRAWS, "cpu", Observer(), RESAMPLES)
+        spread[name] = scores[PARTS[0].words][1:].std()
+    assert spread["unlike"] > 1.5 * spread["alike"]
+
+
 def test_a_part_of_which_a_model_can_use_nothing_is_an_error(build_cell: BUILD) -> None:
     from dataclasses import replace
 
@@ -212,6 +229,20 @@ def test_a_lead_that_is_looked_for_among_all_sizes_is_judged_among_all_sizes(bui
         assert one.q_value == pytest.approx(
             min((other.p_value or 0.0) * len(ordered) / k for k, other in enumerate(ordered, 1) if k >= rank)
         )
+
+
+def test_a_task_that_defines_no_label_is_in_no_mean(build_cell: BUILD) -> None:
+    cells, scores = [], []
+    for task, tradition, value in (("lyra", "greek", 0.5), ("rebetiko", "greek", np.nan), ("raga", "carnatic", np.nan)):
+        cells.append(build_cell("a", plain, task=task, tradition=tradition, seed=0))
+        scores.append({size.words: np.full(11, value) for size in SIZES})
+    found = judge(cells, scores, 3)
+    assert (found.undefined, list(found.curves)) == (("rebetiko", "raga"), ["greek"])
+    assert {point.value for point in found.curves["greek"]["a"].values()} == {0.5}
+    assert found.kept["a"][PARTS[0]].value == 1.0
+    assert "In no mean, as the test split defines no label: rebetiko, raga." in efficiency_table(found).notes
+    with pytest.raises(CmbenchError, match="No label is defined by the test split of rebetiko, raga"):
+        judge(cells[1:], scores[1:], 3)
 
 
 def test_every_tradition_and_size_has_its_own_change(build_cell: BUILD) -> None:

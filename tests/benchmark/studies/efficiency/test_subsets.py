@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,24 @@ def test_a_label_alone_has_as_many_tracks_without_it(build_cell: Callable[..., C
         for row in found[size]:
             assert (labels[row].sum(), (~labels[row]).sum()) == (size.amount, size.amount)
     assert (found[Size(POSITIVES, 1)] <= found[Size(POSITIVES, 5)]).all()
+
+
+def test_a_track_of_which_a_label_is_not_known_is_none_without_it(build_cell: Callable[..., Cell]) -> None:
+    data = build_cell("a", noise, names=("a--0",)).data
+    plain = draw_parts(data, 4)
+    # Of every other track nobody knows.
+    tracks = tuple(
+        replace(track, labels=(), unknown=("a--0",)) if i % 2 else track for i, track in enumerate(data.splits["train"])
+    )
+    masked = replace(data, splits={**data.splits, "train": tracks})
+    labels, known = masked.label_matrix("train")[:, 0], masked.known_matrix("train")
+    assert known is not None
+    for size in AXES[POSITIVES][:-1]:
+        most = min(int(size.amount), int(labels.sum()))
+        for row in draw_parts(masked, 4)[size]:
+            assert known[row].all()
+            assert (labels[row].sum(), (~labels[row]).sum()) == (most, size.amount)
+        assert not np.array_equal(plain[size], draw_parts(masked, 4)[size])
 
 
 def test_draws_depend_on_the_split_alone(build_cell: Callable[..., Cell]) -> None:

@@ -115,9 +115,13 @@ def test_what_knows_albums_alone_loses_them_and_what_knows_music_is_kept(study: 
 
     listed = tmp_path / "heard.txt"
     listed.write_text("albums\ta0-0\nelsewhere\ta1-0\n" + "\n".join(f"a{album}-0" for album in range(2, 20)))
-    heard = study(listed).answers.of(HEARD, "albums")["albums"]
-    assert heard.tracks == 19
-    listed.write_text("nothing\n")
+    found = study(listed)
+    assert found.answers.of(HEARD, "albums")["albums"].tracks == 19
+    assert found.absent[-1] == f"1 of 20 tracks in {listed} is in no test split of these tasks: elsewhere a1-0."
+    listed.write_text("nothing\na0-1\na0-2\na0-3\n")
+    with pytest.raises(UsageError, match=r"4 of 4 tracks in .* are in no test split of albums: a0-1, a0-2, a0-3, …"):
+        study(listed)
+    listed.write_text("a0-0\n")
     with pytest.raises(UsageError, match="too few of its tracks are test tracks"):
         study(listed)
 

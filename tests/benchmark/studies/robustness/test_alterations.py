@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmbench.baselines.spectral.pitch_salience import SAMPLE_RATE, track_pitches
 from cmbench.benchmark.studies.robustness import alterations
-from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, DISC_HZ, THERE_AND_BACK
+from cmbench.benchmark.studies.robustness.alterations import ALTERATIONS, DISC_HZ, THERE_AND_BACK, Alteration, Altering
 from cmbench.errors import UsageError
 
 Audio = NDArray[np.float32]
@@ -98,6 +100,38 @@ def test_there_and_back_leaves_a_trace_of_the_phase_vocoder_alone(melody: Audio)
     back = ALTERATIONS[THERE_AND_BACK].alter(melody, SAMPLE_RATE)
     assert abs(moved_by(back, melody)) < 0.5
     assert level(back, 50, 5000) == pytest.approx(level(melody, 50, 5000), abs=0.5)
+
+
+@pytest.mark.parametrize(("rate", "samples"), [(24_000, 24_000), (16_000, 7_777)])
+def test_a_shift_is_that_of_librosa_to_the_bit(rate: int, samples: int) -> None:
+    from librosa.effects import pitch_shift
+
+    audio = 0.1 * np.random.default_rng(4).standard_normal(samples).astype(np.float32)
+    for cents in (50.0, -100.0):
+        moved = pitch_shift(audio, sr=rate, n_steps=cents / 100, res_type="soxr_hq")
+        level = np.float32(audio.std() / moved.std())
+        assert np.array_equal(alterations.shifted(audio, rate, cents), moved * level)
+
+
+def test_a_window_is_altered_once_in_every_form_for_all_who_hear_it(tmp_path: Path) -> None:
+    calls = []
+
+    def times(audio: Audio, rate: int, factor: float) -> Audio:
+        calls.append((rate, factor))
+        return audio * np.float32(factor)
+
+    forms = [Alteration(f"times {by}", "times", 0.0, partial(times, factor=by)) for by in (2.0, 3.0)]
+    altering = Altering(tmp_path, forms)
+    audio = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for form, factor in ((forms[1], 3), (forms[0], 2), (forms[1], 3)):
+        assert np.array_equal(altering.altered(audio, 8000, form), audio * factor)
+    assert calls == [(8000, 2.0), (8000, 3.0)] * 2
+    # What it is in another rate, or another window, is something else.
+    altering.altered(audio[::-1], 8000, forms[0])
+    assert len(calls) == 4
+    altering.altered(audio[:1], 4000, forms[0])
+    altering.altered(audio[:1] + 1, 8000, forms[0])
+    assert calls[4:] == [(4000, 2.0), (4000, 3.0), (8000, 2.0), (8000, 3.0)]
 
 
 def test_without_librosa_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,8 +140,18 @@ def study(tmp_path: Path, models: Models, few: None) -> Study:
     return run
 
 
-def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(study: Study, models: Models) -> None:
+def test_what_a_shift_breaks_is_lost_and_what_it_does_not_touch_is_kept(
+    study: Study, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    altered, noise = [], ALTERATIONS[NOISE]
+
+    def counted(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+        altered.append(rate)
+        return noise.alter(audio, rate)
+
+    monkeypatch.setitem(ALTERATIONS, NOISE, replace(noise, alter=counted))
     found = study("absolute", "relative")
+    assert len(altered) == 24, "once for both"
 
     def asked(model: str, kind: str, part: str) -> Answer:
         return found.of(kind, model)[part]
