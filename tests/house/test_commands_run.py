@@ -88,11 +88,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("fieldwork", "notes.csv").write_text("\n".join(["file,label,album", *rows]) + "\n", encoding="utf-8")
     entries = ROOT / "leaderboards" / "entries"
     shutil.copytree(entries, "leaderboards/entries")
-    for folder, name in STAND_INS.items():
+    for shown, name in STAND_INS.items():
         latest = max((entries / name).iterdir(), key=lambda version: int(version.name))
         for kept in [*latest.glob("records/*"), *latest.glob("predictions/*")]:
-            Path("results", folder).mkdir(parents=True, exist_ok=True)
-            shutil.copy(kept, Path("results", folder, kept.name))
+            Path("results", shown).mkdir(parents=True, exist_ok=True)
+            shutil.copy(kept, Path("results", shown, kept.name))
     model = random_checkpoint("random-mert-nano")
     folder = save(Path("my-mert"), model.shape, old_names(model.weights))
     (folder / "preprocessor_config.json").write_text('{"sampling_rate": 24000, "do_normalize": false}')
