@@ -46,6 +46,6 @@ def test_levels_are_those_of_mirrored_frames() -> None:
     padded = np.pad(audio, 32, mode="reflect")
     frames = np.stack([padded[k : k + 64] * window for k in range(0, 301, 20)])
     expected = 10 * np.log10(np.abs(np.fft.rfft(frames)) ** 2 @ filters)[:-1]
-    heard, shape, bands = (torch.tensor(x).float() for x in (audio[None], window, filters))
-    found = conformer.mel_decibels(heard, shape, bands, 64, 20)
+    heard, shape, bank = (torch.tensor(values).float() for values in (audio[None], window, filters))
+    found = conformer.mel_decibels(heard, shape, bank, 64, 20)
     np.testing.assert_allclose(found[0], expected, atol=1e-3)
