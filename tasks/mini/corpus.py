@@ -113,7 +113,8 @@ def counts(scale: float, version: str = MINI_VERSION) -> dict[str, int]:
 def _albums(total: int, largest: int, rng: np.random.Generator) -> list[int]:
     """Sizes of albums, in any order: as many of one track as of two, and so on, but for the last."""
     ends = np.cumsum(np.arange(total) % largest + 1)
-    return rng.permutation(np.diff(np.minimum(ends, total), prepend=0)[: np.searchsorted(ends, total) + 1]).tolist()
+    sizes: list[int] = rng.permutation(np.diff([0, *ends[ends < total], total])).tolist()
+    return sizes
 
 
 def _former_albums(total: int, rng: np.random.Generator) -> list[int]:
