@@ -221,7 +221,7 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
     """
     if without := [task.name for task in tasks if "mini" not in task.editions]:
         raise UsageError(f"{without[0]} has no mini edition; the built-in tasks do (`cmbench tasks`).")
-    if not 1 <= count <= (most := counts(1.0)["test"]):
+    if count not in range(1, (most := counts(1.0)["test"]) + 1):
         raise UsageError(f"--tracks must be from 1 to {most}, not {count}.")
     if not (np.isfinite(scale) and scale > 0):
         raise UsageError(f"The scale of the mini edition must be positive, not {scale}.")

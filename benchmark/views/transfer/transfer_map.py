@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....tasks.base import WESTERN
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
+from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page, prepare_map
 from ..words import percent, points
 from .transfer_tables import separable
 
@@ -58,8 +58,7 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     height = head + line * rows + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * columns / width, line * rows / height))
-    axes.set_xlim(0, columns)
-    axes.set_ylim(rows, 0)
+    prepare_map(axes, columns, rows)
     axes.set_axis_off()
     edge, largest = 1.2 * point, scale_end(matrix)
     ends = {model: math.inf if matrix.kinds[model] == "control" else largest for model in matrix.models}
