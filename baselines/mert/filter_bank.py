@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...baselines.mert.network import HubertShape
 from ...errors import UsageError
-from ..recipes.recipe import RATE
+from .network import HubertShape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Doubles = NDArray[np.float64]
+
+RATE = 24_000
+"""Hz, of the waveform."""
 
 LOWEST, HIGHEST = 50.0, 11_000.0
 """Hz, centres of the outermost bands."""

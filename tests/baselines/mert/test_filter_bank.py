@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from cmbench.baselines.mert.filter_bank import HIGHEST, LOWEST, filter_bank
 from cmbench.baselines.mert.heads import HeadShape
 from cmbench.baselines.mert.network import HubertShape, convolve, random_weights
 from cmbench.errors import UsageError
 from cmbench.pretraining.learner import NANO
-from cmbench.pretraining.objective.filter_bank import HIGHEST, LOWEST, filter_bank
 from cmbench.pretraining.objective.model import from_shape
 
 FIRST, SECOND = (f"feature_extractor.conv_layers.{i}.conv.weight" for i in range(2))
