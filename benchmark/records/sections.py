@@ -13,20 +13,11 @@ from statistics import fmean
 
 from ...errors import UsageError
 from ...tasks.base import EDITION_ORDER, PAPER_TASKS, tradition_place
-from .record import ACCURACY, ARGMAX_F1, RANKED, Metric, Record
+from . import titles
+from .record import RANKED, Metric, Record
 from .setting import Setting
 
-METRIC_TITLES: Mapping[str, str] = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "AP",
-    "f1_micro": "F1 micro",
-    "f1_macro": "F1 macro",
-}
-"""Of the scores that every record has."""
-
-DECISION_TITLES: Mapping[str, str] = {ACCURACY: "accuracy", ARGMAX_F1: "argmax F1 macro"}
-"""Of what tasks with one label a track have besides."""
-
+METRIC_TITLES, DECISION_TITLES = titles.SCORES, titles.DECISIONS
 HEADLINE = RANKED
 """The metrics of the paper's tables."""
 
