@@ -84,7 +84,7 @@ bench: $(VENV)/.test  ## measure speed side by side, and say what got slower tha
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --benchmark-json=build/bench.json
 	$(BIN)/python -m cmbench.tests.benchmarks.ratios build/bench.json $(WRITE)
 
-nano: $(BIN)/cmbench  ## train the nano family again (about half an hour on two cores) and compare it with what ships
+nano: $(BIN)/cmbench  ## train the nano family again (up to an hour on two cores) and compare it with what ships
 	$(BIN)/cmbench reproduce family --out nano
 
 clean:  ## remove the virtual environment and the results

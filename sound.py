@@ -114,9 +114,9 @@ def bytes_of(path: Path) -> Bytes:
 
 
 class _Pieces(io.RawIOBase):
-    def __init__(self, data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None) -> None:
+    def __init__(self, data: Bytes, pieces: Sequence[Bytes | tuple[int, int]], length: int | None) -> None:
         self._data, self._pieces, self._at = data, pieces, 0
-        self._ends = list(accumulate(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces))
+        self._ends = list(accumulate(p[1] - p[0] if isinstance(p, tuple) else len(p) for p in pieces))
         self._there = self._ends[-1]
         self._length = self._there if length is None else length
 
@@ -145,17 +145,15 @@ class _Pieces(io.RawIOBase):
             piece = self._pieces[number]
             left = self._ends[number] - self._at
             count = min(left, len(view))
-            if isinstance(piece, bytes):
-                content = piece[len(piece) - left :][:count]
-            else:
-                content = self._data[piece[1] - left : piece[1] - left + count]
+            whole, stop = (self._data, piece[1]) if isinstance(piece, tuple) else (piece, len(piece))
+            content = whole[stop - left : stop - left + count]
         view[: len(content)] = content
         self._at += len(content)
         return len(content)
 
 
-def joined_bytes(data: Bytes, pieces: Sequence[bytes | tuple[int, int]], length: int | None = None) -> IO[bytes]:
-    """Return stretches of a file (first byte, byte after the last), and bytes between them, as one file of its own.
+def joined_bytes(data: Bytes, pieces: Sequence[Bytes | tuple[int, int]], length: int | None = None) -> IO[bytes]:
+    """Return stretches of ``data`` (first byte, byte after the last), and bytes of others, as one file of its own.
 
     Up to ``length`` zeros follow what is there, for a decoder that looks for a tag before the end.
     """

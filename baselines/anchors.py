@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from .base import EncoderCard, EncoderEntry, LoadOptions, require_audio
 from .mert.checkpoint import Checkpoint, Preprocessor
+from .mert.envelope import EnvelopeShape
+from .mert.melody import MelodyShape
 from .mert.network import HubertShape
 
 if TYPE_CHECKING:
@@ -25,10 +27,13 @@ NANO = HubertShape(
 )
 # The network of MERT-nano and all that was made of it, as `nano/MERT-nano/config.json` has it.
 NANO_OWN = replace(
-    NANO, conv_dim=(96,) * 2, conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer", pre_norm=True
-)
+    NANO, conv_dim=(96,) * 2, conv_kernel=(640, 4), conv_stride=(80, 4), conv_norm="layer", pre_norm=True,
+    hidden=416, layers=1, heads=4, intermediate=256, position_kernel=16,
+    melody=MelodyShape(64), envelope=EnvelopeShape(64),
+)  # fmt: skip
 RANDOM_SHAPES = {"random-mert-nano": NANO, "random-mert-95m": HubertShape(), "MERT-nano-untrained": NANO_OWN}
 _SEED = 20_230_531
+_TRAINED_SEED = 1337  # that of the recipe `mert-nano`: its twin is the very network that training began with
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def load_constant(options: LoadOptions) -> ConstantEncoder:
 
 
 def load_random(name: str, options: LoadOptions) -> HubertEncoder:
-    """Return MERT's architecture with weights drawn from a fixed seed.
+    """Return a network that was not trained, with weights drawn from a fixed seed.
 
     Raises:
         UsageError: there is no such device.
@@ -78,27 +83,32 @@ def load_random(name: str, options: LoadOptions) -> HubertEncoder:
     from .mert.encoder import bare_card, build_encoder
 
     read = random_checkpoint(name)
-    card = bare_card(name, "anchors", read.licence, (), "built in", f"{_network(name)} with random weights.")
+    card = bare_card(name, "anchors", read.licence, (), "built in", f"{_network(name)}.")
     return build_encoder(card, read.shape, read.weights, read.preprocessor, options)
 
 
 def random_checkpoint(name: str) -> Checkpoint:
     """Return the weights of one of :data:`RANDOM_SHAPES` as if they had been read from a folder."""
-    from .mert.network import random_weights
+    from .mert.network import initial_weights, random_weights
 
     shape = RANDOM_SHAPES[name]
-    return Checkpoint(shape, random_weights(shape, _SEED), {}, Preprocessor(24_000, False, "none"), "Apache-2.0")
+    twin = shape is NANO_OWN
+    weights = initial_weights(shape, _TRAINED_SEED, spectral=True) if twin else random_weights(shape, _SEED)
+    return Checkpoint(shape, weights, {}, Preprocessor(24_000, False, "none"), "Apache-2.0")
 
 
 def _network(name: str) -> str:
-    return "MERT-nano's network" if RANDOM_SHAPES[name] is NANO_OWN else "MERT's architecture"
+    if RANDOM_SHAPES[name] is NANO_OWN:
+        return "MERT-nano before its first update"
+    return "MERT's architecture with random weights"
 
 
 def _random_entry(name: str) -> EncoderEntry:
-    size = f"{RANDOM_SHAPES[name].layers} layers of {RANDOM_SHAPES[name].hidden}"
+    shape = RANDOM_SHAPES[name]
+    size = f"{shape.layers} layer{'s' if shape.layers > 1 else ''} of {shape.hidden}"
     return EncoderEntry(
         name=name,
-        summary=f"{_network(name)} ({size}) with random weights: what the architecture hears untrained.",
+        summary=f"{_network(name)} ({size}): what the architecture hears untrained.",
         licence="Apache-2.0",
         source="built in",
         load=partial(load_random, name),

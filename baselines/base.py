@@ -1,9 +1,9 @@
 """What an encoder is: audio in, the mean over time of every hidden state out.
 
 A built-in family is one file in this folder that defines any of ``ENCODERS`` (name -> :class:`EncoderEntry`),
-``FOLDER_READERS`` (``model_type`` of a ``config.json`` -> :data:`FolderReader`), ``FILE_READERS`` (ending ->
-:data:`FileReader`) and ``PREPARERS`` (name -> :class:`Preparer`). Another distribution offers encoders through the
-entry point group ``cmbench.baselines``. Nothing here imports torch.
+``FOLDER_READERS`` (``model_type`` of a ``config.json``, or a key of one that states none -> :data:`FolderReader`),
+``FILE_READERS`` (name or ending -> :data:`FileReader`) and ``PREPARERS`` (name -> :class:`Preparer`). Another
+distribution offers encoders through the entry point group ``cmbench.baselines``. Nothing here imports torch.
 """
 
 from __future__ import annotations

@@ -72,15 +72,14 @@ class BasicPitchEncoder:
 
     def posteriors(self, window: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return contours, notes and onsets of ``[samples]`` over time, ``[frames, pitches]`` each, in [0, 1]."""
+        import numpy as np
+
         half = OVERLAP // 2
         # One at a time: what a stretch gives must not depend on how many are computed with it.
         outputs = [self.session.run(list(STATES.values()), {_INPUT: one[None]}) for one in stretches(window)]
         frames = int(len(window) * (FRAMES_PER_SECOND / SAMPLE_RATE))
-        found = []
-        for kind in zip(*outputs, strict=True):
-            kept = [one[0, half:-half] for one in kind]
-            found.append(_joined(kept)[:frames])
-        return tuple(found)
+        kinds = zip(*outputs, strict=True)
+        return tuple(np.concatenate([one[0, half:-half] for one in kind])[:frames] for kind in kinds)
 
     def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return contours, notes and onsets averaged over time; the 88 of the latter are filled up with zeros."""
@@ -92,12 +91,6 @@ class BasicPitchEncoder:
             for state, values in zip(row, self.posteriors(window), strict=True):
                 state[: values.shape[1]] = values.mean(0)
         return finite(features, self.card)
-
-
-def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.concatenate(parts)
 
 
 def prepare(source: Path | None) -> Path:

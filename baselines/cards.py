@@ -17,9 +17,13 @@ TEMPLATE = """\
 {% endfor %}## Use
 
 ```python
-from transformers import HubertModel
+{% if streams %}import cmbench  # the network has streams, which HubertModel lacks
+from transformers import AutoModel
 
-model = HubertModel.from_pretrained("path/to/this/folder", dtype="float32").eval()
+cmbench.register()
+model = AutoModel{% else %}from transformers import HubertModel
+
+model = HubertModel{% endif %}.from_pretrained("path/to/this/folder", dtype="float32").eval()
 states = model(audio, output_hidden_states=True).hidden_states  # audio: [batch, samples] at {{ rate }} Hz
 ```
 
@@ -74,11 +78,13 @@ def model_card(
     base_model: str | list[str] | None = None,
     relation: str | None = None,
     tags: Sequence[str] = (),
+    streams: bool = False,
     **more: Any,
 ) -> str:
     """Return ``README.md`` of a model folder: front matter as the hub reads it, what the model is, how to load it.
 
-    ``rate`` is in Hz; ``trained_on`` is ``None`` where the corpora are not stated; ``more`` goes into the front matter.
+    ``rate`` is in Hz; ``trained_on`` is ``None`` where the corpora are not stated; ``streams`` says that the network
+    has what plain HuBERT lacks; ``more`` goes into the front matter.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -94,7 +100,7 @@ def model_card(
         trained_on=None if trained_on is None else list(trained_on),
         **more,
     )
-    card = ModelCard.from_template(front, template_str=TEMPLATE, title=title, parts=parts, rate=rate)
+    card = ModelCard.from_template(front, template_str=TEMPLATE, title=title, parts=parts, rate=rate, streams=streams)
     return f"{str(card).rstrip()}\n"
 
 

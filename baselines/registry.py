@@ -26,13 +26,13 @@ def _by_name(attribute: str) -> dict[str, Any]:
 
 @cache
 def folder_readers() -> Mapping[str, FolderReader]:
-    """Return what reads a folder, by the ``model_type`` of its configuration."""
+    """Return what reads a folder, by the ``model_type`` of its configuration, or a key of one that states none."""
     return _by_name("FOLDER_READERS")
 
 
 @cache
 def file_readers() -> Mapping[str, FileReader]:
-    """Return what reads a single file, by the ending of its name."""
+    """Return what reads a single file, by its name or the ending of it."""
     return _by_name("FILE_READERS")
 
 
@@ -108,7 +108,7 @@ def _load(name: str, options: LoadOptions) -> Encoder:
 
 
 def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
-    """Load an encoder from a fairseq checkpoint (``*.pt``) of MERT, a folder in Hugging Face format, or the hub.
+    """Load an encoder from a file that a family reads (``*.pt``), a folder in Hugging Face format, or the hub.
 
     The hub's are called ``hf:owner/name`` with an optional ``@`` and commit, branch or tag.
 
@@ -117,12 +117,12 @@ def load_folder(path: str | Path, options: LoadOptions) -> Encoder:
         MissingError: the hub's model is not on this machine and cannot be fetched.
     """
     file = find_path(str(path))
-    reader = file_readers().get(file.suffix)
+    reader = file_readers().get(file.name, file_readers().get(file.suffix))
     if reader is not None and is_there(str(path)) and file.is_file():
         return reader(file, options)
     found = open_folder(path, options)
-    kind = found.config.get("model_type")
     readers = folder_readers()
+    kind = found.config.get("model_type", next((key for key in readers if key in found.config), None))
     if not isinstance(kind, str) or kind not in readers:
         known = ", ".join(sorted(readers))
         raise UsageError(f"{found.path / 'config.json'}: model_type is {kind!r}; cmbench reads {known}.")

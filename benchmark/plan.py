@@ -5,9 +5,8 @@ Nothing is written, rendered or fetched, and no server is asked: what is not kno
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from ..tasks.choice import only_if_ready, select_tasks
 from ..tasks.splits.names import SPLITS
 from .models import Encoders
 from .needs import DATA_ROOT, Need, model_need, task_needs
-from .protocol import DEFAULT_PROTOCOL, Protocol, get_protocol
+from .protocol import Protocol, get_protocol
 from .rates import Rate, read_rates, window_count
+from .request import RunRequest
 from .run import as_models, check_request, edition_of, require_data_root
 
 SCHEMA = 1
@@ -83,54 +83,34 @@ class RunPlan:
     schema: int = SCHEMA  # of this plan as JSON
 
 
-def plan_run(
-    model: str | Sequence[str],
-    tasks: str | Sequence[str] = "all",
-    *,
-    edition: str | None = None,
-    split: str | None = None,
-    protocol: str | Protocol = DEFAULT_PROTOCOL,
-    data_root: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] = "results",
-    device: str = "auto",
-    precision: str = "float32",
-    seeds: int | None = None,
-    mini_scale: float = 1.0,
-    mini_seed: int = 0,
-) -> RunPlan:
-    """Say what :func:`.run.run` with the same arguments would do; every model by name, none as an object.
+def plan_run(asked: RunRequest) -> RunPlan:
+    """Say what :func:`.run.run` would do of a request; every model by name.
 
     Raises:
         UsageError: a name or a value means nothing.
     """
-    check_request(edition, mini_scale, None, Path(out))
-    chosen, root = get_protocol(protocol, seeds), require_data_root(data_root)
-    names = [name for name in as_models(model) if isinstance(name, str)]
-    context = LoadContext(root, cache_root(), mini_scale=mini_scale, mini_seed=mini_seed, writes=False)
-    if_ready = only_if_ready(tasks)
-    loads = [_load(task, edition, split, context, task.name in if_ready) for task in select_tasks(tasks)]
+    out = Path(asked.out)
+    check_request(asked.edition, asked.mini_scale, None, out)
+    chosen, root = get_protocol(asked.protocol, asked.seeds), require_data_root(asked.data_root)
+    names = [name for name in as_models(asked.model) if isinstance(name, str)]
+    context = LoadContext(root, cache_root(), mini_scale=asked.mini_scale, mini_seed=asked.mini_seed, writes=False)
+    if_ready = only_if_ready(asked.tasks)
+    loads = [
+        _load(task, asked.edition, asked.split, context, task.name in if_ready) for task in select_tasks(asked.tasks)
+    ]
     if nothing_ready := all(load.left_out for load in loads):
         loads = [load.required() for load in loads]
-    encoders = Encoders(LoadOptions("cpu", offline=True, precision=precision))
+    encoders = Encoders(LoadOptions("cpu", offline=True, precision=asked.precision))
     cards, lacking = _cards(encoders, names)
     needs = [*(need for load in loads for need in load.needs), *lacking]
-    cells = tuple(_cell(cards[name], name, load, chosen, Path(out)) for name in names for load in loads)
-    rates, problems = read_rates(Path(out), cache_root(), cards, chosen, precision)
+    cells = tuple(_cell(cards[name], name, load, chosen, out) for name in names for load in loads)
+    rates, problems = read_rates(out, cache_root(), cards, chosen, asked.precision)
     where = DATA_ROOT if root is None and any(cell.edition == "full" for cell in cells) else root
-    given: dict[str, object] = {
-        "edition": edition,
-        "split": split,
-        "data-root": where,
-        "seeds": seeds,
-        "protocol": chosen.name,
-        "out": out,
-    }
-    given |= {"device": device, "precision": precision, "mini-scale": float(mini_scale), "mini-seed": mini_seed}
-    command = _command(names, tasks, given)
+    command = _command(replace(asked, data_root=None if where is None else str(where)))
     return RunPlan(
         protocol=chosen.name,
         protocol_sha256=chosen.sha256,
-        out=str(out),
+        out=asked.out,
         data_root=None if root is None else str(root),
         needs=tuple(needs),
         cells=cells,
@@ -240,18 +220,14 @@ def _expected(name: str, rate: Rate, cells: Sequence[PlannedCell]) -> Expected:
     )
 
 
-USUAL = {"protocol": DEFAULT_PROTOCOL, "out": "results", "device": "auto", "precision": "float32"}
-USUAL |= {"mini-scale": "1.0", "mini-seed": "0"}
-"""What a run takes where nothing is said."""
-
-
-def _command(names: Sequence[str], tasks: str | Sequence[str], options: Mapping[str, object]) -> str:
+def _command(asked: RunRequest) -> str:
     """Return what to type for the run itself: every option that is not the usual one."""
-    listed = tasks if isinstance(tasks, str) else ",".join(tasks)
-    words = ["cmbench run", f"--model {shlex.quote(','.join(names))}", f"--tasks {shlex.quote(listed)}"]
-    said = {option: str(value) for option, value in options.items() if value is not None}
-    said["protocol"] = said["protocol"].partition("+")[0]
-    return " ".join(words + [f"--{o} {shlex.quote(value)}" for o, value in said.items() if value != USUAL.get(o)])
+    words = ["cmbench run"]
+    for key, value in vars(asked).items():
+        if value != getattr(RunRequest(), key):
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            words.append(f"--{key.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(text)}"))
+    return " ".join(words)
 
 
 def _order(needs: Sequence[Need], cells: Sequence[PlannedCell], command: str, root: Path) -> tuple[str, ...]:

@@ -62,10 +62,6 @@ _LEAST = (("limit", SMALLEST_LIMIT, "30"), ("workers", 1, "2"), ("seeds", 1, "5"
           ("gpus_per_worker", 0, "0.5"), ("batch_seconds", 1, "120"))  # fmt: skip
 """Keys, the least that each may be, and an example."""
 
-PLANNED = ("model", "tasks", "edition", "split", "protocol", "data_root", "out", "device", "precision", "seeds",
-           "mini_scale", "mini_seed")  # fmt: skip
-"""Arguments that a plan takes."""
-
 
 def read_request(words: Sequence[str], options: Mapping[str, Any]) -> RunRequest:
     """Put a request together; what comes later counts.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from .records.evidence import Evidence
     from .views.base import View
     from .views.changes import Found
     from .views.transfer import Transfer
@@ -98,7 +97,6 @@ def view(
         UsageError: there is no such view or option, or no such record.
         CmbenchError: predictions are missing, changed or damaged.
     """
-    from .records.evidence import choose_records, read_evidence
     from .views.registry import views
 
     known = views()
@@ -107,18 +105,7 @@ def view(
     found = known[name]
     if unknown := options.keys() - found.parameters.keys():
         raise unknown_name(f"option of {name}", min(unknown), found.parameters, f"cmbench report {name} --help")
-
-    def read(wanted: Iterable[Path]) -> list[Evidence]:
-        return [read_evidence(path) for path in choose_records(wanted, edition, split, protocol)]
-
-    paths = [Path(place) for place in places]
-    if "records" in found.parameters:
-        options["records"] = list(choose_records(paths, edition, split, protocol).values())
-    if "evidence" in found.parameters:
-        options["evidence"] = read(paths) if paths else ()
-    if "read" in found.parameters:
-        options["read"] = read
-    return ViewResult(found, tuple(found.compute(**options)))
+    return ViewResult(found, found.of([Path(place) for place in places], (edition, split, protocol), **options))
 
 
 def compare(

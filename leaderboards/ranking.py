@@ -38,6 +38,7 @@ _ANCHOR_MODELS: Mapping[tuple[str, str], str] = {
     ("anchors", "constant"): "constant",
     ("anchors", "random-mert-nano"): "random weights",
     ("anchors", "random-mert-95m"): "random weights",
+    ("anchors", "MERT-nano-untrained"): "random weights",
     ("spectral", "mfcc"): "MFCC",
 }
 

@@ -56,6 +56,7 @@ class Pretrained:
         held_out: tradition -> loss on held-out music before the first and after the last update.
         weights_sha256: of its encoder.
         processes: that trained it.
+        streams: whether its network has streams.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Pretrained:
     held_out: Mapping[str, tuple[float, float]]
     weights_sha256: str
     processes: int
+    streams: bool = False
 
     @property
     def licence(self) -> str:
@@ -206,6 +208,7 @@ def pretraining_card(model: Pretrained) -> str:
         relation="finetune" if origin.name else None,
         trained_on=model.trained_on,
         contamination=model.contamination,
+        streams=model.streams,
         pretraining={
             "edition": corpus.edition,
             "contaminated": bool(model.contaminated),

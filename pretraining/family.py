@@ -212,7 +212,8 @@ class Deviation:
         name: of both.
         same: whether all weights are equal.
         largest: largest difference of a held-out loss after training, as a share; ``None`` for a merge, which has none.
-        comparable: whether recipe, corpus and excluded tracks are the same; for a merge, what is merged and how.
+        comparable: whether recipe, corpus and held-out recordings are the same; for a merge, what is merged and how.
+            The list of excluded tracks is not compared: it grows with every task, and the corpus is what it left.
     """
 
     name: str
@@ -250,7 +251,7 @@ def deviations(folder: Path) -> Iterator[Deviation]:
 
 
 def _deviation(new: Mapping[str, Any], shipped: Mapping[str, Any]) -> Deviation:
-    keys = ("recipe_sha256", "corpus_sha256", "exclusion_sha256", "steps", "contaminated")
+    keys = ("recipe_sha256", "corpus_sha256", "held_out_sha256", "steps", "contaminated")
     ours, theirs = dict(new["held_out_loss"]), dict(shipped["held_out_loss"])
     comparable = all(new[key] == shipped[key] for key in keys) and ours.keys() == theirs.keys()
     largest = max(abs(ours[t]["after"] / theirs[t]["after"] - 1) for t in theirs) if comparable else None

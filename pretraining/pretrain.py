@@ -239,6 +239,7 @@ def _described(
         held_out=_held_out(options.out / TRAINING / FILE) if group.leads else {},
         weights_sha256=_weights_sha256(learner, options.dtype),
         processes=group.size,
+        streams=bool(learner.module.shape.streams),
     )
 
 

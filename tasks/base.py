@@ -40,6 +40,8 @@ WESTERN = "western"
 
 EDITION_ORDER = ("full", "custom", "mini")
 
+MINI_VERSION = "r3"
+"""Of the splits of the ``mini`` edition; changes whenever a sample of any of their tracks changes."""
 MINI_LABEL = "mini: synthetic audio rendered from music theory; not comparable with real data"
 
 TRADITIONS = ("greek", "turkish", "carnatic", "hindustani", "western")
@@ -97,6 +99,7 @@ class LoadContext:
     progress: Progress = silent  # notified of how far the loader is
     mini_scale: float = 1.0  # factor on the number of tracks of the ``mini`` edition
     mini_seed: int = 0  # seed of the ``mini`` edition
+    mini_version: str = MINI_VERSION  # of the ``mini`` edition's splits
     needs_audio: bool = True  # whether the audio must be there; if not, a loader names files that may be absent
     # whether a loader may write into the user's folders: the splits that it drew for a corpus of one's own
     writes: bool = True

@@ -136,7 +136,7 @@ def _read_tracks(said: Description) -> tuple[Table, list[Track], list[Problem]]:
     file = find_path(said.texts.get("tracks", "tracks.csv"), folder)
     columns = (*REQUIRED, *OPTIONAL)
     table = read_table(file, "the list of tracks", expected=columns, encoding=said.texts.get("encoding"))
-    if table.guessed:
+    if table.source.guessed:
         table, encoding = with_likely_encoding(table, folder, said.labels)
         if not encoding:
             return table, [], list(table.problems)

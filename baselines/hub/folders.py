@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ...errors import UsageError, quoted
 from ...files import read_json
 from ...written import find_path, is_there
-from ..base import LoadOptions, ModelFolder
+from ..base import Encoder, EncoderEntry, FolderReader, LoadOptions, ModelFolder
+from .about import NOT_STATED
 from .layout import find_model
 from .repository import Repository, locate
 
@@ -30,12 +34,42 @@ def open_folder(path: str | Path, options: LoadOptions) -> ModelFolder:
     text = path if isinstance(path, str) else path.as_posix()
     if text.startswith(ON_THE_HUB):
         named = parse_hub_name(text)
-        found = locate(named, options)
-        return ModelFolder(found.folder, named.repository, found.source, read_json(found.folder / "config.json"))
+        return replace(open_repository(named, options), name=named.repository)
     if not is_there(text):
         raise UsageError(f"There is no model folder {text}. `cmbench models` lists the models known by name.")
     place = find_model(find_path(text))
     return ModelFolder(place.folder, place.name, place.source, read_json(place.folder / "config.json"))
+
+
+def open_repository(hub: Repository, options: LoadOptions) -> ModelFolder:
+    """Find a repository's files, fetching them if need be, and read the configuration; it has cmbench's name.
+
+    Raises:
+        UsageError: it has no readable ``config.json``.
+        MissingError: it is not on this machine and cannot be fetched.
+    """
+    found = locate(hub, options)
+    return ModelFolder(found.folder, hub.name, found.source, read_json(found.folder / "config.json"))
+
+
+Reader = Callable[[ModelFolder, LoadOptions, str, tuple[str, ...], str], Encoder]
+"""Loads a folder's encoder, with the licence, the corpora and the description that its card shall have."""
+
+
+def folder_reader(read: Reader, description: str) -> FolderReader:
+    """Return what reads a folder of which nobody says more than lies in it."""
+    return lambda folder, options: read(folder, options, "not stated", NOT_STATED, description)
+
+
+def hub_entry(hub: Repository, summary: str, trained_on: tuple[str, ...], read: Reader) -> EncoderEntry:
+    """Return the registry's line of a model on the hub."""
+    load = partial(_load, hub, summary, trained_on, read)
+    details = (("trained on", ", ".join(trained_on)), ("revision", hub.pinning))
+    return EncoderEntry(hub.name, summary, hub.licence, hub.source, load, details)
+
+
+def _load(hub: Repository, summary: str, trained_on: tuple[str, ...], read: Reader, options: LoadOptions) -> Encoder:
+    return read(open_repository(hub, options), options, hub.licence, trained_on, summary)
 
 
 def parse_hub_name(text: str) -> Repository:

@@ -37,6 +37,7 @@ class Repository:
     repository: str  # ``owner/name`` on the hub
     revision: str | None = None  # commit, branch or tag; ``None`` is the main branch
     licence: str = "see the model card"  # of the weights, as far as it is known before they are here
+    files: tuple[str, ...] = ()  # configuration and weights, of one that does not have them at its root
 
     @property
     def source(self) -> str:
@@ -47,7 +48,8 @@ class Repository:
     def pinning(self) -> str:
         """Which commit is taken, and how to have another, in words."""
         if self.revision:
-            return f"pinned to {self.revision}; another one: --model hf:{self.repository}@COMMIT"
+            other = "" if self.files else f"; another one: --model hf:{self.repository}@COMMIT"
+            return f"pinned to {self.revision}{other}"
         return (
             "not pinned: the newest commit is taken where none is here, and the record names it. "
             f"To pin one: --model hf:{self.repository}@COMMIT"
@@ -57,8 +59,12 @@ class Repository:
     def command(self) -> str:
         """What fetches the files into the models folder by hand."""
         revision = f" --revision {self.revision}" if self.revision else ""
-        folder = models_root() / self.name
-        return f"hf download {self.repository}{revision} --exclude '*.pt' --local-dir {folder}"
+        which = revision + " --exclude '*.pt'" if not self.files else f" {' '.join(self.files)}{revision}"
+        return f"hf download {self.repository}{which} --local-dir {models_root() / self.name}"
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether configuration and weights are in the folder."""
+        return all((folder / name).is_file() for name in self.files) if self.files else has_weights(folder)
 
 
 @dataclass(frozen=True)
@@ -80,15 +86,15 @@ def locate(wanted: Repository, options: LoadOptions) -> Located:
             such repository or revision, closed access, or no weights in it, is the reason.
     """
     own = models_root() / wanted.name
-    if has_weights(own):
-        commit = _commit_of_copy(own)
+    if wanted.is_whole(own):
+        commit = _commit_of_copy(own, wanted)
         if commit is None:
             return Located(own, f"hf:{wanted.repository} (a copy of unknown revision)")
         if wanted.revision in (None, commit) or not _COMMIT.fullmatch(wanted.revision or ""):
             return Located(own, f"hf:{wanted.repository}@{commit}")
         _LOG.warning("%s holds commit %s, not %s: it is left aside.", own, commit[:8], wanted.revision)
     cached = _cached(wanted)
-    if cached is not None and (options.offline or front_end(cached.folder) is not None):
+    if cached is not None and (options.offline or wanted.files or front_end(cached.folder) is not None):
         return cached
     if options.offline:
         raise _missing(wanted, "not on this machine, and offline mode forbids to fetch it")
@@ -102,9 +108,10 @@ def locate(wanted: Repository, options: LoadOptions) -> Located:
         return cached
 
 
-def _commit_of_copy(folder: Path) -> str | None:
+def _commit_of_copy(folder: Path, wanted: Repository) -> str | None:
     """``hf download --local-dir`` notes the commit in the first line of a file beside the copy."""
-    note = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    configuration = wanted.files[0] if wanted.files else "config.json"
+    note = folder / ".cache" / "huggingface" / "download" / f"{configuration}.metadata"
     return note.read_text(encoding="utf-8").split("\n", 1)[0].strip() or None if note.is_file() else None
 
 
@@ -113,15 +120,16 @@ def _cached(wanted: Repository) -> Located | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
+        patterns = [*wanted.files] or ["config.json"]
         folder = Path(
             snapshot_download(
-                wanted.repository, revision=wanted.revision, allow_patterns=["config.json"], local_files_only=True
+                wanted.repository, revision=wanted.revision, allow_patterns=patterns, local_files_only=True
             )
         )
     except LocalEntryNotFoundError:
         return None
     # A fetch may have been cut off between shards.
-    whole = has_weights(folder) and all(file.is_file() for file in weight_files(folder))
+    whole = wanted.is_whole(folder) and all(file.is_file() for file in weight_files(folder))
     # A snapshot's folder is named after its commit.
     return Located(folder, f"hf:{wanted.repository}@{folder.name}") if whole else None
 
@@ -135,7 +143,8 @@ def _fetch(wanted: Repository) -> Located:
         info = HfApi().model_info(wanted.repository, revision=wanted.revision, timeout=_TIMEOUT_SECONDS)
         names = [file.rfilename for file in info.siblings or ()]
         kind = "*.safetensors" if any(name.endswith(".safetensors") for name in names) else "pytorch_model*.bin"
-        folder = Path(snapshot_download(wanted.repository, revision=info.sha, allow_patterns=[*_SMALL_FILES, kind]))
+        patterns = [*wanted.files] or [*_SMALL_FILES, kind]
+        folder = Path(snapshot_download(wanted.repository, revision=info.sha, allow_patterns=patterns))
     except GatedRepoError as error:
         reason = "its repository is gated: accept its terms on its page, then `hf auth login`"
         raise _missing(wanted, reason) from error
@@ -157,7 +166,7 @@ def _fetch(wanted: Repository) -> Located:
             wanted.repository,
             info.sha,
         )
-    if not has_weights(folder):
+    if not wanted.is_whole(folder):
         raise _missing(wanted, "its repository holds no config.json with .safetensors or pytorch_model.bin beside it")
     return Located(folder, f"hf:{wanted.repository}@{info.sha}")
 

@@ -6,14 +6,15 @@ hears and answers is in :mod:`.kinds`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ..base import EncoderCard, EncoderEntry, FolderReader, LoadOptions, ModelFolder, finite, require_audio
-from ..hub.repository import Repository, locate
+from ..base import EncoderCard, LoadOptions, ModelFolder, finite, require_audio
+from ..hub.folders import folder_reader, hub_entry
+from ..hub.repository import Repository
+from ..states import equal_parts, listed
 from .kinds import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -71,20 +72,6 @@ class TransformersEncoder:
         return finite(features, self.card)
 
 
-def equal_parts(window: NDArray[np.float32], longest: int | None) -> list[NDArray[np.float32]]:
-    """Cut ``[samples]`` into as few parts of one length, at most ``longest`` samples, as cover it.
-
-    The first begins where the window begins, the last ends where it ends, the others are spread evenly between.
-    """
-    samples = len(window)
-    if longest is None or samples <= longest:
-        return [window]
-    count = -(-samples // longest)
-    length = -(-samples // count)
-    starts = [round(i * (samples - length) / (count - 1)) for i in range(count)]
-    return [window[start : start + length] for start in starts]
-
-
 def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     import numpy as np
     import torch
@@ -98,16 +85,6 @@ def _states(kind: Kind, model: Any, extractor: Any, window: NDArray[np.float32])
     return [np.asarray(state, np.float32) for state in torch.split(whole, [len(state) for state in states])]
 
 
-def read_folder(folder: ModelFolder, options: LoadOptions) -> TransformersEncoder:
-    """Load an encoder of transformers from a folder.
-
-    Raises:
-        UsageError: transformers is not installed, or the folder does not hold such a model whole; the message names
-            the file and the tensors.
-    """
-    return _load(folder, options, "not stated", ("not stated",), "An encoder of transformers read from a folder.")
-
-
 def _load(
     folder: ModelFolder, options: LoadOptions, licence: str, trained_on: tuple[str, ...], description: str
 ) -> TransformersEncoder:
@@ -116,7 +93,9 @@ def _load(
     from ..device import choose_device
     from ..hub.about import read_licence, weights_sha256
 
-    kind = KINDS[str(folder.config["model_type"])]
+    kind = KINDS.get(str(stated := folder.config.get("model_type")))
+    if kind is None:
+        raise UsageError(f"{folder.path}: this is not {folder.name}: model_type is {stated!r}.")
     place = choose_device(options.device)
     extractor, model, settings = _open(kind, folder.path, folder.config)
     model = model.to(place)
@@ -196,12 +175,6 @@ def _open(kind: Kind, folder: Path, config: Mapping[str, object]) -> tuple[Any, 
     return extractor, part.eval().requires_grad_(False).float(), model.config
 
 
-def listed(names: Sequence[str], shown: int = 5) -> str:
-    """Name the first few of some tensors, and say how many more there are."""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(map(repr, names[:shown])) + more
-
-
 def _told(error: Exception) -> str:
     first = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
     return first if isinstance(error, OSError | ValueError | RuntimeError) else f"{type(error).__name__}: {first}"
@@ -274,48 +247,39 @@ def read_whole(model_class: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
             chatter.enable_progress_bar()
 
 
-@dataclass(frozen=True)
-class Published:
-    """A model on the hub that others are often compared with."""
-
-    hub: Repository  # where it is
-    summary: str  # one sentence
-    trained_on: tuple[str, ...]  # corpora of its pre-training
-
-
 # Corpora and licences: the model cards on the hub.
-PUBLISHED: tuple[Published, ...] = (
-    Published(
+PUBLISHED = (
+    (
         Repository("wav2vec2-base", "facebook/wav2vec2-base", None, "Apache-2.0"),
         "wav2vec 2.0 base, self-supervised on read English speech.",
         ("LibriSpeech 960 h",),
     ),
-    Published(
+    (
         Repository("wavlm-base-plus", "microsoft/wavlm-base-plus", None, "see the model card"),
         "WavLM base plus, self-supervised on speech.",
         ("Libri-Light 60,000 h", "GigaSpeech 10,000 h", "VoxPopuli 24,000 h"),
     ),
-    Published(
+    (
         Repository("data2vec-audio-base", "facebook/data2vec-audio-base", None, "Apache-2.0"),
         "data2vec base, self-supervised on read English speech.",
         ("LibriSpeech 960 h",),
     ),
-    Published(
+    (
         Repository("ast-audioset", "MIT/ast-finetuned-audioset-10-10-0.4593", None, "BSD-3-Clause"),
         "Audio spectrogram Transformer, supervised on sound events.",
         ("ImageNet (initialisation)", "AudioSet"),
     ),
-    Published(
+    (
         Repository("clap-music", "laion/larger_clap_music", None, "Apache-2.0"),
         "CLAP audio tower, trained with captions of music.",
         ("see the model card",),
     ),
-    Published(
+    (
         Repository("encodec-24khz", "facebook/encodec_24khz", None, "see the model card"),
         "EnCodec's encoder at 24 kHz: the codec whose tokens MERT predicts.",
         ("see the model card",),
     ),
-    Published(
+    (
         Repository("whisper-small", "openai/whisper-small", None, "Apache-2.0"),
         "Whisper's encoder, supervised on transcribed speech of many languages.",
         ("680,000 h of speech (not published)",),
@@ -323,27 +287,5 @@ PUBLISHED: tuple[Published, ...] = (
 )
 
 
-def _load_published(model: Published, options: LoadOptions) -> TransformersEncoder:
-    from ...files import read_json
-
-    found = locate(model.hub, options)
-    config = read_json(found.folder / "config.json")
-    if config.get("model_type") not in KINDS:
-        raise UsageError(f"{found.folder}: this is not {model.hub.name}: model_type is {config.get('model_type')!r}.")
-    folder = ModelFolder(found.folder, model.hub.name, found.source, config)
-    return _load(folder, options, model.hub.licence, model.trained_on, model.summary)
-
-
-def _entry(model: Published) -> EncoderEntry:
-    return EncoderEntry(
-        name=model.hub.name,
-        summary=model.summary,
-        licence=model.hub.licence,
-        source=model.hub.source,
-        load=partial(_load_published, model),
-        details=(("trained on", ", ".join(model.trained_on)), ("revision", model.hub.pinning)),
-    )
-
-
-ENCODERS: dict[str, EncoderEntry] = {entry.name: entry for entry in map(_entry, PUBLISHED)}
-FOLDER_READERS: dict[str, FolderReader] = dict.fromkeys(KINDS, read_folder)
+ENCODERS = {hub.name: hub_entry(hub, summary, trained_on, _load) for hub, summary, trained_on in PUBLISHED}
+FOLDER_READERS = dict.fromkeys(KINDS, folder_reader(_load, "An encoder of transformers read from a folder."))

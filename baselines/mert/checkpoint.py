@@ -16,6 +16,7 @@ from ...errors import UsageError
 from ...files import read_json
 from ..hub.about import HIGHEST_RATE, read_licence
 from ..hub.layout import front_end, require_content, weight_files
+from ..states import listed
 from .network import DIRECTION, GAIN, POSITION, HubertShape
 from .shape import read_shape
 
@@ -280,11 +281,7 @@ def _unwrapped(stored: str, wanted: Mapping[str, tuple[int, ...]]) -> tuple[str,
         prefix, name = prefix + wrapper, name.removeprefix(wrapper)
 
 
-def _differences(missing: list[str], unexpected: list[str], shown: int = 5) -> str:
-    def listed(names: list[str]) -> str:
-        more = f" and {len(names) - shown} more" if len(names) > shown else ""
-        return ", ".join(repr(name) for name in names[:shown]) + more
-
+def _differences(missing: list[str], unexpected: list[str]) -> str:
     parts = []
     if missing:
         parts.append(f"missing tensors: {listed(missing)}")

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ...errors import CmbenchError, UsageError
-from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder, require_audio
+from ..base import EncoderCard, EncoderEntry, FileReader, FolderReader, LoadOptions, ModelFolder, finite, require_audio
 from ..hub.about import (
     NOT_STATED,
     read_is_merge,
@@ -76,22 +76,14 @@ class HubertEncoder:
         import numpy as np
         import torch
 
-        require_audio(audio)
-        if audio.shape[1] < self.shape.receptive_field:
-            raise UsageError(
-                f"{self.card.name} needs windows of at least {self.card.min_seconds:.4f} s "
-                f"({self.shape.receptive_field} samples); this one has {audio.shape[1]} samples."
-            )
+        require_audio(audio, self.card)
         audio = np.ascontiguousarray(unit_variance(audio) if self.normalise else audio)
         step = 1 if self.device.type == "cpu" else len(audio)
         parts = [
             pooled_states(self.weights, self.shape, torch.tensor(audio[i : i + step], device=self.device)).cpu()
             for i in range(0, len(audio), step)
         ]
-        features = np.concatenate([np.asarray(part, np.float32) for part in parts])
-        if not np.isfinite(features).all():
-            raise CmbenchError(f"{self.card.name} gives features that are not finite: is its input finite?")
-        return features
+        return finite(np.concatenate([np.asarray(part, np.float32) for part in parts]), self.card)
 
 
 def unit_variance(audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -338,14 +330,10 @@ def _tell_licence(name: str, licence: str) -> None:
 
 def _entry(model: Released, forced: bool) -> EncoderEntry:
     summary = model.summary + (" Input normalised per window, as MARBLE forces it." if forced else "")
-    return EncoderEntry(
-        name=model.hub.name + (FORCED if forced else ""),
-        summary=summary,
-        licence=model.hub.licence,
-        source=model.hub.source,
-        load=partial(_load_released, model, forced),
-        details=(("trained on", ", ".join(model.trained_on)), ("revision", model.hub.pinning)),
-    )
+    name, details = model.hub.name + (FORCED if forced else ""), ("trained on", ", ".join(model.trained_on))
+    load = partial(_load_released, model, forced)
+    pinning = ("revision", model.hub.pinning)
+    return EncoderEntry(name, summary, model.hub.licence, model.hub.source, load, (details, pinning))
 
 
 ENCODERS: dict[str, EncoderEntry] = {

@@ -203,6 +203,23 @@ def random_weights(shape: HubertShape, seed: int, std: float = 0.02) -> dict[str
     return weights
 
 
+def initial_weights(shape: HubertShape, seed: int, *, spectral: bool) -> dict[str, Tensor]:
+    """Return the weights that pre-training from scratch begins with, as :func:`random_weights` names them.
+
+    The deviation of the linear layers is 0.02 at MERT-95M's width and grows as the width shrinks, so that a layer of
+    any width has the same gain (our choice).
+
+    Args:
+        shape: of the network.
+        seed: of what is drawn.
+        spectral: whether the convolutions begin as a filter bank (:mod:`.filter_bank`).
+    """
+    from .filter_bank import filter_bank
+
+    std = 0.02 * math.sqrt(HubertShape().hidden / shape.hidden)
+    return random_weights(shape, seed, std) | (filter_bank(shape) if spectral else {})
+
+
 def prepare(weights: Mapping[str, Tensor], shape: HubertShape, target: device) -> dict[str, Tensor]:
     """Bring weights into the form that :func:`pooled_states` takes, free of gradients and on a device."""
     ready = assemble({name: tensor.detach() for name, tensor in weights.items()}, shape)

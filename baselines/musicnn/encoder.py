@@ -207,14 +207,7 @@ def _summary(model: MusicnnModel) -> str:
 
 def _entry(model: MusicnnModel) -> EncoderEntry:
     load: Callable[[LoadOptions], MusicnnEncoder] = partial(_load, model)
-    return EncoderEntry(
-        name=model.name,
-        summary=_summary(model),
-        licence="ISC",
-        source=COMMAND,
-        load=load,
-        details=(("trained on", model.trained_on),),
-    )
+    return EncoderEntry(model.name, _summary(model), "ISC", COMMAND, load, (("trained on", model.trained_on),))
 
 
 ENCODERS: dict[str, EncoderEntry] = {model.name: _entry(model) for model in TRAINED}

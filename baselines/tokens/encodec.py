@@ -100,7 +100,8 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
     """
     from ..device import choose_device
     from ..hub.about import has_weights, weights_sha256
-    from ..huggingface.encoder import listed, read_whole
+    from ..huggingface.encoder import read_whole
+    from ..states import listed
 
     folder = _folder(name, options)
     if folder.config.get("model_type") != "encodec":
@@ -136,13 +137,8 @@ def load_encodec(name: str, options: LoadOptions) -> EncodecTokeniser:
 
 
 def _folder(name: str, options: LoadOptions) -> ModelFolder:
-    from ...files import read_json
-    from ..hub.folders import open_folder
-    from ..hub.repository import locate
+    from ..hub.folders import open_folder, open_repository
     from ..huggingface.encoder import PUBLISHED
 
-    for model in PUBLISHED:
-        if model.hub.name == name:
-            found = locate(model.hub, options)
-            return ModelFolder(found.folder, name, found.source, read_json(found.folder / "config.json"))
-    return open_folder(name, options)
+    hub = next((hub for hub, _, _ in PUBLISHED if hub.name == name), None)
+    return open_folder(name, options) if hub is None else open_repository(hub, options)

@@ -12,7 +12,7 @@ import typer
 from ...errors import MissingError, unknown_name
 from ...terminal import console, escape, new_table
 from . import completing
-from .options import Device, Offline
+from .options import Device, Offline, Precision
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +81,7 @@ def show_model(name: Name, offline: Offline = False) -> None:
 def check_model(
     name: Name,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")] = "float32",
+    precision: Precision = "float32",
     offline: Offline = False,
 ) -> None:
     """Check that a model keeps what an encoder promises, on a few seconds of mini audio.

@@ -26,6 +26,7 @@ ProtocolName = Annotated[str | None, option(help="Only records under this protoc
 Places = Annotated[list[Path], typer.Argument(help="Records, or folders of records.", metavar="RECORDS…")]
 DataRoot = Annotated[Path | None, option(help="Folder of the real data sets; or set CMBENCH_DATA.")]
 Device = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")]
+Precision = Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Decoding threads and rendering processes; the processors if not given.")
@@ -44,6 +45,7 @@ Models = Annotated[
         "--model",
         "-m",
         help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
+        show_default=False,
         callback=_parts,
         autocompletion=completing.models,
     ),

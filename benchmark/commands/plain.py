@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from inspect import Parameter, Signature
 from typing import Any
 
@@ -79,3 +80,25 @@ def handed_on(context: typer.Context, command: Any) -> None:
 
 HANDS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 """Settings of a command that hands all its words on to another, which is made only then."""
+
+
+def group_of(made: Callable[[], dict[str, Any]]) -> type[TyperGroup]:
+    """Return a group with commands that are made when first asked for, which ``cmbench --help`` never does.
+
+    Those that are defined as usual come first, and in place of others of their name.
+    """
+
+    class Later(TyperGroup):
+        @cached_property
+        def made(self) -> dict[str, Any]:
+            return made()
+
+        @property  # type: ignore[override]
+        def commands(self) -> dict[str, Any]:
+            return self.own | self.made | self.own
+
+        @commands.setter
+        def commands(self, own: dict[str, Any]) -> None:
+            self.own = own
+
+    return Later

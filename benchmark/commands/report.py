@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from typer.core import TyperGroup
 
 from ...errors import UsageError, quoted
 from ...terminal import console
 from .options import Edition, Out, Places, ProtocolName, Split
-from .plain import command_of, examples, handed_on
+from .plain import command_of, examples, group_of, handed_on
 from .study import study_commands
 
 if TYPE_CHECKING:
@@ -27,26 +25,15 @@ if TYPE_CHECKING:
 DEFAULT = "html"
 
 
-class ReportGroup(TyperGroup):
+def _commands() -> dict[str, Any]:
+    """Return a command for every view, and that of the study that reports."""
+    from ..views.registry import views
+
+    return {name: view_command(view) for name, view in views().items()} | study_commands(similarity="similarity")
+
+
+class ReportGroup(group_of(_commands)):  # type: ignore[misc]
     """Views by name; ``cmbench report RECORDS`` without one is the page."""
-
-    @cached_property
-    def views(self) -> dict[str, Any]:
-        """A command for every view; made when first asked for, which ``cmbench --help`` never does."""
-        from ..views.registry import views
-
-        own = {name: view_command(view) for name, view in views().items() if name not in self.own}
-        return own | study_commands(similarity="similarity")
-
-    @property  # type: ignore[override]
-    def commands(self) -> dict[str, Any]:
-        """The page, the study that reports, every view."""
-        return self.own | self.views
-
-    @commands.setter
-    def commands(self, own: dict[str, Any]) -> None:
-        """Keep what is defined here."""
-        self.own = own
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Take the first word for records unless it is the name of a view."""
@@ -184,21 +171,14 @@ def view_command(view: View[Any]) -> Any:
 
 def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> None:
     """Read what a view reads; print and write what it makes of it."""
-    from ..records.evidence import choose_records
     from ..views.base import write_view
 
-    places, out = shared.get("places"), shared.get("out")
-    which = [shared.get(name) for name in ("edition", "split", "protocol")]
+    out = shared.get("out")
     if out is not None and out.is_file():
         raise UsageError(f"{out} is a file; name a folder with --out.")
-    if "records" in view.parameters:
-        own["records"] = list(choose_records(places or (), *which).values())
-    if "evidence" in view.parameters:
-        own["evidence"] = read_chosen(places, *which) if places else ()
-    if "read" in view.parameters:
-        own["read"] = lambda places: read_chosen(places, *which)
     with console(stderr=True).status("Computing …"):
-        found = list(view.compute(**own))
+        which = [shared.get(name) for name in ("edition", "split", "protocol")]
+        found = view.of(shared.get("places") or (), which, **own)
     written = 0
     for one in found:
         view.print(one, console())
@@ -207,10 +187,3 @@ def _show(view: View[Any], shared: Mapping[str, Any], own: dict[str, Any]) -> No
             typer.echo(f"Written: {path}")
     if out is not None and not written:
         typer.echo(f"Nothing to write into {out}.", err=True)
-
-
-def read_chosen(places: Sequence[Path], edition: str | None, split: str | None, protocol: str | None) -> list[Evidence]:
-    """Read records with their predictions, those that were asked for."""
-    from ..records.evidence import choose_records, read_evidence
-
-    return [read_evidence(path) for path in choose_records(places, edition, split, protocol)]

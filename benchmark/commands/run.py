@@ -11,9 +11,9 @@ import typer
 
 from ...errors import UsageError
 from ...terminal import console
-from ..request import PLANNED, RunRequest, as_yaml, keep, read_request
-from . import completing
-from .options import DataRoot, Device, MiniScale, MiniSeed, Offline, RunEdition, RunProtocol, Seeds, Workers, option
+from ..request import RunRequest, as_yaml, keep, read_request
+from . import completing, options
+from .options import option
 from .plain import examples
 
 if TYPE_CHECKING:
@@ -35,29 +35,21 @@ _TASKS = (
 _SPLITS = "`group-safe` (no album or artist is in two), or another split by name."
 
 OPTIONS: Mapping[str, Any] = {
-    "model": Annotated[
-        list[str],
-        option(
-            "--model",
-            "-m",
-            help="Name of a model, a folder in Hugging Face format, or hf:owner/name@revision; several with commas.",
-            autocompletion=completing.models,
-        ),
-    ],
+    "model": options.Models,
     "tasks": Annotated[list[str], option("--tasks", "-t", help=_TASKS, autocompletion=completing.tasks)],
-    "edition": RunEdition,
+    "edition": options.RunEdition,
     "split": Annotated[str | None, option(help=_SPLITS)],
-    "protocol": RunProtocol,
-    "data_root": DataRoot,
+    "protocol": options.RunProtocol,
+    "data_root": options.DataRoot,
     "out": Annotated[Path, typer.Option("--out", "-o", help="Folder of the records and the page.")],
-    "device": Device,
-    "precision": Annotated[str, typer.Option(help="`float32`, or `bfloat16` on an accelerator that has it.")],
-    "seeds": Seeds,
-    "offline": Offline,
+    "device": options.Device,
+    "precision": options.Precision,
+    "seeds": options.Seeds,
+    "offline": options.Offline,
     "force": Annotated[bool, typer.Option("--force", help="Compute finished cells again (stored features are used).")],
-    "workers": Workers,
-    "mini_scale": MiniScale,
-    "mini_seed": MiniSeed,
+    "workers": options.Workers,
+    "mini_scale": options.MiniScale,
+    "mini_seed": options.MiniSeed,
     "limit": Annotated[
         int | None,
         typer.Option(help="Only about this many tracks of each task, whole groups: a first look, never ranked.", min=3),
@@ -133,7 +125,7 @@ def run(
         from ..plan import plan_run
         from .planning import plan_json, print_run_plan
 
-        planned = plan_run(**{key: asked.values[key] for key in PLANNED})
+        planned = plan_run(asked)
         if as_json:
             typer.echo(plan_json(planned))
         else:

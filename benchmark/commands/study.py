@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import partial
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ...errors import UsageError
 from ...terminal import console
 from .options import Out
-from .plain import command_of, examples
+from .plain import command_of, examples, group_of
 
 if TYPE_CHECKING:
     from ..studies.base import Study
@@ -29,25 +27,6 @@ def study_commands(**named: str) -> dict[str, Any]:
 
     there = studies()
     return {name: study_command(there[study]) for name, study in (named or {one: one for one in there}).items()}
-
-
-def group_of(made: Callable[[], dict[str, Any]]) -> type[TyperGroup]:
-    """Return a group whose commands are made when first asked for, which ``cmbench --help`` never does."""
-
-    class Later(TyperGroup):
-        @cached_property
-        def made(self) -> dict[str, Any]:
-            return made()
-
-        @property  # type: ignore[override]
-        def commands(self) -> dict[str, Any]:
-            return self.made
-
-        @commands.setter
-        def commands(self, own: dict[str, Any]) -> None:
-            assert not own
-
-    return Later
 
 
 def _with_list() -> dict[str, Any]:

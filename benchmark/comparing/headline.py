@@ -17,11 +17,11 @@ from ..records.record import ModelPart
 from ..records.sections import Section
 from ..scoring.intervals import Sample, fewest
 from ..scoring.metrics import Doubles
-from .compare import BOUND, RESAMPLES, on_common_tracks
+from .compare import BOUND, RESAMPLES, compare
 from .equity import equities
 from .lineage import descendants, is_control
 from .paired import LEVEL, Difference, Level, control_false_discoveries, difference, level, replicate_all
-from .summary import centred_replicates, tradition_replicates
+from .summary import judge_tasks, tradition_replicates
 
 
 @dataclass(frozen=True)
@@ -202,15 +202,13 @@ def _judged_together(contests: Sequence[Contest]) -> list[Contest]:
 
 def _cells(alike: Sequence[Evidence], base: str, resamples: int) -> dict[tuple[str, str], Difference]:
     """Judge every model on every task of the base."""
-    first = {e.record.task.name: e for e in alike if e.record.model.name == base}
+    sides: dict[str, list[Evidence]] = {}
+    for e in alike:
+        sides.setdefault(e.record.model.name, []).append(e)
+    there = {e.record.task.name for e in sides.get(base, ())}
     found: dict[tuple[str, str], Difference] = {}
-    for name in dict.fromkeys(e.record.model.name for e in alike):
-        mine = [e for e in alike if e.record.model.name == name != base and e.record.task.name in first]
-        changes = []
-        for e in mine:
-            before, after, _ = on_common_tracks(first[e.record.task.name], e)
-            scores = [centred_replicates(side, resamples) for side in (before, after)]
-            changes.append(difference(scores[0], scores[1], fewest([before.sample, after.sample]), BOUND))
-        judged = control_false_discoveries(changes)
-        found |= {(name, e.record.task.name): change for e, change in zip(mine, judged, strict=True)}
+    for name, side in sides.items():
+        if name != base and any(e.record.task.name in there for e in side):
+            tasks = compare(sides[base], side, resamples=resamples, labels=False).tasks
+            found |= {(name, task): change for task, change in judge_tasks(tasks, BOUND).items()}
     return found

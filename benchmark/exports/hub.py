@@ -98,6 +98,7 @@ def exported_card(model: Network, records: Sequence[Record]) -> str:
         licence=model.licence,
         base_model=hub_name(model.source, "") or None,
         trained_on=None if model.trained_on == NOT_STATED else model.trained_on,
+        streams=bool(shape.streams),
         model_name=model.name,
         eval_results=evaluated(records) or None,
     )

@@ -16,8 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +32,14 @@ from ...files import (
     whole_file,
     write_atomically,
 )
-from .stored import _INDEX, Piece, StoredTrack, read_piece
+from .stored import _INDEX, Piece, piece_facts, piece_of, read_piece
 
 logger = logging.getLogger(__name__)
 
 LEAST_PIECES = 32
 """Stores of fewer pieces have no index: theirs are read in no time."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 _SETTLED_NS = 2 * 10**9
 """Age, when it was listed, from which a folder's time of change tells of every later change: clocks of file systems
@@ -50,15 +48,7 @@ tick slowly, and those of two machines differ."""
 _INDEXED = 0.9
 """Share of the pieces that are indexed at least; the others are read."""
 
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE pieces (number INTEGER PRIMARY KEY, name TEXT, version TEXT, shard TEXT, sha256 TEXT, bytes, seconds);
-CREATE TABLE tracks (piece INTEGER, id TEXT, path TEXT, start, end, s0, s1, s2, s3, sha256 TEXT, first, stop, seconds,
-    failure TEXT, warnings TEXT, decoder TEXT);
-"""
-_PIECE = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?)"
-_TRACK = "INSERT INTO tracks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TABLE = "CREATE TABLE pieces (name TEXT, version TEXT, facts TEXT)"
 
 
 @dataclass(frozen=True)
@@ -163,27 +153,13 @@ def _indexed(folder: Path, there: Mapping[str, FileVersion]) -> list[Piece]:
     if current_sha256(rows) != about["rows_sha256"]:
         logger.warning("%s has changed since it was written, and is made again", rows)
         return []
-    pieces = []
     with closing(sqlite3.connect(f"{rows.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-        noted = {number: facts for number, *facts in db.execute("SELECT * FROM pieces")}
-        for number, found in groupby(db.execute("SELECT * FROM tracks ORDER BY rowid"), itemgetter(0)):
-            name, version, shard, sha256, size, seconds = noted[number]
-            if json.dumps(there.get(name)) == version:
-                pieces.append(Piece(shard, sha256, size, tuple(map(_track, found)), seconds, folder / name))
-    return pieces
-
-
-def _track(row: Sequence[Any]) -> StoredTrack:
-    _, name, path, start, end, s0, s1, s2, s3, sha256, first, stop, seconds, failure, warnings, decoder = row
-    version = None if s0 is None else (s0, s1) if s2 is None else (s0, s1, s2, s3)
-    told = () if warnings == "[]" else tuple(json.loads(warnings))
-    return StoredTrack(name, path, start, end, version, sha256, (first, stop), seconds, failure, told, decoder)
-
-
-def _row(number: int, t: StoredTrack) -> tuple[Any, ...]:
-    version = (*(t.stat or ()), None, None, None, None)[:4]
-    about = (t.sha256, *t.rows, t.seconds, t.failure, json.dumps(t.warnings), t.decoder)
-    return (number, t.id, t.path, t.start, t.end, *version, *about)
+        noted = db.execute("SELECT name, version, facts FROM pieces")
+        return [
+            piece_of(json.loads(facts), folder / name)
+            for name, version, facts in noted
+            if json.dumps(there.get(name)) == version
+        ]
 
 
 def _write(folder: Path, there: Mapping[str, FileVersion], pieces: Sequence[Piece]) -> None:
@@ -191,15 +167,9 @@ def _write(folder: Path, there: Mapping[str, FileVersion], pieces: Sequence[Piec
     rows = index_files(folder)[0]
     try:
         with whole_file(rows) as part, closing(sqlite3.connect(part)) as db:
-            db.executescript(_SCHEMA)
-            db.executemany(
-                _PIECE,
-                (
-                    (number, p.path.name, json.dumps(there[p.path.name]), p.shard, p.sha256, p.bytes, p.encode_seconds)
-                    for number, p in enumerate(pieces)
-                ),
-            )
-            db.executemany(_TRACK, (_row(number, t) for number, p in enumerate(pieces) for t in p.tracks))
+            db.execute(_TABLE)
+            noted = ((p.path.name, json.dumps(there[p.path.name]), json.dumps(piece_facts(p))) for p in pieces)
+            db.executemany("INSERT INTO pieces VALUES (?, ?, ?)", noted)
             db.commit()
             digest = file_sha256(part)
         _write_about(folder, digest, {"folder": None, "listing": None, "tracks": 0, "windows": 0, "bytes": 0})

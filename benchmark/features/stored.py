@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,17 +67,37 @@ def shard_file(shard: str, sha256: str) -> str:
     return f"{shard}-{sha256[:12]}.safetensors"
 
 
-def piece_bytes(piece: Piece) -> bytes:
-    """Return an index piece as it is written: JSON with the hash of its content."""
-    facts: dict[str, object] = {
+def piece_facts(piece: Piece) -> dict[str, object]:
+    """Return what an index piece says, all but its place."""
+    return {
         "shard": piece.shard,
         "sha256": piece.sha256,
         "bytes": piece.bytes,
         "encode_seconds": piece.encode_seconds,
         "tracks": [{k: v for k, v in asdict(t).items() if (k, v) != ("decoder", None)} for t in piece.tracks],
     }
+
+
+def piece_of(facts: Mapping[str, Any], path: Path) -> Piece:
+    """Return an index piece from what it says and the path of its file."""
+    tracks = tuple(
+        StoredTrack(
+            **t
+            | {
+                "stat": tuple(t["stat"]) if t["stat"] else None,
+                "rows": tuple(t["rows"]),
+                "warnings": tuple(t["warnings"]),
+            }
+        )
+        for t in facts["tracks"]
+    )
+    return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
+
+
+def piece_bytes(piece: Piece) -> bytes:
+    """Return an index piece as it is written: JSON with the hash of its content."""
     # What is sealed is what will be read: JSON knows no tuples.
-    facts = sealed(json.loads(json.dumps(facts, allow_nan=False)))
+    facts = sealed(json.loads(json.dumps(piece_facts(piece), allow_nan=False)))
     return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -101,19 +122,10 @@ def parse_piece(content: bytes, path: Path) -> Piece:
             raise ValueError("its keys are others")
         if seal_is_broken(facts):
             raise ValueError("it has changed since it was written")
-        tracks = tuple(
-            StoredTrack(
-                **{k: v for k, v in t.items() if k not in ("stat", "rows", "warnings")},
-                stat=tuple(t["stat"]) if t["stat"] else None,
-                rows=tuple(t["rows"]),
-                warnings=tuple(t["warnings"]),
-            )
-            for t in facts["tracks"]
-        )
         name = path.name.removesuffix(_INDEX)
         if facts["shard"] not in (shard_file(name, facts["sha256"]), f"{name}.safetensors"):  # as before 0.3
             raise ValueError("it is that of another shard")
-        return Piece(facts["shard"], facts["sha256"], facts["bytes"], tracks, facts["encode_seconds"], path)
+        return piece_of(facts, path)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CmbenchError(
             f"{path} is not an index piece of a feature store ({error}); delete it and its features are made again."

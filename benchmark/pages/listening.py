@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import UsageError
 from ...files import write_atomically
 from ...tasks.base import MINI_LABEL, Task
-from ...tasks.mini.corpus import TRACKS, TrackSpec, counts, plan
+from ...tasks.mini.corpus import TrackSpec, counts, plan
 from ...tasks.mini.edition import render_track, tradition
 from ...tasks.mini.modes import MODES, Mode
 from ...tasks.mini.oscillator import RATE
@@ -221,8 +221,8 @@ def write_listening_page(tasks: Sequence[Task], out: Path, count: int = 3, seed:
     """
     if without := [task.name for task in tasks if "mini" not in task.editions]:
         raise UsageError(f"{without[0]} has no mini edition; the built-in tasks do (`cmbench tasks`).")
-    if not 1 <= count <= TRACKS["test"]:
-        raise UsageError(f"--tracks must be from 1 to {TRACKS['test']}, not {count}.")
+    if count not in range(1, (most := counts(1.0)["test"]) + 1):
+        raise UsageError(f"--tracks must be from 1 to {most}, not {count}.")
     if not (np.isfinite(scale) and scale > 0):
         raise UsageError(f"The scale of the mini edition must be positive, not {scale}.")
     if out.is_dir():

@@ -147,37 +147,19 @@ def run_probes(
         UsageError: the settings leave no candidate or name an unknown choice.
     """
     _check_splits({"train": train, "valid": valid, "test": test}, layer_names)
-    layers, fused = _candidates(settings, len(layer_names))
-    inputs = [*layers, *([FUSED] if fused else [])]
-    needed = sorted({*layers, *fused})
-    shape = Shape(train.features.dim, settings.hidden, train.labels.shape[1], fused)
-    scaling = fit_scaling(train.features, layer_names) if settings.standardise else None
-    budget = memory_budget(device)
-    valid_windows = Windows(valid.features, needed, scaling, device, budget)
-    valid_scorer = TrackScorer(valid_windows, valid.features.track_of_window, fused)
-    validation = ValidationScorer(valid_scorer, valid.labels, settings.select, valid.known)
-    budget -= valid_windows.bytes if valid_windows.held else 0
-    bench = _Bench(train, shape, settings, scaling, validation, device, budget)
-
+    bench, inputs = _bench_of(train, valid, settings, layer_names, device)
     grid = [Probe(layer, rate, settings.search_seed) for layer in inputs for rate in settings.learning_rates]
     others = [seed for seed in settings.seeds if seed != settings.search_seed]
     again = resample_seeds(resamples)
     meter = _Meter(progress, (len(grid) + len(others) + len(again)) * settings.max_epochs)
+    needed = sorted({*inputs, *bench.shape.fused} - {FUSED})
     searched = _train(bench, grid, bench.training(needed), meter, halve_at=settings.halve_at)
     chosen, trained = _train_seeds(bench, searched, others, resamples, meter)
 
     stack, drawn = (_stacked([trained[seed] for seed in seeds], bench) for seeds in (settings.seeds, again))
-    windows = Windows(test.features, stack.layers, scaling, device, budget=0)
-    summed = fused if chosen.member.layer == FUSED else ()
-    scorer = TrackScorer(windows, test.features.track_of_window, summed)
-    logits, resampled = scorer.track_logits(stack), scorer.track_logits(drawn)
-    if not (np.isfinite(logits).all() and np.isfinite(resampled).all()):
-        raise CmbenchError(
-            "The chosen probe gives some test tracks scores that are not finite: features of the test split hold NaN, "
-            "infinity or huge values. Check the encoder on the test audio."
-        )
+    logits, resampled = _test_logits(test, stack, drawn, bench)
     assert chosen.scores is not None
-    valid_calibration = calibrate(valid_scorer.track_logits(stack), valid.labels, valid.known)
+    valid_calibration = calibrate(bench.validation.scorer.track_logits(stack), valid.labels, valid.known)
     return ProbeResult(
         probabilities=probabilities_of(logits),
         selection=Selection(
@@ -188,10 +170,42 @@ def run_probes(
             epochs_per_seed=tuple(trained[seed].epochs for seed in settings.seeds),
         ),
         layers=tuple(_layer_score(layer, searched, layer_names, families) for layer in inputs),
-        heads=heads_of(stack, len(layer_names), scaling, valid_calibration),
+        heads=heads_of(stack, len(layer_names), bench.scaling, valid_calibration),
         resampled=probabilities_of(resampled).astype(np.float16).astype(np.float32),
         logits=resampled,
     )
+
+
+def _bench_of(
+    train: ProbeSplit, valid: ProbeSplit, settings: ProbeSettings, layer_names: Sequence[str], device: str
+) -> tuple[_Bench, list[int]]:
+    """Return what the programs share, and the candidate inputs."""
+    layers, fused = _candidates(settings, len(layer_names))
+    shape = Shape(train.features.dim, settings.hidden, train.labels.shape[1], fused)
+    scaling = fit_scaling(train.features, layer_names) if settings.standardise else None
+    budget, needed = memory_budget(device), sorted({*layers, *fused})
+    windows = Windows(valid.features, needed, scaling, device, budget)
+    scorer = TrackScorer(windows, valid.features.track_of_window, fused)
+    validation = ValidationScorer(scorer, valid.labels, settings.select, valid.known)
+    budget -= windows.bytes if windows.held else 0
+    bench = _Bench(train, shape, settings, scaling, validation, device, budget)
+    return bench, [*layers, *([FUSED] if fused else [])]
+
+
+def _test_logits(
+    test: ProbeSplit, stack: Stack, drawn: Stack, bench: _Bench
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what the chosen probes, and those that were trained on resamples, make of the test tracks."""
+    windows = Windows(test.features, stack.layers, bench.scaling, bench.device, budget=0)
+    summed = bench.shape.fused if stack.members[0].layer == FUSED else ()
+    scorer = TrackScorer(windows, test.features.track_of_window, summed)
+    logits, resampled = scorer.track_logits(stack), scorer.track_logits(drawn)
+    if not (np.isfinite(logits).all() and np.isfinite(resampled).all()):
+        raise CmbenchError(
+            "The chosen probe gives some test tracks scores that are not finite: features of the test split hold NaN, "
+            "infinity or huge values. Check the encoder on the test audio."
+        )
+    return logits, resampled
 
 
 def _stacked(trained: Sequence[Trained], bench: _Bench) -> Stack:

@@ -127,12 +127,12 @@ class ValidationScorer:
             )
         self._targets = labels[:, self._defined]
         self._known = None if known is None else known[:, self._defined]
-        self._scorer = scorer
+        self.scorer = scorer
         self._select = select
 
     def scores(self, stack: Stack) -> list[Scores | None]:
         """Score every member; ``None`` for one whose logits are not finite."""
-        logits = self._scorer.track_logits(stack)
+        logits = self.scorer.track_logits(stack)
         finite = [bool(np.isfinite(member).all()) for member in logits]
         columns = logits[finite][:, :, self._defined].transpose(0, 2, 1).reshape(-1, logits.shape[1]).T
         known = None if self._known is None else np.tile(self._known, (1, sum(finite)))

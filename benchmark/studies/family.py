@@ -59,7 +59,7 @@ STUDY = Study(
     """,
     request=Request,
     compute=_compute,
-    cost=lambda request: "Trains six models, one after the other, and merges one: about half an hour on two cores.",
+    cost=lambda request: "Trains six models, one after the other, and merges one: up to an hour on two cores.",
     tables=_tables,
     failed=lambda found: not all(one.within for one in found),
     stem=lambda found: "family",

@@ -182,6 +182,21 @@ class View(Shown[T]):
         """What the view reads, in words."""
         return next((words for name, words in READ.items() if name in self.parameters), "no records")
 
+    def of(self, places: Sequence[Path], which: Sequence[str | None], **options: Any) -> tuple[T, ...]:
+        """Compute the view of the records in files and folders; ``which`` edition, split and protocol."""
+        from ..records.evidence import choose_records, read_evidence
+
+        def read(wanted: Sequence[Path]) -> list[Evidence]:
+            return [read_evidence(path) for path in choose_records(wanted, *which)]
+
+        if "records" in self.parameters:
+            options["records"] = list(choose_records(places, *which).values())
+        if "evidence" in self.parameters:
+            options["evidence"] = read(places) if places else ()
+        if "read" in self.parameters:
+            options["read"] = read
+        return tuple(self.compute(**options))
+
     def page(self, scope: Scope) -> Iterable[Block]:
         """Return the blocks of a section of the page."""
         return self._tables_as_block(scope) if self.blocks is None else self.blocks(scope)

@@ -16,7 +16,7 @@ from ..comparing.paired import TEST_ONLY, Difference
 from ..comparing.pretrainings import as_one
 from ..comparing.ties import Standing, standings
 from ..records.evidence import Evidence
-from ..records.sections import ABSENT
+from ..records.sections import ABSENT, HEADLINE, METRIC_TITLES
 from ..scoring.intervals import Sample
 from .base import Block, Bound, Labels, Resamples, Scope, View
 from .words import percent, points, span
@@ -28,7 +28,7 @@ Read = Callable[[Sequence[Path]], list[Evidence]]
 """Reads the records of some files and folders, those that were asked for, with their predictions."""
 
 STYLES = {"gained": "green", "lost": "bold red", "kept": "", "cannot tell": "dim"}
-TITLES = (("roc_auc", "ROC-AUC"), ("average_precision", "AP"))
+TITLES = tuple((metric, METRIC_TITLES[metric]) for metric in HEADLINE)
 HEAD = ("before", "after", "change", "95 % interval", "q", "detectable", "verdict")
 
 

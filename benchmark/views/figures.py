@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..records.sections import Column, Row, Section
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.typing import ColorType
@@ -133,23 +134,25 @@ def ink_on(shade: ColorType) -> str:
     return BLACK if light > 0.18 else "#ffffff"
 
 
-def draw_scale(
-    figure: Figure, ends: tuple[float, float], left: float, bottom: float, height: float, width: float
-) -> None:
-    """Draw the colour scale, right of the map."""
-    import numpy as np
-
-    axes = figure.add_axes((left, bottom, 0.1 / width, height))
-    low, high = ends
-    axes.pcolormesh([0, 1], np.linspace(low, high, 65), np.linspace(0, 1, 64)[:, None], cmap="cividis", vmin=0, vmax=1)
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    ticks = np.arange(low, high + 1, 10 if high - low <= 50 else 20)
-    axes.set_yticks(ticks, [f"≤ {t:.0f}" if t == 50.0 == low else f"{t:.0f}" for t in ticks])
-    axes.tick_params(labelsize=6.5, length=2, width=0.5)
+def prepare_map(axes: Axes, across: float, down: float) -> None:
+    """Make axes a map of so many cells, from the upper left; names stand beside it without ticks."""
+    axes.set_xlim(0, across)
+    axes.set_ylim(down, 0)
+    axes.tick_params(length=0, pad=2)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_ylim(low, high)
+
+
+def draw_cell(axes: Axes, x: float, y: float, shade: ColorType | None, text: str, size: float, **look: Any) -> None:
+    """Draw a cell of a map with what stands in it; hatched where there is no value, and so no shade."""
+    from matplotlib.patches import Rectangle
+
+    empty = {"facecolor": "#eceff1", "hatch": "////", "edgecolor": "#c3c9cf"}
+    colours = empty if shade is None else {"facecolor": shade, "edgecolor": "white"}
+    axes.add_patch(Rectangle((x, y), 1, 1, **{"linewidth": 0.8, "clip_on": False} | colours | look))
+    if text:
+        ink = "#33393f" if shade is None else ink_on(shade)
+        axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=size, color=ink)
 
 
 def draw_bar(

@@ -13,6 +13,7 @@ from ...benchmark.records.evidence import Evidence
 from ...benchmark.records.record import ACCURACY
 from ...errors import CmbenchError, MissingError
 from ...tasks.base import LoadContext, Task, TaskData
+from ...tasks.mini.corpus import FORMER
 from ...tasks.registry import registry
 from .findings import UNVERIFIED, VERIFIED, Finding
 
@@ -21,16 +22,22 @@ NOWHERE = Path("no-cache")
 
 
 @cache
-def own_data(task: str, edition: str, split: str, labels: Path | None) -> TaskData | None:
+def own_data(task: str, edition: str, split: str, labels: Path | None, split_sha256: str = "") -> TaskData | None:
     """Return a task's own tracks and labels, without audio; ``None`` where they are not on this machine.
 
-    ``labels`` is a folder as a data root is; audio is not needed.
+    ``labels`` is a folder as a data root is; audio is not needed. Of the versions of the mini edition it is the one
+    whose split has the given hash, else today's.
 
     Raises:
         CmbenchError: the labels are there and cannot be read.
     """
+    context = LoadContext(labels, NOWHERE, needs_audio=False)
     try:
-        return registry()[task].load(edition, LoadContext(labels, NOWHERE, needs_audio=False), split)
+        data = registry()[task].load(edition, context, split)
+        if edition == "mini" and split_sha256 not in ("", data.split_sha256):
+            former = registry()[task].load(edition, replace(context, mini_version=FORMER), split)
+            return former if former.split_sha256 == split_sha256 else data
+        return data
     except MissingError:
         return None
 

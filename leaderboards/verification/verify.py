@@ -115,7 +115,7 @@ def verify_entry(
                 tasks[task] = "not checked: it is not the task's form"
                 continue
             part = evidence.record.task
-            data = own_data(part.name, part.edition, part.split, labels)
+            data = own_data(part.name, part.edition, part.split, labels, part.split_sha256)
             tasks[task] = status(data)
             data = data and data.read_as(protocol.unknown)
             findings += check_labels(evidence, data)

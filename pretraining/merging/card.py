@@ -150,6 +150,7 @@ def merge_card(merged: MergedModel) -> str:
         relation="merge",
         tags=("merge",),
         trained_on=merged.trained_on,
+        streams=bool(merged.base.shape.streams),
         merge={
             **settings,
             **{key: value for key, value in optional.items() if value is not None},

@@ -38,16 +38,15 @@ from ...baselines.mert.network import (
     drop,
     embed,
     final_norm,
+    initial_weights,
     layer,
     project,
-    random_weights,
 )
 from ...baselines.mert.planting import plant
 from ...baselines.mert.streams import STREAMS, Stream, hear, placed
 from ...baselines.network import open_network
 from ...errors import UsageError
 from ..recipes.recipe import RATE
-from .filter_bank import filter_bank
 
 if TYPE_CHECKING:
     from ...baselines.mert.heads import HeadShape
@@ -228,25 +227,16 @@ def random_heads(heads: HeadShape, hidden: int, seed: int) -> dict[str, Tensor]:
 def from_shape(shape: HubertShape, heads: HeadShape, seed: int, spectral: bool = False) -> PretrainingModel:
     """Return an untrained model.
 
-    The deviation of the linear layers is 0.02 at MERT-95M's width and grows as the width shrinks, so that a layer of
-    any width has the same gain (our choice).
-
     Args:
         shape: of the encoder.
         heads: their size.
         seed: of all weights.
         spectral: whether the convolutions begin as a filter bank.
     """
-    weights = random_weights(shape, seed, _deviation(shape))
-    if spectral:
-        weights |= filter_bank(shape)
+    weights = initial_weights(shape, seed, spectral=spectral)
     weights |= random_heads(heads, shape.hidden, seed + 1)
     drawn = tuple(part for part in PARTS if any(part_of(name) == part for name in weights))
     return PretrainingModel(shape, heads, weights, Preprocessor(RATE, False, "none"), drawn)
-
-
-def _deviation(shape: HubertShape) -> float:
-    return 0.02 * math.sqrt(HubertShape().hidden / shape.hidden)
 
 
 def from_folder(
@@ -311,7 +301,7 @@ def _with_streams(
             raise UsageError(
                 f"{name} has another {stream.name} stream than the recipe; say network.{key}={getattr(there, key)}."
             )
-    drawn = random_weights(shape, seed, _deviation(shape)) if absent else {}
+    drawn = initial_weights(shape, seed, spectral=False) if absent else {}
     return shape, {key: weights[key] if key in weights else drawn[key] for key in shape.tensors()}, tuple(absent)
 
 

@@ -198,11 +198,11 @@ def _check_network(recipe: Recipe) -> None:
             f"Recipe {recipe.name}: contrast.weight = {recipe.contrast.weight:g} needs a stream; say "
             "network.patterns=96 or network.rhythms=96, or contrast.weight=0."
         )
-    others = [s for sources in recipe.sources.values() for s in sources if not s.startswith("mini:")]
-    if recipe.contrast.positives == TELLINGS and others:
+    told = any(s.startswith("mini:") for sources in recipe.sources.values() for s in sources)
+    if recipe.contrast.weight and recipe.contrast.positives == TELLINGS and not told:
         raise UsageError(
-            f"Recipe {recipe.name}: contrast.positives={TELLINGS} is for mini music, which is rendered twice; "
-            f"{others[0]} is not. Say contrast.positives={CROPS}."
+            f"Recipe {recipe.name}: contrast.positives={TELLINGS} is for mini music, which is rendered twice, and no "
+            f"source is of it. Say contrast.positives={CROPS}, or contrast.weight=0."
         )
     taught = {*streams, "contrast_head"}
     if recipe.contrast.weight and not any(taught <= set(stage.train) for stage in recipe.stages.values()):

@@ -9,6 +9,7 @@ from ...decoding import tell_unusable
 from ...errors import UnusableAudio
 from ..corpus.corpus import Mix
 from ..corpus.crops import draw_crops, draw_recordings, key
+from ..recipes.recipe import TELLINGS, Recipe
 from .run import Run, load
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 REDRAWS = 20
 """How often a pass replaces crops of files that cannot be decoded, before it gives up."""
+
+
+def contrasted(mixed: Mix, recipe: Recipe) -> Mix:
+    """Return the recordings of a stage that are contrasted: none, all, or those that are told twice."""
+    if recipe.contrast.weight and recipe.contrast.positives != TELLINGS:
+        return mixed
+    both = zip(mixed.recordings, mixed.shares, strict=True)
+    told = [(one, share) for one, share in both if recipe.contrast.weight and one.telling]
+    return Mix(tuple(one for one, _ in told), tuple(share for _, share in told))
 
 
 class Passes:
@@ -32,6 +42,7 @@ class Passes:
     def __init__(self, run: Run, mixed: Mix) -> None:
         self._run = run
         self._mix = mixed
+        self._told = contrasted(mixed, run.recipe)
         self._pool = ThreadPoolExecutor(1, "crops")
         self._ahead: dict[tuple[int, int], Future[Loaded]] = {}
 
@@ -53,9 +64,9 @@ class Passes:
 
     def _views(self, step: int, number: int) -> list[NDArray[np.float32]]:
         recipe = self._run.recipe
-        if not recipe.contrast.weight:
+        if len(self._told.recordings) < 2:
             return []
-        recordings = draw_recordings(self._mix, recipe.contrast.pairs, recipe.seed, "pairs", step, number)
+        recordings = draw_recordings(self._told, recipe.contrast.pairs, recipe.seed, "pairs", step, number)
         return self._run.learner.views(recordings, key(recipe.seed, "views", step, number))
 
     def _crops(self, step: int, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ...errors import UsageError
+from ...files import write_atomically
 from ..base import Track
 from ..splits.draw import draw_missing, few_to_judge
 from ..splits.names import SPLITS, split_named
@@ -73,7 +70,10 @@ def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -
     if now != table.source.content:
         raise UsageError(f"{table.path} was changed while its splits were drawn; nothing was written. Start again.")
     try:
-        _replace(table.path.resolve(), filled)
+        target = table.path.resolve()
+        mode = target.stat().st_mode
+        write_atomically(target, filled)
+        target.chmod(mode)
     except OSError as error:
         raise UsageError(
             f"{table.path} has tracks without a split, and the drawn splits cannot be written into it "
@@ -87,16 +87,3 @@ def write_splits(table: Table, found: Mapping[str, str], drawn: Sequence[str]) -
         ", ".join(f"{split} {counts[split]}" for split in SPLITS),
         few_to_judge(counts["test"]),
     )
-
-
-def _replace(target: Path, content: bytes) -> None:
-    descriptor, new = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(descriptor)
-        shutil.copymode(target, new)
-        Path(new).replace(target)
-    finally:
-        Path(new).unlink(missing_ok=True)

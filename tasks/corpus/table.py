@@ -79,21 +79,11 @@ class Table:
     # what is wrong with the table's form, by line; rows with a problem are not in ``rows``
     problems: tuple[Problem, ...]
 
-    @property
-    def encoding(self) -> str:
-        """Name of the codec, without the byte-order mark."""
-        return self.source.encoding
-
-    @property
-    def guessed(self) -> bool:
-        """Whether the encoding is a guess that wants evidence."""
-        return self.source.guessed
-
     def written(self, cells: Sequence[Sequence[str]]) -> bytes:
         """Return the bytes of a file of this form with other cells, the names first."""
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.separator, lineterminator=self.newline).writerows(cells)
-        return self.source.mark + (self.head + text.getvalue()).encode(self.encoding)
+        return self.source.mark + (self.head + text.getvalue()).encode(self.source.encoding)
 
 
 def read_bytes(path: Path, what: str) -> bytes:

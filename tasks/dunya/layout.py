@@ -23,9 +23,10 @@ from ..fetching.published import (
     unannotated,
     unlabelled,
 )
-from ..fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values, read_table
+from ..fetching.tables import AUDIO_SUFFIXES, audio_by_stem, cell_values
 from ..splits.names import SPLITS
 from .answers import DUNYA
+from .recordings import read_rows
 
 LICENCE = (
     "Audio: mostly commercial releases, lent by Dunya for research on request, not redistributable. Split lists: "
@@ -107,17 +108,11 @@ def read_recordings(task: Task, table: Path) -> dict[str, TaggedRecording]:
     Raises:
         UsageError: a row cannot be read, an id has two rows, or no tag of any row is one of the task's labels.
     """
-    found: dict[str, TaggedRecording] = {}
-    seen_tags: set[str] = set()
-    for line, row in read_table(table, ("mbid", "tags")):
-        mbid = row["mbid"].strip().lower()
-        if not mbid:
-            raise UsageError(f"{table}, line {line}: the cell mbid is empty.")
-        if mbid in found:
-            raise UsageError(f"{table}, line {line}: {mbid} has a row already; keep one row per recording.")
-        tags = frozenset(cell_values(row["tags"]))
-        seen_tags |= tags
-        found[mbid] = TaggedRecording(tags=tags, group=row.get("group", "").strip() or None)
+    found = {
+        mbid: TaggedRecording(frozenset(cell_values(row["tags"])), row.get("group", "").strip() or None)
+        for mbid, row in read_rows(table).items()
+    }
+    seen_tags = {tag for recording in found.values() for tag in recording.tags}
     if found and seen_tags.isdisjoint(task.labels):
         raise UsageError(
             f"{table}: no tag is a label of {task.name}. Tags look like {task.labels[0]!r}; found "

@@ -176,7 +176,8 @@ def read_rows(table: Path) -> Rows:
     for line, row in read_table(table, ("mbid", "tags")):
         mbid = row["mbid"].strip().lower()
         if not mbid or mbid in rows:
-            raise UsageError(f"{table}, line {line}: {mbid or 'a row without mbid'} stands there already or is empty.")
+            told = f"{mbid} has a row already; keep one row per recording" if mbid else "the cell mbid is empty"
+            raise UsageError(f"{table}, line {line}: {told}.")
         rows[mbid] = {**row, "mbid": mbid}
     return rows
 

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ...errors import CmbenchError, Missing, UsageError
+from ...files import whole_file
 from ...untrusted import LARGEST_TEXT, parse_json
 from ..base import Progress, Task
 from ..fetching.published import LAYOUT, labels_among, read_lists, unannotated, unlabelled
@@ -306,13 +307,8 @@ def _not_in_saraga(task: Task, folder: Path) -> tuple[Missing, ...]:
 
 
 def _copy(opener: Callable[[], IO[bytes]], path: Path) -> None:
-    """Copy a file under a temporary name, then give it its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.part")
     try:
-        with opener() as source, temporary.open("wb") as target:
+        with whole_file(path) as part, opener() as source, part.open("wb") as target:
             shutil.copyfileobj(source, target)
     except _UNREADABLE as error:
-        temporary.unlink(missing_ok=True)
         raise CmbenchError(f"{path} could not be copied from Saraga: {error}.") from error
-    temporary.replace(path)

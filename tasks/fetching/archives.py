@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import shutil
 import stat
@@ -10,9 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
 from ...errors import CmbenchError, UsageError
+from ...sound import FileBytes, joined_bytes
 from ...terminal import silent
 from ...untrusted import DEEPEST
 from ..base import Progress
@@ -26,55 +25,6 @@ _LONGEST = 255
 _BOMB_RATIO, _BOMB_BYTES = 100, 2**30
 """An archive that would grow by more than this factor, and to more than this, is not unpacked: audio shrinks by a few
 percent, a table by ten times."""
-
-
-class JoinedParts(io.RawIOBase):
-    """Files read as one, in the order given, as ``cat`` would join them; nothing is copied."""
-
-    def __init__(self, parts: Sequence[Path]) -> None:
-        self._files: list[IO[bytes]] = []
-        self._starts = [0]
-        for part in parts:
-            self._files.append(part.open("rb"))
-            self._starts.append(self._starts[-1] + part.stat().st_size)
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def tell(self) -> int:
-        """Position from the beginning of the first part, bytes."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; the three ways of :meth:`io.IOBase.seek`."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
-        if base + offset < 0:
-            raise OSError(f"cannot seek to {base + offset}, before the first part")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer from the part that the position lies in; 0 at the end of the last."""
-        for file, start, end in zip(self._files, self._starts, self._starts[1:], strict=False):
-            if start <= self._at < end:
-                file.seek(self._at - start)
-                block = file.read(min(len(buffer), end - self._at))
-                buffer[: len(block)] = block
-                self._at += len(block)
-                return len(block)
-        return 0
-
-    def close(self) -> None:
-        """Close every part."""
-        for file in self._files:
-            file.close()
-        super().close()
 
 
 def unpack(
@@ -97,7 +47,7 @@ def unpack(
     """
     name = parts[0].name
     try:
-        with io.BufferedReader(JoinedParts(parts), _BLOCK) as joined, zipfile.ZipFile(joined) as archive:
+        with joined_bytes(b"", [FileBytes(part) for part in parts]) as joined, zipfile.ZipFile(joined) as archive:
             members = [one for one in archive.infolist() if not one.is_dir() and wanted(one.filename)]
             for one in members:
                 _require_harmless(name, one)

@@ -17,7 +17,7 @@ __all__ = ["mini_edition"]
 def mini_edition(task_name: str, labels: Sequence[str]) -> Edition:
     """Return the ``mini`` edition of a built-in task.
 
-    Its labels are an ordered subset of the task's. Its loader renders what the cache lacks: 120, 40 and 80 tracks of
+    Its labels are an ordered subset of the task's. Its loader renders what the cache lacks: 100, 60 and 80 tracks of
     6 to 10 s at scale 1, 24 kHz mono FLAC.
 
     Raises:

@@ -15,10 +15,18 @@ from functools import cache
 
 import numpy as np
 
+from ..base import MINI_VERSION
 from .labels import mini_labels
 
-TRACKS: Mapping[str, int] = {"train": 120, "valid": 40, "test": 80}
-"""Tracks of each split at scale 1."""
+FORMER = "r2"
+"""The version of splits before, whose entries are still verified; music without labels has stayed as it was then."""
+TRACKS: Mapping[str, Mapping[str, int]] = {
+    MINI_VERSION: {"train": 100, "valid": 60, "test": 80},
+    FORMER: {"train": 120, "valid": 40, "test": 80},
+}
+"""By version, tracks of each split at scale 1."""
+LARGEST: Mapping[str, int] = {"train": 3, "valid": 2, "test": 3}
+"""Tracks of the largest albums. Validation needs groups more than it needs tracks (docs/statistics.md)."""
 SECONDS = (6, 7, 8, 9, 10)
 """Lengths of tracks, seconds."""
 LEAST = 4
@@ -97,13 +105,20 @@ def of_one_mode(tradition: Tradition, modes: Mapping[str, str]) -> Tradition:
     return Tradition(lambda rng, need: tradition.cast(rng, lambda _: 1.0), draw)
 
 
-def counts(scale: float) -> dict[str, int]:
+def counts(scale: float, version: str = MINI_VERSION) -> dict[str, int]:
     """Tracks of each split at a scale."""
-    return {split: max(LEAST, round(n * scale)) for split, n in TRACKS.items()}
+    return {split: max(LEAST, round(n * scale)) for split, n in TRACKS[version].items()}
 
 
-def _groups(total: int, rng: np.random.Generator) -> list[int]:
-    """Sizes of groups: 3 to 6 tracks each."""
+def _albums(total: int, largest: int, rng: np.random.Generator) -> list[int]:
+    """Sizes of albums, in any order: as many of one track as of two, and so on, but for the last."""
+    ends = np.cumsum(np.arange(total) % largest + 1)
+    sizes: list[int] = rng.permutation(np.diff([0, *ends[ends < total], total])).tolist()
+    return sizes
+
+
+def _former_albums(total: int, rng: np.random.Generator) -> list[int]:
+    """Sizes of albums of 3 to 6 tracks."""
     sizes: list[int] = []
     left = total
     while left > 6:
@@ -113,7 +128,7 @@ def _groups(total: int, rng: np.random.Generator) -> list[int]:
 
 
 def _attempt(
-    task: str, tradition: Tradition, total: int, wanted: int, rng: np.random.Generator
+    task: str, tradition: Tradition, sizes: Sequence[int], wanted: int, rng: np.random.Generator
 ) -> list[tuple[int, Draw]]:
     held = dict.fromkeys(mini_labels(task), 0)
 
@@ -123,7 +138,7 @@ def _attempt(
         return 1.0 + 10.0 * max(0.0, 1.0 - held[label] / wanted)
 
     tracks: list[tuple[int, Draw]] = []
-    for number, size in enumerate(_groups(total, rng)):
+    for number, size in enumerate(sizes):
         cast = tradition.cast(rng, need)
         for _ in range(size):
             drawn = tradition.draw(rng, cast, need)
@@ -142,23 +157,27 @@ def _lack(task: str, tracks: Sequence[tuple[int, Draw]], wanted: int) -> int:
     return lack
 
 
-def plan(task: str, tradition: Tradition, seed: int, sizes: Mapping[str, int]) -> list[TrackSpec]:
+def plan(
+    task: str, tradition: Tradition, seed: int, sizes: Mapping[str, int], version: str = MINI_VERSION
+) -> list[TrackSpec]:
     """List the tracks of a corpus, in order of split and group.
 
     Each split is drawn up to :data:`ATTEMPTS` times until every label has :data:`WANTED` positives and negatives
     (less in proportion for smaller splits); the best drawing is taken.
     """
-    return [spec for split, total in sizes.items() for spec in _planned(task, tradition, seed, split, total)]
+    return [spec for split, total in sizes.items() for spec in _planned(task, tradition, seed, split, total, version)]
 
 
 @cache
-def _planned(task: str, tradition: Tradition, seed: int, split: str, total: int) -> tuple[TrackSpec, ...]:
+def _planned(task: str, tradition: Tradition, seed: int, split: str, total: int, version: str) -> tuple[TrackSpec, ...]:
     """Draw the tracks of one split: the same every time, and asked for by every command that excludes them."""
-    wanted = max(1, round(WANTED.get(split, 1) * min(1.0, total / TRACKS.get(split, total))))
+    wanted = max(1, round(WANTED.get(split, 1) * min(1.0, total / TRACKS[version].get(split, total))))
     best: list[tuple[int, Draw]] = []
     least = -1
     for attempt in range(ATTEMPTS):
-        tracks = _attempt(task, tradition, total, wanted, generator(seed, task, split, attempt))
+        rng = generator(seed, task, split, attempt)
+        albums = _former_albums(total, rng) if version == FORMER else _albums(total, LARGEST.get(split, 3), rng)
+        tracks = _attempt(task, tradition, albums, wanted, rng)
         lack = _lack(task, tracks, wanted)
         if least < 0 or lack < least:
             best, least = tracks, lack

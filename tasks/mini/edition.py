@@ -1,9 +1,9 @@
 """The ``mini`` edition on disk: rendered once into a cache by several processes, then only read.
 
-Layout: ``<cache>/mini/<VERSION>-<seed>-<scale>/<task>/<track id>.flac`` and, written last, ``tracks.json`` with the
-hash of every file and its own. A track's samples depend on seed, task and track id alone, so neither the number of
-processes nor an interruption can change a byte; files are written under a temporary name and renamed. Each is hashed
-once by every process that uses it, and rendered again if it has changed.
+Layout: ``<cache>/mini/<version>-<seed>-<scale>/<task>/<track id>.flac`` and, written last, ``tracks.json`` with the
+hash of every file and its own. A track's samples depend on version, seed, task and track id alone, so neither the
+number of processes nor an interruption can change a byte; files are written under a temporary name and renamed. Each is
+hashed once by every process that uses it, and rendered again if it has changed.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = "r2"
-"""Changes whenever a sample of any track changes."""
 MANIFEST = "tracks.json"
 CHUNK = 4
 """Tracks that a process renders before it reports."""
@@ -60,7 +58,7 @@ _MODULES = {
 
 def edition_folder(task: str, context: LoadContext) -> Path:
     """Folder of a task's rendered tracks."""
-    return context.cache_root / "mini" / f"{VERSION}-{context.mini_seed}-{context.mini_scale:g}" / task
+    return context.cache_root / "mini" / f"{context.mini_version}-{context.mini_seed}-{context.mini_scale:g}" / task
 
 
 def tradition(task: str) -> Tradition:
@@ -226,7 +224,8 @@ def load_mini(task: str, context: LoadContext) -> dict[str, list[Track]]:
         return _by_split(folder, rows)
     from .corpus import counts, plan
 
-    specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale))
+    version = context.mini_version
+    specs = plan(task, tradition(task), context.mini_seed, counts(context.mini_scale, version), version)
     if context.needs_audio:
         _render_missing(f"Rendering {task} (mini)", folder, specs, broken, context)
     return {
@@ -248,18 +247,18 @@ def load_unlabelled(task: str, context: LoadContext, seconds: float, telling: in
     Raises:
         CmbenchError: the cache folder cannot be written.
     """
-    from .corpus import plan
+    from .corpus import FORMER, plan
 
     folder = (
         context.cache_root
         / "mini"
-        / f"{VERSION}-{context.mini_seed}-{UNLABELLED}{f'-telling{telling}' if telling else ''}"
+        / f"{FORMER}-{context.mini_seed}-{UNLABELLED}{f'-telling{telling}' if telling else ''}"
         / task
     )
     specs: list[TrackSpec] = []
     there = 0.0
     for block in itertools.count():
-        for spec in plan(task, tradition(task), context.mini_seed, {f"{UNLABELLED}{block}": BLOCK}):
+        for spec in plan(task, tradition(task), context.mini_seed, {f"{UNLABELLED}{block}": BLOCK}, FORMER):
             if there < seconds:
                 specs.append(replace(spec, telling=telling))
                 there += spec.seconds

@@ -1,7 +1,7 @@
 """The labels of the ``mini`` edition: those of the real task, in their order, but for what a few short tracks lack.
 
 Left out are labels that nothing in a synthetic signal can carry (a form told apart only by its words, a mood), labels
-that mean what another does, and labels too rare for 40 validation tracks.
+that mean what another does, and labels too rare for the validation tracks.
 Nothing heavy is imported here: every task file reads this one.
 """
 

@@ -87,7 +87,7 @@ def sheet_of(path: Path, lines: Sequence[tuple[int, Sequence[str]]]) -> Sheet:
 
 def _text(path: Path, recordings: Recordings | None, encoding: str | None) -> Sheet:
     table = read_table(path, "the table of recordings", encoding=encoding)
-    if table.guessed:
+    if table.source.guessed:
         table = _confirmed(table, recordings)
     require_sound(path, table.problems)
     if not table.rows:

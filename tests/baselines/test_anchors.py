@@ -12,11 +12,15 @@ import torch
 from packaging.version import Version
 
 from cmbench.baselines import Encoder, LoadOptions, load_encoder, registry
-from cmbench.baselines.anchors import ENCODERS, NANO, NANO_OWN
+from cmbench.baselines.anchors import ENCODERS, NANO, NANO_OWN, random_checkpoint
+from cmbench.baselines.mert.heads import HeadShape
 from cmbench.baselines.mert.network import DIRECTION, GAIN, HubertShape, random_weights
 from cmbench.baselines.mert.shape import read_shape
 from cmbench.baselines.nano import NANO_BASE, nano_folder
 from cmbench.files import read_json
+from cmbench.pretraining.learner import network_shape
+from cmbench.pretraining.objective.model import from_shape
+from cmbench.pretraining.recipes.reading import open_recipe
 
 DRAWN_SHA256 = "bfffea50b33cd749555bbd98a67d828713cd5e3cb30e78ec04c5590432f3077c"
 NANO_SHA256 = "77bbc0d8bffe7b00051db91e01a5609dfb8ceecd12c7dde43ea6aefd3a3eaad6"
@@ -93,6 +97,14 @@ def test_the_untrained_twin_has_the_very_network_of_mert_nano() -> None:
     for fact in ("sample_rate", "layers", "dim", "layer_names", "parameters", "preprocessing", "code_version"):
         assert getattr(twin, fact) == getattr(trained, fact), fact
     assert twin.trained_on == ()
+
+
+def test_the_untrained_twin_is_what_training_begins_with() -> None:
+    recipe = open_recipe("mert-nano").recipe
+    begun = from_shape(network_shape(recipe), HeadShape(128), recipe.seed, recipe.front_end == "filter_bank")
+    tensors = dict(begun.named_parameters())
+    for name, tensor in random_checkpoint("MERT-nano-untrained").weights.items():
+        assert torch.equal(tensor, tensors[name]), name
 
 
 def test_listing_and_loading_nano_needs_no_transformers() -> None:

@@ -206,7 +206,7 @@ def test_states_are_those_of_modules_written_from_the_published_code(samples: in
     modules = Modules(SMALL).eval()
     audio = torch.from_numpy(sound(samples))
     with torch.no_grad():
-        expected, got = modules(audio), mert_v2.Conformer(SMALL, modules.state_dict()).states(audio)
+        expected, got = modules(audio), mert_v2.MertV2(SMALL, modules.state_dict()).states(audio)
     assert len(got) == 2
     for one, other in zip(got, expected, strict=True):
         assert one.shape == (2, samples // 240 // 4, 32)

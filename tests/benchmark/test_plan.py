@@ -26,11 +26,11 @@ from cmbench.benchmark.plan import (
     STORED,
     TO_DO,
     RunPlan,
-    plan_run,
 )
 from cmbench.benchmark.protocol import get_protocol
 from cmbench.benchmark.rates import FILE, keep_speeds, read_rates
 from cmbench.benchmark.records.environment import describe_environment, device_words
+from cmbench.benchmark.request import RunRequest, parts
 from cmbench.cli import app
 from cmbench.errors import CmbenchError, UsageError
 from cmbench.tasks.base import PAPER_TASKS
@@ -45,6 +45,10 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "HF_HOME"))
     monkeypatch.delenv("CMBENCH_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+def plan_run(model: str, tasks: str = "all", **options: Any) -> RunPlan:
+    return plan_module.plan_run(RunRequest(parts([model]), parts([tasks]), **options))
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int]]:
@@ -96,8 +100,8 @@ def test_the_command_at_the_end_is_the_run_that_was_planned() -> None:
     named: dict[str, Any] = {"protocol": "marble-1", "seeds": 3, "out": "my out", "device": "cpu", "mini_seed": 2}
     plan = plan_run("mfcc,chroma", "lyra", edition="mini", **named)
     assert plan.order[-1] == (
-        "cmbench run --model mfcc,chroma --tasks lyra --edition mini --seeds 3 --protocol marble-1 --out 'my out' "
-        "--device cpu --mini-seed 2"
+        "cmbench run --model mfcc,chroma --tasks lyra --edition mini --protocol marble-1 --out 'my out' --device cpu "
+        "--seeds 3 --mini-seed 2"
     )
 
 

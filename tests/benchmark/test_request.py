@@ -14,8 +14,7 @@ import cmbench
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.commands import run as command_module
 from cmbench.benchmark.commands.run import run as run_command
-from cmbench.benchmark.plan import plan_run
-from cmbench.benchmark.request import PLANNED, RESOLVED, RunRequest, as_yaml, read_request
+from cmbench.benchmark.request import RESOLVED, RunRequest, as_yaml, read_request
 from cmbench.errors import UsageError
 from cmbench.tests.conftest import Cmbench
 
@@ -39,7 +38,6 @@ def test_keys_are_those_of_the_options_and_of_the_function() -> None:
         == set(options) - {"context", "words", "plan", "as_json", "title", "details"}
         == set(arguments) - {"observer"}
     )
-    assert set(PLANNED) == set(signature(plan_run).parameters)
     plain = RunRequest()
     for key in set(ours) - {"model", "tasks"}:
         default = options[key].default

@@ -37,6 +37,7 @@ SMALL = (
     "held_out.tracks=1",
     "held_out.crops=1",
     "targets.codebook_size=4",
+    "contrast.weight=0",
 )
 QUIET = Console(quiet=True)
 

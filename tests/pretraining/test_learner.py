@@ -12,14 +12,13 @@ import torch
 
 from cmbench.baselines.base import LoadOptions
 from cmbench.baselines.mert.melody import MelodyShape
-from cmbench.baselines.nano import nano_folder
 from cmbench.baselines.network import open_network
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.errors import UsageError
 from cmbench.pretraining.corpus.corpus import Corpus, build_corpus
 from cmbench.pretraining.corpus.crops import key, read_samples
-from cmbench.pretraining.learner import network_shape, open_learner
-from cmbench.pretraining.objective.model import save_folder
+from cmbench.pretraining.learner import NANO, head_shape, network_shape, open_learner
+from cmbench.pretraining.objective.model import from_shape, save_folder
 from cmbench.pretraining.objective.targets import fit_teacher, read_teacher, save_teacher
 from cmbench.pretraining.recipes.recipe import Batch, Contrast, Cqt, HeldOut, Network, Recipe, Stage, Targets
 from cmbench.tasks.base import LoadContext
@@ -101,23 +100,19 @@ def test_a_network_whose_parts_do_not_fit_is_told(recipe: Recipe, network: Netwo
 def test_a_model_without_a_melody_stream_gets_one_and_keeps_the_rest(
     recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = replace(
-        recipe,
-        start="MERT-nano",
-        network=Network(patterns=6),
-        targets=replace(recipe.targets, codebook_size=128, dim=32),
-    )
-    learner = open_learner(own, corpus_of(own, tmp_path), OFFLINE, tmp_path / "tokens", torch.device("cpu"), _shipped())
+    save_folder(from_shape(NANO, head_shape(recipe, 4), 3), tmp_path / "plain")
+    own = replace(recipe, start=str(tmp_path / "plain"), network=Network(patterns=6))
+    learner = open_learner(own, corpus_of(own, tmp_path), OFFLINE, tmp_path / "tokens", torch.device("cpu"))
     assert learner.module.shape.melody == MelodyShape(6)
     assert learner.module.drawn == ("melody stream",)
     assert "no melody stream" in caplog.text
-    kept = open_network("MERT-nano", OFFLINE).checkpoint.weights
+    kept = open_network(own.start, OFFLINE).checkpoint.weights
     parameters = dict(learner.module.named_parameters())
     assert all(torch.equal(parameters[name], tensor) for name, tensor in kept.items())
     # With one of its own, another size is refused and the same is kept.
     save_folder(learner.module, tmp_path / "with")
     again = replace(own, start=str(tmp_path / "with"))
-    opened = open_learner(again, corpus_of(own, tmp_path), OFFLINE, tmp_path / "t", torch.device("cpu"), _shipped())
+    opened = open_learner(again, corpus_of(own, tmp_path), OFFLINE, tmp_path / "t", torch.device("cpu"))
     assert opened.module.drawn == ()
     assert torch.equal(
         dict(opened.module.named_parameters())["melody.patterns.weight"], parameters["melody.patterns.weight"]
@@ -125,8 +120,4 @@ def test_a_model_without_a_melody_stream_gets_one_and_keeps_the_rest(
     other = replace(again, network=Network(patterns=7))
     music = corpus_of(own, tmp_path)
     with pytest.raises(UsageError, match=r"say network\.patterns=6"):
-        open_learner(other, music, OFFLINE, tmp_path / "t", torch.device("cpu"), _shipped())
-
-
-def _shipped() -> ResidualKMeans:
-    return read_teacher(nano_folder("MERT-nano"))
+        open_learner(other, music, OFFLINE, tmp_path / "t", torch.device("cpu"))

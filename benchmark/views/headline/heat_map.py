@@ -18,10 +18,11 @@ from ..figures import (
     clipped,
     describe,
     draw_bar,
+    draw_cell,
     draw_title,
     empty_figure,
     head_inches,
-    ink_on,
+    prepare_map,
 )
 from ..words import percent
 
@@ -111,7 +112,8 @@ def heat_map(found: Headline) -> Figure:
     height = head + line * len(names) + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * span / width, line * len(names) / height))
-    _prepare(axes, span, len(names))
+    prepare_map(axes, span, len(names))
+    axes.set_axis_off()
     cells, top = marks(found), top_of_scale(found)
     for y, name in enumerate(names):
         for x, column in enumerate(columns):
@@ -147,7 +149,8 @@ def phone_map(found: Headline) -> Figure:
         bottom = height - title - (i + 1) * (head + line * span)
         place = (left / PHONE_WIDTH, bottom / height, cell * len(band) / PHONE_WIDTH, line * span / height)
         axes = figure.add_axes(place)
-        _prepare(axes, len(band), span)
+        prepare_map(axes, len(band), span)
+        axes.set_axis_off()
         at = 0.0
         for tradition, members in groupby(columns, key=lambda column: column.tradition):
             axes.text(-left / cell + 0.03, at + 0.5, tradition.capitalize(), va="bottom", size=8.5, weight="bold")
@@ -197,12 +200,6 @@ def _weight(found: Headline, name: str) -> str:
     return "bold" if name == found.base else "normal"
 
 
-def _prepare(axes: Axes, across: float, down: float) -> None:
-    axes.set_xlim(0, across)
-    axes.set_ylim(down, 0)
-    axes.set_axis_off()
-
-
 def _gaps(traditions: Sequence[str]) -> list[float]:
     """Return the shift of every task: a little more after each tradition."""
     shift, gaps = 0.0, []
@@ -222,16 +219,5 @@ def _brackets(found: Headline, gaps: Sequence[float]) -> list[tuple[str, float, 
 
 
 def _draw_cell(axes: Axes, x: float, y: float, mark: Mark | None, top: float, size: float = 9.0) -> None:
-    from matplotlib.patches import Rectangle
-
-    if mark is None or mark.value is None:
-        axes.add_patch(
-            Rectangle(
-                (x, y), 1, 1, facecolor="#eceff1", hatch="////", linewidth=0.8, edgecolor="#c3c9cf", clip_on=False
-            )
-        )
-        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size, color="#33393f")
-        return
-    shade = shade_of(mark.value, top)
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, linewidth=0.8, edgecolor="white", clip_on=False))
-    axes.text(x + 0.5, y + 0.5, mark.text, ha="center", va="center", size=size, color=ink_on(shade))
+    shade = None if mark is None or mark.value is None else shade_of(mark.value, top)
+    draw_cell(axes, x, y, shade, mark.text if mark else ABSENT, size)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...records.record import LabelScore
 from ...records.sections import Column, Row, Section
 from ..base import Block, Part, Scope, View
 from ..dots import DotLine, dots_figure, dots_of
@@ -38,10 +39,14 @@ def label_figure(section: Section, column: Column, rows: Sequence[Row] | None = 
             lines.append(DotLine(family))
         dots = dots_of([own.get(facts.label) for own in found])
         chance = {"average_precision": facts.prevalence}
-        lines.append(DotLine(short_label(facts.label), f"n={facts.support}", dots, chance))
+        lines.append(DotLine(short_label(facts.label), _note(facts), dots, chance))
     title = f"{column.name}: scores by label (n={column.test_tracks} test tracks)"
     key = "dotted: prevalence, the AP of chance; n: positives in the test split."
     return dots_figure(section, title, lines, [row.name for row in rows], key)
+
+
+def _note(facts: LabelScore) -> str:
+    return f"n={facts.support}" if facts.roc_auc is not None else f"n={facts.support}: no score"
 
 
 def _figures(view: LabelView) -> dict[str, Callable[[], Figure]]:

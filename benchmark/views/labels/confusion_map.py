@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...records.sections import Column, Row, Section
-from ..figures import FAINT, TEXT_WIDTH, clipped, draw_title, empty_figure, head_inches, ink_on, short_label
+from ..figures import (
+    FAINT,
+    TEXT_WIDTH,
+    clipped,
+    draw_cell,
+    draw_title,
+    empty_figure,
+    head_inches,
+    prepare_map,
+    short_label,
+)
 from .confusion import Confusion
 
 if TYPE_CHECKING:
@@ -29,20 +39,14 @@ def confusion_figure(section: Section, column: Column, row: Row, confusion: Conf
     width, height = max(left + cell * count + right, 4.8), head + cell * count + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * count / width, cell * count / height))
-    axes.set_xlim(0, count)
-    axes.set_ylim(count, 0)
-    axes.tick_params(length=0, pad=2)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    prepare_map(axes, count, count)
     size = min(7.0, 20 * cell)
     darkest = max([0.5, *(share for shares in confusion.probability for share in shares or ())])
     for i, shares in enumerate(confusion.probability):
         for j in range(count):
             shade = "#eceff1" if shares is None else colormaps["Greys"](0.9 * shares[j] / darkest)
-            axes.add_patch(Rectangle((j, i), 1, 1, facecolor=shade, edgecolor="#c3c9cf", linewidth=0.4))
-            if shares is not None and cell >= 0.2:
-                text = f"{100 * shares[j]:.0f}"
-                axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", size=size, color=ink_on(shade))
+            text = f"{100 * shares[j]:.0f}" if shares is not None and cell >= 0.2 else ""
+            draw_cell(axes, j, i, shade, text, size, edgecolor="#c3c9cf", linewidth=0.4)
         axes.add_patch(Rectangle((i, i), 1, 1, fill=False, edgecolor="#0072b2", linewidth=1.2, zorder=3))
         told = f"n={confusion.support[i]}, {confusion.counts[i][i]} right" if confusion.support[i] else "n=0: no row"
         axes.annotate(told, (count, i + 0.5), (4, 0), textcoords="offset points", va="center", size=min(6.5, 38 * cell))

@@ -12,11 +12,12 @@ from ..figures import (
     INK,
     TEXT_WIDTH,
     clipped,
-    draw_scale,
+    draw_bar,
+    draw_cell,
     draw_title,
     empty_figure,
     head_inches,
-    ink_on,
+    prepare_map,
     scale_ends,
 )
 from .layers import LayerLine, LayerPanel, LayerView
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 LINE_INCHES, PANEL_INCHES, TALLEST = 0.24, 0.52, 9.0
 """Of one family, of a panel's title and axis, and of a whole figure."""
-
-_SCALE = 0.55
 
 
 def panels_by_page(panels: Sequence[LayerPanel]) -> list[Sequence[LayerPanel]]:
@@ -56,10 +55,10 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
     panels = view.panels[column] if panels is None else panels
     left = 0.25 + 0.062 * max(len(_line_name(line)) for panel in panels for line in panel.lines)
     most = max(len(panel.inputs) for panel in panels)
-    cell = min(0.55, (TEXT_WIDTH - left - _SCALE) / (most + 0.3))
-    head, foot = head_inches(view.section) + 0.05, 0.3
+    cell = min(0.55, (TEXT_WIDTH - left - 0.05) / (most + 0.3))
+    head, foot = head_inches(view.section) + 0.05, 0.6
     tall = [PANEL_INCHES + LINE_INCHES * len(panel.lines) for panel in panels]
-    width, height = max(left + cell * (most + 0.3) + _SCALE, 5.4), head + sum(tall) + foot
+    width, height = max(left + cell * (most + 0.3) + 0.05, 5.4), head + sum(tall) + foot
     figure = empty_figure(width, height)
     top = head
     for panel, inches in zip(panels, tall, strict=True):
@@ -69,7 +68,7 @@ def layer_figure(view: LayerView, column: Column, panels: Sequence[LayerPanel] |
         axes = figure.add_axes((left / width, bottom / height, across / width, lines / height))
         _draw_panel(axes, panel, ends, cell)
         top += inches
-    draw_scale(figure, ends, (width - 0.5) / width, (foot + 0.28) / height, (sum(tall) - 0.52) / height, width)
+    draw_bar(figure, ends, "cividis", left, 0.24, 2.2, "≤ 50" if ends[0] == 50 else "")
     note = "n: validation tracks; outlined: best state; triangle: chosen. One seed, no intervals: a map, not a result."
     figure.text(0.005, 0.04 / height, note, va="bottom", size=6.5, color=FAINT)
     title = f"{column.name}: {METRIC_TITLES[view.metric]} on validation by hidden state and family, percent"
@@ -91,25 +90,17 @@ def _draw_panel(axes: Axes, panel: LayerPanel, ends: tuple[float, float], cell: 
     from matplotlib.patches import Rectangle
 
     low, high = ends
-    axes.set_xlim(0, len(panel.inputs) + 0.3)
-    axes.set_ylim(len(panel.lines), 0)
-    axes.tick_params(length=0, pad=2)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    prepare_map(axes, len(panel.inputs) + 0.3, len(panel.lines))
     digits = 1 if cell >= 0.36 else 0
     size = min(7.0, 18 * cell if digits else 24 * cell)
     for y, line in enumerate(panel.lines):
         known = [k for k in panel.states if line.values[k] is not None]
         for k, value in enumerate(line.values):
             x = _place(panel, k)
-            if value is None:
-                axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", hatch="////", edgecolor="#c3c9cf", lw=0.5))
-                axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
-                continue
-            shade = colormaps["cividis"](min(1.0, max(0.0, (100 * value - low) / (high - low))))
-            axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.6))
-            text = f"{100 * value:.{digits}f}"
-            axes.text(x + 0.5, y + 0.5, text, ha="center", va="center", size=size, color=ink_on(shade))
+            share = None if value is None else min(1.0, max(0.0, (100 * value - low) / (high - low)))
+            shade = None if share is None else colormaps["cividis"](share)
+            text = ABSENT if value is None else f"{100 * value:.{digits}f}"
+            draw_cell(axes, x, y, shade, text, size, linewidth=0.6)
             if k == panel.best(line) and len(known) > 1:
                 frame = Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, fill=False, edgecolor="white", lw=2.2, zorder=3)
                 axes.add_patch(frame)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...records.record import Record
 from ...records.sections import Section, sections
 from ..base import Block, Scope, View
-from ..figures import in_parts
+from ..figures import figures_by_task, in_parts
 from .results import main_tables, tidy_csv
 from .table import print_table
 
@@ -24,8 +24,8 @@ def _compute(records: Sequence[Record]) -> list[Sections]:
 
 
 def _figures(found: Sections) -> dict[str, Callable[[], Figure]]:
+    from ..labels import label_figure
     from .curves import layer_curves
-    from .label_bars import label_bars
 
     figures: dict[str, Callable[[], Figure]] = {}
     for section in found:
@@ -33,10 +33,8 @@ def _figures(found: Sections) -> dict[str, Callable[[], Figure]]:
         for i, rows in enumerate(parts):
             end = f"-{i + 1}" if len(parts) > 1 else ""
             figures[f"layers-{section.slug}{end}"] = partial(layer_curves, section, rows)
-        for row in section.rows:
-            for column, record in section.records_of(row):
-                name = f"labels-{row.name}-{column.name}-{section.slug}"
-                figures[name] = partial(label_bars, section, record)
+        by_task = figures_by_task(section, partial(label_figure, section))
+        figures |= {f"labels-{task}-{section.slug}": draw for task, draw in by_task.items()}
     return figures
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....tasks.base import WESTERN
 from ...comparing.transfer import Cell, TransferMatrix
 from ...records.sections import ABSENT
-from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page
+from ..figures import BLACK, INK, broken, clipped, describe, draw_bar, empty_figure, ink_on, on_page, prepare_map
 from ..words import percent, points
 from .transfer_tables import separable
 
@@ -53,13 +53,12 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
     names = [broken(task) for task in matrix.tasks]
     note = _note(matrix, characters=int(width / (0.56 * (size - 1.5) * point)))
     head = (3.2 + 1.25 * max(name.count("\n") for name in (*names, *summaries))) * size * point
-    scale = 2.6 * size * point if len(matrix.models) > 1 else 0.0
+    scale = 3.2 * size * point if len(matrix.models) > 1 else 0.0
     foot = (1.0 + 1.3 * (note.count("\n") + 1)) * (size - 1.5) * point + scale
     height = head + line * rows + foot
     figure = empty_figure(width, height)
     axes = figure.add_axes((left / width, foot / height, cell * columns / width, line * rows / height))
-    axes.set_xlim(0, columns)
-    axes.set_ylim(rows, 0)
+    prepare_map(axes, columns, rows)
     axes.set_axis_off()
     edge, largest = 1.2 * point, scale_end(matrix)
     ends = {model: math.inf if matrix.kinds[model] == "control" else largest for model in matrix.models}
@@ -75,26 +74,30 @@ def transfer_figure(matrix: TransferMatrix, width: float = PAGE_WIDTH) -> Figure
             axes.text(
                 x + 0.5, rows - 0.5, points(matrix.column_change(task)), ha="center", va="center_baseline", size=size
             )
-    _head(axes, matrix, [*names, *summaries], size, line)
+    _head(axes, matrix, [*names, *summaries], size - 1, (cell, line))
     if scale:
         end = 100 * largest
-        draw_bar(figure, (-end, end), _colours(), left, foot - 2.0 * size * point, 0.4 * width)
+        draw_bar(figure, (-end, end), _colours(), left, foot - 2.6 * size * point, 0.4 * width)
     figure.text(0.01, 0.4 * size * point / height, note, size=size - 1.5, va="bottom", linespacing=1.2)
     describe(figure, f"Transfer, models by tasks: {matrix.title}", note.replace("\n", " "))
     return figure
 
 
-def _head(axes: Axes, matrix: TransferMatrix, names: Sequence[str], size: float, line: float) -> None:
-    """Write the names of the columns, those of the tasks under headings of traditions; a row is ``line`` inches."""
-    tasks, high = len(matrix.tasks), 1.25 * (size - 1) / 72 / line
+def _head(axes: Axes, matrix: TransferMatrix, names: Sequence[str], size: float, cell: tuple[float, float]) -> None:
+    """Write the names of the columns, those of the tasks under headings of traditions; a cell is given in inches."""
+    tasks, traditions = len(matrix.tasks), [matrix.traditions[task] for task in matrix.tasks]
+    lengths = [float(len(part)) for name in names[:tasks] for part in name.split("\n")]
+    lengths += [len(name) / traditions.count(name) for name in traditions]
+    size = min(size, 72 * cell[0] / (0.6 * max(lengths)))  # letters are at most so wide, on average
+    high = 1.25 * size / 72 / cell[1]
     for place, name in enumerate(names):
         at = place + GAP * (place >= tasks) + 0.5
-        axes.text(at, -0.12, name, ha="center", va="bottom", size=size - 1, linespacing=1.05)
+        axes.text(at, -0.12, name, ha="center", va="bottom", size=size, linespacing=1.05)
     above = -0.12 - high * (max(name.count("\n") for name in names) + 1.2)
-    for tradition, members in groupby(range(tasks), key=lambda x: matrix.traditions[matrix.tasks[x]]):
+    for tradition, members in groupby(range(tasks), key=traditions.__getitem__):
         first, *_, last = [*members] * 2
         axes.plot([first + 0.06, last + 0.94], [above, above], color=INK, linewidth=0.8, clip_on=False)
-        look: dict[str, Any] = {"ha": "center", "va": "bottom", "size": size - 1, "weight": "bold"}
+        look: dict[str, Any] = {"ha": "center", "va": "bottom", "size": size, "weight": "bold"}
         axes.text((first + last + 1) / 2, above - 0.05, tradition.capitalize(), **look)
 
 
@@ -168,7 +171,7 @@ def _draw_cell(
 
     if cell is None or cell.mean is None:
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#eceff1", edgecolor="white"))
-        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size)
+        axes.text(x + 0.5, y + 0.5, ABSENT, ha="center", va="center", size=size, color=BLACK)
         return
     change = cell.shown_change
     shade = (0.96, 0.96, 0.96)

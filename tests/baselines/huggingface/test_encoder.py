@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from cmbench.baselines import LoadOptions, registry
-from cmbench.baselines.huggingface.encoder import PUBLISHED, TransformersEncoder, equal_parts
+from cmbench.baselines.huggingface.encoder import PUBLISHED, TransformersEncoder
 from cmbench.baselines.huggingface.kinds import KINDS
 from cmbench.baselines.registry import load_folder
 from cmbench.errors import MissingError, UsageError
@@ -252,19 +252,6 @@ def test_a_long_window_is_the_mean_of_equal_parts(kind: str, folders: dict[str, 
     assert "averaged" in encoder.card.preprocessing
 
 
-def test_equal_parts_cover_a_window() -> None:
-    window = np.arange(100, dtype=np.float32)
-    parts = equal_parts(window, 30)
-    assert {len(part) for part in parts} == {25}
-    assert set(np.concatenate(parts)) == set(window)
-    assert [len(part) for part in equal_parts(window, 33)] == [25] * 4
-    assert [len(part) for part in equal_parts(window, 100)] == [100]
-    assert equal_parts(window, None)[0] is window
-    odd = equal_parts(window[:31], 30)
-    assert [len(part) for part in odd] == [16, 16]
-    assert (odd[0][0], odd[-1][-1]) == (0, 30)
-
-
 def test_input_is_normalised_as_the_preprocessor_says(folders: dict[str, Path], tmp_path: Path) -> None:
     plain = copy(folders["wav2vec2"], tmp_path / "m")
     settings = json.loads((plain / "preprocessor_config.json").read_text())
@@ -437,13 +424,13 @@ def test_hubert_is_read_natively(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_folder(tmp_path, CPU).encode(audio), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("model", PUBLISHED, ids=lambda model: model.hub.name)
-def test_named_models_say_what_is_missing(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hub", [hub for hub, _, _ in PUBLISHED], ids=lambda hub: hub.name)
+def test_named_models_say_what_is_missing(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CMBENCH_MODELS", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(MissingError) as caught:
-        registry()[model.hub.name].load(CPU)
-    assert model.hub.repository in caught.value.missing[0].command
+        registry()[hub.name].load(CPU)
+    assert hub.repository in caught.value.missing[0].command
 
 
 def test_a_named_model_is_found_in_the_models_folder(

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cmbench.benchmark.commands.report import read_chosen
-from cmbench.benchmark.records.evidence import Evidence
+from cmbench.benchmark.records.evidence import Evidence, choose_records
 from cmbench.benchmark.records.predictions import predictions_bytes
 from cmbench.benchmark.records.record import PredictionsPart, write_record
 from cmbench.cli import app
@@ -31,11 +30,11 @@ def test_records_on_one_split_are_read(tmp_path: Path, build_evidence: Callable[
     made = build_evidence("mfcc", draw.random((6, 3)) < 0.5, draw.random((2, 6, 3)), list("aabbcc"))
     for split in ("official", "group-safe"):
         write(tmp_path, made, split)
-    assert len(read_chosen([tmp_path], None, None, None)) == 2
-    (found,) = read_chosen([tmp_path], None, "group-safe", None)
-    assert found.record.task.split == "group-safe"
+    assert len(choose_records([tmp_path])) == 2
+    (found,) = choose_records([tmp_path], split="group-safe").values()
+    assert found.task.split == "group-safe"
     with pytest.raises(UsageError, match="no record of edition full of split marble in"):
-        read_chosen([tmp_path], "full", "marble", None)
+        choose_records([tmp_path], "full", "marble")
 
 
 def test_a_bound_is_a_number_of_points(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from cmbench.benchmark.scoring.metrics import (
     sort_scores,
     weighted_scores,
 )
+from cmbench.tasks.mini.corpus import LARGEST
 from cmbench.tests.benchmark.comparing.coverage import BOUND, share
 
 FACTORS, DIM = 6, 16
@@ -47,6 +48,8 @@ BATCH = 16
 REAL = ((120, 40, 400), (360, 120, 240))
 LINEAR = ((120, 40, 400), (240, 80, 320), (360, 120, 240))
 """Tracks for training, validation and test."""
+MINI = ((100, 60, 80), (40, 24, 32))
+"""Those of the mini edition at scale 1 and in `make run`, in its albums."""
 
 RIDGES = (3.0, 30.0, 300.0)
 
@@ -97,18 +100,18 @@ class Verdict:
     alike: bool
 
 
-def _groups(rng: np.random.Generator, tracks: int) -> NDArray[np.intp]:
+def _groups(rng: np.random.Generator, tracks: int, largest: int) -> NDArray[np.intp]:
     sizes: list[int] = []
     while sum(sizes) < tracks:
-        sizes.append(int(min(1 + rng.geometric(0.25), 12)))
+        sizes.append(1 + len(sizes) % largest if largest else int(min(1 + rng.geometric(0.25), 12)))
     return np.repeat(np.arange(len(sizes)), sizes)[:tracks]
 
 
 def _split(
-    rng: np.random.Generator, tracks: int, loads: Doubles, turns: Sequence[Doubles]
+    rng: np.random.Generator, tracks: int, largest: int, loads: Doubles, turns: Sequence[Doubles]
 ) -> tuple[list[str], list[ProbeSplit]]:
-    """Draw a split, and return its groups and what each encoder makes of it."""
-    groups = _groups(rng, tracks)
+    """Draw a split in albums up to the largest, or (0) in unequal groups, and what each encoder makes of it."""
+    groups = _groups(rng, tracks, largest)
 
     def grouped(width: int) -> Doubles:
         shared = rng.standard_normal((int(groups.max()) + 1, width))[groups]
@@ -203,7 +206,8 @@ def compare_equals(bank: Bank, sizes: tuple[int, int, int], seed: int, trainings
     rng = np.random.default_rng(seed)
     loads = 0.7 * rng.standard_normal((FACTORS, LABELS))
     turns = [np.linalg.qr(rng.standard_normal((DIM, DIM)))[0] for _ in range(2)]
-    drawn = [_split(rng, tracks, loads, turns) for tracks in sizes]
+    albums = LARGEST.values() if sizes in MINI else (0, 0, 0)
+    drawn = [_split(rng, tracks, most, loads, turns) for tracks, most in zip(sizes, albums, strict=True)]
     again = cluster_weights(drawn[0][0], trainings, seed + 1)
     groups = drawn[2][0]
     weights = np.concatenate([np.ones((1, sizes[2])), cluster_weights(groups, resamples, seed + 2)])
@@ -263,6 +267,6 @@ def row(name: str, judged: Sequence[Verdict]) -> str:
 def table(bank: Bank, draws: int, trainings: int, resamples: int) -> Iterator[str]:
     """Yield the table of docs/statistics.md: how often p is below 5 % where there is no difference."""
     yield from ("| " + " | ".join(HEAD) + " |", "|---" * len(HEAD) + "|")
-    for sizes in REAL if bank is real else LINEAR:
+    for sizes in REAL if bank is real else LINEAR + MINI:
         judged = [compare_equals(bank, sizes, 1000 + k, trainings, resamples) for k in range(draws)]
         yield row(f"{bank.__name__}: {', '.join(map(str, sizes))}", judged)

@@ -112,7 +112,7 @@ def test_a_damaged_index_is_made_again(
 def test_forged_rows_are_not_believed(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, about = index_files(store.folder)
     with closing(sqlite3.connect(rows)) as db:
-        db.execute("UPDATE tracks SET sha256 = 'x'")
+        db.execute("UPDATE pieces SET facts = replace(facts, '\"rows\"', '\"raws\"')")
         db.commit()
     assert pieces_read(store, monkeypatch)[1] == SHARDS
     settle(store)

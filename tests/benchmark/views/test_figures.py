@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from cmbench.benchmark.records.record import LabelScore, Record
 from cmbench.benchmark.records.sections import sections
 from cmbench.benchmark.views.base import nothing, write_view
 from cmbench.benchmark.views.figures import COLOURS, MARKERS, in_parts, style
+from cmbench.benchmark.views.labels import label_figure
 from cmbench.benchmark.views.scores import VIEW
 from cmbench.benchmark.views.scores.curves import layer_curves
-from cmbench.benchmark.views.scores.label_bars import label_bars
 from cmbench.tasks.base import MINI_LABEL
 
 
@@ -45,7 +44,7 @@ def test_every_figure_of_mini_says_so_and_no_other(build_record: Callable[..., R
         (section,) = sections(records)
         with style("path"):
             figures = [
-                label_bars(section, records[0]),
+                label_figure(section, section.columns[0]),
                 layer_curves(section, section.rows),
             ]
         for figure in figures:
@@ -53,23 +52,22 @@ def test_every_figure_of_mini_says_so_and_no_other(build_record: Callable[..., R
             assert section.title in texts(figure)
 
 
-def test_label_bars_name_support_families_and_undefined_labels(build_record: Callable[..., Record]) -> None:
+def test_labels_are_drawn_with_support_families_and_what_has_no_score(build_record: Callable[..., Record]) -> None:
     record = build_record("mfcc", "hindustani")
     (section,) = sections([record])
     with style("path"):
-        figure = label_bars(section, record)
+        figure = label_figure(section, section.columns[0])
     shown = texts(figure)
-    assert "No score: instrument--Bansuri (n=0): no positive in the test split" in shown
+    assert shown.count("n=0: no score") == 1
     for family in ("instrument", "form", "tala", "raga"):
         assert family in shown
     assert "Yaman kalyan" in shown
     assert "n=206" in shown
-    bars = [p for p in figure.axes[0].patches if isinstance(p, Rectangle)]
-    assert len(bars) == 19
     voice = record.labels[0]
     assert voice.roc_auc is not None
-    assert bars[0].get_x() == 50.0
-    assert bars[0].get_width() == pytest.approx(100 * voice.roc_auc - 50)
+    dots = [float(np.asarray(line.get_xdata())[0]) for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert len(dots) == 19
+    assert dots[0] == pytest.approx(100 * voice.roc_auc)
 
 
 def test_layer_curves_mark_the_chosen_and_set_the_fused_sum_apart(build_record: Callable[..., Record]) -> None:
@@ -101,7 +99,7 @@ def test_files_are_the_same_bytes_twice_and_sections_have_their_own(
     records = [build_record(m, "carnatic", labels=labels, edition=e) for m, e in cells]
     first, again = write_figures(records, tmp_path / "a"), write_figures(records, tmp_path / "b")
     names = [p.name for p in first]
-    assert len(set(names)) == len(names) == 2 * (3 + 2)
+    assert len(set(names)) == len(names) == 2 * (2 + 2)
     assert sum("-mini-" in n for n in names) == 2 * 2
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
     svg = first[0].read_text(encoding="utf-8")
@@ -123,4 +121,4 @@ def test_labels_without_any_score_still_make_a_figure(
     build_record: Callable[..., Record], build_label: Callable[..., LabelScore], tmp_path: Path
 ) -> None:
     records = [build_record(m, labels=[build_label("Rast", "makam", None)]) for m in ("a", "b")]
-    assert len(write_figures(records, tmp_path)) == 2 * 3
+    assert len(write_figures(records, tmp_path)) == 2 * 2

@@ -60,6 +60,19 @@ def test_labels_of_a_maintainers_folder(evidence: Evidence, tmp_path: Path) -> N
     assert list(check_labels(evidence, data)) == []
 
 
+def test_an_entry_of_the_former_mini_splits_is_compared_with_those() -> None:
+    mfcc = Path(__file__).parents[3] / "leaderboards" / "entries" / "mfcc" / "1"
+    (evidence,) = (e for e in read_entry(mfcc).evidence if e.record.task.name == "lyra")
+    part = evidence.record.task
+    today, former = (own_data("lyra", "mini", "own", None, sha) for sha in ("", part.split_sha256))
+    assert today is not None
+    assert former is not None
+    assert today.split_sha256 != former.split_sha256 == part.split_sha256
+    assert own_data("lyra", "mini", "own", None, "0" * 64) == today
+    assert list(check_labels(evidence, former)) == []
+    assert any(f.severity == "error" for f in check_labels(evidence, today))
+
+
 @pytest.mark.parametrize(("edition", "severity"), [("mini", "error"), ("full", "flag")])
 def test_another_split_hash(evidence: Evidence, edition: str, severity: str) -> None:
     other = changed(evidence, "task", split_sha256="0" * 64, edition=edition)

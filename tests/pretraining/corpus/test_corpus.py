@@ -192,7 +192,7 @@ def test_every_mini_task_is_on_the_list(context: LoadContext) -> None:
     lists = LoadContext(None, context.cache_root, needs_audio=False)
     found = hidden_tracks(registry().values(), "mini", lists)
     assert {task for task, _ in found.tracks} == set(registry())
-    assert found.count == len(registry()) * (40 + 80)
+    assert found.count == len(registry()) * (60 + 80)
     assert found.unchecked == ()
 
 

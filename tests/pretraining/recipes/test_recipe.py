@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cmbench.baselines.nano import nano_folder
+from cmbench.baselines.nano import NANO, nano_folder
 from cmbench.errors import UsageError
 from cmbench.pretraining.recipes.reading import MARKS, OVERRIDDEN, SHIPPED, marks_of, open_recipe, shipped_recipes
 from cmbench.pretraining.recipes.recipe import SCRATCH
@@ -18,6 +18,8 @@ from cmbench.pretraining.recipes.recipe import SCRATCH
 CULTURES = ("greek", "turkish", "hindustani", "carnatic")
 # Left to the schema where a recipe starts from scratch or does not.
 UNSAID = {"name", "summary"}
+
+SHA256_95M = "a6b0c69cdfd3abe63767055dfa54d0cad5d94d11b703f5464d3ece4e143ee195"
 
 
 def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -82,25 +84,28 @@ def test_single_cultures_hear_their_own_music_and_replay(culture: str, size: str
 
 
 def test_the_command_line_comes_last() -> None:
-    opened = open_recipe("mert-nano", ["stages.only.steps=7", "stages.only.train=[heads]", "batch.seconds=1.5"])
+    opened = open_recipe("mert-nano", ["stages.only.steps=7", "stages.only.train=[heads]", "contrast.weight=0"])
     assert opened.recipe.stages["only"].steps == 7
     assert opened.recipe.stages["only"].train == ["heads"]
-    assert opened.recipe.batch.seconds == 1.5
+    assert opened.recipe.contrast.weight == 0
     assert opened.marks["stages.only.steps"] == OVERRIDDEN
     assert opened.recipe.sha256 != open_recipe("mert-nano").recipe.sha256
     assert open_recipe("mert-nano").recipe.sha256 == open_recipe("mert-nano").recipe.sha256
 
 
 def test_keys_that_came_later_count_only_where_they_are_used() -> None:
-    """What ships names the hash of its recipe, from before these keys."""
-    shipped = json.loads((nano_folder("CultureMERT-nano") / "pretraining.json").read_text(encoding="utf-8"))
-    plain = open_recipe("culturemert-nano").recipe
-    if not shipped["recipe"].get("network"):
-        assert plain.sha256 == shipped["recipe_sha256"]
-    found = {plain.sha256}
+    """Models that were made before these keys name the hash of their recipe."""
+    assert open_recipe("culturemert-95m").recipe.sha256 == SHA256_95M
+    found = {open_recipe("culturemert-nano").recipe.sha256}
     for change in ("network.patterns=96", "contrast.pairs=9", "pitch_shifts=[0,1]", "targets.features=log_frequency"):
         found.add(open_recipe("culturemert-nano", [change]).recipe.sha256)
     assert len(found) == 5
+
+
+@pytest.mark.parametrize("name", [name for name in NANO if name != "CultureMERT-TA-nano"])
+def test_what_ships_was_made_by_the_recipe_as_it_is(name: str) -> None:
+    shipped = json.loads((nano_folder(name) / "pretraining.json").read_text(encoding="utf-8"))
+    assert open_recipe(shipped["recipe"]["name"]).recipe.sha256 == shipped["recipe_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -145,10 +150,13 @@ def test_keys_that_came_later_count_only_where_they_are_used() -> None:
         ("stages.only.train=[melodie]", "Did you mean 'melody'"),
         ("targets.features=chroma", "'chroma' is none of log_mel, log_frequency"),
         ("targets.cqt.bins=0", "targets.cqt.bins = 0 should be at least 1"),
-        ("contrast.weight=1", "needs a stream; say network.patterns=96"),
-        ("network.patterns=96 contrast.weight=1", "no stage trains what it teaches; add contrast_head and melody"),
+        ("network.patterns=0 network.rhythms=0", "needs a stream; say network.patterns=96"),
+        ("stages.only.train=[heads]", "no stage trains what it teaches; add contrast_head and envelope and melody"),
         ("contrast.positives=versions", "'versions' is none of tellings, crops"),
-        ("contrast.positives=tellings sources.western=[folder:/x]", "for mini music.*folder:/x is not"),
+        (
+            " ".join(f"sources.{t}=[folder:/x]" for t in ("greek", "turkish", "hindustani", "carnatic", "western")),
+            "for mini music.*no source is of it",
+        ),
         ("contrast.pairs=1", "contrast.pairs = 1 should be at least 2"),
         ("network.hidden=-1", "network.hidden = -1 should be 0 or more"),
         ("network.conv_stride=[80,5]", "should be 320"),

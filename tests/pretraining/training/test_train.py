@@ -22,7 +22,7 @@ from cmbench.baselines.mert.network import Dropout, HubertShape
 from cmbench.baselines.mert.streams import STREAMS
 from cmbench.baselines.tokens.kmeans import ResidualKMeans
 from cmbench.errors import CmbenchError, UnusableAudio, UsageError
-from cmbench.pretraining.corpus.corpus import Corpus, Mix
+from cmbench.pretraining.corpus.corpus import Corpus, Mix, mix
 from cmbench.pretraining.corpus.crops import draw_crops, draw_recordings, read_crops, read_samples
 from cmbench.pretraining.corpus.exclusion import Recording
 from cmbench.pretraining.learner import MertLearner, head_shape
@@ -45,6 +45,7 @@ from cmbench.pretraining.training.group import Group
 from cmbench.pretraining.training.held_out import measure
 from cmbench.pretraining.training.log import Log, require_sound
 from cmbench.pretraining.training.metrics import Sums
+from cmbench.pretraining.training.passes import contrasted
 from cmbench.pretraining.training.run import Run
 from cmbench.pretraining.training.train import Diverged, diverged, train, trainable
 from cmbench.tests.conftest import write_tone
@@ -230,6 +231,24 @@ def test_the_contrast_of_recordings_moves_the_streams_and_resumes(make_run: Make
     resumed = make_run("cut", MELODIC)
     train(resumed, resume=True)
     assert all(torch.equal(tensor, weights(run)[name]) for name, tensor in weights(resumed).items())
+
+
+def test_recordings_that_are_told_once_are_left_out_of_a_contrast_of_tellings(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run("told", MELODIC)
+    music = mix(run.corpus.stages["second"], 1.0)
+    told = replace(music.recordings[2], telling=music.recordings[3].path)
+    both = Mix((*music.recordings[:2], told), (0.5, 0.2, 0.3))
+    assert contrasted(both, run.recipe) == both
+    tellings = replace(run.recipe, contrast=replace(run.recipe.contrast, positives="tellings"))
+    assert contrasted(both, tellings) == Mix((told,), (0.3,))
+    assert contrasted(both, replace(tellings, contrast=Contrast())) == Mix((), ())
+    # One alone is no contrast: a stage without two goes on by MERT's objective.
+    stages = {name: replace(stage, train=["heads", *STREAM_PARTS]) for name, stage in tellings.stages.items()}
+    single = make_run("single", replace(tellings, stages=stages))
+    train(single)
+    assert all("contrast" not in line for line in lines(tmp_path / "single") if line["kind"] == "update")
 
 
 def test_the_weight_of_the_contrast_counts(make_run: MakeRun) -> None:

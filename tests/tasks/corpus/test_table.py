@@ -50,7 +50,7 @@ def test_what_was_written_is_read_and_written_again(
     assert table.problems == ()
     assert table.columns == NAMES
     assert [tuple(row.values()) for row in table.rows] == rows
-    assert (table.separator, table.newline, table.guessed) == (separator, end, False)
+    assert (table.separator, table.newline, table.source.guessed) == (separator, end, False)
     first = 2 + head
     assert table.lines == tuple(range(first, first + len(rows)))
     assert table.written(table.cells) == whole.encode(encoding)
@@ -101,14 +101,14 @@ def test_every_problem_of_form_is_found_with_its_line(tmp_path: Path) -> None:
 def test_an_eight_bit_encoding_is_a_guess(codec: str, tmp_path: Path) -> None:
     content = "id,path,labels\na,Uşşak.wav,makam--Hüzzam\nb,Neşe.wav,makam--Rast\n".encode(codec)
     table = read_table(stored(content, tmp_path))
-    assert table.guessed
+    assert table.source.guessed
     assert table.rows[0]["path"] == "Uşşak.wav"
     problem = encoding_problem(table.source)
     assert problem.line == 2
     assert "'Uşşak.wav' in windows-1254" in problem.text
     assert "'Uþþak.wav' in windows-1252" in problem.text
     stated = read_table(table.path, encoding="windows-1254")
-    assert (stated.guessed, stated.rows) == (False, table.rows)
+    assert (stated.source.guessed, stated.rows) == (False, table.rows)
     with pytest.raises(UsageError, match="there is no encoding 'klingon'"):
         read_table(table.path, encoding="klingon")
     with pytest.raises(UsageError, match=r"t\.csv:2: the byte 0xfe is not utf-8"):
