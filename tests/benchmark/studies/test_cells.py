@@ -153,7 +153,9 @@ def test_what_is_known_of_the_truth_is_all_of_it_unless_it_is_said(build_cell: C
     assert known.all()
     cell = build_cell("a", noise, known=0.7)
     assert np.array_equal(cell.truth("train")[0], labels)
-    assert np.array_equal(cell.truth("train")[1], cell.splits["train"].known)
+    told = cell.splits["train"].known
+    assert told is not None
+    assert np.array_equal(cell.truth("train")[1], told)
 
 
 def test_a_state_alone_is_a_split_of_one_state(build_cell: Callable[..., Cell]) -> None:
