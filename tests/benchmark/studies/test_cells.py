@@ -17,6 +17,7 @@ from cmbench.baselines import registry
 from cmbench.baselines.base import EncoderEntry
 from cmbench.benchmark import run as run_module
 from cmbench.benchmark.observer import Observer
+from cmbench.benchmark.protocol import PROTOCOLS
 from cmbench.benchmark.records.evidence import Evidence, evidence_of
 from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.studies import cells as cells_module
@@ -144,6 +145,19 @@ def test_what_is_kept_is_of_these_predictions(build_cell: Callable[..., Cell]) -
     assert replace(cell).facts == cell.facts
 
 
+def test_what_is_known_of_the_truth_is_all_of_it_unless_it_is_said(build_cell: Callable[..., Cell]) -> None:
+    def noise(labels: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        return draw.standard_normal((len(labels), 1, 3))
+
+    labels, known = build_cell("a", noise).truth("train")
+    assert known.all()
+    cell = build_cell("a", noise, known=0.7)
+    assert np.array_equal(cell.truth("train")[0], labels)
+    told = cell.splits["train"].known
+    assert told is not None
+    assert np.array_equal(cell.truth("train")[1], told)
+
+
 def test_a_state_alone_is_a_split_of_one_state(build_cell: Callable[..., Cell]) -> None:
     features = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 3, 5))).splits["test"].features
     alone = StateFeatures(features, 2)
@@ -232,22 +246,22 @@ def test_work_is_kept_under_the_cell_its_parts_and_all_facts(build_cell: Callabl
 
 def test_the_chosen_probe_alone_is_trained_as_it_was_chosen(build_cell: Callable[..., Cell]) -> None:
     cell = build_cell("a", lambda labels, draw: draw.standard_normal((len(labels), 3, 5)))
+    searched = PROTOCOLS["cmbench-2"].probe
+    assert len(searched.learning_rates) > 1
+    assert searched.halve_at
+    cell = replace(cell, protocol=replace(cell.protocol, probe=searched))
+    alone = replace(searched, learning_rates=(0.01,), seeds=(searched.search_seed,), halve_at=())
     seen, settings, names = chosen_probe(cell)
     assert names == ("L2",)
     assert [split.features.layers for split in seen] == [1, 1, 1]
-    assert (settings.learning_rates, settings.seeds, settings.fused, settings.each_layer) == (
-        (0.01,),
-        (1,),
-        False,
-        True,
-    )
+    assert settings == replace(alone, each_layer=True, fused=False)
     record = cell.evidence.record
     selection = record.selection.model_copy(update={"layer": "fused"})
     summed = replace(cell.evidence, record=record.model_copy(update={"selection": selection}))
     seen, settings, names = chosen_probe(replace(cell, evidence=summed))
     assert names == ("L0", "L1", "L2")
     assert [split.features.layers for split in seen] == [3, 3, 3]
-    assert not settings.each_layer
+    assert settings == replace(alone, each_layer=False, fused=True)
 
 
 def test_a_flipped_bit_among_the_numbers_is_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -76,6 +76,22 @@ def test_a_track_of_which_a_label_is_not_known_is_none_without_it(build_cell: Ca
         assert not np.array_equal(plain[size], draw_parts(masked, 4)[size])
 
 
+def test_a_label_that_all_carry_of_whom_it_is_known_has_tracks_without_it(build_cell: Callable[..., Cell]) -> None:
+    data = build_cell("a", noise, names=("a--0", "a--1")).data
+    # Of a track with the first label nobody knows about the second.
+    tracks = tuple(
+        replace(track, labels=("a--0",), unknown=("a--1",)) if "a--0" in track.labels else track
+        for track in data.splits["train"]
+    )
+    masked = replace(data, splits={**data.splits, "train": tracks})
+    labels, known = masked.label_matrix("train"), masked.known_matrix("train")
+    assert known is not None
+    for size in AXES[POSITIVES][:-1]:
+        for row in draw_parts(masked, 4)[size]:
+            assert (labels[row].sum(axis=0) >= size.amount).all()
+            assert ((~labels & known)[row].any(axis=0)).all()
+
+
 def test_draws_depend_on_the_split_alone(build_cell: Callable[..., Cell]) -> None:
     one, same, other = (
         build_cell(*given, seed=seed) for *given, seed in (("a", noise, 0), ("b", noise, 0), ("a", noise, 1))
