@@ -64,7 +64,7 @@ def test_every_view_is_on_the_page(build_evidence: Build, tmp_path: Path) -> Non
         assert change is not None
         assert change.change is not None
         assert f"{100 * change.change:+.1f}" in page
-    assert 'class="v gained">gained' in page
+    assert 'class="why v gained">gained' in page
     assert f"{report.count('gained')} labels gained" in page
     # The heat map in two forms, the change, hidden states, reliability of three tasks, cost.
     assert page.count("<svg") == 8
