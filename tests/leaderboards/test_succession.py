@@ -158,6 +158,8 @@ def test_ours_are_confirmed() -> None:
     found = standing(versions(ENTRIES), read_successors(ENTRIES))
     assert found.claims == {}
     # A version under another protocol stands on another board, and displaces nothing.
-    old = (path for path in ENTRIES.glob("*/2") if read_entry(path).submission.board.protocol == "cmbench-1")
-    again = {path.parent.name for path in old}
-    assert set(found.superseded) == {f"{name}/1" for name in again}
+    boards = {path: read_entry(path).submission.board.protocol for path in ENTRIES.glob("*/*")}
+    before = {path: path.with_name(str(int(path.name) - 1)) for path in boards}
+    displaced = {old for new, old in before.items() if boards.get(old) == boards[new]}
+    assert set(found.superseded) == {f"{path.parent.name}/{path.name}" for path in displaced}
+    assert len(displaced) == 17
