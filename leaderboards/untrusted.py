@@ -26,7 +26,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._+@-]{0,79}$"
 """Names of models, versions and files: ASCII, so that two that look alike are alike; no separator, no leading dot."""
 
 _NAME = re.compile(NAME)
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories of what a reader cannot see: controls, direction marks, joiners, private and unassigned ones."""
 
@@ -161,30 +160,45 @@ def refuse_hidden_in_card(text: str, path: Path) -> None:
 def _front_matter(text: str, path: Path) -> dict[str, Any]:
     import yaml
 
-    place = f"{path}, front matter"
     try:
-        node = untrusted.compose_yaml(text, place)
-        found = {} if node is None else _plain(node, place)
+        untrusted.require_shallow(text, f"{path}, front matter")
+        for event in yaml.parse(text, yaml.SafeLoader):
+            # Aliases make bombs of a few lines.
+            if isinstance(event, yaml.AliasEvent):
+                raise CmbenchError(f"{path}: its front matter has YAML aliases (*name); write the values out.")
+            if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+                raise CmbenchError(f"{path}: its front matter has the YAML tag {event.tag!a}; write plain values.")
+        found = yaml.load(text, _loader())  # noqa: S506  (a subclass of SafeLoader)
     except yaml.YAMLError as error:
-        raise CmbenchError(f"{place}: it is not plain YAML ({str(error).splitlines()[0]}).") from error
+        first = str(error).splitlines()[0]
+        raise CmbenchError(f"{path}: its front matter is not plain YAML ({first}).") from error
     except (RecursionError, ValueError) as error:
-        raise CmbenchError(f"{place}: it cannot be read ({type(error).__name__}).") from error
+        raise CmbenchError(f"{path}: its front matter cannot be read ({type(error).__name__}).") from error
+    if found is None:
+        return {}
     if not isinstance(found, dict):
-        raise CmbenchError(f"{place}: it is not a mapping of names to values.")
+        raise CmbenchError(f"{path}: its front matter is not a mapping of names to values.")
     return found
 
 
-def _plain(node: Any, place: str) -> Any:
-    """Return texts, lists and mappings; only ``true``, ``false`` and ``null`` are more than a text.
+def _loader() -> Any:
+    import yaml
 
-    A number stays as it was written: YAML 1.1 reads some as dates, in base 60, or with more digits than Python will
-    print. A key that is there twice is refused.
-    """
-    if isinstance(node.value, str):
-        return _WORDS.get(node.value.lower(), node.value) if not node.style else node.value
-    if node.id == "sequence":
-        return [_plain(part, place) for part in node.value]
-    keys = [key.value for key, _ in node.value]
-    if not all(isinstance(key, str) for key in keys) or len(set(keys)) != len(keys):
-        raise CmbenchError(f"{place}: a key is there twice, or is no text.")
-    return {key: _plain(part, place) for key, (_, part) in zip(keys, node.value, strict=True)}
+    class PlainLoader(yaml.SafeLoader):
+        """A loader of texts, lists and mappings; only ``true``, ``false`` and ``null`` are more than a text.
+
+        A number stays as it was written: YAML 1.1 reads some as dates, in base 60, or with more digits than Python will
+        print. A key that is there twice is refused.
+        """
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            if len(set(map(str, keys))) != len(keys):
+                raise yaml.YAMLError("a key is there twice")
+            return super().construct_mapping(node, deep)
+
+    PlainLoader.yaml_implicit_resolvers = {}
+    words = {"bool": ("true|True|TRUE|false|False|FALSE", "tTfF"), "null": ("~|null|Null|NULL|", ["~", "n", "N", ""])}
+    for kind, (pattern, first) in words.items():
+        PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(rf"(?:{pattern})\Z"), list(first))
+    return PlainLoader

@@ -56,7 +56,7 @@ def test_any_bytes_are_json_or_refused(tmp_path: Path, content: bytes) -> None:
     [
         "a: !!python/object/apply:os.system ['true']",
         "a: !!python/name:os.system",
-        "a: &x [1, *x]",
+        "a: &x [1, 1]\nb: [*x, *x]",
         "a: 1\na: 2",
         "- 1\n- 2",
         "a: [" + "[" * 3000,
