@@ -11,6 +11,7 @@ input. The norm over time in the front end sees the whole window, so a window mu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,7 +77,9 @@ def read_shape(config: Mapping[str, object], where: Path) -> ConformerShape:
         shape = ConformerShape(**given, seconds=float(str(seconds)))  # type: ignore[arg-type]
         whole = [getattr(shape, name) for name, field in fields.items() if field.type == "int"]
         whole += [*shape.subsampling_channels, *shape.subsampling_depths]
-        sound = all(type(number) is int and 0 < number <= 200_000 for number in whole) and shape.seconds > 0
+        sound = all(type(number) is int and 0 < number <= 200_000 for number in whole) and 1 <= shape.seconds <= 3600
+        broken = [shape.rotary_embedding_base, shape.layer_norm_eps, shape.subsampling_layer_norm_eps]
+        sound = sound and all(type(number) in (int, float) and 0 < number < math.inf for number in broken)
         heads = shape.num_attention_heads
         sound = sound and len(shape.stages()) == 3 and shape.subsampling_channels[-1] == shape.hidden_size
         sound = sound and shape.hidden_size % (2 * heads) == 0 and shape.conv_depthwise_kernel_size % 2 == 1

@@ -87,8 +87,10 @@ def read_shape(config: Mapping[str, object], where: Path) -> MuqShape:
     told = "not the configuration of a MuQ that is read here"
     if not isinstance(blocks, dict) or not isinstance(levels, dict):
         raise UsageError(f"{where}: this is {told}: {BLOCKS_OF} and stat should be tables.")
-    if config.get("label_rate", 25) != 25 or any(blocks.get(key, value) != value for key, value in _ALWAYS.items()):
+    if config.get("label_rate", 25) != 25 or any(blocks.get(key) != value for key, value in _ALWAYS.items()):
         raise UsageError(f"{where}: this is {told}: label_rate should be 25, and in {BLOCKS_OF} {_ALWAYS}.")
+    if "num_attention_heads" not in blocks:  # no tensor's shape tells it
+        raise UsageError(f"{where}: this is {told}: {BLOCKS_OF} has no num_attention_heads.")
     stated: dict[str, object] = {**blocks, "conv_dim": MuqShape.conv_dim, **config}
     whole = {k: stated[k] for k, field in MuqShape.__dataclass_fields__.items() if field.type == "int" and k in stated}
     mean, deviation = (levels.get(f"melspec_2048_{part}") for part in ("mean", "std"))

@@ -127,7 +127,7 @@ def build_encoder(
         layers=shape.layers + 1,
         dim=shape.hidden,
         layer_names=tuple(f"L{i}" for i in range(shape.layers + 1)),
-        min_seconds=shape.receptive_field / preprocessor.sample_rate,
+        min_seconds=shape.least_samples / preprocessor.sample_rate,
         parameters=sum(tensor.numel() for tensor in weights.values()),
         weights_sha256=weights_sha256(weights),
         code_version=CODE_VERSION,

@@ -90,6 +90,11 @@ class HubertShape:
             jump *= stride
         return field
 
+    @property
+    def least_samples(self) -> int:
+        """Samples of the shortest input: a frame, and where there is an envelope, the changes whose spread it tells."""
+        return max(self.receptive_field, 2 * self.envelope.hop if self.envelope else 0)
+
     def frames(self, samples: int) -> int:
         """Frames of an input of ``samples`` samples; 0 if it is shorter than the receptive field."""
         if samples < self.receptive_field:

@@ -254,8 +254,10 @@ def level(samples: Doubles, sample: Sample) -> Level:
         return Level(value, reason=reason)
     if each.size:
         error, count = _with_models(_error(drawn, sample.fewer), sample.fewer, each, sample.models)
-        return Level(value, *_about(value, error, count, LEVEL))
-    return Level(value, *interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.fewer))
+        low, high = _about(value, error, count, LEVEL)
+    else:
+        low, high = interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.fewer)
+    return Level(value, low, min(high, 1.0))
 
 
 def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) -> Difference:

@@ -24,7 +24,31 @@ def scope_of(section: Section, found: Sequence[Evidence], base: str | None, resa
     if base not in models:
         base = base_of(models) if models else ""
     alike, unlike = _alike(mine, base)
-    return Scope(section, tuple(mine), tuple(by_kind(alike, base)), unlike, base, resamples)
+    alike, others = _on_one_split(section, alike)
+    return Scope(section, tuple(mine), tuple(by_kind(alike, base)), (*unlike, *others), base, resamples)
+
+
+def _on_one_split(section: Section, alike: Sequence[Evidence]) -> tuple[list[Evidence], tuple[str, ...]]:
+    """Leave out all splits of a task but one: a conclusion over two versions of it would count the task twice.
+
+    The one that most models were run on stays; of several, that of the newest record.
+    """
+    splits: dict[str, list[str]] = {}
+    for column in section.columns:
+        splits.setdefault(column.key[0], []).append(column.name)
+
+    def standing(name: str) -> tuple[int, str]:
+        made = [e.record.environment.created for e in alike if e.record.task.name == name]
+        return len(made), max(made, default="")
+
+    left = {name: max(names, key=standing) for names in splits.values() for name in names}
+    unlike = [
+        f"{e.record.model.name} on {name}: the task stands here on several splits (versions, seeds or scales), "
+        f"and what is concluded is of {left[name]}"
+        for e in alike
+        if left[name := e.record.task.name] != name
+    ]
+    return [e for e in alike if left[e.record.task.name] == e.record.task.name], tuple(unlike)
 
 
 def _alike(mine: Sequence[Evidence], base: str) -> tuple[list[Evidence], tuple[str, ...]]:

@@ -109,7 +109,11 @@ def check_labels(evidence: Evidence, data: TaskData | None) -> Iterator[Finding]
             if added
             else "the tracks are not in the split's order"
         )
-        yield Finding("error", "tracks", where, f"{what}.")
+        several = record.task.edition == "mini" and len(ids) != len(evidence.track_ids)
+        cause = (
+            f" (it has {len(evidence.track_ids)} of {len(ids)}: was it run at another --mini-scale?)" if several else ""
+        )
+        yield Finding("error", "tracks", where, f"{what}{cause}.")
         return
     targets, known = data.label_matrix("test")[kept], data.known_matrix("test")
     if not evidence.same_truth(replace(evidence, targets=targets, known=None if known is None else known[kept])):

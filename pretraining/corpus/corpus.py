@@ -18,6 +18,7 @@ from ...opening import opened
 from ...tasks.base import LoadContext, Task, Track
 from ...tasks.choice import get_task
 from ...tasks.fetching.tables import AUDIO_SUFFIXES
+from ...tasks.mini.corpus import FORMER
 from ...tasks.registry import registry
 from ...written import is_hidden
 from ..recipes.recipe import TELLINGS, Recipe
@@ -307,6 +308,8 @@ def _exclusions(recipe: Recipe, context: LoadContext) -> Iterable[Exclusion]:
     own = [get_task(name) for kind, name in named if kind == "task"]
     if any(kind in ("mini", "folder") for kind, _ in named):
         yield hidden_tracks(tasks.values(), "mini", lists)
+        # Entries on the version before are still verified, so what they were tested on is not trained on either.
+        yield hidden_tracks(tasks.values(), "mini", replace(lists, mini_version=FORMER))
     if any(kind != "mini" for kind, _ in named):
         yield hidden_tracks(tasks.values(), "full", lists)
     custom = {task.name: task for task in own if "custom" in task.editions}

@@ -143,4 +143,11 @@ def test_the_published_model_says_what_is_not_known_of_it() -> None:
     named = registry()["MuQ-large-msd-iter"]
     assert "weights were not at hand" in named.summary
     assert (named.licence, named.source) == ("CC BY-NC 4.0", f"hf:OpenMuQ/MuQ-large-msd-iter@{muq.HUB.revision}")
-    assert muq.read_shape({"w2v2_config": {}, "stat": CONFIG["stat"]}, Path("c")).encoder_depth == 12
+    assert muq.read_shape({"w2v2_config": BLOCKS, "stat": CONFIG["stat"]}, Path("c")).encoder_depth == 12
+
+
+@pytest.mark.parametrize("key", ["num_attention_heads", "hidden_act", "position_embeddings_type", "layer_norm_eps"])
+def test_what_no_tensor_tells_must_be_stated(key: str) -> None:
+    blocks = {name: value for name, value in BLOCKS.items() if name != key}
+    with pytest.raises(UsageError, match=f"not the configuration of a MuQ.*{key}"):
+        muq.read_shape({**CONFIG, "w2v2_config": blocks}, Path("config.json"))

@@ -208,6 +208,7 @@ def test_a_model_that_differs_in_more_than_its_weights_is_not_within(tmp_path: P
     assert altered(tmp_path, "GreekMERT-nano") == (True, True)
     assert altered(tmp_path, "GreekMERT-nano", contaminated=True) == (False, False)
     assert altered(tmp_path, "GreekMERT-nano", steps=599) == (False, False)
+    assert altered(tmp_path, "GreekMERT-nano", held_out_sha256="0" * 64) == (False, False)
     fewer = {tradition: loss for tradition, loss in losses.items() if tradition != "western"}
     assert altered(tmp_path, "GreekMERT-nano", held_out_loss=fewer) == (False, False)
     more = losses | {"persian": losses["greek"]}

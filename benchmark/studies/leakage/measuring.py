@@ -117,7 +117,7 @@ def measure(request: Request, observer: Observer) -> Leakage:
     identical = {name: sets for name, one in data.items() if (sets := examine(one).identical)}
     trained = {name: {track.id for track in one.splits["train"]} for name, one in data.items()}
     answers = judge(usual, safe, identical, trained, listed)
-    if request.heard and len(request.model) > 1 and not any(one.question == HEARD for one in answers):
+    if request.heard and not any(one.question == HEARD for one in answers):
         raise UsageError(f"--heard {request.heard}: too few of its tracks are test tracks of these tasks.")
     setting = common_setting(one.record for one in usual.values())
     lacking = tuple(f"{why}: {', '.join(names)}." for why, names in absent.items())

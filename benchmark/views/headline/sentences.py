@@ -172,19 +172,33 @@ def _untold(found: Headline) -> str:
 
 def _controls(found: Headline) -> str:
     """Say which models cannot be told from one that has learnt nothing."""
-    untold: dict[str, list[str]] = {}
     contests = [one for one in found.contests if one.leader and one.controls & one.scores.keys()]
     if not contests:
         return ""
+    controls = [name for name in found.rows if name in found.controls]
+    sentences = [said for control in controls if (said := _level_with(found, contests, control))]
+    if not sentences:
+        return f"Every model is told from {' or '.join(controls)}, which learnt nothing, on every tradition."
+    return " ".join(sentences)
+
+
+def _level_with(found: Headline, contests: Sequence[Contest], control: str) -> str:
+    """Say which models cannot be told from a control; empty if all can."""
+    untold: dict[str, list[str]] = {}
     for one in contests:
-        for name in one.scores.keys() - one.controls:
-            if any((name, control) not in one.told for control in one.controls & one.scores.keys()):
+        for name in one.scores.keys() - one.controls if control in one.scores else ():
+            if (name, control) not in one.told:
                 untold.setdefault(name, []).append(one.tradition.capitalize())
-    names = " or ".join(name for name in found.rows if name in found.controls)
     if not untold:
-        return f"Every model is told from {names}, which learnt nothing, on every tradition."
-    shown = [name for name in found.rows if name in untold]
-    parts = [f"{name} on {listed(untold[name])}" for name in shown[:MOST_NAMED]]
-    further = len(shown) - MOST_NAMED
-    more = f"; and {further} more model{'s' * (further > 1)}" if further > 0 else ""
-    return f"Not told from {names}, which learnt nothing: {'; '.join(parts)}{more}."
+        return ""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name in found.rows:
+        if name in untold:
+            alike.setdefault(tuple(untold[name]), []).append(name)
+    every = sum(control in one.scores for one in contests)
+    parts = [
+        f"{listed(names) if len(names) <= MOST_NAMED else f'{len(names)} models'} on "
+        f"{'every tradition' if len(where) == every else listed(where)}"
+        for where, names in alike.items()
+    ]
+    return f"Not told from {control}, which learnt nothing: {'; '.join(parts)}."

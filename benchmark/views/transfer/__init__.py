@@ -30,7 +30,7 @@ from .transfer_tables import matrix_rows, transfer_tables
 if TYPE_CHECKING:
     from rich.console import Console
 
-CAPTION = "Mean of ROC-AUC and AP, below it the change against the base."
+CAPTION = "Mean of ROC-AUC and AP; below it the change, above chance, against the base."
 
 
 @dataclass(frozen=True)

@@ -153,11 +153,12 @@ def _note(matrix: TransferMatrix, characters: int) -> str:
         marks.append("No intervals were reported.")
     if any(value is not None for value in matrix.centred.values()):
         marks.append("Chance-centred: 0 at chance, each tradition once.")
+    change = "its change" if matrix.edition == "reported" else "the change of its distance from chance"
     text = " ".join(
         [
             *([f"{matrix.warning}."] if matrix.warning and matrix.edition != "reported" and not on_page() else []),
             f"{matrix.title}.",
-            f"Mean of ROC-AUC and AP, %; below, its change against {clipped(matrix.base)} in points.",
+            f"Mean of ROC-AUC and AP, %; below, {change} against {clipped(matrix.base)} in points.",
             *marks,
         ]
     )

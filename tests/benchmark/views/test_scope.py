@@ -167,3 +167,21 @@ def test_one_contradicting_record_does_not_take_the_page_down(build_evidence: Bu
     assert "b on fma_medium: " in page
     assert "different labels or groups" in page
     assert "Places on turkish_makam, lyra:" in page
+
+
+def test_two_versions_of_a_task_are_not_counted_twice(build_evidence: Build) -> None:
+    old = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
+    new = [*made(build_evidence, "a", 0.5), *made(build_evidence, "b", 3.0)]
+    for i, e in enumerate(old):
+        task = e.record.task.model_copy(update={"split_sha256": "0" * 64})
+        moment = e.record.environment.model_copy(update={"created": "1999-01-01T00:00:00+00:00"})
+        other = {"task": task, "environment": moment, "cell_sha256": f"{i:064x}"}
+        old[i] = replace(e, record=e.record.model_copy(update=other))
+    found = [*old, *new]
+    (section,) = sections([e.record for e in found])
+    assert len(section.columns) == 2 * len(TASKS)
+    scope = scope_of(section, found, "a", 100)
+    assert len(scope.alike) == len(new)
+    assert {e.record.task.split_sha256 for e in scope.alike}.isdisjoint({"0" * 64})
+    assert len(scope.unlike) == len(old)
+    assert "stands here on several splits" in scope.unlike[0]

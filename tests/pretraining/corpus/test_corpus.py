@@ -201,6 +201,8 @@ def test_mini_music_is_listed_without_rendering_it(context: LoadContext) -> None
     made = build_corpus(recipe_for("mini:lyra", hours=0.1), lists)
     assert made.edition == "mini"
     assert made.hours("only")["greek"] >= 0.1
+    listed = [{track.id for track in one.tracks["lyra", "valid"]} for one in made.exclusions]
+    assert [len(ids) for ids in listed] == [60, 40], "of the version before too: its entries are still verified"
     assert not context.cache_root.exists()
 
 

@@ -100,3 +100,14 @@ def test_it_is_said_where_there_is_no_interval_and_what_would_give_one() -> None
     assert few(found) == "No interval on Turkish: 5 groups of test tracks (albums, artists) are needed."
     found.contests = contests[1:]
     assert few(found) == ""
+
+
+def test_of_each_control_it_is_said_who_cannot_be_told_from_it(build_evidence: Build) -> None:
+    found, both = judged(measured(build_evidence)), frozenset({CONTROL, PLAIN})
+    contests = [replace(one, controls=both, told=frozenset((n, CONTROL) for n in one.scores)) for one in found.contests]
+    first = contests[0]
+    contests[0] = replace(first, told=first.told | {(HEIR, PLAIN)})
+    said = sentences(replace(found, controls=both, contests=tuple(contests)))[-1]
+    assert CONTROL not in said
+    where = listed([one.tradition.capitalize() for one in contests[1:]])
+    assert said == f"Not told from {PLAIN}, which learnt nothing: {BASE} on every tradition; {HEIR} on {where}."
