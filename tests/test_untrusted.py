@@ -192,7 +192,7 @@ def test_devices_pipes_and_names_that_cannot_be(tmp_path: Path) -> None:
             pass
         with pytest.raises(OSError, match="not a file"):
             file_sha256(Path(name))
-    with pytest.raises(UsageError, match="null byte"), open_plain(tmp_path / "a\0b"):
+    with pytest.raises(UsageError, match=r"null (byte|character)"), open_plain(tmp_path / "a\0b"):
         pass
     with pytest.raises(UnusableAudio, match="no file can have this name"), opened(tmp_path / "a\0b"):
         pass
