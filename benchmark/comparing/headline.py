@@ -163,7 +163,7 @@ def _contest(
         name: difference(scores[base], scores[name], sample, BOUND) for name in order if base in order and name != base
     }
     told = _told(scores, order, sample)
-    return Contest(tradition, {name: level(scores[name], sample) for name in order}, told, changes, controls)
+    return Contest(tradition, {name: level(scores[name], sample, most=1.0) for name in order}, told, changes, controls)
 
 
 def _on_common_tracks(sides: Mapping[str, list[Evidence]]) -> dict[str, list[Evidence]] | None:

@@ -240,12 +240,13 @@ def _replicate(evidence: Evidence, resamples: int) -> Replicates:
     return Replicates(scores, tuple(map(bool, defined)), evidence.sample, tuple(held), each)
 
 
-def level(samples: Doubles, sample: Sample) -> Level:
+def level(samples: Doubles, sample: Sample, most: float = math.inf) -> Level:
     """Give a number its interval.
 
     Args:
         samples: ``[1 + resamples]``, the split itself first; NaN where a resample does not define the number.
         sample: that was drawn from; the poorest, where several splits enter.
+        most: that the number can be: 1 of a score; a share of another score, or a difference, has no such end.
     """
     if math.isnan(samples[0]):
         return Level(None, reason=NOTHING_DEFINED)
@@ -257,7 +258,7 @@ def level(samples: Doubles, sample: Sample) -> Level:
         low, high = _about(value, error, count, LEVEL)
     else:
         low, high = interval(drawn[~np.isnan(drawn)], value, LEVEL, sample.fewer)
-    return Level(value, low, min(high, 1.0))
+    return Level(value, low, min(high, most))
 
 
 def difference(before: Doubles, after: Doubles, sample: Sample, bound: float) -> Difference:

@@ -75,7 +75,7 @@ def standings(sides: Sequence[Sequence[Evidence]], resamples: int = RESAMPLES) -
     return tuple(
         Standing(
             model=names[i],
-            score=level(means[i], sample),
+            score=level(means[i], sample, most=1.0),
             tied=tuple(names[j] for j in order if not better[i, j] and not better[j, i]),
             first=1 + int(better[:, i].sum()),
             last=len(means) - int(better[i].sum()),

@@ -105,3 +105,11 @@ def test_the_base_has_all_that_training_needs_to_go_on() -> None:
     assert network.checkpoint.shape == network_shape(open_recipe("mert-nano").recipe)
     for name in ("heads.safetensors", "teacher.npz"):
         assert (nano_folder(NANO_BASE) / name).is_file()
+
+
+@pytest.mark.parametrize("name", ["CultureMERT-nano", "MERT-nano-untrained"])
+def test_the_shortest_clip_has_features(name: str) -> None:
+    encoder = load_encoder(name, LoadOptions("cpu"))
+    shortest = round(encoder.card.min_seconds * encoder.card.sample_rate)
+    heard = np.random.default_rng(0).normal(0, 0.1, (1, shortest)).astype(np.float32)
+    assert np.isfinite(encoder.encode(heard)).all()

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from cmbench.benchmark.comparing.compare import compare
 from cmbench.benchmark.comparing.delong import delong_test
-from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, replicate
+from cmbench.benchmark.comparing.paired import Difference, control_false_discoveries, difference, level, replicate
 from cmbench.benchmark.records.evidence import Evidence
 from cmbench.benchmark.scoring.intervals import Sample
 from cmbench.benchmark.scoring.metrics import ranking_scores
@@ -242,3 +242,14 @@ def test_a_label_of_few_groups_is_not_judged_by_the_second_rules(build_evidence:
     assert first[1].low is not None
     assert (second[1].low, second[1].p_value, second[1].verdict) == (None, None, "cannot tell")
     assert second[1].reason == "no interval: fewer than 5 groups (3)"
+
+
+def test_only_a_score_has_an_end() -> None:
+    samples = np.r_[0.95, np.random.default_rng(0).normal(0.95, 0.1, 400)]
+    free, score = level(samples, Sample(20)), level(samples, Sample(20), most=1.0)
+    assert free.high is not None
+    assert free.high > 1.0
+    assert (score.low, score.high) == (free.low, 1.0)
+    share = level(samples + 0.1, Sample(20))
+    assert share.high is not None
+    assert share.high > 1.05, "a share of another score may be above 1"
